@@ -1,0 +1,34 @@
+/* object.h - where bulk bytes lie: immutable objects by path. Backing: a directory (object_dir.c).
+ * A path is segments of [a-zA-Z0-9._=-] joined by '/', no segment "." or "..", at most 400 bytes. */
+#ifndef OBJECT_H
+#define OBJECT_H
+
+#include "common/buf.h"
+
+struct object_store;
+
+MUST_USE int object_store_dir(const char *root, struct object_store **ret_store, struct err *err);
+void object_store_free(struct object_store *store);
+DEFINE_AUTO(object_store)
+
+/* Writing: nothing is visible under the path before commit, which is atomic and durable (fsync of
+ * file and folder). A writer freed without commit leaves nothing. E_CONFLICT: the path exists. */
+struct object_writer;
+MUST_USE int object_writer_new(struct object_store *store, const char *path,
+                               struct object_writer **ret_writer, struct err *err);
+MUST_USE int object_write(struct object_writer *writer, const void *data, size_t len,
+                          struct err *err);
+MUST_USE int object_commit(struct object_writer *writer, struct err *err);
+void object_writer_free(struct object_writer *writer);
+DEFINE_AUTO(object_writer)
+
+/* Reading: a file descriptor the caller closes, for pread; the directory backing opens the file
+ * itself. */
+MUST_USE int object_open(struct object_store *store, const char *path, int *ret_fd,
+                         uint64_t *ret_len, struct err *err);
+MUST_USE int object_delete(struct object_store *store, const char *path, struct err *err);
+typedef int object_visit_fn(void *context, const char *path, uint64_t len, struct err *err);
+MUST_USE int object_list(struct object_store *store, const char *prefix, object_visit_fn *visit,
+                         void *context, struct err *err);
+
+#endif

@@ -1,0 +1,20 @@
+#!/bin/sh
+# One suite: run.sh BUILD SUITE. A leak or race report fails it even where Criterion says all passed.
+set -u
+build=$1 suite=$2
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+export ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=1:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
+export TSAN_OPTIONS="log_path=$reports/tsan:suppressions=$PWD/tests/tsan.supp:${TSAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp"
+export FREEHOLD_BUILD="$PWD/$build"
+echo "== $build/test-$suite"
+"$build/test-$suite" -j2 --timeout 240 ${FILTER:+--filter "$FILTER"}
+code=$?
+if [ -n "$(ls -A "$reports")" ]; then
+	cat "$reports"/*
+	echo "sanitizer reports: $(ls "$reports" | wc -l)"
+	exit 1
+fi
+exit $code

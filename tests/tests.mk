@@ -1,0 +1,79 @@
+# tests.mk - how the tests are built and run. Each folder of tests is one Criterion program.
+
+SUITES   := unit conformance journey fault isolation system
+suite_src = $(sort $(shell find tests/$(1) -name 'test_*.c') $(wildcard tests/support/*.c))
+FUZZ_SECONDS ?= 5
+JOBS := $(shell nproc)
+
+# Our own objects call malloc, calloc and realloc through a wrapper, so that each can be made to fail.
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+define suite_program
+$(BUILD)/test-$(1): $$(call objs,$$(call suite_src,$(1))) $(ALL_LIBS) $(BUILD)/libduckdb.so
+	@echo "  ld   $$@"
+	@$$(CC) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $$(WRAP) \
+		$$(LDFLAGS_ALL) $$(DUCK) $$(LIBS) -lcriterion
+.PHONY: test-$(1)
+test-$(1): $(BUILD)/test-$(1) $(if $(filter system,$(1)),$(BINARIES))
+	@sh tests/run.sh $(BUILD) $(1)
+endef
+$(foreach suite,$(SUITES),$(eval $(call suite_program,$(suite))))
+
+.PHONY: test test-all test-asan test-tsan
+test: ## every test that must hold
+	@sh $(DEPS) $(BUILD) test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-build
+	@$(MAKE) --no-print-directory test-all
+
+.PHONY: test-build
+test-build: $(BINARIES) $(patsubst %,$(BUILD)/test-%,$(SUITES))
+
+test-all:
+	@for suite in $(SUITES); do sh tests/run.sh $(BUILD) $$suite || exit 1; done
+	@$(MAKE) --no-print-directory test-asan test-tsan fuzz
+
+# Sanitizer builds run what is one process: units and the journey.
+SAN_SUITES := unit journey
+test-asan:
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/asan SAN=address,undefined \
+		$(patsubst %,$(BUILD)/asan/test-%,$(SAN_SUITES))
+	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/asan $$suite || exit 1; done
+test-tsan:
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/tsan SAN=thread \
+		$(patsubst %,$(BUILD)/tsan/test-%,$(SAN_SUITES))
+	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/tsan $$suite || exit 1; done
+
+# Fuzzing: one libFuzzer program a decoder, with the corpus beside it.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_CC := clang-14
+FUZZ_FLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	-D_GNU_SOURCE -DFREEHOLD_VERSION='"fuzz"' -I. -isystem $(THIRD)/include -pthread
+FUZZ_SRC := $(call src,common) $(call src,api)
+$(BUILD)/fuzz/obj/%.o: %.c | $(THIRD)/libduckdb.so
+	@mkdir -p $(@D)
+	@$(FUZZ_CC) $(subst fuzzer$(comma),fuzzer-no-link$(comma),$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
+comma := ,
+$(BUILD)/fuzz/libfuzzed.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(FUZZ_SRC))
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libfuzzed.a
+	@echo "  fuzz $@"
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+.PHONY: fuzz fuzz-build
+fuzz-build: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS))
+fuzz:
+	@$(MAKE) --no-print-directory -j$(JOBS) fuzz-build
+	@sh tests/fuzz/run.sh $(BUILD) $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+.PHONY: check
+check: all ## style, layers, doors, sizes, globals, generated docs
+	@sh tests/lint/all.sh $(BUILD)
+
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+$(BUILD)/bench: $(call objs,$(BENCH_SRC)) $(ALL_LIBS) $(BUILD)/libduckdb.so
+	@echo "  ld   $@"
+	@$(CC) -o $@ $(filter %.o,$^) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDFLAGS_ALL) \
+		$(DUCK) $(LIBS)
+bench: ## figures beside their floors
+	@sh $(DEPS) $(BUILD) bench
+	@$(MAKE) --no-print-directory all $(BUILD)/bench
+	@$(BUILD)/bench --build $(BUILD) $(if $(ONLY),--only $(ONLY))
