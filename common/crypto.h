@@ -58,6 +58,7 @@ MUST_USE int aead_new(enum aead_kind kind, const uint8_t key[KEY_BYTES], struct 
                       struct err *err);
 void aead_free(struct aead *aead);
 DEFINE_AUTO(aead)
+const uint8_t *aead_key(const struct aead *aead);   /* KEY_BYTES; lives as long as aead */
 /* out holds len + AEAD_TAG_BYTES. Never the same nonce twice under one key. */
 void aead_seal(const struct aead *aead, const uint8_t *nonce, const void *ad, size_t ad_len,
                const void *plain, size_t len, uint8_t *out);

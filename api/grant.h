@@ -1,0 +1,113 @@
+/* grant.h - control's decision, signed: what one attempt may do (task grant), and what one caller
+ * may read online (access grant). The worker acts on nothing else.
+ *
+ * Bytes: canonical msgpack of {alg: "Ed25519", body: bin, sig: bin}; body is canonical msgpack; the
+ * signature is over "freehold-task-grant-v1\0" (or "freehold-access-grant-v1\0") and body. Keys inside
+ * are sealed to the worker's X25519 key. Refused: a bad signature, another worker, expired, a field
+ * that is missing, of another type, unknown or out of bounds. */
+#ifndef GRANT_H
+#define GRANT_H
+
+#include "api/tasks.h"
+#include "common/crypto.h"
+
+/* A task attempt's fencing token: epoch is the leader key's create_revision. */
+struct token {
+	int64_t epoch;
+	int64_t counter;
+};
+
+struct grant_file {
+	const char *path;            /* in the object store */
+	int64_t bytes;               /* sealed length */
+	int64_t rows;
+};
+
+/* A dataset (or a view's online data) the attempt may touch. */
+struct grant_table {
+	const char *domain;
+	const char *name;            /* what SQL calls it: NAME in its own domain, DOMAIN.NAME everywhere */
+	const char *uid;
+	int64_t snapshot;            /* that is read, or that an output builds on; 0: none yet */
+	uint32_t key_version;
+	uint8_t key[KEY_BYTES];      /* dataset key; in a sealed box while on the wire */
+	const struct value *schema;  /* list of {name, type, required}; NULL: not known yet */
+	const struct grant_file *files;
+	size_t file_count;
+};
+
+struct grant {
+	const char *task;            /* id */
+	struct token token;
+	int attempt;                 /* from 1 */
+	const char *worker;
+	const char *tenant, *domain;
+	enum task_type type;
+	const struct value *work;    /* what to do, by type; fields in grant_work_fields() */
+	const struct grant_table *inputs;
+	size_t input_count;
+	const struct grant_table *outputs;
+	size_t output_count;
+	struct limits limits;
+	int64_t expires_ms;          /* unix; start before, and finish by the deadline */
+	const char *output_prefix;   /* the object path every output lies under: holds the token */
+};
+
+/* The table `work` is checked against. */
+const struct field *grant_work_fields(enum task_type type);
+
+struct grant_signer;             /* control's key pair, secret in locked memory */
+MUST_USE int grant_signer_new(const uint8_t secret_key[SIGN_SECRET_BYTES],
+                              struct grant_signer **ret_signer, struct err *err);
+void grant_signer_free(struct grant_signer *signer);
+DEFINE_AUTO(grant_signer)
+
+/* What the worker checks and opens grants with. */
+struct grant_opener {
+	const char *worker;
+	uint8_t control_key[SIGN_PUBLIC_BYTES];
+	uint8_t box_public[BOX_PUBLIC_BYTES];
+	const struct secret *box_secret;
+};
+
+MUST_USE int grant_sign(const struct grant_signer *signer, const struct grant *grant,
+                        const uint8_t worker_box[BOX_PUBLIC_BYTES], struct buf *out,
+                        struct err *err);
+/* Everything in ret_grant lies in the arena; wipe the keys with grant_wipe when done. */
+MUST_USE int grant_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
+                        const void *data, size_t len, struct grant **ret_grant, struct err *err);
+void grant_wipe(struct grant *grant);
+
+/* --- online reads --- */
+struct access_feature {
+	const char *name;
+	const char *type;
+};
+struct access_view {
+	const char *domain, *name, *uid;
+	const char *join_key;        /* entity column */
+	const char *key_type;        /* "string" or "int64" */
+	int64_t ttl_ms;              /* 0: none */
+	uint32_t key_version;
+	uint8_t key[KEY_BYTES];
+	const struct access_feature *features;
+	size_t feature_count;
+};
+struct access_grant {
+	const char *id;
+	const char *worker;
+	const char *tenant;
+	const char *principal;
+	const struct access_view *views;
+	size_t view_count;
+	int64_t expires_ms;
+};
+MUST_USE int access_sign(const struct grant_signer *signer, const struct access_grant *grant,
+                         const uint8_t worker_box[BOX_PUBLIC_BYTES], struct buf *out,
+                         struct err *err);
+MUST_USE int access_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
+                         const void *data, size_t len, struct access_grant **ret_grant,
+                         struct err *err);
+void access_wipe(struct access_grant *grant);
+
+#endif

@@ -1,0 +1,53 @@
+/* http.h - the HTTP door (clients): a server on libmicrohttpd, with its limits.
+ * A request is parsed in the server's own threads and then handed to `serve` in one of `threads`
+ * handler threads, where code is linear and may block; `fast`, where given, is tried first, in the
+ * server's thread: it must not block, and returns false to pass the request on. */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include "common/buf.h"
+#include "common/arena.h"
+
+struct http_server;
+struct http_request;
+
+typedef void http_serve_fn(void *context, struct http_request *request);
+typedef bool http_fast_fn(void *context, struct http_request *request);
+
+struct http_conf {
+	const char *listen;          /* "127.0.0.1:7070", "[::]:443"; port 0: any free one */
+	const char *cert_file, *key_file;   /* PEM; NULL: plain HTTP, refused unless on loopback */
+	int poll_threads;            /* 0: 2 */
+	int threads;                 /* handlers; 0: 8 */
+	size_t body_max;             /* bytes; 0: 1 MiB. More: 413 */
+	int connections_max;         /* 0: 1024 */
+	int connections_per_address_max;   /* 0: no own bound */
+	int queue_max;               /* requests waiting for a handler; 0: 1024. More: 503 */
+	int idle_timeout_s;          /* 0: 30 */
+	http_serve_fn *serve;
+	http_fast_fn *fast;          /* may be NULL */
+	void *context;
+};
+MUST_USE int http_server_new(const struct http_conf *conf, struct http_server **ret_server,
+                             struct err *err);
+int http_server_port(const struct http_server *server);
+/* Stops accepting, answers what is under way, joins the threads. */
+void http_server_free(struct http_server *server);
+DEFINE_AUTO(http_server)
+
+/* What was asked. All borrowed until the answer. */
+const char *http_method(const struct http_request *request);
+const char *http_path(const struct http_request *request);      /* percent-decoded; no NUL inside */
+const char *http_query(const struct http_request *request, const char *name);   /* NULL: absent */
+const char *http_header(const struct http_request *request, const char *name);  /* NULL: absent */
+const uint8_t *http_body(const struct http_request *request, size_t *ret_len);
+const char *http_peer(const struct http_request *request);      /* "127.0.0.1" */
+struct arena *http_arena(struct http_request *request);         /* for this request; 16 MiB at most */
+
+/* The answer: headers first, then exactly one http_answer, from any thread. It takes body's bytes
+ * over (body is empty afterwards) and ends the request: no use of it after that. */
+void http_add_header(struct http_request *request, const char *name, const char *value);
+void http_answer(struct http_request *request, int status, const char *content_type,
+                 struct buf *body);
+
+#endif

@@ -1,0 +1,112 @@
+/* poll.h - the two exchanges on the link, as structs and as envelope bodies.
+ *
+ * poll    worker -> control: what it can take, what runs, what has ended, what was read online.
+ *         control -> worker: grants, cancels, acknowledgements, revocations. Held up to hold_ms.
+ * access  worker -> control: a caller's credential and the views it asks for; the answer is an access
+ *         grant, or a problem {code, text} that the caller is told. */
+#ifndef POLL_H
+#define POLL_H
+
+#include "api/grant.h"
+#include "api/table.h"
+#include "api/usage.h"
+
+enum { POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64 };
+
+enum outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
+
+struct progress {
+	const char *phase;           /* "reading", "writing", "sealing" ... */
+	int64_t rows;
+	int64_t bytes;
+	int percent;                 /* 0-100; -1: not known */
+};
+
+struct running {
+	const char *task;
+	struct token token;
+	struct progress progress;
+};
+
+/* One dataset written by an attempt, not yet visible. */
+struct output {
+	const char *uid;
+	bool replace;                /* false: append */
+	int64_t base_snapshot;       /* what a replace was built on, as in the grant */
+	const struct table_file *files;
+	size_t file_count;
+	const struct value *schema;  /* list of {name, type} */
+	int64_t rejected_rows;
+	const char *rejects_path;    /* sealed object with the rows kept aside; NULL: none */
+};
+
+struct report {
+	const char *task;
+	struct token token;
+	enum outcome outcome;
+	int code;                    /* an E_ code when failed */
+	const char *text;            /* one sentence for the user; no data values */
+	struct usage usage;
+	const struct output *outputs;
+	size_t output_count;
+};
+
+struct reads {                   /* online reads since the last acknowledged poll; see meter_seq */
+	const char *tenant;
+	const char *domain;
+	int64_t count;
+};
+
+struct poll {
+	int slots;                   /* attempts it can take now */
+	int slots_max;
+	uint64_t memory_bytes;       /* free for attempts */
+	const uint8_t *box_public;   /* BOX_PUBLIC_BYTES */
+	const char *serve_url;       /* where online reads are answered; NULL: not here */
+	const char *version;
+	bool draining;
+	const struct running *running;
+	size_t running_count;
+	const struct report *done;
+	size_t done_count;
+	int64_t meter_seq;           /* of `reads`; counted once by control however often sent */
+	const struct reads *reads;
+	size_t reads_count;
+};
+
+struct poll_task { const uint8_t *grant; size_t grant_len; };
+
+struct poll_answer {
+	bool leader;                 /* false: ask the next replica */
+	const struct poll_task *tasks;
+	size_t task_count;
+	const struct token *cancels;
+	size_t cancel_count;
+	const struct token *acks;    /* reports that are durable */
+	size_t ack_count;
+	int64_t meter_ack;           /* the meter_seq that is durable */
+	const char *const *drop;     /* tenants whose access grants are to be forgotten */
+	size_t drop_count;
+};
+
+MUST_USE int poll_value(struct arena *arena, const struct poll *poll, struct value **ret_value,
+                        struct err *err);
+MUST_USE int poll_read(struct arena *arena, const struct value *body, struct poll *ret_poll,
+                       struct err *err);
+MUST_USE int poll_answer_value(struct arena *arena, const struct poll_answer *answer,
+                               struct value **ret_value, struct err *err);
+MUST_USE int poll_answer_read(struct arena *arena, const struct value *body,
+                              struct poll_answer *ret_answer, struct err *err);
+
+struct access_ask {
+	const char *credential;      /* as the caller sent it */
+	const char *const *views;    /* "view" or "domain.view" */
+	size_t view_count;
+	const uint8_t *box_public;
+};
+MUST_USE int access_ask_value(struct arena *arena, const struct access_ask *ask,
+                              struct value **ret_value, struct err *err);
+MUST_USE int access_ask_read(struct arena *arena, const struct value *body,
+                             struct access_ask *ret_ask, struct err *err);
+
+#endif

@@ -1,0 +1,27 @@
+/* dispatch.h - what runs where: workers, their held polls, and which task goes next.
+ * RUN is the worker's; SETTLE (control/settle.h) is called from here for each report. */
+#ifndef DISPATCH_H
+#define DISPATCH_H
+
+#include "api/link.h"
+#include "control/control.h"
+
+struct dispatch;
+MUST_USE int dispatch_new(struct control *control, struct dispatch **ret_dispatch, struct err *err);
+void dispatch_free(struct dispatch *dispatch);
+DEFINE_AUTO(dispatch)
+
+/* The link's link_call_fn; context is the dispatch. Enqueues; polls are answered when there is work. */
+void dispatch_call(void *context, struct link_call *call, const uint8_t *data, size_t len);
+/* There may be work: a task was accepted, a quota changed. Any thread. */
+void dispatch_wake(struct dispatch *dispatch);
+/* A tenant's access grants are to be forgotten (a principal, key, policy or view changed). */
+void dispatch_drop_access(struct dispatch *dispatch, const char *tenant);
+/* A running task is to be stopped; its outcome comes as a report, or at once if no worker has it. */
+MUST_USE int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *task,
+                             struct err *err);
+/* For /readyz and /metrics: workers known alive, slots, running, and one serving URL (arena; NULL: none). */
+struct dispatch_status { int workers, slots, running; const char *serve_url; };
+void dispatch_status(struct dispatch *dispatch, struct arena *arena, struct dispatch_status *ret);
+
+#endif

@@ -1,0 +1,74 @@
+/* journal.h - the group-commit journal: how everything becomes durable, in one order.
+ *
+ * A change is what must become true together: records for the journal and puts/deletes of resource
+ * keys with their compares. Committers queue changes; one thread merges what waits into ONE store
+ * transaction: compares the leader key's create_revision and the journal key's absence, puts the journal
+ * key (sealed, LZ4, msgpack list of records) and the resource ops. If a compare of one change fails, the
+ * batch is committed one by one, and only that change is refused (E_PRECONDITION).
+ * After the store's answer, and before the committer's call returns, `apply` is called for each change,
+ * in commit order, in the journal's thread. Replay calls it the same way. */
+#ifndef JOURNAL_H
+#define JOURNAL_H
+
+#include "common/clock.h"
+#include "common/store.h"
+#include "common/value.h"
+
+struct change;
+MUST_USE int change_new(struct change **ret_change, struct err *err);
+void change_free(struct change *change);
+DEFINE_AUTO(change)
+struct arena *change_arena(struct change *change);       /* build records here */
+MUST_USE int change_record(struct change *change, struct value *record, struct err *err);
+/* Sealed with the state key, bound to the resource key. expect: mod_revision, 0 absent, -1 any. */
+MUST_USE int change_put(struct change *change, const char *key, const struct value *value,
+                        int64_t expect, struct err *err);
+MUST_USE int change_delete(struct change *change, const char *key, int64_t expect, struct err *err);
+/* Only a compare: the change holds only if the key's mod_revision is still that. */
+MUST_USE int change_expect(struct change *change, const char *key, int64_t mod_revision,
+                           struct err *err);
+
+struct journal_ops {
+	/* A record that is durable. at_revision: of its transaction. */
+	void (*record)(void *context, const struct value *record);
+	/* A resource key written or (value NULL) deleted by a change, and its new mod_revision. */
+	void (*resource)(void *context, const char *key, const struct value *value, int64_t revision);
+	void *context;
+};
+
+struct journal;
+struct journal_conf {
+	struct store *store;
+	struct clock *clock;
+	const uint8_t *state_key;    /* KEY_BYTES; outlives the journal */
+	const char *leader_key;      /* "leader/0" */
+	const char *prefix;          /* "journal/0/" */
+	int window_ms;               /* longest wait for company; 0: none (commit at once what waits) */
+	size_t batch_bytes;          /* 0: 65536 */
+	size_t queue_max;            /* waiting changes; 0: 4096. More: E_BUSY */
+	struct journal_ops ops;
+};
+MUST_USE int journal_new(const struct journal_conf *conf, struct journal **ret_journal,
+                         struct err *err);
+void journal_free(struct journal *journal);
+DEFINE_AUTO(journal)
+
+/* Leads from now on: reads the journal in order (calls ops.record for each), then accepts changes under
+ * this epoch. 0: leads no more; what waits is refused with E_NOT_LEADER. */
+MUST_USE int journal_lead(struct journal *journal, int64_t epoch, struct err *err);
+int64_t journal_epoch(struct journal *journal);          /* 0: does not lead */
+
+/* Blocks until durable and applied. E_NOT_LEADER, E_PRECONDITION, E_BUSY, E_UNAVAILABLE,
+ * E_UNKNOWN_OUTCOME (the journal then stops leading and is to be led anew, so that memory never differs
+ * from what is stored). Takes the change's contents; free it afterwards all the same. */
+MUST_USE int journal_commit(struct journal *journal, struct change *change, struct err *err);
+
+/* Opens a value that change_put stored (for the catalog's list and watch). */
+MUST_USE int journal_open_value(const uint8_t *state_key, const char *key, const uint8_t *sealed,
+                                size_t len, struct arena *arena, struct value **ret_value,
+                                struct err *err);
+
+struct journal_stats { uint64_t commits, changes, records, bytes; int64_t last_commit_us; };
+void journal_stats(struct journal *journal, struct journal_stats *ret_stats);
+
+#endif

@@ -1,0 +1,67 @@
+/* shard.h - the leader's memory: tasks, queues, quotas, usage, audit. Changed only by records that are
+ * durable (shard_record) and, for what need not be durable (assignment, progress), by the dispatcher.
+ * One private mutex; never held across the store, the link or a callback. */
+#ifndef SHARD_H
+#define SHARD_H
+
+#include "control/journal.h"
+#include "control/task.h"
+#include "tenant/quota.h"
+
+struct shard;
+MUST_USE int shard_new(struct clock *clock, struct shard **ret_shard, struct err *err);
+void shard_free(struct shard *shard);
+DEFINE_AUTO(shard)
+void shard_clear(struct shard *shard);                 /* before a replay */
+/* Applies a durable record; the journal's ops.record. */
+void shard_record(struct shard *shard, const struct value *record);
+/* Replay is over: asserts that reservations equal the unfinished tasks; queues those. */
+void shard_ready(struct shard *shard);
+
+/* --- admission --- */
+struct submission {
+	const char *id, *tenant, *domain, *principal;
+	const struct task_request *request;
+	const char *key;             /* Idempotency-Key; NULL: none */
+	const uint8_t *body_hash;    /* DIGEST_BYTES; compared for a repeated key */
+	int64_t now_ms;
+};
+/* Reserves quota and adds the accepted record to change. E_QUOTA, E_BUSY (queue full). A known
+ * idempotency key: returns 0 with ret_existing set to that task's id (arena) and nothing reserved; with
+ * another body: E_CONFLICT. If the change is not committed afterwards call shard_withdraw. */
+MUST_USE int shard_submit(struct shard *shard, const struct submission *submission,
+                          struct change *change, struct arena *arena, const char **ret_existing,
+                          struct err *err);
+void shard_withdraw(struct shard *shard, const char *id);
+
+/* --- reading; everything in arena --- */
+struct value *shard_task(struct shard *shard, struct arena *arena, const char *tenant,
+                         const char *domain, const char *id);      /* NULL: no such task */
+/* Waits until the task's version passes `after` or the deadline. */
+void shard_wait(struct shard *shard, const char *id, int64_t after, int64_t deadline_mono_ms);
+/* Newest first; domain and state may be NULL; `before` a task id or NULL. */
+MUST_USE int shard_list(struct shard *shard, struct arena *arena, const char *tenant,
+                        const char *domain, const char *state, const char *before, size_t limit,
+                        struct value **ret_list, bool *ret_more, struct err *err);
+/* {tenant, domains: [{domain, amounts...}], total: {...}, reserved: {...}} */
+struct value *shard_usage(struct shard *shard, struct arena *arena, const char *tenant);
+/* Audit events, newest first. */
+struct audit_query {
+	const char *tenant, *actor, *action, *result;    /* NULL: any; tenant is required */
+	int64_t before_seq;          /* 0: from the newest */
+	size_t limit;
+};
+MUST_USE int shard_audit(struct shard *shard, struct arena *arena, const struct audit_query *query,
+                         struct value **ret_list, bool *ret_more, struct err *err);
+
+/* --- quotas and rates, from the catalog's changes --- */
+MUST_USE int shard_quota(struct shard *shard, const char *tenant, const char *name,
+                         const struct value *spec, struct err *err);
+void shard_rates(struct shard *shard, const struct value *rate_card_spec);
+/* An online-read grant's check and a request's: E_QUOTA when the tenant is over. */
+MUST_USE int shard_check(struct shard *shard, const char *tenant, const char *domain,
+                         const struct amounts *amounts, struct err *err);
+
+/* --- for settlement (control/settle.c) and dispatch (control/dispatch.c): see control/shard_impl.h --- */
+
+#endif
