@@ -366,38 +366,39 @@ static int stream_over(CURLM *multi, CURLcode *ret_code)
 	return 0;
 }
 
-static bool overdue(const struct transfer *transfer, int start_ms, int idle_ms)
+/* Silent for too long: before the answer began by the call's timeout, after that by idle_ms. */
+static int stream_silence(CURL *curl, const struct fetch_call *call, int idle_ms,
+                          const struct transfer *transfer, struct err *err)
 {
-	int64_t silent = clock_mono_ms(clock_system()) - transfer->heard_mono_ms;
+	int start_ms = call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
+	int64_t silent_ms = clock_mono_ms(clock_system()) - transfer->heard_mono_ms;
 	if (!transfer->started)
-		return silent >= start_ms;
-	return idle_ms > 0 && silent >= idle_ms;
+		return silent_ms < start_ms ? 0
+			: failure_of(curl, CURLE_OPERATION_TIMEDOUT, call, transfer, err);
+	if (idle_ms <= 0 || silent_ms < idle_ms)
+		return 0;
+	return err_set(err, E_TIMEOUT, "%.*s was silent for %d ms", address_len(call->url),
+	               call->url, idle_ms);
 }
 
 /* Drives the stream until it is over (0 or a failure); stop and data() end it without one. */
 static int stream_run(CURLM *multi, CURL *curl, const struct fetch_call *call, int idle_ms,
                       const volatile int *stop, struct transfer *transfer, struct err *err)
 {
-	int start_ms = call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
 	int poll_ms = idle_ms > 0 && idle_ms < STREAM_POLL_MS ? idle_ms : STREAM_POLL_MS;
 	CURLcode code = CURLE_OK;
-	for (int running = 1;;) {
-		if (stop && __atomic_load_n(stop, __ATOMIC_ACQUIRE))
-			return 0;
+	while (!stop || !__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
+		int running = 0;
 		if (curl_multi_perform(multi, &running) != CURLM_OK)
 			return err_set(err, E_INTERNAL, "libcurl cannot go on with a stream");
 		if (transfer->ended)
 			return 0;
 		if (stream_over(multi, &code))
 			return code == CURLE_OK ? 0 : failure_of(curl, code, call, transfer, err);
-		if (overdue(transfer, start_ms, idle_ms))
-			break;
+		TRY(stream_silence(curl, call, idle_ms, transfer, err));
 		curl_multi_poll(multi, NULL, 0, poll_ms, NULL);
 	}
-	if (transfer->started)
-		return err_set(err, E_TIMEOUT, "%.*s was silent for %d ms", address_len(call->url),
-		               call->url, idle_ms);
-	return failure_of(curl, CURLE_OPERATION_TIMEDOUT, call, transfer, err);
+	return 0;
 }
 
 static int stream_begin(struct fetch *fetch, CURLM *multi, CURL *curl,

@@ -17,20 +17,22 @@ DEFINE_AUTO(fetch)
 
 struct fetch_call {
 	const char *method;          /* NULL: GET, or POST with a body */
-	const char *url;             /* http:// or https:// only; no redirects are followed */
+	const char *url;             /* http:// or https:// only; no redirects, no proxy */
 	const char *const *headers;  /* "Name: value", NULL-terminated; NULL: none */
 	const void *body;
 	size_t body_len;
 	int timeout_ms;              /* 0: 5000 */
 };
-/* The status (200, 404 ...) is a result, not a failure. E_UNAVAILABLE: no connection, so the request
- * was not sent. E_UNKNOWN_OUTCOME: it may have arrived. E_TOO_LARGE: the answer passed body's max.
+/* The status (200, 404 ...) is a result, not a failure. E_UNAVAILABLE: no connection, so the
+ * request was not sent. E_UNKNOWN_OUTCOME: it may have arrived. E_TOO_LARGE: the answer passed body's max.
  * ret_headers may be NULL; otherwise receives the raw header lines. */
 MUST_USE int fetch_call(struct fetch *fetch, const struct fetch_call *call, int *ret_status,
                         struct buf *ret_body, struct buf *ret_headers, struct err *err);
 
 /* A long answer, handed over as it comes, on a connection of its own. data returning false ends it.
- * idle_ms: longest silence (0: none). stop may be set by another thread to end it soon. */
+ * call->timeout_ms bounds the wait for the answer to begin. idle_ms: longest silence after that,
+ * then E_TIMEOUT (0: none). stop may be set by another thread (atomically) to end it within 100 ms
+ * or so. The stream's end, by either side, is 0. */
 typedef bool fetch_data_fn(void *context, const char *data, size_t len);
 MUST_USE int fetch_stream(struct fetch *fetch, const struct fetch_call *call, fetch_data_fn *data,
                           void *context, int idle_ms, const volatile int *stop, int *ret_status,

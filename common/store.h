@@ -16,7 +16,11 @@
 
 struct store;
 
-enum { STORE_OPS_MAX = 128, STORE_VALUE_MAX = 1024 * 1024, STORE_KEY_MAX = 512 };
+enum {
+	STORE_OPS_MAX = 128, STORE_VALUE_MAX = 1024 * 1024, STORE_KEY_MAX = 512,
+	STORE_TXN_BYTES_MAX = 1400 * 1024,       /* keys and values of one transaction */
+	STORE_TTL_MIN_S = 2, STORE_TTL_MAX_S = 3600
+};
 
 struct store_item {
 	const char *key;            /* NUL-terminated */
@@ -35,7 +39,8 @@ MUST_USE int store_get(struct store *store, const char *key, store_visit_fn *vis
 MUST_USE int store_list(struct store *store, const char *prefix, store_visit_fn *visit,
                         void *context, int64_t *ret_revision, struct err *err);
 
-/* A transaction: all compares hold and all ops happen, or none. Built by one thread. */
+/* A transaction: all compares hold and all ops happen, or none. Built by one thread. No two of its
+ * writes may touch one key (E_CONFLICT); a compare that is there already counts once. */
 struct store_txn;
 MUST_USE int store_txn_new(struct store_txn **ret_txn, struct err *err);
 void store_txn_free(struct store_txn *txn);
@@ -51,18 +56,20 @@ MUST_USE int store_txn_delete(struct store_txn *txn, const char *key, struct err
 MUST_USE int store_txn_delete_prefix(struct store_txn *txn, const char *prefix, struct err *err);
 size_t store_txn_ops(const struct store_txn *txn);     /* compares + ops so far */
 size_t store_txn_bytes(const struct store_txn *txn);   /* sum of keys and values */
-/* Adds all of from to into; E_TOO_LARGE past STORE_OPS_MAX, E_CONFLICT when both write one key (into
- * is unchanged then). */
+/* Adds all of from to into; E_TOO_LARGE past a limit, E_CONFLICT when both write one key (into is
+ * unchanged then). */
 MUST_USE int store_txn_merge(struct store_txn *into, const struct store_txn *from, struct err *err);
 
-/* E_PRECONDITION when a compare does not hold; nothing happened then. */
+/* E_PRECONDITION when a compare does not hold; nothing happened then. ret_revision may be NULL. */
 MUST_USE int store_commit(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
                           struct err *err);
 
-/* Watch: follows a prefix from a revision (exclusive) until stopped, in a thread of its own. Events
- * of one transaction come in one run, `last_of_txn` set on the last. After a compaction, a lost
- * stream or every relist_ms, the prefix is listed anew: `sync` is called with every key that
- * exists and then with item NULL; the follower drops what was not named. */
+/* Watch: follows a prefix until stopped, in a thread of its own. Events of one transaction come in
+ * one run, `last_of_txn` set on the last. First of all, after a compaction, after a lost stream and
+ * every relist_ms the prefix is listed: `sync` is called with every key that exists and then with
+ * item NULL; the follower drops what was not named. A listing that breaks off is begun again
+ * without the NULL, so keep names by the revision `sync` was given, which is the listing's. Events
+ * follow with higher revisions. A change that a listing covers may bring no event. */
 struct store_event {
 	struct store_item item;     /* value NULL and value_len 0 for a delete */
 	bool deleted;
@@ -82,9 +89,10 @@ void store_watch_free(struct store_watch *watch);      /* returns when no call i
 DEFINE_AUTO(store_watch)
 
 /* Leadership: campaigns for key in a thread of its own, with a lease of ttl_s (2 at least), kept
- * alive every third of it. `change` is told the key's create_revision when it leads, and 0 as soon as
- * it may not (the lease could have run out by the local monotonic clock, or the key is gone).
- * Safety never rests on this: every write compares create_revision. Freeing gives the lead up. */
+ * alive every third of it. `change` is told the key's create_revision when it leads, and 0 as soon
+ * as it may not (the lease could have run out by the local monotonic clock, or the key is gone).
+ * Safety never rests on this: every write compares create_revision. Freeing gives the lead up, so
+ * that another leads at once, and tells `change` 0 before it returns if it led. */
 typedef void store_lead_fn(void *context, int64_t create_revision);
 struct store_lead;
 MUST_USE int store_lead_new(struct store *store, const char *key, const char *id, int ttl_s,
