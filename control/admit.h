@@ -6,6 +6,7 @@
 #include "api/kinds.h"
 #include "api/manifest.h"
 #include "control/control.h"
+#include "common/text.h"
 #include "policy/policy.h"
 
 struct route;
