@@ -3,12 +3,13 @@
  * Layout: a header, then the body.
  *   header  "FHS1", u8 suite (1 Cobblestone-256, 2 the same with XChaCha20-Poly1305), u16 length of
  *           the rest (little-endian), then canonical msgpack {tenant, dataset, version, wrapped}:
- *           wrapped is the object's data key in a lockbox under the dataset key of that version.
+ *           wrapped is the object's data key in a lockbox under the dataset key of that version;
+ *           version is 4 bytes (big-endian), so that a header keeps its length at rotation.
  *   body    C2SP chunked-encryption (c2sp.org/chunked-encryption): salt 24, commitment 32, chunks of
  *           16 KiB + 16 tag; the last chunk is shorter than 16 KiB (maybe empty).
- * The encryption context is tenant, dataset, version and the object's path, so an object moved to
- * another tenant, dataset or path does not open. Rotation rewrites the header only, thus `version`
- * is bound by the lockbox and not by the body. */
+ * The body is bound to tenant, dataset and the object's path, so an object moved to another of these
+ * does not open. The lockbox is bound to suite, tenant, dataset and version; rotation rewrites the
+ * header only. Each refusal is an E_CORRUPT that says which of these did not hold. */
 #ifndef SEAL_H
 #define SEAL_H
 
@@ -31,6 +32,10 @@ struct sealer;
 MUST_USE int sealer_new(const struct seal_label *label, const uint8_t dataset_key[KEY_BYTES],
                         seal_sink_fn *sink, void *context, struct sealer **ret_sealer,
                         struct err *err);
+/* With a suite of the caller's choice; sealer_new takes the best this CPU has. */
+MUST_USE int sealer_new_kind(enum aead_kind kind, const struct seal_label *label,
+                             const uint8_t dataset_key[KEY_BYTES], seal_sink_fn *sink,
+                             void *context, struct sealer **ret_sealer, struct err *err);
 MUST_USE int sealer_write(struct sealer *sealer, const void *data, size_t len, struct err *err);
 MUST_USE int sealer_finish(struct sealer *sealer, struct err *err);   /* without it, unreadable */
 void sealer_free(struct sealer *sealer);
@@ -75,16 +80,11 @@ MUST_USE int seal_bytes(const struct seal_label *label, const uint8_t dataset_ke
 MUST_USE int open_bytes(const struct seal_label *label, const uint8_t dataset_key[KEY_BYTES],
                         const void *data, size_t len, struct buf *out, struct err *err);
 
-/* A new header for the same body under another version of the dataset key (rotation). Same length
- * or E_CONFLICT. */
+/* A new header for the same body under another version of the dataset key (rotation): of the same
+ * length, appended to ret_head. label->version is the old one. */
 MUST_USE int seal_rewrap(const struct seal_label *label, const uint8_t old_key[KEY_BYTES],
                          uint32_t new_version, const uint8_t new_key[KEY_BYTES],
                          const uint8_t *head, size_t head_len, struct buf *ret_head,
                          struct err *err);
-
-/* Body alone, as in c2sp.org/chunked-encryption; for the conformance vectors. kind AES: Cobblestone-256. */
-MUST_USE int chunked_open(enum aead_kind kind, const uint8_t *key, size_t key_len, const void *context,
-                          size_t context_len, const uint8_t *sealed, size_t len, struct buf *out,
-                          struct err *err);
 
 #endif
