@@ -1,5 +1,5 @@
 /* object.h - where bulk bytes lie: immutable objects by path. Backing: a directory (object_dir.c).
- * A path is segments of [a-zA-Z0-9._=-] joined by '/', no segment "." or "..", at most 400 bytes. */
+ * A path is segments of [a-zA-Z0-9._=-] joined by '/', none beginning with a dot, at most 400 bytes. */
 #ifndef OBJECT_H
 #define OBJECT_H
 
@@ -27,6 +27,8 @@ DEFINE_AUTO(object_writer)
 MUST_USE int object_open(struct object_store *store, const char *path, int *ret_fd,
                          uint64_t *ret_len, struct err *err);
 MUST_USE int object_delete(struct object_store *store, const char *path, struct err *err);
+/* Every object whose path begins with prefix ("" for all), in no order. A visit that fails ends it;
+ * it may delete what it was shown. */
 typedef int object_visit_fn(void *context, const char *path, uint64_t len, struct err *err);
 MUST_USE int object_list(struct object_store *store, const char *prefix, object_visit_fn *visit,
                          void *context, struct err *err);
