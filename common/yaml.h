@@ -1,8 +1,8 @@
 /* yaml.h - YAML text <-> value (YAML 1.2 core schema). The only door to libyaml.
  * Plain scalars follow the core schema: null, ~, true/false, decimal/hex/octal ints, floats; all else
  * is text (so `no` and `2001-01-01` stay text). Anchors and aliases are refused ("YAML bombs"). */
-#ifndef YAML_H
-#define YAML_H
+#ifndef FREEHOLD_YAML_H
+#define FREEHOLD_YAML_H    /* YAML_H is libyaml's */
 
 #include "common/buf.h"
 #include "common/value.h"
