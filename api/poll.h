@@ -109,4 +109,16 @@ MUST_USE int access_ask_value(struct arena *arena, const struct access_ask *ask,
 MUST_USE int access_ask_read(struct arena *arena, const struct value *body,
                              struct access_ask *ret_ask, struct err *err);
 
+/* The answer, in an envelope of kind "access": {grant: bytes of an access grant}. */
+struct access_answer { const uint8_t *grant; size_t grant_len; };
+MUST_USE int access_answer_value(struct arena *arena, const struct access_answer *answer,
+                                 struct value **ret_value, struct err *err);
+MUST_USE int access_answer_read(struct arena *arena, const struct value *body,
+                                struct access_answer *ret_answer, struct err *err);
+
+/* Either exchange may be answered with a failure, in an envelope of kind "problem": {code, text}. */
+struct value *link_problem_value(struct arena *arena, const struct err *problem);
+/* Fills ret_problem with what the other side said; E_INTERNAL when the body is no problem. */
+void link_problem_read(const struct value *body, struct err *ret_problem);
+
 #endif
