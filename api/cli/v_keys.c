@@ -1,0 +1,103 @@
+/* v_keys.c - freehold keys: API keys of a principal. The secret is shown once, or written to a file. */
+#include "common/defs.h"
+#include "api/cli/cli.h"
+
+#include "common/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int write_key(const char *path, const char *key, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, errno, "--out: %s", path);
+	bool written = dprintf(fd, "%s\n", key) > 0;
+	int reason = errno;
+	if (close(fd) < 0 || !written)
+		return err_errno(err, reason, "--out: %s", path);
+	return 0;
+}
+
+static int create(struct cli *cli, const char *path, struct err *err)
+{
+	struct value *body = value_map(cli->arena);
+	struct value *answer = NULL;
+	const char *out = cli_option(cli, "out");
+	if (out && access(out, F_OK) == 0)
+		return err_set(err, E_CONFLICT, "--out: %s exists; it is not overwritten", out);
+	value_set_str(body, "expiresIn", cli_option(cli, "expires-in"));
+	struct call call = { .method = "POST", .path = path, .body = body };
+	TRY(client_call(cli, &call, &answer, err));
+	const char *key = value_get_str(answer, "key");
+	if (!key)
+		return err_set(err, E_INTERNAL, "the server's answer holds no key");
+	if (cli->format != FORMAT_TABLE && !out)
+		return print_value(cli, answer, err);
+	if (out)
+		TRY(write_key(out, key, err));
+	if (out)
+		printf("key %s written to %s\n", value_get_str(answer, "id"), out);
+	else
+		printf("%s\n", key);
+	return 0;
+}
+
+static int list(struct cli *cli, const char *path, struct err *err)
+{
+	static const char *const titles[] = { "ID", "CREATED", "EXPIRES", NULL };
+	struct value *items = NULL;
+	TRY(client_list(cli, path, 1000, &items, err));
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, items, err);
+	struct table *table = table_new(cli, titles);
+	for (size_t i = 0; i < value_len(items); i++) {
+		const struct value *key = value_at(items, i);
+		table_cell(table, value_get_str(key, "id"));
+		table_cell(table, value_get_str(key, "createdAt"));
+		table_cell(table, value_get_str(key, "expiresAt"));
+	}
+	table_print(table);
+	return 0;
+}
+
+static int revoke_key(struct cli *cli, const char *path, struct err *err)
+{
+	const char *id = cli_word(cli, 2);
+	if (!id || !id_valid(id))
+		return err_set(err, E_INVALID, "usage: freehold keys revoke PRINCIPAL KEY-ID");
+	struct call call = { .method = "DELETE", .path = client_path(cli, "%s/%s", path, id) };
+	TRY(client_call(cli, &call, NULL, err));
+	printf("key %s revoked\n", id);
+	return 0;
+}
+
+static int keys(struct cli *cli, struct err *err)
+{
+	const char *what = cli_word(cli, 0), *principal = cli_word(cli, 1), *tenant = NULL;
+	TRY(cli_tenant(cli, &tenant, err));
+	TRY(name_check("PRINCIPAL", principal, err));
+	const char *path = client_path(cli, "/v1/tenants/%s/principals/%s/keys", tenant, principal);
+	if (strcmp(what, "create") == 0)
+		return create(cli, path, err);
+	if (strcmp(what, "list") == 0)
+		return list(cli, path, err);
+	if (strcmp(what, "revoke") == 0)
+		return revoke_key(cli, path, err);
+	return err_set(err, E_INVALID, "%s: must be create, list or revoke", what);
+}
+
+static const struct option_row options[] = {
+	{ "out", "FILE", "write the new key there (0600) instead of showing it" },
+	{ "expires-in", "DURATION", "how long the new key is valid; default without end" },
+	{ NULL, NULL, NULL }
+};
+
+const struct verb verb_keys = {
+	.name = "keys", .words = "create|list|revoke PRINCIPAL [KEY-ID]", .words_min = 2, .words_max = 3,
+	.summary = "API keys of a principal", .options = options, .run = keys,
+	.example = "freehold keys create alice --tenant acme --out alice.key",
+};
