@@ -22,6 +22,7 @@ void buf_clear(struct buf *buf)
 {
 	buf->len = 0;
 	buf->failed = false;
+	buf->starved = false;
 }
 
 static int grow(struct buf *buf, size_t len)
@@ -41,6 +42,7 @@ static int grow(struct buf *buf, size_t len)
 	uint8_t *data = realloc(buf->data, cap);
 	if (!data) {
 		buf->failed = true;
+		buf->starved = true;
 		return E_NOMEM;
 	}
 	buf->data = data;
@@ -94,5 +96,7 @@ int buf_check(struct buf *buf, struct err *err)
 		buf->data[buf->len] = 0;
 		return 0;
 	}
+	if (buf->starved)
+		return err_set(err, E_NOMEM, "no memory for a buffer of %zu bytes", buf->len);
 	return err_set(err, E_TOO_LARGE, "does not fit into %zu bytes", buf->max);
 }

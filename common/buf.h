@@ -10,6 +10,7 @@ struct buf {
 	size_t cap;
 	size_t max;     /* bytes; set by buf_init */
 	bool failed;    /* sticky: an append did not fit. Check once, after a run of appends. */
+	bool starved;   /* and it was memory that was missing, not room up to max */
 };
 
 void buf_init(struct buf *buf, size_t max);
