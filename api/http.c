@@ -1,0 +1,652 @@
+/* http.c - the HTTP door: libmicrohttpd in epoll threads, handlers in a crew behind a bounded queue.
+ *
+ * Every connection owns one struct http_request, made when it opens and used by one request after the
+ * other: nothing is allocated for a request but its answer. Phases: READING (the server's thread)
+ * -> FAST (same thread) and, unless that answered, -> HANDED (suspended; a handler's) -> ANSWERED.
+ * Invariants: a request is touched by the server's thread or by its handler, never by both;
+ * handed counts the suspended, active what was begun and not ended. */
+#include "common/defs.h"
+#include "api/http.h"
+
+#include "api/crew.h"
+#include "api/listen.h"
+#include "api/problem.h"
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/text.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	HEADERS_MAX = 16,            /* an answer's, beside the constant ones */
+	KEEP_BYTES = 64 * 1024,      /* memory a connection keeps for its next request */
+	DRAIN_FACTOR = 8,            /* an oversized body is read and dropped up to that many body_max */
+	DRAIN_MS = 2000,             /* given to half-read requests when the server ends */
+	PEM_MAX = 256 * 1024,
+	CONNECTION_MEMORY = 32 * 1024
+};
+#define ARENA_MAX (16 * MIB)
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+enum phase { PHASE_READING, PHASE_FAST, PHASE_HANDED, PHASE_ANSWERED };
+
+struct header { const char *name, *value; };
+
+struct http_request {
+	struct http_server *server;
+	struct MHD_Connection *connection;
+	enum phase phase;
+	const char *method, *path;
+	struct buf body;
+	size_t body_seen;            /* bytes received, dropped ones included */
+	bool refused;                /* answered by this door; nobody is asked */
+	struct arena *arena;
+	char peer[INET6_ADDRSTRLEN];
+	struct header headers[HEADERS_MAX];
+	int header_count;
+	int status;
+	const char *content_type;
+	uint8_t *answer;             /* malloc'ed, or NULL */
+	size_t answer_len;
+};
+
+struct http_server {
+	struct http_conf conf;       /* defaults filled in; listen and files are not kept */
+	struct MHD_Daemon *daemon;
+	struct crew *crew;
+	int port;
+	atomic_int active;           /* begun, not ended */
+	atomic_bool draining;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;      /* handed or, while draining, active went down */
+	int handed;                  /* guarded by mutex */
+	bool closed;                 /* guarded by mutex; nothing is handed over any more */
+};
+
+/* --- what was asked --- */
+
+const char *http_method(const struct http_request *request)
+{
+	return request->method;
+}
+
+const char *http_path(const struct http_request *request)
+{
+	return request->path;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decodes into the arena. NULL: a broken escape, a NUL, no UTF-8, or no memory. */
+static const char *decode(struct arena *arena, const char *text)
+{
+	size_t len = strlen(text);
+	if (!memchr(text, '%', len))
+		return utf8_valid(text, len) ? text : NULL;
+	char *out = arena_alloc(arena, len + 1);
+	size_t n = 0;
+	for (size_t i = 0; out && i < len; i++) {
+		if (text[i] != '%') {
+			out[n++] = text[i];
+			continue;
+		}
+		int high = hex_digit(text[i + 1]);
+		int low = high < 0 ? -1 : hex_digit(text[i + 2]);
+		if (low < 0 || high + low == 0)
+			return NULL;
+		out[n++] = (char)(high << 4 | low);
+		i += 2;
+	}
+	return out && utf8_valid(out, n) ? out : NULL;
+}
+
+const char *http_query(const struct http_request *request, const char *name)
+{
+	const char *value = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND,
+	                                                name);
+	return value ? decode(request->arena, value) : NULL;
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const uint8_t *http_body(const struct http_request *request, size_t *ret_len)
+{
+	*ret_len = request->body.len;
+	return request->body.data;
+}
+
+const char *http_peer(const struct http_request *request)
+{
+	return request->peer;
+}
+
+struct arena *http_arena(struct http_request *request)
+{
+	return request->arena;
+}
+
+/* --- the answer --- */
+
+void http_add_header(struct http_request *request, const char *name, const char *value)
+{
+	REQUIRE(request->header_count < HEADERS_MAX);
+	struct header header = {
+		arena_strdup(request->arena, name), arena_strdup(request->arena, value)
+	};
+	/* Without memory for a header the answer goes out without it. */
+	if (header.name && header.value)
+		request->headers[request->header_count++] = header;
+}
+
+static void keep_answer(struct http_request *request, int status, const char *content_type,
+                        struct buf *body)
+{
+	request->status = status;
+	request->content_type = content_type;
+	request->answer = body ? body->data : NULL;
+	request->answer_len = body ? body->len : 0;
+	if (body)
+		*body = (struct buf){ .max = body->max };
+}
+
+/* The last touch of the request: it may be gone as soon as the server's thread has it back. */
+static void hand_back(struct http_request *request)
+{
+	struct http_server *server = request->server;
+	MHD_resume_connection(request->connection);
+	pthread_mutex_lock(&server->mutex);
+	server->handed--;
+	pthread_cond_signal(&server->changed);
+	pthread_mutex_unlock(&server->mutex);
+}
+
+void http_answer(struct http_request *request, int status, const char *content_type,
+                 struct buf *body)
+{
+	enum phase phase = request->phase;
+	REQUIRE(phase == PHASE_FAST || phase == PHASE_HANDED);
+	keep_answer(request, status, content_type, body);
+	request->phase = PHASE_ANSWERED;
+	if (phase == PHASE_HANDED)
+		hand_back(request);
+}
+
+/* This door's own answers: problem documents. */
+static void refuse(struct http_request *request, const struct err *err)
+{
+	AUTO_BUF body;
+	buf_init(&body, 4096);
+	int status = problem_print(err, NULL, &body);
+	if (status == 503)
+		http_add_header(request, "Retry-After", "1");
+	keep_answer(request, status, PROBLEM_TYPE, &body);
+	request->refused = true;
+	buf_release(&request->body);
+}
+
+static struct MHD_Response *response_new(struct http_request *request)
+{
+	if (!request->answer_len)
+		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		request->answer_len, request->answer, MHD_RESPMEM_MUST_FREE);
+	if (response)
+		request->answer = NULL;
+	return response;
+}
+
+static enum MHD_Result send_answer(struct http_request *request)
+{
+	struct MHD_Response *response = response_new(request);
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	if (request->content_type)
+		MHD_add_response_header(response, "Content-Type", request->content_type);
+	for (int i = 0; i < request->header_count; i++)
+		MHD_add_response_header(response, request->headers[i].name,
+		                        request->headers[i].value);
+	enum MHD_Result rc = MHD_queue_response(request->connection,
+	                                        (unsigned int)request->status, response);
+	MHD_destroy_response(response);
+	return rc;
+}
+
+/* --- connections and requests, in the server's threads --- */
+
+static void request_free(struct http_request *request)
+{
+	if (!request)
+		return;
+	buf_release(&request->body);
+	arena_free(request->arena);
+	free(request->answer);
+	free(request);
+}
+
+static void print_peer(struct MHD_Connection *connection, char peer[INET6_ADDRSTRLEN])
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info ? info->client_addr : NULL;
+	if (address && address->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, peer,
+		          INET6_ADDRSTRLEN);
+	else if (address && address->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, peer,
+		          INET6_ADDRSTRLEN);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode event)
+{
+	struct http_server *server = context;
+	if (event == MHD_CONNECTION_NOTIFY_CLOSED) {
+		request_free(*socket_context);
+		*socket_context = NULL;
+		return;
+	}
+	struct http_request *request = calloc(1, sizeof *request);
+	*socket_context = request;      /* NULL: the first request is not answered */
+	if (!request)
+		return;
+	request->server = server;
+	request->connection = connection;
+	buf_init(&request->body, server->conf.body_max);
+	print_peer(connection, request->peer);
+}
+
+static enum MHD_Result visit_argument(void *context, enum MHD_ValueKind kind, const char *name,
+                                      const char *value)
+{
+	(void)kind;
+	struct http_request *request = context;
+	if (decode(request->arena, name) && (!value || decode(request->arena, value)))
+		return MHD_YES;
+	request->path = NULL;
+	return MHD_NO;
+}
+
+/* Decodes the path and looks at every parameter. */
+static int check_target(struct http_request *request, const char *url, struct err *err)
+{
+	request->path = decode(request->arena, url);
+	if (request->path)
+		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, visit_argument,
+		                          request);
+	if (request->path)
+		return 0;
+	request->path = "";
+	return err_set(err, E_INVALID, "the request's path and parameters must be UTF-8 in valid "
+	               "percent-encoding, without NUL");
+}
+
+static int too_large(const struct http_request *request, struct err *err)
+{
+	return err_set(err, E_TOO_LARGE, "the body may have %zu bytes at most; send less in one request",
+	               request->server->conf.body_max);
+}
+
+/* Whether the declared length is too large to be read to its end only to be refused. */
+static bool hopeless(const struct http_request *request, uint64_t length)
+{
+	return http_header(request, "Expect") ||
+	       length / DRAIN_FACTOR > request->server->conf.body_max;
+}
+
+/* What can be refused before the body is read. ret_now: not even worth reading it. */
+static int check_head(struct http_request *request, const char *url, bool *ret_now, struct err *err)
+{
+	const char *declared = http_header(request, "Content-Length");
+	uint64_t length = declared ? strtoull(declared, NULL, 10) : 0;
+	if (length > request->server->conf.body_max) {
+		*ret_now = hopeless(request, length);
+		return too_large(request, err);
+	}
+	if (atomic_load_explicit(&request->server->draining, memory_order_relaxed)) {
+		http_add_header(request, "Connection", "close");
+		return err_set(err, E_UNAVAILABLE, "this server is shutting down; ask again, it or "
+		               "another replica will answer");
+	}
+	return check_target(request, url, err);
+}
+
+static enum MHD_Result request_begin(struct http_request *request, const char *method,
+                                     const char *url)
+{
+	struct err err;
+	if (!request->arena && arena_new(ARENA_MAX, &request->arena, &err) < 0)
+		return MHD_NO;
+	request->phase = PHASE_READING;
+	request->method = method;
+	bool now = false;
+	if (check_head(request, url, &now, &err) == 0)
+		return MHD_YES;
+	refuse(request, &err);
+	return now ? send_answer(request) : MHD_YES;
+}
+
+/* A body in chunks tells no length: past the bound it is dropped, and soon the connection with it. */
+static enum MHD_Result request_feed(struct http_request *request, const char *data, size_t len)
+{
+	request->body_seen += len;
+	if (request->body_seen / DRAIN_FACTOR > request->server->conf.body_max)
+		return MHD_NO;
+	if (request->refused || buf_put(&request->body, data, len) == 0)
+		return MHD_YES;
+	struct err err;
+	if (len <= request->body.max - request->body.len)
+		err_set(&err, E_NOMEM, "no memory for the body; ask again later");
+	else
+		too_large(request, &err);
+	refuse(request, &err);
+	return MHD_YES;
+}
+
+static bool count_handed(struct http_server *server)
+{
+	pthread_mutex_lock(&server->mutex);
+	bool open = !server->closed;
+	server->handed += open;
+	pthread_mutex_unlock(&server->mutex);
+	return open;
+}
+
+static enum MHD_Result hand_over(struct http_request *request)
+{
+	struct http_server *server = request->server;
+	if (!count_handed(server))
+		return MHD_NO;
+	request->phase = PHASE_HANDED;
+	MHD_suspend_connection(request->connection);
+	if (crew_push(server->crew, request))
+		return MHD_YES;
+	struct err err;
+	err_set(&err, E_UNAVAILABLE, "%d requests wait already, which is the limit; ask again in a "
+	        "second", server->conf.queue_max);
+	refuse(request, &err);
+	hand_back(request);
+	return MHD_YES;
+}
+
+static enum MHD_Result request_complete(struct http_request *request)
+{
+	struct http_server *server = request->server;
+	if (request->refused || request->phase == PHASE_ANSWERED)
+		return send_answer(request);
+	if (server->conf.fast) {
+		request->phase = PHASE_FAST;
+		if (server->conf.fast(server->conf.context, request)) {
+			REQUIRE(request->phase == PHASE_ANSWERED);
+			return send_answer(request);
+		}
+		REQUIRE(request->phase == PHASE_FAST);
+	}
+	return hand_over(request);
+}
+
+static void handle(void *context, void *item)
+{
+	struct http_server *server = context;
+	server->conf.serve(server->conf.context, item);
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *url, const char *method, const char *version,
+                                  const char *data, size_t *data_len, void **state)
+{
+	(void)version;
+	struct http_server *server = context;
+	struct http_request *request = *state;
+	if (!request) {
+		request = MHD_get_connection_info(
+			connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+		if (!request)
+			return MHD_NO;
+		*state = request;
+		atomic_fetch_add_explicit(&server->active, 1, memory_order_relaxed);
+		return request_begin(request, method, url);
+	}
+	if (*data_len) {
+		size_t len = *data_len;
+		*data_len = 0;
+		return request_feed(request, data, len);
+	}
+	return request_complete(request);
+}
+
+/* Ready for the connection's next request; what grew large is given back. */
+static void request_reset(struct http_request *request)
+{
+	if (request->body.cap > KEEP_BYTES)
+		buf_release(&request->body);
+	buf_clear(&request->body);
+	if (request->arena && arena_used(request->arena) > KEEP_BYTES)
+		arena_free(MOVE(request->arena));
+	if (request->arena)
+		arena_reset(request->arena);
+	free(MOVE(request->answer));
+	request->answer_len = 0;
+	request->body_seen = 0;
+	request->refused = false;
+	request->header_count = 0;
+	request->phase = PHASE_READING;
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode why)
+{
+	(void)connection;
+	(void)why;
+	struct http_server *server = context;
+	if (!*state)
+		return;
+	request_reset(*state);
+	*state = NULL;
+	atomic_fetch_sub_explicit(&server->active, 1, memory_order_seq_cst);
+	if (!atomic_load(&server->draining))
+		return;
+	pthread_mutex_lock(&server->mutex);
+	pthread_cond_signal(&server->changed);
+	pthread_mutex_unlock(&server->mutex);
+}
+
+/* Decoding is ours, so that broken escapes and NULs are seen. */
+static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
+{
+	(void)context;
+	(void)connection;
+	return strlen(text);
+}
+
+/* Only control and worker log; what matters of this reaches the client or the caller. */
+static void drop_log(void *context, const char *fmt, va_list ap)
+{
+	(void)context;
+	(void)fmt;
+	(void)ap;
+}
+
+/* --- the server --- */
+
+static int read_pem(const char *what, const char *file, struct buf *out, struct err *err)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(err, errno, "cannot open the HTTPS %s %s", what, file);
+	ssize_t n = -1;
+	uint8_t *room = buf_room(out, PEM_MAX);
+	if (room)
+		n = read(fd, room, PEM_MAX);
+	int failed = errno;
+	close(fd);
+	if (!room)
+		return err_set(err, E_NOMEM, "no memory for the HTTPS %s", what);
+	if (n < 0)
+		return err_errno(err, failed, "cannot read the HTTPS %s %s", what, file);
+	if (n == PEM_MAX)
+		return err_set(err, E_TOO_LARGE, "the HTTPS %s %s has %d bytes or more; give a PEM "
+		               "file", what, file, PEM_MAX);
+	out->len += (size_t)n;
+	return buf_check(out, err);
+}
+
+static int start_daemon(struct http_server *server, int fd, const char *cert, const char *key,
+                        struct err *err)
+{
+	const struct http_conf *conf = &server->conf;
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+	                     MHD_USE_TURBO | (cert ? MHD_USE_TLS : 0);
+	struct MHD_OptionItem options[] = {
+		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
+		{ MHD_OPTION_CONNECTION_LIMIT, conf->connections_max, NULL },
+		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT, conf->connections_per_address_max, NULL },
+		{ MHD_OPTION_CONNECTION_TIMEOUT, conf->idle_timeout_s, NULL },
+		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
+		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
+		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server },
+		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server },
+		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL },
+		{ conf->poll_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+		  conf->poll_threads, NULL },
+		{ MHD_OPTION_END, 0, NULL }
+	};
+	struct MHD_OptionItem tls[] = {
+		{ cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)cert },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
+		{ MHD_OPTION_END, 0, NULL }
+	};
+	server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server,
+	                                  MHD_OPTION_EXTERNAL_LOGGER, drop_log, NULL,
+	                                  MHD_OPTION_ARRAY, tls, MHD_OPTION_ARRAY, options,
+	                                  MHD_OPTION_END);
+	if (server->daemon)
+		return 0;
+	if (cert)
+		return err_set(err, E_INVALID, "the HTTPS server does not start; are certificate and "
+		               "key PEM and of one pair?");
+	return err_set(err, E_IO, "the HTTP server does not start; are there enough file "
+	               "descriptors for %d connections?", conf->connections_max);
+}
+
+static int start_tls(struct http_server *server, int fd, const char *cert_file,
+                     const char *key_file, struct err *err)
+{
+	AUTO_BUF cert, key;
+	buf_init(&cert, PEM_MAX);
+	buf_init(&key, PEM_MAX);
+	TRY(read_pem("certificate", cert_file, &cert, err));
+	int rc = read_pem("key", key_file, &key, err);
+	if (rc == 0)
+		rc = start_daemon(server, fd, (const char *)cert.data, (const char *)key.data, err);
+	if (key.data)
+		secret_wipe(key.data, key.cap);
+	return rc;
+}
+
+static void fill_defaults(struct http_conf *conf)
+{
+	conf->poll_threads = conf->poll_threads ? conf->poll_threads : 2;
+	conf->threads = conf->threads ? conf->threads : 8;
+	conf->body_max = conf->body_max ? conf->body_max : MIB;
+	conf->connections_max = conf->connections_max ? conf->connections_max : 1024;
+	conf->queue_max = conf->queue_max ? conf->queue_max : 1024;
+	conf->idle_timeout_s = conf->idle_timeout_s ? conf->idle_timeout_s : 30;
+}
+
+static int start(struct http_server *server, const struct http_conf *conf, struct err *err)
+{
+	TRY(crew_new(server->conf.threads, server->conf.queue_max, handle, server, &server->crew,
+	             err));
+	int fd = -1;
+	TRY(listen_open(conf->listen, !conf->cert_file, &fd, &server->port, err));
+	int rc = conf->cert_file ? start_tls(server, fd, conf->cert_file, conf->key_file, err)
+	                         : start_daemon(server, fd, NULL, NULL, err);
+	if (rc < 0)
+		close(fd);
+	return rc;
+}
+
+int http_server_new(const struct http_conf *conf, struct http_server **ret_server,
+                    struct err *err)
+{
+	REQUIRE(conf->serve);
+	if (!conf->cert_file != !conf->key_file)
+		return err_set(err, E_INVALID, "HTTPS needs a certificate and its key; one of the two "
+		               "is not given");
+	struct http_server *made = calloc(1, sizeof *made);
+	if (!made)
+		return err_set(err, E_NOMEM, "no memory for an HTTP server");
+	pthread_mutex_init(&made->mutex, NULL);
+	clock_cond_init(&made->changed);
+	AUTO(http_server) *server = made;
+	server->conf = *conf;
+	fill_defaults(&server->conf);
+	server->conf.listen = server->conf.cert_file = server->conf.key_file = NULL;
+	TRY(start(server, conf, err));
+	*ret_server = MOVE(server);
+	return 0;
+}
+
+int http_server_port(const struct http_server *server)
+{
+	return server->port;
+}
+
+/* Handlers are waited for as long as they take; a client that is slow to send or to read is not. */
+static void drain(struct http_server *server)
+{
+	struct clock *clock = clock_system();
+	int64_t deadline = clock_mono_ms(clock) + DRAIN_MS;
+	pthread_mutex_lock(&server->mutex);
+	while (atomic_load(&server->active) > 0)
+		if (!clock_wait(clock, &server->changed, &server->mutex, deadline))
+			break;
+	server->closed = true;
+	bool waited = server->handed > 0;
+	while (server->handed > 0)
+		pthread_cond_wait(&server->changed, &server->mutex);
+	/* What those handlers answered is still to be sent. */
+	deadline = clock_mono_ms(clock) + (waited ? DRAIN_MS : 0);
+	while (atomic_load(&server->active) > 0)
+		if (!clock_wait(clock, &server->changed, &server->mutex, deadline))
+			break;
+	pthread_mutex_unlock(&server->mutex);
+}
+
+void http_server_free(struct http_server *server)
+{
+	if (!server)
+		return;
+	if (server->daemon) {
+		atomic_store(&server->draining, true);
+		int fd = MHD_quiesce_daemon(server->daemon);
+		drain(server);
+		MHD_stop_daemon(server->daemon);
+		if (fd >= 0)
+			close(fd);
+	}
+	crew_free(server->crew);
+	pthread_cond_destroy(&server->changed);
+	pthread_mutex_destroy(&server->mutex);
+	free(server);
+}
