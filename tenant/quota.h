@@ -2,7 +2,7 @@
  * dimension of dims.def. Amounts are integers in the dimension's unit; money is micro-units.
  *
  * Invariants: reserved == the sum of the open holds; used is only changed by quota_charge (from a
- * usage record) and quota_settle. Not thread-safe: the shard's mutex guards it. */
+ * usage record). Not thread-safe: the shard's mutex guards it. */
 #ifndef QUOTA_H
 #define QUOTA_H
 
@@ -52,11 +52,19 @@ MUST_USE int quota_reserve(struct quota *quota, const char *domain, const struct
 /* The same question without taking anything: what would be refused, and why. */
 MUST_USE int quota_check(const struct quota *quota, const char *domain,
                          const struct amounts *amounts, int64_t now_ms, struct err *err);
+/* The same without asking: for what is already true (a replayed task, one that waits again). */
+MUST_USE int quota_take(struct quota *quota, const char *domain, const struct amounts *amounts,
+                        struct hold *ret_hold, struct err *err);
+/* Changes what an open hold holds, without asking. */
+void quota_rehold(struct quota *quota, struct hold *hold, const struct amounts *amounts);
 void quota_release(struct quota *quota, struct hold *hold);               /* gives it back */
 /* Charges what was measured; SPENT adds to the window of at_ms, HELD to the level. */
-void quota_charge(struct quota *quota, const char *domain, const struct amounts *measured,
-                  int64_t at_ms);
+MUST_USE int quota_charge(struct quota *quota, const char *domain, const struct amounts *measured,
+                          int64_t at_ms, struct err *err);
+/* The i-th domain that used or holds anything; NULL: there are no more. */
+const char *quota_domain(const struct quota *quota, size_t i);
 void quota_reserved(const struct quota *quota, struct amounts *ret_amounts);
+/* domain NULL: of all; window "day", "month" or "total": the one now_ms lies in. */
 void quota_used(const struct quota *quota, const char *domain, int64_t now_ms,
                 const char *window, struct amounts *ret_amounts);
 
