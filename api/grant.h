@@ -11,6 +11,8 @@
 #include "api/tasks.h"
 #include "common/crypto.h"
 
+enum { GRANT_BYTES_MAX = 2 * 1024 * 1024, GRANT_TABLES_MAX = 64, GRANT_PREFIX_MAX = 192 };
+
 /* A task attempt's fencing token: epoch is the leader key's create_revision. */
 struct token {
 	int64_t epoch;
@@ -53,8 +55,12 @@ struct grant {
 	const char *output_prefix;   /* the object path every output lies under: holds the token */
 };
 
-/* The table `work` is checked against. */
+/* The table `work` is checked against. Tables by type: ingest 0 in, 1 out; transform any in, 1 out;
+ * materialize 1 in (the dataset), 1 out (the view's online data); probe none. */
 const struct field *grant_work_fields(enum task_type type);
+/* What output_prefix must be: "TENANT/DOMAIN/EPOCH-COUNTER". Inputs' files lie below "TENANT/". */
+void grant_prefix(const char *tenant, const char *domain, struct token token,
+                  char out[GRANT_PREFIX_MAX]);
 
 struct grant_signer;             /* control's key pair, secret in locked memory */
 MUST_USE int grant_signer_new(const uint8_t secret_key[SIGN_SECRET_BYTES],
@@ -70,6 +76,7 @@ struct grant_opener {
 	const struct secret *box_secret;
 };
 
+/* Refuses what grant_open would refuse. */
 MUST_USE int grant_sign(const struct grant_signer *signer, const struct grant *grant,
                         const uint8_t worker_box[BOX_PUBLIC_BYTES], struct buf *out,
                         struct err *err);
@@ -77,6 +84,10 @@ MUST_USE int grant_sign(const struct grant_signer *signer, const struct grant *g
 MUST_USE int grant_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
                         const void *data, size_t len, struct grant **ret_grant, struct err *err);
 void grant_wipe(struct grant *grant);
+/* What the bytes say they are, unverified: only to report on a grant that was refused, or to list one
+ * that is about to be opened. */
+MUST_USE int grant_peek(struct arena *arena, const void *data, size_t len, const char **ret_task,
+                        struct token *ret_token, struct err *err);
 
 /* --- online reads --- */
 struct access_feature {

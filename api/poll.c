@@ -8,7 +8,7 @@
 
 enum {
 	TASK_ID_MAX = 64, PHASE_MAX = 31, PATH_MAX_LEN = 400, UID_MAX = 64, TEXT_MAX = 480,
-	OUTPUTS_MAX = 64, READS_MAX = 4096, GRANTS_MAX = 256, GRANT_LEN_MAX = 2 * 1024 * 1024,
+	OUTPUTS_MAX = 64, READS_MAX = 4096, GRANTS_MAX = 256,
 	TOKENS_MAX = 4096, DROPS_MAX = 4096, VIEWS_MAX = 64, CREDENTIAL_MAX = 4096,
 	COLUMNS_MAX = 4096, SLOTS_MAX = 4096
 };
@@ -138,7 +138,7 @@ static const struct wire_member poll_members[] = {
 static const struct wire poll_wire = { "poll", sizeof(struct poll), false, poll_members };
 
 static const struct wire_member task_members[] = {
-	W_BIN(struct poll_task, grant, grant_len, "grant", 1, GRANT_LEN_MAX),
+	W_BIN(struct poll_task, grant, grant_len, "grant", 1, GRANT_BYTES_MAX),
 	W_END
 };
 static const struct wire task_wire = { "task", sizeof(struct poll_task), false, task_members };
@@ -167,7 +167,7 @@ static const struct wire ask_wire = {
 };
 
 static const struct wire_member granted_members[] = {
-	W_BIN(struct access_answer, grant, grant_len, "grant", 1, GRANT_LEN_MAX),
+	W_BIN(struct access_answer, grant, grant_len, "grant", 1, GRANT_BYTES_MAX),
 	W_END
 };
 static const struct wire granted_wire = {

@@ -1,0 +1,143 @@
+/* access_grant.c - access grants: what one caller may read online, by the rules of api/grant.h. */
+#include "common/defs.h"
+#include "api/grant.h"
+
+#include "api/signed.h"
+#include "api/wire.h"
+
+#include <string.h>
+
+#define LABEL "freehold-access-grant-v1"
+
+enum {
+	ID_TEXT_MAX = 64, COLUMN_MAX = 128, FEATURES_MAX = 1024, TYPE_MAX = 32,
+	LIFE_MS_MAX = 3600 * 1000, BODY_ARENA_MAX = 16 * 1024 * 1024
+};
+
+static const struct wire_member feature_members[] = {
+	W_TEXT(struct access_feature, name, "name", 1, COLUMN_MAX),
+	W_TEXT(struct access_feature, type, "type", 1, TYPE_MAX),
+	W_END
+};
+static const struct wire feature_wire = {
+	"feature", sizeof(struct access_feature), true, feature_members
+};
+
+static const struct wire_member view_members[] = {
+	W_NAME(struct access_view, domain, "domain"),
+	W_NAME(struct access_view, name, "name"),
+	W_TEXT(struct access_view, uid, "uid", 1, ID_TEXT_MAX),
+	W_TEXT(struct access_view, join_key, "joinKey", 1, COLUMN_MAX),
+	W_TEXT(struct access_view, key_type, "keyType", 1, 8),
+	W_INT(struct access_view, ttl_ms, "ttlMs", 0, INT64_MAX / 1000),
+	W_UINT32(struct access_view, key_version, "keyVersion", 0, UINT32_MAX),
+	W_STRUCTS(struct access_view, features, feature_count, "features", 1, FEATURES_MAX,
+	          &feature_wire),
+	W_END
+};
+static const struct wire view_wire = { "view", sizeof(struct access_view), true, view_members };
+
+struct access_form {
+	struct access_grant grant;
+	const uint8_t *keys;         /* in a box: the views' keys, in order */
+	size_t keys_len;
+};
+
+static const struct wire_member access_members[] = {
+	W_TEXT(struct access_form, grant.id, "id", 1, ID_TEXT_MAX),
+	W_NAME(struct access_form, grant.worker, "worker"),
+	W_NAME(struct access_form, grant.tenant, "tenant"),
+	W_TEXT(struct access_form, grant.principal, "principal", 1, 256),
+	W_STRUCTS(struct access_form, grant.views, grant.view_count, "views", 1, GRANT_TABLES_MAX,
+	          &view_wire),
+	W_INT(struct access_form, grant.expires_ms, "expires", 1, INT64_MAX),
+	W_BIN(struct access_form, keys, keys_len, "keys", BOX_OVERHEAD,
+	      BOX_OVERHEAD + GRANT_TABLES_MAX * KEY_BYTES),
+	W_END
+};
+static const struct wire access_wire = {
+	"access grant", sizeof(struct access_form), true, access_members
+};
+
+static int check_view(const struct access_view *view, struct err *err)
+{
+	if (strcmp(view->key_type, "string") != 0 && strcmp(view->key_type, "int64") != 0)
+		return err_set(err, E_INVALID, "access grant: keyType of \"%s\" must be string or int64",
+		               view->name);
+	for (size_t i = 0; i < view->feature_count; i++)
+		if (!field_type_valid(view->features[i].type))
+			return err_set(err, E_INVALID, "access grant: a feature of \"%s\" has a type that is "
+			               "not one of the column types", view->name);
+	return 0;
+}
+
+static int check_views(const struct access_grant *grant, struct err *err)
+{
+	for (size_t i = 0; i < grant->view_count; i++)
+		TRY(check_view(&grant->views[i], err));
+	return 0;
+}
+
+static int unbox_keys(const struct grant_opener *opener, struct access_form *form,
+                      struct err *err)
+{
+	AUTO(secret) *keys = NULL;
+	TRY(keys_open(opener, form->keys, form->keys_len, form->grant.view_count, &keys, err));
+	for (size_t i = 0; i < form->grant.view_count; i++) {
+		/* The views were made by wire_read, in our arena. */
+		struct access_view *view = (struct access_view *)(uintptr_t)&form->grant.views[i];
+		memcpy(view->key, secret_bytes(keys) + i * KEY_BYTES, KEY_BYTES);
+	}
+	return 0;
+}
+
+static int box_keys(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
+                    struct access_form *form, struct err *err)
+{
+	AUTO(secret) *keys = NULL;
+	TRY(secret_new(form->grant.view_count * KEY_BYTES, &keys, err));
+	for (size_t i = 0; i < form->grant.view_count; i++)
+		memcpy(secret_data(keys) + i * KEY_BYTES, form->grant.views[i].key, KEY_BYTES);
+	return keys_seal(arena, worker_box, keys, &form->keys, &form->keys_len, err);
+}
+
+int access_sign(const struct grant_signer *signer, const struct access_grant *grant,
+                const uint8_t worker_box[BOX_PUBLIC_BYTES], struct buf *out, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	struct access_form form = { .grant = *grant }, check;
+	struct value *body;
+	TRY(arena_new(BODY_ARENA_MAX, &arena, err));
+	TRY(box_keys(arena, worker_box, &form, err));
+	TRY(wire_value(arena, &access_wire, &form, &body, err));
+	TRY(wire_read(arena, &access_wire, body, &check, err));
+	TRY(check_views(&check.grant, err));
+	return signed_write(signer, LABEL, body, out, err);
+}
+
+int access_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
+                const void *data, size_t len, struct access_grant **ret_grant, struct err *err)
+{
+	struct value *body;
+	struct access_form *form = arena_alloc(arena, sizeof *form);
+	if (!form)
+		return err_set(err, E_NOMEM, "access grant: no memory for it");
+	TRY(signed_read(arena, opener->control_key, LABEL, data, len, &body, err));
+	TRY(wire_read(arena, &access_wire, body, form, err));
+	TRY(signed_for(opener, form->grant.worker, form->grant.expires_ms, now_ms, err));
+	if (form->grant.expires_ms - now_ms > LIFE_MS_MAX)
+		return err_set(err, E_INVALID, "access grant: expires must be at most %d s away; check both "
+		               "clocks", LIFE_MS_MAX / 1000);
+	TRY(check_views(&form->grant, err));
+	TRY(unbox_keys(opener, form, err));
+	*ret_grant = &form->grant;
+	return 0;
+}
+
+void access_wipe(struct access_grant *grant)
+{
+	for (size_t i = 0; grant && i < grant->view_count; i++) {
+		struct access_view *view = (struct access_view *)(uintptr_t)&grant->views[i];
+		secret_wipe(view->key, KEY_BYTES);
+	}
+}
