@@ -161,7 +161,7 @@ void sha256(const void *data, size_t len, uint8_t out[32])
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32])
 {
 	crypto_auth_hmacsha256_state state;
-	crypto_auth_hmacsha256_init(&state, key, key_len);
+	crypto_auth_hmacsha256_init(&state, key_len ? key : (const void *)"", key_len);
 	crypto_auth_hmacsha256_update(&state, data, len);
 	crypto_auth_hmacsha256_final(&state, out);
 	sodium_memzero(&state, sizeof state);
@@ -170,7 +170,7 @@ void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, 
 void hmac_sha512(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[64])
 {
 	crypto_auth_hmacsha512_state state;
-	crypto_auth_hmacsha512_init(&state, key, key_len);
+	crypto_auth_hmacsha512_init(&state, key_len ? key : (const void *)"", key_len);
 	crypto_auth_hmacsha512_update(&state, data, len);
 	crypto_auth_hmacsha512_final(&state, out);
 	sodium_memzero(&state, sizeof state);
@@ -331,6 +331,12 @@ int lockbox_open(const uint8_t key[KEY_BYTES], const void *ad, size_t ad_len, co
 void sign_keypair(uint8_t public_key[SIGN_PUBLIC_BYTES], uint8_t secret_key[SIGN_SECRET_BYTES])
 {
 	REQUIRE(crypto_sign_keypair(public_key, secret_key) == 0);
+}
+
+void sign_keypair_from(const uint8_t seed[KEY_BYTES], uint8_t public_key[SIGN_PUBLIC_BYTES],
+                       uint8_t secret_key[SIGN_SECRET_BYTES])
+{
+	REQUIRE(crypto_sign_seed_keypair(public_key, secret_key, seed) == 0);
 }
 
 void sign_make(const uint8_t secret_key[SIGN_SECRET_BYTES], const void *data, size_t len,

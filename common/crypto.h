@@ -74,6 +74,9 @@ MUST_USE int lockbox_open(const uint8_t key[KEY_BYTES], const void *ad, size_t a
                           const uint8_t *box, size_t len, void *out, struct err *err);
 
 void sign_keypair(uint8_t public_key[SIGN_PUBLIC_BYTES], uint8_t secret_key[SIGN_SECRET_BYTES]);
+/* The pair that belongs to a seed; always the same. */
+void sign_keypair_from(const uint8_t seed[KEY_BYTES], uint8_t public_key[SIGN_PUBLIC_BYTES],
+                       uint8_t secret_key[SIGN_SECRET_BYTES]);
 void sign_make(const uint8_t secret_key[SIGN_SECRET_BYTES], const void *data, size_t len,
                uint8_t signature[SIGNATURE_BYTES]);
 MUST_USE bool sign_verify(const uint8_t public_key[SIGN_PUBLIC_BYTES], const void *data, size_t len,
