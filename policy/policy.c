@@ -1,0 +1,118 @@
+/* policy.c - the built-in roles, as tables out of actions.def and roles.def. Default deny: whatever no
+ * row permits is refused, and so is an asker, role or action that is not known. */
+#include "common/defs.h"
+#include "policy/policy.h"
+
+#include <string.h>
+
+/* roles.def names actions without a prefix: here they are. */
+enum {
+#define ACTION(id, name, meaning) id = ACTION_##id,
+#include "policy/actions.def"
+#undef ACTION
+};
+
+enum reach { PLATFORM, TENANT, DOMAIN };
+
+struct role {
+	const char *name;
+	enum reach reach;
+	size_t count;
+	int actions[ACTION_COUNT_];
+};
+
+static const struct role roles[] = {
+#define ROLE(id, name, reach, ...) \
+	{ name, reach, sizeof (int[]){ __VA_ARGS__ } / sizeof(int), { __VA_ARGS__ } },
+#include "policy/roles.def"
+#undef ROLE
+};
+
+static const char *const action_names[ACTION_COUNT_] = {
+#define ACTION(id, name, meaning) [ACTION_##id] = name,
+#include "policy/actions.def"
+#undef ACTION
+};
+
+const char *action_name(enum action action)
+{
+	return (unsigned)action < ACTION_COUNT_ ? action_names[action] : "unknown";
+}
+
+static const struct role *role_find(const char *name)
+{
+	for (size_t i = 0; name && i < ARRAY_LEN(roles); i++)
+		if (strcmp(roles[i].name, name) == 0)
+			return &roles[i];
+	return NULL;
+}
+
+bool role_known(const char *name)
+{
+	return role_find(name) != NULL;
+}
+
+static bool permits(const struct role *role, enum action action)
+{
+	for (size_t i = 0; i < role->count; i++)
+		if (role->actions[i] == (int)action)
+			return true;
+	return false;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* A target without a tenant is the platform's; what of it a tenant's role may touch is what its row
+ * in roles.def lists, which are reads. The same holds for a target without a domain. */
+static bool reaches(const struct role *role, const struct asker *asker, const struct target *target)
+{
+	bool own_tenant = !target->tenant || same(asker->tenant, target->tenant);
+	switch (role->reach) {
+	case PLATFORM:
+		return same(asker->tenant, "platform");
+	case TENANT:     /* a principal of one domain never acts for the whole tenant */
+		return own_tenant && !asker->domain;
+	case DOMAIN:
+		return own_tenant && (!asker->domain || !target->domain ||
+		                      same(asker->domain, target->domain));
+	}
+	return false;
+}
+
+static bool is_operator(const struct asker *asker)
+{
+	for (size_t i = 0; i < asker->role_count && i < ROLES_MAX; i++) {
+		const struct role *role = role_find(asker->roles[i]);
+		if (role && role->reach == PLATFORM && same(asker->tenant, "platform"))
+			return true;
+	}
+	return false;
+}
+
+static struct decision by_roles(const struct asker *asker, enum action action,
+                                const struct target *target)
+{
+	for (size_t i = 0; i < asker->role_count && i < ROLES_MAX; i++) {
+		const struct role *role = role_find(asker->roles[i]);
+		if (role && permits(role, action) && reaches(role, asker, target))
+			return (struct decision){ .allowed = true, .visible = true, .rule = role->name };
+	}
+	return (struct decision){ .visible = true, .rule = "default-deny" };
+}
+
+struct decision policy_decide(const struct asker *asker, enum action action,
+                              const struct target *target)
+{
+	if (action == ACTION_PUBLIC)
+		return (struct decision){ .allowed = true, .visible = true, .rule = "public" };
+	if (!asker || !asker->tenant || !asker->principal || (unsigned)action >= ACTION_COUNT_)
+		return (struct decision){ .rule = "default-deny" };
+	if (action == ACTION_SELF)
+		return (struct decision){ .allowed = true, .visible = true, .rule = "self" };
+	if (target->tenant && !same(asker->tenant, target->tenant) && !is_operator(asker))
+		return (struct decision){ .rule = "other-tenant" };
+	return by_roles(asker, action, target);
+}
