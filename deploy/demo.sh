@@ -1,0 +1,128 @@
+#!/bin/sh
+# make demo: from raw data to served features, with two tenants, a crash and a bill. demo.sh BUILD
+set -eu
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+root=$build/demo
+port=${DEMO_PORT:-7170}
+data=$root/data
+PATH=$build:$PATH
+export FREEHOLD_CONFIG="$root/config.yaml"
+started=$(date +%s)
+dev=''
+
+if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m'); else bold='' dim='' plain=''; fi
+step=0
+say() { step=$((step + 1)); printf '\n%s%d/9  %s%s\n' "$bold" "$step" "$*" "$plain"; }
+note() { printf '%s%s%s\n' "$dim" "$*" "$plain"; }
+run() { printf '%s$ %s%s\n' "$dim" "$*" "$plain"; "$@"; }
+die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
+# refused CODE WORDS...: the command must fail with that exit code.
+refused() {
+	want=$1
+	shift
+	printf '%s$ %s%s\n' "$dim" "$*" "$plain"
+	set +e
+	"$@"
+	code=$?
+	set -e
+	[ "$code" = "$want" ] || die "expected exit code $want, got $code"
+	note "(exit code $code)"
+}
+start_dev() {
+	freehold dev --data "$data" --files "$root/files" --port "$port" >"$root/dev.out" 2>&1 &
+	dev=$!
+	for _ in $(seq 600); do
+		grep -q 'Freehold is up' "$root/dev.out" && break
+		kill -0 "$dev" 2>/dev/null || { cat "$root/dev.out"; tail -n 5 "$data"/log/*.log; die 'freehold dev did not start'; }
+		sleep 0.1
+	done
+	grep 'Freehold is up' "$root/dev.out" || { cat "$root/dev.out"; die 'freehold dev is not ready'; }
+}
+stop_dev() { kill -INT "$dev" && wait "$dev"; dev=''; }
+trap '[ -z "$dev" ] || { kill -INT "$dev" 2>/dev/null; wait "$dev" 2>/dev/null; } ; exit' EXIT INT TERM
+
+rm -rf "$root"
+mkdir -p "$root/files/acme" "$root/files/globex"
+cp third_party/vega/flights-3m.parquet third_party/vega/airports.csv "$root/files/acme/"
+
+say 'freehold dev starts etcd, one control replica and one worker; all of it lies in one folder'
+start_dev
+note 'ended with Ctrl-C and started again, it finds everything as it was:'
+stop_dev
+start_dev
+run freehold login --url "http://127.0.0.1:$port" --key-file "$data/operator.key" --profile operator
+
+say 'The operator creates two tenants, with domains, principals, quotas and prices'
+run freehold apply -f "$here/demo/platform"
+for who in acme/ada acme/scorer globex/gus; do
+	freehold keys create "${who#*/}" --tenant "${who%/*}" --out "$root/${who#*/}.key" --profile operator
+done
+run freehold login --url "http://127.0.0.1:$port" --key-file "$root/ada.key" --profile ada
+run freehold login --url "http://127.0.0.1:$port" --key-file "$root/gus.key" --profile gus
+run freehold login --url "http://127.0.0.1:$port" --key-file "$root/scorer.key" --profile scorer
+
+say "acme's team applies its manifests; doing so again changes nothing; a change is shown as a diff"
+export FREEHOLD_PROFILE=ada
+run freehold apply -f "$here/demo/acme" --dry-run
+run freehold apply -f "$here/demo/acme"
+run freehold apply -f "$here/demo/acme"
+mkdir "$root/edited"
+sed 's/ttl: 24h/ttl: 12h/' "$here/demo/acme/features.yaml" >"$root/edited/features.yaml"
+run freehold apply -f "$root/edited"
+
+say '3,000,000 flights and 3,376 airports become sealed datasets, then features per airport and hour'
+run freehold run ingest flights
+run freehold run ingest airports
+run freehold run transform hourly_delays
+run freehold run materialize airport_delays
+run freehold run materialize airport_delays_today
+run freehold get datasets
+
+say 'Online features: several entities in one call; unknown ones and stale ones say so'
+run freehold features get airport_delays --features departures,mean_delay,p95_delay \
+	--entity airport=ATL,ORD,LAX,XXX --profile scorer
+note 'a day is the most this other view allows, and the flights are of 2001:'
+run freehold features get airport_delays_today --features mean_delay --entity airport=ATL --profile scorer
+
+say 'globex learns nothing of acme, and is held to its quota'
+refused 3 freehold get dataset flights --tenant acme --domain flights --profile gus
+refused 3 freehold get dataset no_such_thing --tenant acme --domain flights --profile gus
+run freehold run probe --profile gus
+refused 6 freehold run probe --profile gus
+
+say 'A worker is killed in the middle of an ingestion'
+before=$(freehold usage -o json | sed -n 's/.*"bytesStored": *\([0-9]*\).*/\1/p' | tail -n 1)
+task=$(freehold run ingest flights --no-wait)
+for _ in $(seq 2000); do
+	freehold tasks "$task" -o json | grep -q '"state": *"running"' && break
+done
+worker=$(pgrep -P "$dev" -f freehold-worker | head -n 1)
+note "kill -9 $worker"
+kill -9 "$worker"
+run freehold tasks "$task" --watch
+run freehold get datasets
+after=$(freehold usage -o json | sed -n 's/.*"bytesStored": *\([0-9]*\).*/\1/p' | tail -n 1)
+note "stored bytes before $before, after $after: its rows are there once"
+
+say 'The bill, and who did what'
+run freehold usage --all --profile operator
+run freehold usage
+run freehold audit --tenant acme --profile operator
+run freehold audit --tenant globex --profile operator
+
+say 'Every byte under the folder is searched for the names of the airports'
+stop_dev
+cut -d, -f2 third_party/vega/airports.csv | tr -d '"' | awk 'length($0) >= 10' | sort -u >"$root/names.txt"
+files=$(find "$data" -type f | wc -l)
+size=$(du -sh "$data" | cut -f1)
+names=$(wc -l <"$root/names.txt")
+[ "$names" -gt 1000 ] || die 'the list of names is too short to prove anything'
+grep -qF -f "$root/names.txt" "$root/files/acme/airports.csv" || die 'the search itself does not work'
+if found=$(grep -rlaF -f "$root/names.txt" "$data"); then
+	die "plaintext found in: $found"
+fi
+echo "$names names, $files files, $size: nothing found"
+
+printf '\n%sDone in %d s.%s Look around: freehold dev --data %s --files %s\n' "$bold" \
+	"$(($(date +%s) - started))" "$plain" "$data" "$root/files"
