@@ -44,7 +44,8 @@ static int ssl_failed(struct err *err, const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 	ERR_clear_error();
-	return err_set(err, E_INTERNAL, "cannot %s: %s", what, reason ? reason : "OpenSSL gives no reason");
+	return err_set(err, E_INTERNAL, "cannot %s: %s", what,
+		       reason ? reason : "OpenSSL gives no reason");
 }
 
 /* Arguments. */
@@ -55,14 +56,19 @@ static int check_name(const char *name, struct err *err)
 	bool ok = len > 0 && len <= NAME_LEN_MAX && name[0] != '.';
 	for (size_t i = 0; ok && i < len; i++)
 		ok = isalnum((unsigned char)name[i]) || strchr("._-", name[i]);
-	return ok ? 0 : err_set(err, E_INVALID, "a certificate's name is 1 to %d of [a-zA-Z0-9._-], not "
-	                        "beginning with a dot", NAME_LEN_MAX);
+	return ok ? 0
+		  : err_set(err, E_INVALID,
+			    "a certificate's name is 1 to %d of [a-zA-Z0-9._-], not "
+			    "beginning with a dot",
+			    NAME_LEN_MAX);
 }
 
 static int check_days(int days, struct err *err)
 {
-	return days >= 1 && days <= DAYS_MAX ? 0
-		: err_set(err, E_INVALID, "a certificate is valid for 1 to %d days, not %d", DAYS_MAX, days);
+	return days >= 1 && days <= DAYS_MAX
+		       ? 0
+		       : err_set(err, E_INVALID, "a certificate is valid for 1 to %d days, not %d",
+				 DAYS_MAX, days);
 }
 
 /* OpenSSL's own syntax can do more (include files, other kinds): only these two pass. */
@@ -79,17 +85,21 @@ static int check_sans(const char *sans, struct err *err)
 		if (*at == ',')
 			ok = ok && *++at;
 	}
-	return ok ? 0 : err_set(err, E_INVALID, "alternative names are \"DNS:name\" and \"IP:address\", "
-	                        "joined by commas, at most %d bytes", SANS_LEN_MAX);
+	return ok ? 0
+		  : err_set(err, E_INVALID,
+			    "alternative names are \"DNS:name\" and \"IP:address\", "
+			    "joined by commas, at most %d bytes",
+			    SANS_LEN_MAX);
 }
 
 /* Files. */
 
 static int path_of(const char *dir, const char *name, const char *ending, char out[4096],
-                   struct err *err)
+		   struct err *err)
 {
 	int n = snprintf(out, 4096, "%s/%s.%s", dir, name, ending);
-	return n > 0 && n < 4096 ? 0 : err_set(err, E_INVALID, "the path of a certificate is too long");
+	return n > 0 && n < 4096 ? 0
+				 : err_set(err, E_INVALID, "the path of a certificate is too long");
 }
 
 static int file_open(const char *path, FILE **ret_file, struct err *err)
@@ -104,8 +114,10 @@ static int file_open(const char *path, FILE **ret_file, struct err *err)
 static int unreadable(const char *path, const char *what, struct err *err)
 {
 	ERR_clear_error();
-	return err_set(err, E_CORRUPT, "%s holds no readable %s: restore it, or remove it to have a new "
-	               "one made", path, what);
+	return err_set(err, E_CORRUPT,
+		       "%s holds no readable %s: restore it, or remove it to have a new "
+		       "one made",
+		       path, what);
 }
 
 /* E_NOT_FOUND when either file is missing. */
@@ -129,7 +141,7 @@ static int pair_read(const char *dir, const char *name, struct pair *pair, struc
 }
 
 static int temp_write(const char *path, mode_t mode, const struct pair *pair, bool key,
-                      struct err *err)
+		      struct err *err)
 {
 	unlink(path);
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -141,7 +153,7 @@ static int temp_write(const char *path, mode_t mode, const struct pair *pair, bo
 		return err_errno(err, why, "cannot write %s", path);
 	}
 	int done = key ? PEM_write_PrivateKey(file, pair->key, NULL, NULL, 0, NULL, NULL)
-	               : PEM_write_X509(file, pair->cert);
+		       : PEM_write_X509(file, pair->cert);
 	bool ok = done == 1 && fflush(file) == 0 && fsync(fd) == 0;
 	int why = errno;
 	if (fclose(file) != 0 || !ok) {
@@ -152,7 +164,7 @@ static int temp_write(const char *path, mode_t mode, const struct pair *pair, bo
 }
 
 static int file_replace(const char *path, mode_t mode, const struct pair *pair, bool key,
-                        struct err *err)
+			struct err *err)
 {
 	char temp[4096 + 8];
 	snprintf(temp, sizeof temp, "%s.new", path);
@@ -196,8 +208,9 @@ static bool extend(X509 *cert, X509 *issuer, int nid, const char *text)
 static bool set_serial(X509 *cert)
 {
 	BIGNUM *number = BN_new();
-	bool ok = number && BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
-	          BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
+	bool ok = number &&
+		  BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+		  BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
 	BN_free(number);
 	return ok;
 }
@@ -205,7 +218,7 @@ static bool set_serial(X509 *cert)
 static bool set_subject(X509 *cert, const char *name)
 {
 	return X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8,
-	                                  (const unsigned char *)name, -1, -1, 0) == 1;
+					  (const unsigned char *)name, -1, -1, 0) == 1;
 }
 
 /* From a little before now, for days, but never longer than the issuer. */
@@ -221,13 +234,13 @@ static bool set_times(X509 *cert, const X509 *issuer, int days)
 
 /* Key and an unsigned certificate without extensions. issuer NULL: its own. */
 static int pair_begin(const char *name, int days, const X509 *issuer, struct pair *pair,
-                      struct err *err)
+		      struct err *err)
 {
 	pair->key = EVP_EC_gen("P-256");
 	pair->cert = X509_new();
 	X509 *cert = pair->cert;
-	if (!pair->key || !cert || X509_set_version(cert, X509_VERSION_3) != 1 || !set_serial(cert) ||
-	    !set_subject(cert, name) || !set_times(cert, issuer, days) ||
+	if (!pair->key || !cert || X509_set_version(cert, X509_VERSION_3) != 1 ||
+	    !set_serial(cert) || !set_subject(cert, name) || !set_times(cert, issuer, days) ||
 	    X509_set_pubkey(cert, pair->key) != 1 ||
 	    X509_set_issuer_name(cert, X509_get_subject_name(issuer ? issuer : cert)) != 1)
 		return ssl_failed(err, "make a certificate");
@@ -294,8 +307,9 @@ static bool sans_equal(X509 *cert, X509 *issuer, const char *sans)
 	X509V3_set_ctx_nodb(&context);
 	X509V3_set_ctx(&context, issuer, cert, NULL, NULL, 0);
 	X509_EXTENSION *asked = X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, sans);
-	bool equal = asked && ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(asked),
-	                                            X509_EXTENSION_get_data(X509_get_ext(cert, at))) == 0;
+	bool equal = asked &&
+		     ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(asked),
+					   X509_EXTENSION_get_data(X509_get_ext(cert, at))) == 0;
 	X509_EXTENSION_free(asked);
 	return equal;
 }
@@ -303,8 +317,8 @@ static bool sans_equal(X509 *cert, X509 *issuer, const char *sans)
 static bool leaf_good(struct pair *leaf, struct pair *ca, const char *sans)
 {
 	bool good = third_left(leaf->cert) && X509_check_private_key(leaf->cert, leaf->key) == 1 &&
-	            X509_verify(leaf->cert, X509_get0_pubkey(ca->cert)) == 1 &&
-	            sans_equal(leaf->cert, ca->cert, sans);
+		    X509_verify(leaf->cert, X509_get0_pubkey(ca->cert)) == 1 &&
+		    sans_equal(leaf->cert, ca->cert, sans);
 	ERR_clear_error();
 	return good;
 }
@@ -315,8 +329,10 @@ static int ca_present(const char *dir, struct pair *ca, struct err *err)
 	TRY(pair_read(dir, "ca", ca, err));
 	if (X509_check_private_key(ca->cert, ca->key) != 1) {
 		ERR_clear_error();
-		return err_set(err, E_CORRUPT, "ca.key in %s is not the key of ca.pem: restore it, or remove "
-		               "both to have new ones made", dir);
+		return err_set(err, E_CORRUPT,
+			       "ca.key in %s is not the key of ca.pem: restore it, or remove "
+			       "both to have new ones made",
+			       dir);
 	}
 	return 0;
 }
@@ -330,8 +346,10 @@ int cert_make_ca(const char *dir, const char *name, int days, struct err *err)
 	if (rc < 0 && rc != E_NOT_FOUND)
 		return rc;
 	if (rc < 0 && there.cert)
-		return err_set(err, E_CONFLICT, "%s has ca.pem but not ca.key: restore the key, or remove "
-		               "ca.pem to have both made anew", dir);
+		return err_set(err, E_CONFLICT,
+			       "%s has ca.pem but not ca.key: restore the key, or remove "
+			       "ca.pem to have both made anew",
+			       dir);
 	if (rc == 0 && in_time(there.cert))
 		return 0;
 	AUTO_PAIR ca = { 0 };
@@ -351,8 +369,9 @@ int cert_make(const char *dir, const char *name, const char *sans, int days, str
 	AUTO_PAIR ca = { 0 }, there = { 0 }, leaf = { 0 };
 	TRY(ca_present(dir, &ca, err));
 	if (!in_time(ca.cert))
-		return err_set(err, E_EXPIRED, "the authority's certificate in %s has expired: make a new one",
-		               dir);
+		return err_set(err, E_EXPIRED,
+			       "the authority's certificate in %s has expired: make a new one",
+			       dir);
 	int rc = pair_read(dir, name, &there, err);
 	if (rc < 0 && rc != E_NOT_FOUND)
 		return rc;

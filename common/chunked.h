@@ -1,9 +1,10 @@
 /* chunked.h - the body of a sealed object: c2sp.org/chunked-encryption.
  *
- * salt 24, commitment 32, then chunks of 16 KiB + 16 tag; the last is shorter than 16 KiB. Key, base
- * nonce and commitment come from HKDF-Expand-SHA-512; a chunk's nonce is the base nonce XOR its
- * number. AES-256-GCM makes it Cobblestone-256; XChaCha20-Poly1305 is the same construction with a
- * nonce of 24 bytes. A chunk is bound to its place, its key to the context, the last to the length. */
+ * salt 24, commitment 32, then chunks of 16 KiB + 16 tag; the last is shorter than 16 KiB. Key,
+ * base nonce and commitment come from HKDF-Expand-SHA-512; a chunk's nonce is the base nonce XOR
+ * its number. AES-256-GCM makes it Cobblestone-256; XChaCha20-Poly1305 is the same construction
+ * with a nonce of 24 bytes. A chunk is bound to its place, its key to the context, the last to the
+ * length. */
 #ifndef CHUNKED_H
 #define CHUNKED_H
 
@@ -25,21 +26,21 @@ struct chunked {
 
 /* Derives what seals one message. The commitment goes behind the salt. */
 MUST_USE int chunked_derive(enum aead_kind kind, const uint8_t key[KEY_BYTES],
-                            const uint8_t salt[CHUNKED_SALT], const void *context,
-                            size_t context_len, struct chunked *ret_chunked,
-                            uint8_t ret_commitment[CHUNKED_COMMITMENT], struct err *err);
+			    const uint8_t salt[CHUNKED_SALT], const void *context,
+			    size_t context_len, struct chunked *ret_chunked,
+			    uint8_t ret_commitment[CHUNKED_COMMITMENT], struct err *err);
 /* The same for reading: head is salt and commitment; E_CORRUPT when the commitment is another. */
 MUST_USE int chunked_accept(enum aead_kind kind, const uint8_t key[KEY_BYTES],
-                            const uint8_t head[CHUNKED_HEAD], const void *context,
-                            size_t context_len, struct chunked *ret_chunked, struct err *err);
+			    const uint8_t head[CHUNKED_HEAD], const void *context,
+			    size_t context_len, struct chunked *ret_chunked, struct err *err);
 void chunked_release(struct chunked *chunked);
 
 /* out holds len + AEAD_TAG_BYTES; len is CHUNK_PLAIN but for the last, shorter chunk. */
-void chunked_seal_chunk(const struct chunked *chunked, uint64_t chunk, const void *plain, size_t len,
-                        uint8_t *out);
+void chunked_seal_chunk(const struct chunked *chunked, uint64_t chunk, const void *plain,
+			size_t len, uint8_t *out);
 /* out holds len - AEAD_TAG_BYTES. */
 MUST_USE bool chunked_open_chunk(const struct chunked *chunked, uint64_t chunk,
-                                 const uint8_t *sealed, size_t len, uint8_t *out);
+				 const uint8_t *sealed, size_t len, uint8_t *out);
 
 /* Where everything lies in a body of body_len bytes, head included. Offsets count from the body. */
 struct chunked_shape {
@@ -52,8 +53,8 @@ uint64_t chunked_offset(uint64_t chunk);
 
 /* A whole body in memory. Any length of key is accepted and all but KEY_BYTES refused. */
 MUST_USE int chunked_open(enum aead_kind kind, const uint8_t *key, size_t key_len,
-                          const void *context, size_t context_len, const uint8_t *sealed,
-                          size_t len, struct buf *out, struct err *err);
+			  const void *context, size_t context_len, const uint8_t *sealed,
+			  size_t len, struct buf *out, struct err *err);
 
 static inline void chunked_cleanup(struct chunked *chunked) { chunked_release(chunked); }
 #define AUTO_CHUNKED __attribute__((cleanup(chunked_cleanup))) struct chunked

@@ -29,7 +29,7 @@ int crypto_start(struct err *err)
 	const struct rlimit none = { 0, 0 };
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		return err_errno(err, errno, "cannot set RLIMIT_CORE to 0, which keeps keys out of "
-		                 "core dumps");
+				 "core dumps");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_errno(err, errno, "cannot make the process undumpable");
 	return 0;
@@ -47,16 +47,19 @@ static int locked_failed(size_t len, int errno_value, struct err *err)
 	struct rlimit limit = { 0, 0 };
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
 		limit.rlim_cur = 0;
-	return err_set(err, E_RESOURCES, "cannot lock %zu bytes of memory for a key (%s): "
-	               "RLIMIT_MEMLOCK is %llu KiB; raise it (ulimit -l, or LimitMEMLOCK= in the unit)",
-	               len, strerrorname_np(errno_value), (unsigned long long)limit.rlim_cur / 1024);
+	return err_set(
+		err, E_RESOURCES,
+		"cannot lock %zu bytes of memory for a key (%s): "
+		"RLIMIT_MEMLOCK is %llu KiB; raise it (ulimit -l, or LimitMEMLOCK= in the unit)",
+		len, strerrorname_np(errno_value), (unsigned long long)limit.rlim_cur / 1024);
 }
 
 /* Zeroed, SECRET_ALIGN-aligned, locked; len is rounded up, since sodium_malloc aligns the end. */
 static int locked_new(size_t len, void **ret_data, struct err *err)
 {
 	if (len > SIZE_MAX / 2)
-		return err_set(err, E_TOO_LARGE, "a secret of %zu bytes does not fit into memory", len);
+		return err_set(err, E_TOO_LARGE, "a secret of %zu bytes does not fit into memory",
+			       len);
 	size_t rounded = (len + SECRET_ALIGN - 1) / SECRET_ALIGN * SECRET_ALIGN;
 	errno = 0;
 	void *data = sodium_malloc(rounded);
@@ -76,7 +79,8 @@ static int locked_new(size_t len, void **ret_data, struct err *err)
 int secret_new(size_t len, struct secret **ret_secret, struct err *err)
 {
 	if (len > SIZE_MAX / 4)
-		return err_set(err, E_TOO_LARGE, "a secret of %zu bytes does not fit into memory", len);
+		return err_set(err, E_TOO_LARGE, "a secret of %zu bytes does not fit into memory",
+			       len);
 	void *data = NULL;
 	TRY(locked_new(sizeof(struct secret) + len, &data, err));
 	struct secret *secret = data;
@@ -148,7 +152,7 @@ void digest(const void *data, size_t len, uint8_t out[DIGEST_BYTES])
 }
 
 void digest_keyed(const uint8_t key[KEY_BYTES], const void *data, size_t len,
-                  uint8_t out[DIGEST_BYTES])
+		  uint8_t out[DIGEST_BYTES])
 {
 	REQUIRE(crypto_generichash(out, DIGEST_BYTES, data, len, key, KEY_BYTES) == 0);
 }
@@ -179,7 +183,7 @@ void hmac_sha512(const void *key, size_t key_len, const void *data, size_t len, 
 /* HKDF (RFC 5869): libsodium 1.0.18 has none. */
 
 void hkdf_sha512_expand(const void *prk, size_t prk_len, const void *info, size_t info_len,
-                        uint8_t *out, size_t out_len)
+			uint8_t *out, size_t out_len)
 {
 	REQUIRE(out_len <= 255 * HKDF_BLOCK);
 	crypto_auth_hmacsha512_state state;
@@ -201,7 +205,7 @@ void hkdf_sha512_expand(const void *prk, size_t prk_len, const void *info, size_
 }
 
 void hkdf_sha512(const void *key, size_t key_len, const void *salt, size_t salt_len,
-                 const void *info, size_t info_len, uint8_t *out, size_t out_len)
+		 const void *info, size_t info_len, uint8_t *out, size_t out_len)
 {
 	uint8_t prk[HKDF_BLOCK];
 	hmac_sha512(salt, salt_len, key, key_len, prk);
@@ -239,15 +243,16 @@ enum aead_kind aead_best(void)
 size_t aead_nonce_len(enum aead_kind kind)
 {
 	return kind == AEAD_AES256GCM ? crypto_aead_aes256gcm_NPUBBYTES
-	                              : crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+				      : crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 }
 
 int aead_new(enum aead_kind kind, const uint8_t key[KEY_BYTES], struct aead **ret_aead,
-             struct err *err)
+	     struct err *err)
 {
 	if (!aead_available(kind))
-		return err_set(err, E_UNAVAILABLE, "this CPU has no AES instructions: what was sealed "
-		               "with AES-256-GCM opens only on a CPU that has them");
+		return err_set(err, E_UNAVAILABLE,
+			       "this CPU has no AES instructions: what was sealed "
+			       "with AES-256-GCM opens only on a CPU that has them");
 	void *data = NULL;
 	TRY(locked_new(sizeof(struct aead), &data, err));
 	struct aead *aead = data;
@@ -270,26 +275,26 @@ const uint8_t *aead_key(const struct aead *aead)
 }
 
 void aead_seal(const struct aead *aead, const uint8_t *nonce, const void *ad, size_t ad_len,
-               const void *plain, size_t len, uint8_t *out)
+	       const void *plain, size_t len, uint8_t *out)
 {
 	int rc = aead->kind == AEAD_AES256GCM
-		? crypto_aead_aes256gcm_encrypt_afternm(out, NULL, plain, len, ad, ad_len, NULL, nonce,
-		                                        &aead->aes)
-		: crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, plain, len, ad, ad_len, NULL,
-		                                             nonce, aead->key);
+			 ? crypto_aead_aes256gcm_encrypt_afternm(out, NULL, plain, len, ad, ad_len,
+								 NULL, nonce, &aead->aes)
+			 : crypto_aead_xchacha20poly1305_ietf_encrypt(
+				   out, NULL, plain, len, ad, ad_len, NULL, nonce, aead->key);
 	REQUIRE(rc == 0);
 }
 
 bool aead_open(const struct aead *aead, const uint8_t *nonce, const void *ad, size_t ad_len,
-               const uint8_t *sealed, size_t len, void *out)
+	       const uint8_t *sealed, size_t len, void *out)
 {
 	if (len < AEAD_TAG_BYTES)
 		return false;
 	int rc = aead->kind == AEAD_AES256GCM
-		? crypto_aead_aes256gcm_decrypt_afternm(out, NULL, NULL, sealed, len, ad, ad_len, nonce,
-		                                        &aead->aes)
-		: crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, len, ad, ad_len,
-		                                             nonce, aead->key);
+			 ? crypto_aead_aes256gcm_decrypt_afternm(out, NULL, NULL, sealed, len, ad,
+								 ad_len, nonce, &aead->aes)
+			 : crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, len,
+								      ad, ad_len, nonce, aead->key);
 	if (rc != 0)
 		secret_wipe(out, len - AEAD_TAG_BYTES);
 	return rc == 0;
@@ -298,32 +303,36 @@ bool aead_open(const struct aead *aead, const uint8_t *nonce, const void *ad, si
 /* Lockbox. */
 
 void lockbox_seal(const uint8_t key[KEY_BYTES], const void *ad, size_t ad_len, const void *plain,
-                  size_t len, uint8_t *out)
+		  size_t len, uint8_t *out)
 {
 	uint8_t *nonce = out + 1;
 	out[0] = LOCKBOX_VERSION;
 	randombytes_buf(nonce, LOCKBOX_NONCE);
-	REQUIRE(crypto_aead_xchacha20poly1305_ietf_encrypt(nonce + LOCKBOX_NONCE, NULL, plain, len, ad,
-	                                                   ad_len, NULL, nonce, key) == 0);
+	REQUIRE(crypto_aead_xchacha20poly1305_ietf_encrypt(nonce + LOCKBOX_NONCE, NULL, plain, len,
+							   ad, ad_len, NULL, nonce, key) == 0);
 }
 
 int lockbox_open(const uint8_t key[KEY_BYTES], const void *ad, size_t ad_len, const uint8_t *box,
-                 size_t len, void *out, struct err *err)
+		 size_t len, void *out, struct err *err)
 {
 	if (len < LOCKBOX_OVERHEAD)
 		return err_set(err, E_CORRUPT, "a lockbox has at least %d bytes, this one %zu",
-		               LOCKBOX_OVERHEAD, len);
+			       LOCKBOX_OVERHEAD, len);
 	if (box[0] != LOCKBOX_VERSION)
-		return err_set(err, E_CORRUPT, "a lockbox of version %d cannot be read; this release reads "
-		               "version %d", box[0], LOCKBOX_VERSION);
+		return err_set(err, E_CORRUPT,
+			       "a lockbox of version %d cannot be read; this release reads "
+			       "version %d",
+			       box[0], LOCKBOX_VERSION);
 	const uint8_t *nonce = box + 1, *sealed = nonce + LOCKBOX_NONCE;
 	size_t sealed_len = len - 1 - LOCKBOX_NONCE;
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, sealed_len, ad, ad_len,
-	                                               nonce, key) == 0)
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, sealed_len, ad,
+						       ad_len, nonce, key) == 0)
 		return 0;
 	secret_wipe(out, len - LOCKBOX_OVERHEAD);
-	return err_set(err, E_CORRUPT, "a lockbox of %zu bytes does not verify: it was changed, or it "
-	               "belongs to another key or place", len);
+	return err_set(err, E_CORRUPT,
+		       "a lockbox of %zu bytes does not verify: it was changed, or it "
+		       "belongs to another key or place",
+		       len);
 }
 
 /* Signatures and anonymous boxes. */
@@ -334,19 +343,19 @@ void sign_keypair(uint8_t public_key[SIGN_PUBLIC_BYTES], uint8_t secret_key[SIGN
 }
 
 void sign_keypair_from(const uint8_t seed[KEY_BYTES], uint8_t public_key[SIGN_PUBLIC_BYTES],
-                       uint8_t secret_key[SIGN_SECRET_BYTES])
+		       uint8_t secret_key[SIGN_SECRET_BYTES])
 {
 	REQUIRE(crypto_sign_seed_keypair(public_key, secret_key, seed) == 0);
 }
 
 void sign_make(const uint8_t secret_key[SIGN_SECRET_BYTES], const void *data, size_t len,
-               uint8_t signature[SIGNATURE_BYTES])
+	       uint8_t signature[SIGNATURE_BYTES])
 {
 	REQUIRE(crypto_sign_detached(signature, NULL, data, len, secret_key) == 0);
 }
 
 bool sign_verify(const uint8_t public_key[SIGN_PUBLIC_BYTES], const void *data, size_t len,
-                 const uint8_t signature[SIGNATURE_BYTES])
+		 const uint8_t signature[SIGNATURE_BYTES])
 {
 	return crypto_sign_verify_detached(signature, data, len, public_key) == 0;
 }
@@ -357,13 +366,13 @@ void box_keypair(uint8_t public_key[BOX_PUBLIC_BYTES], uint8_t secret_key[BOX_SE
 }
 
 void box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, size_t len,
-              uint8_t *out)
+	      uint8_t *out)
 {
 	REQUIRE(crypto_box_seal(out, plain, len, public_key) == 0);
 }
 
 bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],
-              const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len, void *out)
+	      const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len, void *out)
 {
 	if (len < BOX_OVERHEAD)
 		return false;

@@ -34,15 +34,15 @@ bool bytes_equal(const void *a, const void *b, size_t len);   /* constant time *
 
 void digest(const void *data, size_t len, uint8_t out[DIGEST_BYTES]);   /* BLAKE2b-256 */
 void digest_keyed(const uint8_t key[KEY_BYTES], const void *data, size_t len,
-                  uint8_t out[DIGEST_BYTES]);
+		  uint8_t out[DIGEST_BYTES]);
 void sha256(const void *data, size_t len, uint8_t out[32]);
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32]);
 void hmac_sha512(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[64]);
 /* HKDF with SHA-512: out_len at most 255 * 64. */
 void hkdf_sha512(const void *key, size_t key_len, const void *salt, size_t salt_len,
-                 const void *info, size_t info_len, uint8_t *out, size_t out_len);
+		 const void *info, size_t info_len, uint8_t *out, size_t out_len);
 void hkdf_sha512_expand(const void *prk, size_t prk_len, const void *info, size_t info_len,
-                        uint8_t *out, size_t out_len);
+			uint8_t *out, size_t out_len);
 /* A sub-key for one purpose: HKDF-SHA-512 of key with info = purpose. */
 void key_derive(const uint8_t key[KEY_BYTES], const char *purpose, uint8_t out[KEY_BYTES]);
 
@@ -55,39 +55,39 @@ size_t aead_nonce_len(enum aead_kind kind);       /* 12 or 24 */
  * secret memory. */
 struct aead;
 MUST_USE int aead_new(enum aead_kind kind, const uint8_t key[KEY_BYTES], struct aead **ret_aead,
-                      struct err *err);
+		      struct err *err);
 void aead_free(struct aead *aead);
 DEFINE_AUTO(aead)
 const uint8_t *aead_key(const struct aead *aead);   /* KEY_BYTES; lives as long as aead */
 /* out holds len + AEAD_TAG_BYTES. Never the same nonce twice under one key. */
 void aead_seal(const struct aead *aead, const uint8_t *nonce, const void *ad, size_t ad_len,
-               const void *plain, size_t len, uint8_t *out);
-/* out holds len - AEAD_TAG_BYTES; len counts the tag. False, and out zeroed, if it does not verify. */
+	       const void *plain, size_t len, uint8_t *out);
+/* out holds len - AEAD_TAG_BYTES; len counts the tag. If it does not verify: false, out zeroed. */
 MUST_USE bool aead_open(const struct aead *aead, const uint8_t *nonce, const void *ad,
-                        size_t ad_len, const uint8_t *sealed, size_t len, void *out);
+			size_t ad_len, const uint8_t *sealed, size_t len, void *out);
 
 /* A lockbox: one small secret or record under a key: version byte, random 24-byte nonce,
  * XChaCha20-Poly1305. ad binds it to its place. out holds len + LOCKBOX_OVERHEAD. */
 void lockbox_seal(const uint8_t key[KEY_BYTES], const void *ad, size_t ad_len, const void *plain,
-                  size_t len, uint8_t *out);
+		  size_t len, uint8_t *out);
 MUST_USE int lockbox_open(const uint8_t key[KEY_BYTES], const void *ad, size_t ad_len,
-                          const uint8_t *box, size_t len, void *out, struct err *err);
+			  const uint8_t *box, size_t len, void *out, struct err *err);
 
 void sign_keypair(uint8_t public_key[SIGN_PUBLIC_BYTES], uint8_t secret_key[SIGN_SECRET_BYTES]);
 /* The pair that belongs to a seed; always the same. */
 void sign_keypair_from(const uint8_t seed[KEY_BYTES], uint8_t public_key[SIGN_PUBLIC_BYTES],
-                       uint8_t secret_key[SIGN_SECRET_BYTES]);
+		       uint8_t secret_key[SIGN_SECRET_BYTES]);
 void sign_make(const uint8_t secret_key[SIGN_SECRET_BYTES], const void *data, size_t len,
-               uint8_t signature[SIGNATURE_BYTES]);
+	       uint8_t signature[SIGNATURE_BYTES]);
 MUST_USE bool sign_verify(const uint8_t public_key[SIGN_PUBLIC_BYTES], const void *data, size_t len,
-                          const uint8_t signature[SIGNATURE_BYTES]);
+			  const uint8_t signature[SIGNATURE_BYTES]);
 
 /* Anonymous public-key box (X25519, crypto_box_seal). out holds len + BOX_OVERHEAD. */
 void box_keypair(uint8_t public_key[BOX_PUBLIC_BYTES], uint8_t secret_key[BOX_SECRET_BYTES]);
 void box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, size_t len,
-              uint8_t *out);
+	      uint8_t *out);
 MUST_USE bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],
-                       const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len,
-                       void *out);
+		       const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len,
+		       void *out);
 
 #endif

@@ -1,5 +1,6 @@
 /* object.h - where bulk bytes lie: immutable objects by path. Backing: a directory (object_dir.c).
- * A path is segments of [a-zA-Z0-9._=-] joined by '/', none beginning with a dot, at most 400 bytes. */
+ * A path is segments of [a-zA-Z0-9._=-] joined by '/', none beginning with a dot, at most 400
+ * bytes. */
 #ifndef OBJECT_H
 #define OBJECT_H
 
@@ -15,9 +16,9 @@ DEFINE_AUTO(object_store)
  * file and folder). A writer freed without commit leaves nothing. E_CONFLICT: the path exists. */
 struct object_writer;
 MUST_USE int object_writer_new(struct object_store *store, const char *path,
-                               struct object_writer **ret_writer, struct err *err);
+			       struct object_writer **ret_writer, struct err *err);
 MUST_USE int object_write(struct object_writer *writer, const void *data, size_t len,
-                          struct err *err);
+			  struct err *err);
 MUST_USE int object_commit(struct object_writer *writer, struct err *err);
 void object_writer_free(struct object_writer *writer);
 DEFINE_AUTO(object_writer)
@@ -25,12 +26,12 @@ DEFINE_AUTO(object_writer)
 /* Reading: a file descriptor the caller closes, for pread; the directory backing opens the file
  * itself. */
 MUST_USE int object_open(struct object_store *store, const char *path, int *ret_fd,
-                         uint64_t *ret_len, struct err *err);
+			 uint64_t *ret_len, struct err *err);
 MUST_USE int object_delete(struct object_store *store, const char *path, struct err *err);
 /* Every object whose path begins with prefix ("" for all), in no order. A visit that fails ends it;
  * it may delete what it was shown. */
 typedef int object_visit_fn(void *context, const char *path, uint64_t len, struct err *err);
 MUST_USE int object_list(struct object_store *store, const char *prefix, object_visit_fn *visit,
-                         void *context, struct err *err);
+			 void *context, struct err *err);
 
 #endif

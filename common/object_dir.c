@@ -47,7 +47,8 @@ static bool segment_ok(const char *at, size_t len)
 	if (len == 0 || len > SEGMENT_LEN_MAX || at[0] == '.')
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=-", at[i]))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=-",
+			    at[i]))
 			return false;
 	return true;
 }
@@ -58,14 +59,14 @@ static int check_path(const char *path, bool partial, struct err *err)
 	size_t len = strlen(path);
 	if (len > PATH_LEN_MAX)
 		return err_set(err, E_INVALID, "an object path has at most %d bytes, this one %zu",
-		               PATH_LEN_MAX, len);
+			       PATH_LEN_MAX, len);
 	for (const char *at = path;;) {
 		size_t part = strcspn(at, "/");
 		bool last = at[part] == 0;
 		if (!segment_ok(at, part) && !(partial && last && part == 0))
 			return err_set(err, E_INVALID, "an object path is segments of 1 to %d of "
-			               "[a-zA-Z0-9._=-], none beginning with a dot, joined by '/'",
-			               SEGMENT_LEN_MAX);
+				       "[a-zA-Z0-9._=-], none beginning with a dot, joined by '/'",
+				       SEGMENT_LEN_MAX);
 		if (last)
 			return 0;
 		at += part + 1;
@@ -90,7 +91,7 @@ static int parent_open(int root, const char *path, bool make, const char **ret_n
 		int next = -1;
 		if (!make || mkdirat(dir, name, 0700) == 0 || errno == EEXIST)
 			next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		/* Also where the folder was there: who made it may not have come to this line yet. */
+		/* Also where it was there: who made it may not have come to this line yet. */
 		if (next >= 0 && make && fsync(dir) < 0) {
 			close(next);
 			next = -1;
@@ -128,8 +129,8 @@ static void sweep_orphans(int temp)
 	time_t oldest = time(NULL) - ORPHAN_AGE_S;
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		struct stat st;
-		if (fstatat(temp, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		    st.st_mtime < oldest)
+		if (fstatat(temp, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_mtime < oldest)
 			unlinkat(temp, entry->d_name, 0);
 	}
 	closedir(dir);
@@ -162,7 +163,7 @@ int object_store_dir(const char *root, struct object_store **ret_store, struct e
 		return err_errno(err, errno, "cannot open the object folder %s", root);
 	if (folder_open(store->root, temp_folder, &store->temp) < 0)
 		return err_errno(err, errno, "cannot open the folder %s in the object folder %s",
-		                 temp_folder, root);
+				 temp_folder, root);
 	sweep_orphans(store->temp);
 	*ret_store = MOVE(store);
 	return 0;
@@ -187,7 +188,7 @@ static void temp_name(char out[TEMP_NAME])
 }
 
 int object_writer_new(struct object_store *store, const char *path,
-                      struct object_writer **ret_writer, struct err *err)
+		      struct object_writer **ret_writer, struct err *err)
 {
 	TRY(check_path(path, false, err));
 	struct object_writer *writer = malloc(sizeof *writer);
@@ -196,7 +197,8 @@ int object_writer_new(struct object_store *store, const char *path,
 	*writer = (struct object_writer){ .store = store };
 	snprintf(writer->path, sizeof writer->path, "%s", path);
 	temp_name(writer->temp);
-	writer->fd = openat(store->temp, writer->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	writer->fd =
+		openat(store->temp, writer->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (writer->fd < 0) {
 		int why = errno;
 		free(writer);
@@ -214,7 +216,8 @@ int object_write(struct object_writer *writer, const void *data, size_t len, str
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			writer->failed = err_errno(err, errno, "cannot write the object %s", writer->path);
+			writer->failed =
+				err_errno(err, errno, "cannot write the object %s", writer->path);
 			return writer->failed;
 		}
 		at += n;
@@ -260,10 +263,11 @@ int object_commit(struct object_writer *writer, struct err *err)
 {
 	REQUIRE(!writer->linked);
 	if (writer->failed < 0)
-		return err_set(err, writer->failed, "writing the object %s failed before; write it anew",
-		               writer->path);
+		return err_set(err, writer->failed,
+			       "writing the object %s failed before; write it anew", writer->path);
 	if (fsync(writer->fd) < 0) {
-		writer->failed = err_errno(err, errno, "cannot make the object %s durable", writer->path);
+		writer->failed =
+			err_errno(err, errno, "cannot make the object %s durable", writer->path);
 		return writer->failed;
 	}
 	int rc = -1;
@@ -276,7 +280,7 @@ int object_commit(struct object_writer *writer, struct err *err)
 		return 0;
 	if (errno == EEXIST || errno == ENOTDIR || errno == EISDIR)
 		return err_set(err, E_CONFLICT, "an object is already at %s or at a part of it",
-		               writer->path);
+			       writer->path);
 	return err_errno(err, errno, "cannot commit the object %s", writer->path);
 }
 
@@ -293,17 +297,18 @@ void object_writer_free(struct object_writer *writer)
 /* Reading and deleting. */
 
 int object_open(struct object_store *store, const char *path, int *ret_fd, uint64_t *ret_len,
-                struct err *err)
+		struct err *err)
 {
 	TRY(check_path(path, false, err));
 	const char *name = NULL;
 	int parent = parent_open(store->root, path, false, &name);
-	int fd = parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = parent < 0 ? -1
+			    : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int why = errno;
 	close_fd(parent);
 	if (fd < 0)
 		return is_missing(why) ? not_found(path, err)
-		                       : err_errno(err, why, "cannot open the object %s", path);
+				       : err_errno(err, why, "cannot open the object %s", path);
 	struct stat st;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
@@ -344,7 +349,8 @@ int object_delete(struct object_store *store, const char *path, struct err *err)
 	close_fd(parent);
 	if (rc < 0)
 		return is_missing(why) || why == EISDIR
-			? not_found(path, err) : err_errno(err, why, "cannot delete the object %s", path);
+			       ? not_found(path, err)
+			       : err_errno(err, why, "cannot delete the object %s", path);
 	prune(store->root, path);
 	return 0;
 }
@@ -370,7 +376,9 @@ static int list_entry(struct listing *listing, int dir, const char *name, size_t
 	size_t prefix_len = strlen(listing->prefix);
 	if (S_ISREG(st.st_mode))
 		return strncmp(listing->path, listing->prefix, prefix_len) != 0
-			? 0 : listing->visit(listing->context, listing->path, (uint64_t)st.st_size, listing->err);
+			       ? 0
+			       : listing->visit(listing->context, listing->path,
+						(uint64_t)st.st_size, listing->err);
 	if (!S_ISDIR(st.st_mode) || path_len >= PATH_LEN_MAX)
 		return 0;
 	listing->path[path_len] = '/';
@@ -380,7 +388,9 @@ static int list_entry(struct listing *listing, int dir, const char *name, size_t
 		return 0;
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return is_missing(errno) ? 0 : err_errno(listing->err, errno, "cannot list the objects");
+		return is_missing(errno)
+			       ? 0
+			       : err_errno(listing->err, errno, "cannot list the objects");
 	return list_folder(listing, fd, path_len + 1);
 }
 
@@ -412,10 +422,10 @@ static int list_folder(struct listing *listing, int fd, size_t path_len)
 }
 
 int object_list(struct object_store *store, const char *prefix, object_visit_fn *visit,
-                void *context, struct err *err)
+		void *context, struct err *err)
 {
 	TRY(check_path(prefix, true, err));
-	struct listing listing = { .prefix = prefix, .visit = visit, .context = context, .err = err };
+	struct listing listing = {.prefix = prefix, .visit = visit, .context = context, .err = err};
 	const char *last = NULL;
 	int fd = parent_open(store->root, prefix, false, &last);
 	if (fd < 0)

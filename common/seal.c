@@ -1,5 +1,6 @@
 /* seal.c - writing sealed objects, and giving them a new header at rotation.
- * Invariant: the bytes given to the sink depend on how much was written, never on how it was cut. */
+ * Invariant: the bytes given to the sink depend on how much was written, never on how it was cut.
+ */
 #include "common/defs.h"
 #include "common/seal_header.h"
 
@@ -28,10 +29,10 @@ struct sealer {
 
 /* Header, salt and commitment go to the front of the first batch. */
 static int sealer_begin(struct sealer *sealer, enum aead_kind kind, const struct seal_label *label,
-                        const uint8_t dataset_key[KEY_BYTES], struct err *err)
+			const uint8_t dataset_key[KEY_BYTES], struct err *err)
 {
 	struct seal_header header = { .kind = kind, .tenant = label->tenant,
-	                         .dataset = label->dataset, .version = label->version };
+				 .dataset = label->dataset, .version = label->version };
 	AUTO(secret) *data_key = NULL;
 	TRY(secret_random(KEY_BYTES, &data_key, err));
 	TRY(seal_header_wrap(&header, dataset_key, data_key, err));
@@ -44,20 +45,20 @@ static int sealer_begin(struct sealer *sealer, enum aead_kind kind, const struct
 	uint8_t *salt = sealer->out + head.len;
 	random_bytes(salt, CHUNKED_SALT);
 	TRY(chunked_derive(header.kind, secret_bytes(data_key), salt, context.data, context.len,
-	                   &sealer->body, salt + CHUNKED_SALT, err));
+			   &sealer->body, salt + CHUNKED_SALT, err));
 	sealer->out_len = head.len + CHUNKED_HEAD;
 	return 0;
 }
 
 int sealer_new(const struct seal_label *label, const uint8_t dataset_key[KEY_BYTES],
-               seal_sink_fn *sink, void *context, struct sealer **ret_sealer, struct err *err)
+	       seal_sink_fn *sink, void *context, struct sealer **ret_sealer, struct err *err)
 {
 	return sealer_new_kind(aead_best(), label, dataset_key, sink, context, ret_sealer, err);
 }
 
 int sealer_new_kind(enum aead_kind kind, const struct seal_label *label,
-                    const uint8_t dataset_key[KEY_BYTES], seal_sink_fn *sink, void *context,
-                    struct sealer **ret_sealer, struct err *err)
+		    const uint8_t dataset_key[KEY_BYTES], seal_sink_fn *sink, void *context,
+		    struct sealer **ret_sealer, struct err *err)
 {
 	TRY(seal_label_check(label, err));
 	AUTO(sealer) *sealer = malloc(sizeof *sealer);
@@ -87,11 +88,14 @@ static int sealer_flush(struct sealer *sealer, struct err *err)
 static int sealer_chunk(struct sealer *sealer, const uint8_t *plain, size_t len, struct err *err)
 {
 	if (sealer->chunk >= CHUNKS_MAX)
-		return sealer_fail(sealer, err_set(err, E_TOO_LARGE, "a sealed object has at most %" PRIu64
-		                                   " chunks of %d bytes", CHUNKS_MAX, SEAL_CHUNK));
+		return sealer_fail(sealer, err_set(err, E_TOO_LARGE,
+						   "a sealed object has at most %" PRIu64
+						   " chunks of %d bytes",
+						   CHUNKS_MAX, SEAL_CHUNK));
 	if (sealer->out_len + SEAL_CHUNK_SEALED > sizeof sealer->out)
 		TRY(sealer_flush(sealer, err));
-	chunked_seal_chunk(&sealer->body, sealer->chunk++, plain, len, sealer->out + sealer->out_len);
+	chunked_seal_chunk(&sealer->body, sealer->chunk++, plain, len,
+			   sealer->out + sealer->out_len);
 	sealer->out_len += len + AEAD_TAG_BYTES;
 	return 0;
 }
@@ -100,7 +104,8 @@ static int sealer_usable(const struct sealer *sealer, struct err *err)
 {
 	REQUIRE(!sealer->finished);
 	if (sealer->failed < 0)
-		return err_set(err, sealer->failed, "sealing this object failed before; begin it anew");
+		return err_set(err, sealer->failed,
+			       "sealing this object failed before; begin it anew");
 	return 0;
 }
 
@@ -150,11 +155,12 @@ static int into_buf(void *context, const void *data, size_t len, struct err *err
 {
 	struct buf *out = context;
 	int rc = buf_put(out, data, len);
-	return rc < 0 ? err_set(err, rc, "the sealed object does not fit into %zu bytes", out->max) : 0;
+	return rc < 0 ? err_set(err, rc, "the sealed object does not fit into %zu bytes", out->max)
+		      : 0;
 }
 
 int seal_bytes(const struct seal_label *label, const uint8_t dataset_key[KEY_BYTES],
-               const void *data, size_t len, struct buf *out, struct err *err)
+	       const void *data, size_t len, struct buf *out, struct err *err)
 {
 	size_t before = out->len;
 	AUTO(sealer) *sealer = NULL;
@@ -168,7 +174,7 @@ int seal_bytes(const struct seal_label *label, const uint8_t dataset_key[KEY_BYT
 }
 
 int seal_peek(const uint8_t *head, size_t len, uint32_t *ret_version, size_t *ret_body_offset,
-              struct err *err)
+	      struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(SEAL_PARSE_BYTES, &arena, err));
@@ -180,8 +186,8 @@ int seal_peek(const uint8_t *head, size_t len, uint32_t *ret_version, size_t *re
 }
 
 int seal_rewrap(const struct seal_label *label, const uint8_t old_key[KEY_BYTES],
-                uint32_t new_version, const uint8_t new_key[KEY_BYTES], const uint8_t *head,
-                size_t head_len, struct buf *ret_head, struct err *err)
+		uint32_t new_version, const uint8_t new_key[KEY_BYTES], const uint8_t *head,
+		size_t head_len, struct buf *ret_head, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(SEAL_PARSE_BYTES, &arena, err));
@@ -196,8 +202,10 @@ int seal_rewrap(const struct seal_label *label, const uint8_t old_key[KEY_BYTES]
 	buf_init(&fresh, SEAL_HEADER_MAX);
 	TRY(seal_header_write(&header, &fresh, err));
 	if (fresh.len != header.len)
-		return err_set(err, E_CONFLICT, "the new header has %zu bytes, the old one %zu: seal the "
-		               "object anew", fresh.len, header.len);
+		return err_set(err, E_CONFLICT,
+			       "the new header has %zu bytes, the old one %zu: seal the "
+			       "object anew",
+			       fresh.len, header.len);
 	int rc = buf_put(ret_head, fresh.data, fresh.len);
 	return rc < 0 ? err_set(err, rc, "no room for a header of %zu bytes", fresh.len) : 0;
 }

@@ -34,8 +34,10 @@ static int check_text(const char *what, const char *text, size_t max, struct err
 {
 	size_t len = text ? strlen(text) : 0;
 	if (len == 0 || len > max)
-		return err_set(err, E_INVALID, "the label of a sealed object needs a %s of 1 to %zu bytes, "
-		               "this one has %zu", what, max, len);
+		return err_set(err, E_INVALID,
+			       "the label of a sealed object needs a %s of 1 to %zu bytes, "
+			       "this one has %zu",
+			       what, max, len);
 	return 0;
 }
 
@@ -76,18 +78,18 @@ static int wrap_context(const struct seal_header *header, struct buf *out, struc
 }
 
 int seal_header_wrap(struct seal_header *header, const uint8_t dataset_key[KEY_BYTES],
-                const struct secret *data_key, struct err *err)
+		const struct secret *data_key, struct err *err)
 {
 	AUTO_BUF context;
 	buf_init(&context, SEAL_CONTEXT_MAX);
 	TRY(wrap_context(header, &context, err));
 	lockbox_seal(dataset_key, context.data, context.len, secret_bytes(data_key), KEY_BYTES,
-	             header->wrapped);
+		     header->wrapped);
 	return 0;
 }
 
 int seal_header_unwrap(const struct seal_header *header, const uint8_t dataset_key[KEY_BYTES],
-                  struct secret **ret_key, struct err *err)
+		  struct secret **ret_key, struct err *err)
 {
 	AUTO_BUF context;
 	buf_init(&context, SEAL_CONTEXT_MAX);
@@ -95,10 +97,12 @@ int seal_header_unwrap(const struct seal_header *header, const uint8_t dataset_k
 	AUTO(secret) *key = NULL;
 	TRY(secret_new(KEY_BYTES, &key, err));
 	if (lockbox_open(dataset_key, context.data, context.len, header->wrapped, SEAL_WRAPPED,
-	                 secret_data(key), NULL) < 0)
-		return err_set(err, E_CORRUPT, "the object's data key does not open under version %" PRIu32
-		               " of its dataset's key: the header was changed, or the key is another",
-		               header->version);
+			 secret_data(key), NULL) < 0)
+		return err_set(
+			err, E_CORRUPT,
+			"the object's data key does not open under version %" PRIu32
+			" of its dataset's key: the header was changed, or the key is another",
+			header->version);
 	*ret_key = MOVE(key);
 	return 0;
 }
@@ -121,7 +125,7 @@ int seal_header_write(const struct seal_header *header, struct buf *out, struct 
 	buf_init(&rest, SEAL_HEADER_MAX - PROLOGUE);
 	TRY(pack_write(map, &rest, err));
 	const uint8_t prologue[] = { suite_of(header->kind), (uint8_t)rest.len,
-	                             (uint8_t)(rest.len >> 8) };
+				     (uint8_t)(rest.len >> 8) };
 	buf_put(out, magic, MAGIC_LEN);
 	buf_put(out, prologue, sizeof prologue);
 	buf_put(out, rest.data, rest.len);
@@ -129,23 +133,31 @@ int seal_header_write(const struct seal_header *header, struct buf *out, struct 
 }
 
 int seal_header_begin(const uint8_t *head, size_t len, struct seal_header *ret_header,
-                         struct err *err)
+			 struct err *err)
 {
 	if (len < PROLOGUE || memcmp(head, magic, MAGIC_LEN) != 0)
-		return err_set(err, E_CORRUPT, "this is no sealed object: it does not begin with %s", magic);
+		return err_set(err, E_CORRUPT,
+			       "this is no sealed object: it does not begin with %s", magic);
 	uint8_t suite = head[MAGIC_LEN];
 	if (suite != 1 && suite != 2)
-		return err_set(err, E_CORRUPT, "the sealed object names suite %d; this release reads 1 and "
-		               "2", suite);
+		return err_set(err, E_CORRUPT,
+			       "the sealed object names suite %d; this release reads 1 and "
+			       "2",
+			       suite);
 	size_t rest = head[MAGIC_LEN + 1] | (size_t)head[MAGIC_LEN + 2] << 8;
 	if (rest > SEAL_HEADER_MAX - PROLOGUE)
-		return err_set(err, E_CORRUPT, "the sealed object's header has %zu bytes, over the limit of "
-		               "%d", rest + PROLOGUE, SEAL_HEADER_MAX);
+		return err_set(err, E_CORRUPT,
+			       "the sealed object's header has %zu bytes, over the limit of "
+			       "%d",
+			       rest + PROLOGUE, SEAL_HEADER_MAX);
 	if (rest > len - PROLOGUE)
-		return err_set(err, E_CORRUPT, "the sealed object is truncated: its header has %zu bytes, "
-		               "of which %zu are there", rest + PROLOGUE, len);
+		return err_set(err, E_CORRUPT,
+			       "the sealed object is truncated: its header has %zu bytes, "
+			       "of which %zu are there",
+			       rest + PROLOGUE, len);
 	*ret_header = (struct seal_header){
-		.kind = suite == 1 ? AEAD_AES256GCM : AEAD_XCHACHA20POLY1305, .len = PROLOGUE + rest,
+		.kind = suite == 1 ? AEAD_AES256GCM : AEAD_XCHACHA20POLY1305,
+		.len = PROLOGUE + rest,
 	};
 	return 0;
 }
@@ -157,11 +169,11 @@ static int header_fields(const struct value *map, struct seal_header *header)
 	const uint8_t *wrapped = value_get_bin(map, "wrapped", &wrapped_len);
 	header->tenant = value_get_str(map, "tenant");
 	header->dataset = value_get_str(map, "dataset");
-	if (!header->tenant || !header->dataset || !version || version_len != VERSION_LEN || !wrapped ||
-	    wrapped_len != SEAL_WRAPPED)
+	if (!header->tenant || !header->dataset || !version || version_len != VERSION_LEN ||
+	    !wrapped || wrapped_len != SEAL_WRAPPED)
 		return E_CORRUPT;
 	header->version = (uint32_t)version[0] << 24 | (uint32_t)version[1] << 16 |
-	                  (uint32_t)version[2] << 8 | version[3];
+			  (uint32_t)version[2] << 8 | version[3];
 	memcpy(header->wrapped, wrapped, SEAL_WRAPPED);
 	return 0;
 }
@@ -171,12 +183,13 @@ static int header_damaged(int code, struct err *err)
 {
 	if (code == E_NOMEM)
 		return err_set(err, E_NOMEM, "no memory for reading the header of a sealed object");
-	return err_set(err, E_CORRUPT, "the sealed object's header was changed: it is not what a seal "
-	               "writes");
+	return err_set(err, E_CORRUPT,
+		       "the sealed object's header was changed: it is not what a seal "
+		       "writes");
 }
 
 int seal_header_read(struct arena *arena, const uint8_t *head, size_t len,
-                       struct seal_header *ret_header, struct err *err)
+		       struct seal_header *ret_header, struct err *err)
 {
 	struct seal_header header;
 	TRY(seal_header_begin(head, len, &header, err));
@@ -196,7 +209,7 @@ int seal_header_read(struct arena *arena, const uint8_t *head, size_t len,
 }
 
 int seal_header_expect(const struct seal_header *header, const struct seal_label *label,
-                         struct err *err)
+			 struct err *err)
 {
 	TRY(seal_label_check(label, err));
 	if (strcmp(header->tenant, label->tenant) != 0)
@@ -205,7 +218,7 @@ int seal_header_expect(const struct seal_header *header, const struct seal_label
 		return err_set(err, E_CORRUPT, "the sealed object belongs to another dataset");
 	if (header->version != label->version)
 		return err_set(err, E_CORRUPT, "the sealed object needs version %" PRIu32 " of its "
-		               "dataset's key, version %" PRIu32 " was given", header->version,
-		               label->version);
+			       "dataset's key, version %" PRIu32 " was given", header->version,
+			       label->version);
 	return 0;
 }

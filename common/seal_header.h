@@ -28,19 +28,19 @@ MUST_USE int seal_context(const struct seal_label *label, struct buf *out, struc
 
 /* The data key into header->wrapped, and out of it; bound to suite, tenant, dataset and version. */
 MUST_USE int seal_header_wrap(struct seal_header *header, const uint8_t dataset_key[KEY_BYTES],
-                              const struct secret *data_key, struct err *err);
+			      const struct secret *data_key, struct err *err);
 MUST_USE int seal_header_unwrap(const struct seal_header *header,
-                                const uint8_t dataset_key[KEY_BYTES], struct secret **ret_key,
-                                struct err *err);
+				const uint8_t dataset_key[KEY_BYTES], struct secret **ret_key,
+				struct err *err);
 
 MUST_USE int seal_header_write(const struct seal_header *header, struct buf *out, struct err *err);
 /* Only suite and length; enough to find the body. */
 MUST_USE int seal_header_begin(const uint8_t *head, size_t len, struct seal_header *ret_header,
-                               struct err *err);
+			       struct err *err);
 MUST_USE int seal_header_read(struct arena *arena, const uint8_t *head, size_t len,
-                              struct seal_header *ret_header, struct err *err);
+			      struct seal_header *ret_header, struct err *err);
 /* Is it the object that label names? */
 MUST_USE int seal_header_expect(const struct seal_header *header, const struct seal_label *label,
-                                struct err *err);
+				struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* test_wycheproof.c - other people's vectors against crypto.h and chunked.h: every one is tried, and
- * a file whose count is not the one below fails. */
+/* test_wycheproof.c - other people's vectors against crypto.h and chunked.h: every one is tried,
+ * and a file whose count is not the one below fails. */
 #include "common/defs.h"
 #include "common/chunked.h"
 #include "common/crypto.h"
@@ -98,7 +98,7 @@ static void try_aead(enum aead_kind kind, const struct value *test, bool valid)
 	uint8_t *out = arena_alloc(arena, sealed.len + 1);
 	memset(out, 0xaa, sealed.len + 1);
 	cr_expect_eq(aead_open(aead, iv.data, ad.data, ad.len, sealed.data, sealed.len, out), valid,
-	             "vector %d opens", ID(test));
+		     "vector %d opens", ID(test));
 	if (!valid) {
 		for (size_t i = 0; i < ct.len; i++)
 			cr_assert_eq(out[i], 0, "vector %d leaves plaintext behind", ID(test));
@@ -144,7 +144,8 @@ static bool try_hkdf(const struct value *group, const struct value *test, bool v
 	(void)group;
 	if (!valid)     /* longer than 255 blocks: an assertion, tried in the unit tests */
 		return false;
-	struct bytes ikm = field(test, "ikm"), salt = field(test, "salt"), info = field(test, "info");
+	struct bytes ikm = field(test, "ikm"), salt = field(test, "salt"),
+		     info = field(test, "info");
 	struct bytes okm = field(test, "okm");
 	uint8_t *out = arena_alloc(arena, okm.len + 1);
 	hkdf_sha512(ikm.data, ikm.len, salt.data, salt.len, info.data, info.len, out, okm.len);
@@ -180,7 +181,8 @@ static bool try_ed25519(const struct value *group, const struct value *test, boo
 		cr_expect(!valid);
 		return true;
 	}
-	cr_expect_eq(sign_verify(key.data, msg.data, msg.len, sig.data), valid, "vector %d", ID(test));
+	cr_expect_eq(sign_verify(key.data, msg.data, msg.len, sig.data), valid, "vector %d",
+		     ID(test));
 	return true;
 }
 
@@ -230,7 +232,8 @@ static struct chunked_case case_of(const struct value *test, bool valid)
 	return made;
 }
 
-static void check_message(const struct chunked_case *wanted, const uint8_t *data, size_t len, int id)
+static void check_message(const struct chunked_case *wanted, const uint8_t *data, size_t len,
+			  int id)
 {
 	uint8_t hash[64];
 	char hex[129];
@@ -247,7 +250,7 @@ static bool try_whole(const struct value *group, const struct value *test, bool 
 	AUTO_BUF out;
 	buf_init(&out, BYTES_MAX);
 	int rc = chunked_open(AEAD_AES256GCM, c.key.data, c.key.len, c.context.data, c.context.len,
-	                      c.sealed.data, c.sealed.len, &out, NULL);
+			      c.sealed.data, c.sealed.len, &out, NULL);
 	cr_expect_eq(rc == 0, valid, "vector %d: %d", ID(test), rc);
 	if (valid)
 		check_message(&c, out.data, out.len, ID(test));
@@ -264,7 +267,8 @@ static size_t open_prefix(const struct chunked *chunked, const struct chunked_ca
 	for (uint64_t i = 0; chunked_offset(i) < c->sealed.len; i++) {
 		size_t left = c->sealed.len - chunked_offset(i);
 		size_t take = left < CHUNK_SEALED ? left : CHUNK_SEALED;
-		if (!chunked_open_chunk(chunked, i, c->sealed.data + chunked_offset(i), take, out + len))
+		if (!chunked_open_chunk(chunked, i, c->sealed.data + chunked_offset(i), take,
+					out + len))
 			break;
 		len += take - AEAD_TAG_BYTES;
 	}
@@ -279,8 +283,9 @@ static void try_backwards(const struct chunked *chunked, const struct chunked_ca
 	uint8_t out[CHUNK_PLAIN];
 	for (uint64_t i = sound ? shape.chunks : 0; i > 0; i--) {
 		bool last = i == shape.chunks;
-		bool opens = chunked_open_chunk(chunked, i - 1, c->sealed.data + chunked_offset(i - 1),
-		                                last ? shape.tail_len : CHUNK_SEALED, out);
+		bool opens =
+			chunked_open_chunk(chunked, i - 1, c->sealed.data + chunked_offset(i - 1),
+					   last ? shape.tail_len : CHUNK_SEALED, out);
 		tail = last ? opens : tail;
 		all = all && opens;
 	}
@@ -294,8 +299,8 @@ static bool try_random_access(const struct value *group, const struct value *tes
 	struct chunked_case c = case_of(test, valid);
 	AUTO_CHUNKED chunked = { 0 };
 	bool head = c.key.len == KEY_BYTES && c.sealed.len >= CHUNKED_HEAD &&
-	            chunked_accept(AEAD_AES256GCM, c.key.data, c.sealed.data, c.context.data,
-	                           c.context.len, &chunked, NULL) == 0;
+		    chunked_accept(AEAD_AES256GCM, c.key.data, c.sealed.data, c.context.data,
+				   c.context.len, &chunked, NULL) == 0;
 	cr_expect_eq(!head, c.head_fails, "vector %d, head", ID(test));
 	if (head) {
 		uint8_t *out = malloc(BYTES_MAX);
@@ -319,17 +324,20 @@ static bool try_seal_again(const struct value *group, const struct value *test, 
 	struct chunked_case c = case_of(test, valid);
 	AUTO_BUF plain;
 	buf_init(&plain, BYTES_MAX);
-	cr_assert_eq(chunked_open(AEAD_AES256GCM, c.key.data, c.key.len, c.context.data, c.context.len,
-	                          c.sealed.data, c.sealed.len, &plain, NULL), 0);
+	cr_assert_eq(chunked_open(AEAD_AES256GCM, c.key.data, c.key.len, c.context.data,
+				  c.context.len, c.sealed.data, c.sealed.len, &plain, NULL),
+		     0);
 	uint8_t *again = malloc(BYTES_MAX);
 	AUTO_CHUNKED chunked = { 0 };
 	memcpy(again, c.sealed.data, CHUNKED_SALT);
-	cr_assert_eq(chunked_derive(AEAD_AES256GCM, c.key.data, again, c.context.data, c.context.len,
-	                            &chunked, again + CHUNKED_SALT, NULL), 0);
+	cr_assert_eq(chunked_derive(AEAD_AES256GCM, c.key.data, again, c.context.data,
+				    c.context.len, &chunked, again + CHUNKED_SALT, NULL),
+		     0);
 	for (size_t at = 0, chunk = 0; at <= plain.len; at += CHUNK_PLAIN, chunk++) {
 		size_t left = plain.len - at;
-		chunked_seal_chunk(&chunked, chunk, plain.data + at, left < CHUNK_PLAIN ? left : CHUNK_PLAIN,
-		                   again + chunked_offset(chunk));
+		chunked_seal_chunk(&chunked, chunk, plain.data + at,
+				   left < CHUNK_PLAIN ? left : CHUNK_PLAIN,
+				   again + chunked_offset(chunk));
 	}
 	cr_expect_eq(memcmp(again, c.sealed.data, c.sealed.len), 0, "vector %d seals", ID(test));
 	free(again);

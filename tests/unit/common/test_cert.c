@@ -1,4 +1,5 @@
-/* test_cert.c - certificates that OpenSSL itself accepts, are left alone while good, and renewed. */
+/* test_cert.c - certificates that OpenSSL itself accepts, are left alone while good, and renewed.
+ */
 #include "common/defs.h"
 #include "common/cert.h"
 
@@ -77,7 +78,8 @@ static bool trusted(const char *file, int purpose, const char *host)
 	X509_STORE_CTX_init(check, store, leaf, NULL);
 	X509_STORE_CTX_set_purpose(check, purpose);
 	X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(check), X509_V_FLAG_X509_STRICT);
-	bool ok = X509_verify_cert(check) == 1 && (!host || X509_check_host(leaf, host, 0, 0, NULL) == 1);
+	bool ok = X509_verify_cert(check) == 1 &&
+		  (!host || X509_check_host(leaf, host, 0, 0, NULL) == 1);
 	X509_STORE_CTX_free(check);
 	X509_STORE_free(store);
 	X509_free(leaf);
@@ -245,14 +247,14 @@ Test(cert, without_an_authority_nothing_is_signed)
 Test(cert, odd_names_days_and_alternatives_are_refused)
 {
 	static const char *const names[] = { "", "../x", "a/b", ".hidden", "a b" };
-	static const char *const sans[] = { "", "email:a@b", "DNS:a,dirName:x", "DNS:a,", "@section",
-	                                    "DNS:a\nb", "IP:not-an-address", "URI:x" };
+	static const char *const sans[] = {"",	       "email:a@b", "DNS:a,dirName:x",	 "DNS:a,",
+					   "@section", "DNS:a\nb",  "IP:not-an-address", "URI:x"};
 	struct err err;
 	make();
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		cr_expect_eq(cert_make(dir, names[i], NULL, 90, &err), E_INVALID, "%s", names[i]);
 	for (size_t i = 0; i < ARRAY_LEN(sans); i++)
-		cr_expect_eq(cert_make(dir, "worker", sans[i], 90, &err), E_INVALID, "%s", sans[i]);
+		cr_expect_eq(cert_make(dir, "worker", sans[i], 90, &err), E_INVALID, "%zu", i);
 	cr_expect_eq(cert_make(dir, "ca", NULL, 90, &err), E_INVALID);
 	cr_expect_eq(cert_make(dir, "worker", NULL, 0, &err), E_INVALID);
 	cr_expect_eq(cert_make_ca(dir, "x", 40000, &err), E_INVALID);
@@ -261,5 +263,6 @@ Test(cert, odd_names_days_and_alternatives_are_refused)
 Test(cert, a_missing_folder_is_an_error)
 {
 	struct err err;
-	cr_expect_eq(cert_make_ca("/tmp/no/such/folder", "x", 90, &err), E_NOT_FOUND, "%s", err.text);
+	cr_expect_eq(cert_make_ca("/tmp/no/such/folder", "x", 90, &err), E_NOT_FOUND, "%s",
+		     err.text);
 }

@@ -120,8 +120,9 @@ Test(object, an_object_is_never_replaced)
 Test(object, paths_that_break_a_rule_are_refused_by_every_call)
 {
 	static const char *const bad[] = {
-		"", "/", "/a", "a/", "a//b", ".", "..", "../x", "a/../b", "a/./b", ".tmp/x", "a/.hidden",
-		"a b", "a\nb", "a\\b", "caf\xc3\xa9", "a:b", "a*",
+		"",    "/",    "/a",	 "a/",		"a//b",	  ".",
+		"..",  "../x", "a/../b", "a/./b",	".tmp/x", "a/.hidden",
+		"a b", "a\nb", "a\\b",	 "caf\xc3\xa9", "a:b",	  "a*",
 	};
 	char lengthy[402], segment[258];
 	memset(lengthy, 'a', 401);
@@ -134,7 +135,9 @@ Test(object, paths_that_break_a_rule_are_refused_by_every_call)
 	uint64_t len;
 	int fd;
 	for (size_t i = 0; i < ARRAY_LEN(bad) + 2; i++) {
-		const char *path = i < ARRAY_LEN(bad) ? bad[i] : i == ARRAY_LEN(bad) ? lengthy : segment;
+		const char *path = i < ARRAY_LEN(bad)	 ? bad[i]
+				   : i == ARRAY_LEN(bad) ? lengthy
+							 : segment;
 		cr_expect_eq(put(path, "x", &err), E_INVALID, "%s", path);
 		cr_expect_eq(object_open(store, path, &fd, &len, &err), E_INVALID, "%s", path);
 		cr_expect_eq(object_delete(store, path, &err), E_INVALID, "%s", path);
@@ -166,7 +169,8 @@ Test(object, what_is_missing_is_not_found)
 	cr_assert_eq(put("a/b", "x", NULL), 0);
 	static const char *const missing[] = { "c", "a", "a/c", "a/b/c", "c/d/e" };
 	for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
-		cr_expect_eq(object_open(store, missing[i], &fd, &len, &err), E_NOT_FOUND, "%s", missing[i]);
+		cr_expect_eq(object_open(store, missing[i], &fd, &len, &err), E_NOT_FOUND, "%s",
+			     missing[i]);
 		cr_expect_eq(object_delete(store, missing[i], &err), E_NOT_FOUND, "%s", missing[i]);
 	}
 }
@@ -209,8 +213,10 @@ Test(object, a_list_has_what_begins_with_the_prefix)
 		cr_assert_eq(put(paths[i], "12", NULL), 0);
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		struct seen seen = { .stop_after = -1 };
-		cr_assert_eq(object_list(store, wanted[i].prefix, see, &seen, &err), 0, "%s", err.text);
-		cr_expect_eq(seen.bytes, 2 * wanted[i].count, "%s: %s", wanted[i].prefix, seen.text);
+		cr_assert_eq(object_list(store, wanted[i].prefix, see, &seen, &err), 0, "%s",
+			     err.text);
+		cr_expect_eq(seen.bytes, 2 * wanted[i].count, "%s: %s", wanted[i].prefix,
+			     seen.text);
 	}
 	struct seen seen = { .stop_after = -1 };
 	cr_expect_eq(object_list(store, "../", see, &seen, &err), E_INVALID);
@@ -242,7 +248,7 @@ static void touch_old(const char *name, time_t age_s)
 	char path[256];
 	snprintf(path, sizeof path, "%s/.tmp/%s", root, name);
 	int fd = open(path, O_CREAT | O_WRONLY, 0600);
-	struct timespec then[2] = { { .tv_sec = time(NULL) - age_s }, { .tv_sec = time(NULL) - age_s } };
+	struct timespec then[2] = {{.tv_sec = time(NULL) - age_s}, {.tv_sec = time(NULL) - age_s}};
 	cr_assert_eq(futimens(fd, then), 0);
 	close(fd);
 }
@@ -305,7 +311,9 @@ Test(object, of_many_writers_one_wins)
 		pthread_t threads[4];
 		int won = 0;
 		for (int i = 0; i < 4; i++)
-			cr_assert_eq(pthread_create(&threads[i], NULL, one_of_many, (void *)(uintptr_t)"same"), 0);
+			cr_assert_eq(pthread_create(&threads[i], NULL, one_of_many,
+						    (void *)(uintptr_t) "same"),
+				     0);
 		for (int i = 0; i < 4; i++) {
 			void *rc = NULL;
 			pthread_join(threads[i], &rc);

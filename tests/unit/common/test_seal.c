@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "common/chunked.h"
 #include "common/seal.h"
+#include "common/seal_header.h"
 #include "tests/support/alloc.h"
 
 #include <criterion/criterion.h>
@@ -37,18 +38,20 @@ static int into(void *context, const void *data, size_t len, struct err *err)
 }
 
 static void seal_with(enum aead_kind kind, const uint8_t *data, size_t len, size_t step,
-                      struct buf *out)
+		      struct buf *out)
 {
 	AUTO(sealer) *sealer = NULL;
 	buf_init(out, BYTES_MAX);
 	cr_assert_eq(sealer_new_kind(kind, &label, key, into, out, &sealer, NULL), 0);
 	for (size_t at = 0; at < len; at += step)
-		cr_assert_eq(sealer_write(sealer, data + at, len - at < step ? len - at : step, NULL), 0);
+		cr_assert_eq(
+			sealer_write(sealer, data + at, len - at < step ? len - at : step, NULL),
+			0);
 	cr_assert_eq(sealer_finish(sealer, NULL), 0);
 }
 
-static int open_as(const struct seal_label *as, const uint8_t with[KEY_BYTES], const struct buf *object,
-                   struct err *err)
+static int open_as(const struct seal_label *as, const uint8_t with[KEY_BYTES],
+		   const struct buf *object, struct err *err)
 {
 	AUTO_BUF out;
 	buf_init(&out, BYTES_MAX);
@@ -67,7 +70,8 @@ static void try_sizes(enum aead_kind kind)
 		seal_with(kind, data, sizes[i], 200001, &object);
 		buf_init(&out, BYTES_MAX);
 		cr_assert_eq(open_bytes(&label, key, object.data, object.len, &out, NULL), 0);
-		cr_expect(out.len == sizes[i] && memcmp(out.data, data, out.len) == 0, "%zu", sizes[i]);
+		cr_expect(out.len == sizes[i] && memcmp(out.data, data, out.len) == 0, "%zu",
+			  sizes[i]);
 		free(data);
 	}
 }
@@ -91,7 +95,8 @@ Test(seal, pieces_of_any_size_seal_the_same_content)
 		seal_with(aead_best(), data, 50000, steps[i], &object);
 		buf_init(&out, BYTES_MAX);
 		cr_assert_eq(open_bytes(&label, key, object.data, object.len, &out, NULL), 0);
-		cr_expect(out.len == 50000 && memcmp(out.data, data, 50000) == 0, "step %zu", steps[i]);
+		cr_expect(out.len == 50000 && memcmp(out.data, data, 50000) == 0, "step %zu",
+			  steps[i]);
 	}
 	free(data);
 }
@@ -143,12 +148,14 @@ static void refused(const struct seal_label *as, const uint8_t *with, const char
 
 Test(seal, refuses_an_object_moved_to_another_tenant)
 {
-	refused(&(struct seal_label){ "globex", "ds01", "acme/ds01/part-0", 3 }, key, "another tenant");
+	refused(&(struct seal_label){"globex", "ds01", "acme/ds01/part-0", 3}, key,
+		"another tenant");
 }
 
 Test(seal, refuses_an_object_moved_to_another_dataset)
 {
-	refused(&(struct seal_label){ "acme", "ds02", "acme/ds01/part-0", 3 }, key, "another dataset");
+	refused(&(struct seal_label){"acme", "ds02", "acme/ds01/part-0", 3}, key,
+		"another dataset");
 }
 
 Test(seal, refuses_an_object_moved_to_another_path)
@@ -209,7 +216,8 @@ Test(seal, refuses_truncation_at_every_border_and_beside_it)
 		static const int beside[] = { -17, -16, -1, 0, 1, 15, 16, 17 };
 		for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
 			object.len = border + (size_t)(ptrdiff_t)beside[i];
-			cr_expect_eq(open_as(&label, key, &object, &err), E_CORRUPT, "at %zu", object.len);
+			cr_expect_eq(open_as(&label, key, &object, &err), E_CORRUPT, "at %zu",
+				     object.len);
 			cr_expect_not_null(strstr(err.text, "truncated"), "%s", err.text);
 		}
 	}
@@ -290,12 +298,13 @@ Test(seal, labels_without_a_name_or_too_long_are_refused)
 	memset(lengthy, 'a', sizeof lengthy - 1);
 	lengthy[sizeof lengthy - 1] = 0;
 	const struct seal_label bad[] = {
-		{ "", "d", "p", 1 }, { "t", NULL, "p", 1 }, { "t", "d", "", 1 }, { lengthy, "d", "p", 1 },
-		{ "t", lengthy, "p", 1 }, { "t", "d", lengthy, 1 },
+		{"", "d", "p", 1},	{"t", NULL, "p", 1},	{"t", "d", "", 1},
+		{lengthy, "d", "p", 1}, {"t", lengthy, "p", 1}, {"t", "d", lengthy, 1},
 	};
 	buf_init(&out, BYTES_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		cr_expect_eq(seal_bytes(&bad[i], key, "x", 1, &out, &err), E_INVALID, "label %zu", i);
+		cr_expect_eq(seal_bytes(&bad[i], key, "x", 1, &out, &err), E_INVALID, "label %zu",
+			     i);
 	lengthy[255] = 0;
 	const struct seal_label longest = { lengthy, lengthy, lengthy, UINT32_MAX };
 	cr_expect_eq(seal_bytes(&longest, key, "x", 1, &out, &err), 0, "%s", err.text);
@@ -310,12 +319,12 @@ static struct opener *open_object(const struct buf *object)
 	struct seal_span tail;
 	cr_assert_eq(seal_tail(object->data, object->len, object->len, &tail, NULL), 0);
 	cr_assert_eq(opener_new(&label, key, object->data, SEAL_HEADER_MAX, object->len,
-	                        object->data + tail.offset, &opener, NULL), 0);
+				object->data + tail.offset, &opener, NULL), 0);
 	return opener;
 }
 
 static bool chunk_holds(const struct opener *opener, const struct buf *object, uint64_t chunk,
-                        const uint8_t *data)
+			const uint8_t *data)
 {
 	uint8_t out[SEAL_CHUNK];
 	size_t len = 0;
@@ -341,9 +350,10 @@ Test(seal, any_chunk_opens_by_itself)
 	cr_expect_eq(opener_span(opener, 7).len, 0);
 	cr_expect_eq(opener_chunk(opener, 7, object.data, 16, out, &len, &err), E_INVALID);
 	cr_expect_eq(opener_chunk(opener, 1, object.data + second.offset, 100, out, &len, &err),
-	             E_CORRUPT);
-	cr_expect_eq(opener_chunk(opener, 2, object.data + second.offset, second.len, out, &len, &err),
-	             E_CORRUPT);
+		     E_CORRUPT);
+	cr_expect_eq(
+		opener_chunk(opener, 2, object.data + second.offset, second.len, out, &len, &err),
+		E_CORRUPT);
 	free(data);
 }
 
@@ -381,14 +391,20 @@ Test(seal, a_damaged_ticket_is_refused)
 	}
 }
 
-struct reader { const struct opener *opener; const struct buf *object; const uint8_t *data; bool ok; };
+struct reader {
+	const struct opener *opener;
+	const struct buf *object;
+	const uint8_t *data;
+	bool ok;
+};
 
 static void *read_all(void *arg)
 {
 	struct reader *reader = arg;
 	reader->ok = true;
 	for (int i = 0; i < 200; i++)
-		reader->ok &= chunk_holds(reader->opener, reader->object, (uint64_t)(i * 5 % 7), reader->data);
+		reader->ok &= chunk_holds(reader->opener, reader->object, (uint64_t)(i * 5 % 7),
+					  reader->data);
 	return NULL;
 }
 
@@ -438,14 +454,15 @@ static void rotate(uint32_t from, uint32_t to)
 	cr_assert_eq(seal_peek(object.data, object.len, &version, &body, NULL), 0);
 	cr_expect_eq(version, from);
 	cr_assert_eq(seal_rewrap(&old, key, to, other_key, object.data, object.len, &head, &err), 0,
-	             "%s", err.text);
+		     "%s", err.text);
 	cr_assert_eq(head.len, body);
 	memcpy(object.data, head.data, head.len);
 	cr_assert_eq(seal_peek(object.data, object.len, &version, &new_body, NULL), 0);
 	cr_expect(version == to && new_body == body);
 	cr_assert_eq(open_bytes(&new, other_key, object.data, object.len, &out, NULL), 0);
 	cr_expect(out.len == 5 && memcmp(out.data, "hello", 5) == 0);
-	cr_expect_eq(open_as(&old, key, &object, &err), E_CORRUPT, "the old key is of no use any more");
+	cr_expect_eq(open_as(&old, key, &object, &err), E_CORRUPT,
+		     "the old key is of no use any more");
 }
 
 Test(seal, rotation_keeps_the_body_and_the_length_of_the_header)
@@ -462,21 +479,45 @@ Test(seal, rotation_needs_the_old_key)
 	buf_init(&head, SEAL_HEADER_MAX);
 	seal_with(aead_best(), (const uint8_t *)"x", 1, 1, &object);
 	cr_expect_eq(seal_rewrap(&label, other_key, 4, key, object.data, object.len, &head, &err),
-	             E_CORRUPT);
+		     E_CORRUPT);
 	cr_expect_eq(head.len, 0);
 }
 
 Test(seal, is_told_apart_from_other_bytes)
 {
-	static const char *const strange[] = { "", "FHS", "FHS1", "PAR1\1\0\0", "FHS1\3\0\0", "FHS1\1\xff\xff",
-	                                       "FHS1\1\0\0" };
+	static const char *const strange[] = {
+		"", "FHS", "FHS1", "PAR1\1\0\0", "FHS1\3\0\0", "FHS1\1\xff\xff", "FHS1\1\0\0"};
 	for (size_t i = 0; i < ARRAY_LEN(strange); i++) {
 		uint32_t version = 77;
 		size_t body = 77, len = i > 2 ? 7 : strlen(strange[i]);
 		struct err err;
-		cr_expect_eq(seal_peek((const uint8_t *)strange[i], len, &version, &body, &err), E_CORRUPT);
+		cr_expect_eq(seal_peek((const uint8_t *)strange[i], len, &version, &body, &err),
+			     E_CORRUPT);
 		cr_expect(version == 77 && body == 77);
 	}
+}
+
+/* The same header in other words: the tenant's name with a longer form of its length. */
+Test(seal, a_header_has_one_form_only)
+{
+	AUTO(arena) *arena = NULL;
+	AUTO_BUF object, other;
+	struct seal_header header;
+	struct err err;
+	cr_assert_eq(arena_new(SEAL_PARSE_BYTES, &arena, NULL), 0);
+	seal_with(aead_best(), (const uint8_t *)"x", 1, 1, &object);
+	cr_assert_eq(seal_header_read(arena, object.data, object.len, &header, &err), 0);
+	cr_expect(strcmp(header.tenant, "acme") == 0 && header.version == 3);
+	uint8_t *name = memmem(object.data, object.len, "\xa4" "acme", 5);
+	cr_assert_not_null(name);
+	size_t before = (size_t)(name - object.data);
+	buf_init(&other, BYTES_MAX);
+	buf_put(&other, object.data, before);
+	buf_put(&other, "\xd9\x04", 2);
+	buf_put(&other, name + 1, object.len - before - 1);
+	other.data[5]++;
+	cr_expect_eq(seal_header_read(arena, other.data, other.len, &header, &err), E_CORRUPT);
+	cr_expect_not_null(strstr(err.text, "header was changed"), "%s", err.text);
 }
 
 /* Every allocation fails once. */
@@ -497,7 +538,7 @@ static int everything(void)
 	TRY(seal_peek(object.data, object.len, &version, &body, NULL));
 	TRY(seal_tail(object.data, object.len, object.len, &tail, NULL));
 	TRY(opener_new(&label, key, object.data, object.len, object.len, object.data + tail.offset,
-	               &opener, NULL));
+		       &opener, NULL));
 	opener_ticket(opener, ticket);
 	TRY(opener_from_ticket(ticket, &second, NULL));
 	return seal_rewrap(&label, key, 4, other_key, object.data, object.len, &head, NULL);
