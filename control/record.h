@@ -3,16 +3,21 @@
  * nothing else changes it.
  *
  *   accepted  {t, id, tenant, domain, type, spec, limits, principal, at, key?, key_hash?, reserve}
- *   attempt   {t, id, tenant, domain, attempt, code, text, at, usage}     a failed attempt, to be retried
- *   outcome   {t, id, tenant, domain, attempt, state, code?, text?, at, usage, rows, outputs?}
+ *   attempt   {t, id, tenant, domain, attempt, code, text, at, epoch, counter}   failed, to be retried
+ *   outcome   {t, id, tenant, domain, attempt, state, code?, text?, at, usage?, outputs?}
  *   cancel    {t, id, tenant, at, principal}
- *   usage     {t, id, tenant, domain, at, amounts, cost, source}           once per id
- *   audit     {t, seq, tenant, at, actor, action, resource, result, rule?, code?, request?, task?}
+ *   usage     {t, id, tenant, domain, at, amounts, cost, source}
+ *             source "task": id is TASK/ATTEMPT, counted once; "online": WORKER/INCARNATION/SEQ
+ *   audit     {t, tenant, at, actor, action, resource, result, rule?, code?, request?, task?}
+ *             the shard numbers a tenant's events in the order in which they are applied
  *   meter     {t, worker, incarnation, seq, at}                            online reads counted up to here
- */
+ *
+ * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts}. usage: api/usage.h's map. outputs: a list of
+ * {dataset, snapshot, rows, rejectedRows}. Codes are names (common/errors.def). */
 #ifndef RECORD_H
 #define RECORD_H
 
+#include "api/tasks.h"
 #include "common/value.h"
 
 enum record_type {
@@ -20,5 +25,11 @@ enum record_type {
 	RECORD_AUDIT, RECORD_METER
 };
 enum record_type record_type(const struct value *record);
+
+/* A record of a type with its time; NULL when the arena is full. */
+struct value *record_new(struct arena *arena, enum record_type type, int64_t at_ms);
+
+struct value *record_limits(struct arena *arena, const struct limits *limits);
+void record_limits_read(const struct value *map, struct limits *ret_limits);
 
 #endif
