@@ -11,7 +11,7 @@ enum field_kind {
 	FIELD_TEXT,       /* any text; arg: longest length as a number, or NULL (4096) */
 	FIELD_NAME,       /* name_check */
 	FIELD_REF,        /* NAME or DOMAIN.NAME; arg: the kind it refers to, "dataset" */
-	FIELD_INT,        /* 64 bits, not negative */
+	FIELD_INT,        /* 64 bits, not negative; arg: the largest, or NULL */
 	FIELD_REAL,
 	FIELD_BOOL,
 	FIELD_DURATION,   /* "24h"; see duration_parse */
@@ -21,7 +21,8 @@ enum field_kind {
 	FIELD_REFS,       /* a list of refs; arg as FIELD_REF */
 	FIELD_ENUMS,      /* a list out of arg */
 	FIELD_OBJECTS,    /* a list of maps; sub is their table */
-	FIELD_MAP         /* text to text */
+	FIELD_MAP,        /* text to text */
+	FIELD_OBJECT      /* a map; sub is its table, NULL: any members */
 };
 
 struct field {
@@ -35,8 +36,9 @@ struct field {
 
 enum { FIELD_LIST_MAX = 1024 };
 
-/* Checks every member of map; `path` is put before names in errors ("spec"). Ends at a row with a
- * NULL name. E_INVALID. */
+/* Checks every member of map (NULL: a map without members); `path` is put before names in errors
+ * ("spec"). Ends at a row with a NULL name. What is required is also not empty; a list names nothing
+ * twice (objects: by their `name`, case does not count). E_INVALID. */
 MUST_USE int fields_check(const struct field *table, const struct value *map, const char *path,
                           struct err *err);
 /* The JSON schema of a table, as OpenAPI 3.1 wants it. */

@@ -31,7 +31,7 @@ enum {
 	DRAIN_FACTOR = 8,            /* an oversized body is read and dropped up to that many body_max */
 	DRAIN_MS = 2000,             /* given to half-read requests when the server ends */
 	PEM_MAX = 256 * 1024,
-	CONNECTION_MEMORY = 32 * 1024
+	CONNECTION_MEMORY = 16 * 1024   /* libmicrohttpd clears all of it after every request */
 };
 #define ARENA_MAX (16 * MIB)
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -514,7 +514,7 @@ static int start_daemon(struct http_server *server, int fd, const char *cert, co
 {
 	const struct http_conf *conf = &server->conf;
 	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-	                     MHD_USE_TURBO | (cert ? MHD_USE_TLS : 0);
+	                     (cert ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem options[] = {
 		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
 		{ MHD_OPTION_CONNECTION_LIMIT, conf->connections_max, NULL },
