@@ -5,13 +5,14 @@
 
 #include "api/kinds.h"
 #include "api/manifest.h"
-#include "control/control.h"
 #include "common/text.h"
+#include "control/control.h"
 #include "policy/policy.h"
+#include "tenant/quota.h"
 
 struct route;
 
-enum { SEGMENTS_MAX = 4 };
+enum { IDEMPOTENCY_KEY_MAX = 128 };
 
 /* A client's request, apart from the door it came through (http.c in life, a plain struct in tests).
  * All borrowed for the call. */
@@ -34,13 +35,17 @@ struct reply {
 	const char *location;        /* NULL: none */
 	int retry_after_s;           /* 0: none */
 	const char *allow;           /* for 405 */
+	char request_id[ID_LEN + 1]; /* X-Request-Id */
 };
+
+struct request;
+typedef int handler_fn(struct control *control, struct request *request, struct err *err);
 
 /* One request on its way through the steps. */
 struct request {
 	struct arena *arena;
 	const struct ask *ask;
-	char id[ID_LEN + 1];         /* X-Request-Id of the answer */
+	const char *id;              /* the reply's request_id */
 	int64_t now_ms;
 	const struct route *route;
 	struct asker asker;          /* after identify */
@@ -49,24 +54,51 @@ struct request {
 	bool dry_run;
 	struct change *change;       /* what record commits; handle adds to it */
 	const char *submitted;       /* task id reserved by handle; withdrawn if record fails */
+	handler_fn *finish;          /* set by handle: fills the reply after the commit; NULL: it is full */
+	void *state;                 /* from handle to finish, in the arena */
+	const char *rule;            /* what decided; NULL: nothing yet */
+	bool hidden;                 /* the target is another tenant's */
+	struct err failure;          /* of the step that failed; code 0: none */
 	struct reply *reply;
 };
 
-typedef int handler_fn(struct control *control, struct request *request, struct err *err);
+enum route_unit { UNIT_NONE = -1, UNIT_REQUESTS = DIM_REQUESTS };
+enum route_audit { AUDIT_NEVER, AUDIT_DENIALS, AUDIT_ALWAYS };
 
 struct route {
 	const char *method, *path;
 	handler_fn *handler;
 	enum kind kind;
 	enum action action;
-	bool audit_always;
+	enum route_unit unit;
+	enum route_audit audit;
 	const char *summary;
 };
 extern const struct route routes[];
 extern const size_t route_count;
 
-/* Runs all steps; reply is always filled (a problem document on failure). */
+/* The row of a method and a path; fills route and the path's names. E_NOT_FOUND; E_METHOD, and then
+ * reply->allow says what the path has. */
+MUST_USE int route_find(struct request *request, struct err *err);
+
+/* Runs all steps; reply is always filled (a problem document on failure). Release reply->body. */
 void admit(struct control *control, struct arena *arena, const struct ask *ask,
            struct reply *ret_reply);
+
+/* For handlers. */
+const char *request_query(const struct request *request, const char *name);    /* NULL: absent */
+const char *request_header(const struct request *request, const char *name);
+/* A whole number in [least, most], or fallback when absent. E_INVALID names the parameter. */
+MUST_USE int request_number(const struct request *request, const char *name, int64_t least,
+                            int64_t most, int64_t fallback, int64_t *ret_number, struct err *err);
+/* The change that record will commit; made at the first call. */
+MUST_USE int request_change(struct request *request, struct change **ret_change, struct err *err);
+MUST_USE int request_reply(struct request *request, int status, const struct value *body,
+                           struct err *err);
+/* {"items": [...], "continue": ...}; resume NULL: there is no more. */
+MUST_USE int request_reply_list(struct request *request, struct value *items, const char *resume,
+                                struct err *err);
+/* E_NOT_LEADER unless this replica leads: only the leader knows tasks, usage and audit. */
+MUST_USE int request_needs_lead(struct control *control, struct err *err);
 
 #endif

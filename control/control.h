@@ -11,6 +11,8 @@
 #include "tenant/keyring.h"
 
 struct dispatch;
+struct intents;
+struct metrics;
 
 struct control {
 	struct clock *clock;
@@ -23,6 +25,8 @@ struct control {
 	struct grant_signer *signer;
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct dispatch *dispatch;   /* workers, held polls, what runs where */
+	struct intents *intents;     /* what writes under way rest on, so that no reference dangles */
+	struct metrics *metrics;
 };
 
 #endif

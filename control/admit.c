@@ -1,0 +1,320 @@
+/* admit.c - ADMIT: the step table of a client's request, and its steps in order.
+ * Invariants: a step runs only if all before it succeeded, but record and answer always run; nothing is
+ * answered before it is durable; what is refused for want of a right looks, to who may not know of
+ * it, exactly like what does not exist. */
+#include "common/defs.h"
+#include "control/admit.h"
+
+#include "api/problem.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/yaml.h"
+#include "control/audit.h"
+#include "control/identity.h"
+#include "control/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { REPLY_MAX = 16 * 1024 * 1024 };
+
+typedef int step_fn(struct control *control, struct request *request, struct err *err);
+static step_fn identify, read_request, authorize, reserve, handle, record, answer;
+
+struct step {
+	const char *name;
+	step_fn *run;
+	bool always;             /* after a failure, too */
+};
+
+static const struct step steps[] = {
+	{ "identify",  identify,     false },   /* which route, and who asks:   control/identity.c */
+	{ "read",      read_request, false },   /* names, options and body:     below */
+	{ "authorize", authorize,    false },   /* may they:                    policy/policy.c */
+	{ "reserve",   reserve,      false },   /* can they afford it:          tenant/quota.c */
+	{ "handle",    handle,       false },   /* do it:                       the route's row */
+	{ "record",    record,       true },    /* it and its audit, durable:   control/journal.c */
+	{ "answer",    answer,       true },    /* say so:                      api/problem.c */
+};
+
+static void request_begin(struct control *control, struct request *request)
+{
+	uint8_t random[10];
+	random_bytes(random, sizeof random);
+	request->now_ms = clock_unix_ms(control->clock);
+	id_make(request->now_ms, random, request->reply->request_id);
+	request->id = request->reply->request_id;
+	buf_init(&request->reply->body, REPLY_MAX);
+}
+
+void admit(struct control *control, struct arena *arena, const struct ask *ask,
+           struct reply *ret_reply)
+{
+	*ret_reply = (struct reply){ .status = 0 };
+	struct request request = { .arena = arena, .ask = ask, .reply = ret_reply };
+	request_begin(control, &request);
+	int64_t start_us = clock_mono_us(control->clock);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		struct err err = { 0 };
+		if (request.failure.code && !steps[i].always)
+			continue;
+		if (steps[i].run(control, &request, &err) < 0)
+			request.failure = err;
+	}
+	change_free(request.change);
+	size_t row = request.route ? (size_t)(request.route - routes) : route_count;
+	metrics_request(control->metrics, row, ret_reply->status,
+	                clock_mono_us(control->clock) - start_us);
+}
+
+/* --- identify --- */
+
+/* The token of "Authorization: Bearer TOKEN"; NULL when there is none. */
+static const char *bearer(const struct request *request)
+{
+	const char *header = request_header(request, "Authorization");
+	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
+		return NULL;
+	header += 7;
+	return header + strspn(header, " ");
+}
+
+static int identify(struct control *control, struct request *request, struct err *err)
+{
+	TRY(route_find(request, err));
+	if (request->route->action == ACTION_PUBLIC)
+		return 0;
+	return identity_check(control, request->arena, bearer(request), request->now_ms,
+	                      &request->asker, err);
+}
+
+/* --- read --- */
+
+static int read_names(const struct request *request, struct err *err)
+{
+	if (request->tenant)
+		TRY(name_check("the tenant in the path", request->tenant, err));
+	if (request->domain)
+		TRY(name_check("the domain in the path", request->domain, err));
+	if (request->name)
+		TRY(name_check("the name in the path", request->name, err));
+	return 0;
+}
+
+static int read_dry_run(struct request *request, struct err *err)
+{
+	const char *text = request_query(request, "dryRun");
+	request->dry_run = text && strcmp(text, "true") == 0;
+	if (text && !request->dry_run && strcmp(text, "false") != 0)
+		return err_set(err, E_INVALID, "dryRun is true or false");
+	return 0;
+}
+
+/* Whether the content type is that, parameters left aside. */
+static bool type_is(const char *type, const char *name)
+{
+	size_t len = strcspn(type, "; \t");
+	return len == strlen(name) && strncasecmp(type, name, len) == 0;
+}
+
+static bool type_in(const char *type, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (type_is(type, names[i]))
+			return true;
+	return false;
+}
+
+static int read_yaml(struct request *request, struct err *err)
+{
+	struct value *list = NULL;
+	TRY(yaml_parse(request->arena, (const char *)request->ask->body, request->ask->body_len, &list,
+	               err));
+	if (value_len(list) != 1)
+		return err_set(err, E_INVALID, "the body holds %zu YAML documents; a request takes one "
+		               "(freehold apply sends each of a file)", value_len(list));
+	request->body = value_copy(request->arena, value_at(list, 0));
+	return value_check(request->body, err);
+}
+
+static int read_body(struct request *request, struct err *err)
+{
+	static const char *const yaml[] = { "application/yaml", "application/x-yaml", "text/yaml" };
+	const char *type = request_header(request, "Content-Type");
+	bool takes_body = !strcmp(request->route->method, "PUT") ||
+	                  !strcmp(request->route->method, "POST");
+	if (!takes_body || !request->ask->body_len)
+		return 0;
+	if (type && type_in(type, yaml, ARRAY_LEN(yaml)))
+		return read_yaml(request, err);
+	if (!type || !type_is(type, "application/json"))
+		return err_set(err, E_MEDIA_TYPE, "send the body with Content-Type: application/json or "
+		               "application/yaml");
+	return json_parse(request->arena, (const char *)request->ask->body, request->ask->body_len,
+	                  &request->body, err);
+}
+
+static int read_request(struct control *control, struct request *request, struct err *err)
+{
+	(void)control;
+	TRY(read_names(request, err));
+	TRY(read_dry_run(request, err));
+	return read_body(request, err);
+}
+
+/* --- authorize --- */
+
+static int authorize(struct control *control, struct request *request, struct err *err)
+{
+	(void)control;
+	const struct target target = { .tenant = request->tenant, .domain = request->domain };
+	struct decision decision = policy_decide(&request->asker, request->route->action, &target);
+	request->rule = decision.rule;
+	request->hidden = !decision.visible;
+	if (decision.allowed)
+		return 0;
+	if (request->hidden)
+		return err_set(err, E_NOT_FOUND, "there is nothing here");
+	return err_set(err, E_DENIED, "%s/%s may not %s here: none of its %zu roles permits it; a "
+	               "tenant-admin of %s can grant one that does", request->asker.tenant,
+	               request->asker.principal, action_name(request->route->action),
+	               request->asker.role_count, request->asker.tenant);
+}
+
+/* --- reserve --- */
+
+static int reserve(struct control *control, struct request *request, struct err *err)
+{
+	if (request->route->unit == UNIT_NONE)
+		return 0;
+	struct amounts one = { .v = { 0 } };
+	one.v[request->route->unit] = 1;
+	const char *domain = request->domain ? request->domain : "";
+	return shard_check(control->shard, request->asker.tenant, domain, &one, err);
+}
+
+/* --- handle --- */
+
+static int handle(struct control *control, struct request *request, struct err *err)
+{
+	return request->route->handler(control, request, err);
+}
+
+/* --- record --- */
+
+static int add_event(struct request *request, const char *result, const char *code,
+                     struct change *change, struct err *err)
+{
+	char actor[2 * (NAME_MAX_LEN + 1)];
+	snprintf(actor, sizeof actor, "%s/%s", request->asker.tenant, request->asker.principal);
+	bool theirs = request->tenant && !request->hidden;
+	const struct audit_event event = {
+		.tenant = theirs ? request->tenant : request->asker.tenant,
+		.actor = actor,
+		.action = action_name(request->route->action),
+		.resource = request->ask->path,
+		.result = result,
+		.rule = request->rule,
+		.code = code,
+		.request = request->id,
+		.task = request->submitted,
+		.at_ms = request->now_ms,
+	};
+	return audit_add(change, &event, err);
+}
+
+/* A refusal is an event of its own. It is not worth failing for: what is refused stays refused. */
+static void record_refusal(struct control *control, struct request *request)
+{
+	int code = request->failure.code;
+	const char *result = request->hidden || code == E_DENIED ? "denied"
+	                     : code == E_QUOTA || code == E_BUSY ? "refused" : NULL;
+	if (!result || !request->asker.tenant || request->route->audit == AUDIT_NEVER)
+		return;
+	AUTO(change) *change = NULL;
+	struct err err = { 0 };
+	int rc = change_new(&change, &err);
+	if (rc == 0)
+		rc = add_event(request, result, err_name(code), change, &err);
+	if (rc == 0)
+		rc = journal_commit(control->journal, change, &err);
+	const struct log_context context = { .tenant = request->asker.tenant, .request = request->id };
+	if (rc < 0)
+		log_warn(&context, "refusal_not_audited", "action=%s result=%s reason=\"%s\"",
+		         action_name(request->route->action), result, err.text);
+}
+
+/* Whoever said which version it changes is told that it has changed; others, that they met. */
+static int lost_race(const struct request *request, struct err *err)
+{
+	if (request_header(request, "If-Match") || request_header(request, "If-None-Match"))
+		return err_set(err, E_PRECONDITION, "it was changed by another request at the same time; "
+		               "read it again and repeat with the new ETag");
+	return err_set(err, E_CONFLICT, "it was changed by another request at the same time; read it "
+	               "again and repeat");
+}
+
+static int commit(struct control *control, struct request *request, struct err *err)
+{
+	int code = journal_commit(control->journal, request->change, err);
+	/* After an unknown outcome the journal is led anew and tells what has happened. */
+	if (code < 0 && code != E_UNKNOWN_OUTCOME && request->submitted)
+		shard_withdraw(control->shard, request->submitted);
+	return code == E_PRECONDITION ? lost_race(request, err) : code;
+}
+
+static int record(struct control *control, struct request *request, struct err *err)
+{
+	if (request->failure.code) {
+		record_refusal(control, request);
+		return 0;
+	}
+	bool reads = strcmp(request->route->method, "GET") == 0;
+	bool always = request->route->audit == AUDIT_ALWAYS;
+	struct change *change = request->change;
+	if (always && reads)
+		TRY(request_change(request, &change, err));
+	if (!change)
+		return 0;
+	if (always)
+		TRY(add_event(request, "allowed", NULL, change, err));
+	return commit(control, request, err);
+}
+
+/* --- answer --- */
+
+static int retry_after_s(int code)
+{
+	if (code == E_NOT_LEADER || code == E_BUSY)
+		return 1;
+	return err_http(code) == 503 ? 2 : 0;
+}
+
+static void answer_problem(struct request *request)
+{
+	struct reply *reply = request->reply;
+	const struct log_context context = { .tenant = request->asker.tenant, .request = request->id };
+	buf_clear(&reply->body);
+	reply->status = problem_print(&request->failure, request->id, &reply->body);
+	reply->content_type = PROBLEM_TYPE;
+	reply->etag = NULL;
+	reply->location = NULL;
+	reply->retry_after_s = retry_after_s(request->failure.code);
+	if (reply->status >= 500)
+		log_warn(&context, "request_failed", "method=%s path=%s code=%s reason=\"%s\"",
+		         request->ask->method, request->ask->path, err_name(request->failure.code),
+		         request->failure.text);
+}
+
+static int answer(struct control *control, struct request *request, struct err *err)
+{
+	if (!request->failure.code && request->finish && request->finish(control, request, err) < 0)
+		request->failure = *err;
+	if (!request->failure.code && buf_check(&request->reply->body, err) < 0)
+		request->failure = *err;
+	if (request->failure.code)
+		answer_problem(request);
+	return 0;
+}

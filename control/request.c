@@ -1,0 +1,70 @@
+/* request.c - what handlers share: options, the change under construction, and replies. */
+#include "common/defs.h"
+#include "control/admit.h"
+
+#include "common/json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *request_query(const struct request *request, const char *name)
+{
+	return request->ask->query ? request->ask->query(request->ask->source, name) : NULL;
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+	return request->ask->header ? request->ask->header(request->ask->source, name) : NULL;
+}
+
+int request_number(const struct request *request, const char *name, int64_t least, int64_t most,
+                   int64_t fallback, int64_t *ret_number, struct err *err)
+{
+	const char *text = request_query(request, name);
+	if (!text) {
+		*ret_number = fallback;
+		return 0;
+	}
+	size_t digits = strspn(text, "0123456789");
+	int64_t number = digits && digits <= 18 && !text[digits] ? strtoll(text, NULL, 10) : -1;
+	if (number < least || number > most)
+		return err_set(err, E_INVALID, "%s is a whole number from %" PRId64 " to %" PRId64, name,
+		               least, most);
+	*ret_number = number;
+	return 0;
+}
+
+int request_change(struct request *request, struct change **ret_change, struct err *err)
+{
+	if (!request->change)
+		TRY(change_new(&request->change, err));
+	*ret_change = request->change;
+	return 0;
+}
+
+int request_reply(struct request *request, int status, const struct value *body, struct err *err)
+{
+	TRY(value_check(body, err));
+	request->reply->status = status;
+	request->reply->content_type = "application/json";
+	json_print(body, &request->reply->body);
+	return buf_check(&request->reply->body, err);
+}
+
+int request_reply_list(struct request *request, struct value *items, const char *resume,
+                       struct err *err)
+{
+	struct value *body = value_map(request->arena);
+	value_set(body, "items", items);
+	value_set_str(body, "continue", resume);
+	return request_reply(request, 200, body, err);
+}
+
+int request_needs_lead(struct control *control, struct err *err)
+{
+	if (journal_epoch(control->journal) != 0)
+		return 0;
+	return err_set(err, E_NOT_LEADER, "the replica %s does not lead; ask again, or another replica",
+	               control->replica);
+}
