@@ -3,7 +3,7 @@
  * A change is what must become true together: records for the journal and puts/deletes of resource
  * keys with their compares. Committers queue changes; one thread merges what waits into ONE store
  * transaction: compares the leader key's create_revision and the journal key's absence, puts the journal
- * key (sealed, LZ4, msgpack list of records) and the resource ops. If a compare of one change fails, the
+ * key (sealed, LZ4, msgpack list with the records of each change) and the resource ops. If a compare of one change fails, the
  * batch is committed one by one, and only that change is refused (E_PRECONDITION).
  * After the store's answer, and before the committer's call returns, `apply` is called for each change,
  * in commit order, in the journal's thread. Replay calls it the same way. */
@@ -33,6 +33,9 @@ struct journal_ops {
 	void (*record)(void *context, const struct value *record);
 	/* A resource key written or (value NULL) deleted by a change, and its new mod_revision. */
 	void (*resource)(void *context, const char *key, const struct value *value, int64_t revision);
+	/* The journal stopped leading by itself (deposed, or an outcome that stays unknown): it is to be
+	 * led anew, from another thread. NULL: nobody needs to know. */
+	void (*lost)(void *context);
 	void *context;
 };
 
@@ -53,8 +56,9 @@ MUST_USE int journal_new(const struct journal_conf *conf, struct journal **ret_j
 void journal_free(struct journal *journal);
 DEFINE_AUTO(journal)
 
-/* Leads from now on: reads the journal in order (calls ops.record for each), then accepts changes under
- * this epoch. 0: leads no more; what waits is refused with E_NOT_LEADER. */
+/* Leads from now on: reads the journal in order (calls ops.record for each, in this thread), then accepts
+ * changes under this epoch. 0: leads no more; what waits is refused with E_NOT_LEADER, and no call of ops
+ * is under way when it returns. One caller at a time, never from ops. */
 MUST_USE int journal_lead(struct journal *journal, int64_t epoch, struct err *err);
 int64_t journal_epoch(struct journal *journal);          /* 0: does not lead */
 

@@ -1,0 +1,115 @@
+/* batch.c - one store transaction of the journal.
+ * Invariant: the journal key is written with the changes and compared to be absent, so a transaction
+ * whose answer was lost can be sent again: it happens once, whichever copy arrives. */
+#include "common/defs.h"
+#include "control/batch.h"
+
+#include "control/change_impl.h"
+#include "common/pack.h"
+
+#include <string.h>
+
+enum { RESOLVE_TRIES = 5 };
+
+/* A batch's value: a list with the packed records of each change. */
+static int batch_value(const struct batch_place *place, struct change *const *changes, size_t count,
+                       struct buf *out, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	AUTO_BUF packed;
+	buf_init(&packed, CHANGE_UNPACKED_MAX);
+	TRY(arena_new(CHANGE_UNPACKED_MAX, &arena, err));
+	struct value *list = value_list(arena);
+	for (size_t i = 0; list && i < count; i++)
+		value_add(list, value_bin(arena, changes[i]->packed.data, changes[i]->packed.len));
+	TRY(value_check(list, err));
+	TRY(pack_write(list, &packed, err));
+	TRY(buf_check(&packed, err));
+	return state_seal(place->state_key, place->key, packed.data, packed.len, out, err);
+}
+
+static int batch_txn(const struct batch_place *place, struct change *const *changes, size_t count,
+                     const struct buf *value, struct store_txn *txn, struct err *err)
+{
+	TRY(store_txn_if_create(txn, place->leader_key, place->epoch, err));
+	TRY(store_txn_if_mod(txn, place->key, 0, err));
+	TRY(store_txn_put(txn, place->key, value->data, value->len, err));
+	for (size_t i = 0; i < count; i++)
+		TRY(change_add_to(changes[i], txn, err));
+	return 0;
+}
+
+struct look {
+	const struct buf *value;     /* what we wrote; NULL: not compared */
+	bool there, ours;
+	int64_t mod_revision, create_revision;
+};
+
+static int look_visit(void *context, const struct store_item *item, struct err *err)
+{
+	struct look *look = context;
+	(void)err;
+	look->there = item->mod_revision != 0;
+	look->mod_revision = item->mod_revision;
+	look->create_revision = item->create_revision;
+	look->ours = look->there && look->value && item->value_len == look->value->len &&
+		memcmp(item->value, look->value->data, item->value_len) == 0;
+	return 0;
+}
+
+static int foreign(struct err *err)
+{
+	return err_set(err, E_UNKNOWN_OUTCOME, "the journal holds a batch under this leader's next key "
+	               "that an earlier write left there; the journal is read again before it goes on");
+}
+
+/* Why a compare failed: was it deposed, was it written after all, or is it a resource's compare? */
+static int refusal(const struct batch_place *place, const struct buf *value, int64_t *ret_revision,
+                   struct err *err)
+{
+	struct look leader = { 0 }, journal = { .value = value };
+	TRY(store_get(place->store, place->key, look_visit, &journal, err));
+	if (journal.ours) {
+		*ret_revision = journal.mod_revision;
+		return 0;
+	}
+	TRY(store_get(place->store, place->leader_key, look_visit, &leader, err));
+	if (leader.create_revision != place->epoch)
+		return err_set(err, E_NOT_LEADER, "another replica leads now; ask again, the request "
+		               "goes there");
+	if (journal.there)
+		return foreign(err);
+	return err_set(err, E_PRECONDITION, "it was changed by another request in between; read it "
+	               "again and repeat with its new ETag");
+}
+
+/* The answer was lost: reads the key, and writes again where it is absent. */
+static int resolve(const struct batch_place *place, const struct store_txn *txn,
+                   const struct buf *value, int64_t *ret_revision, struct err *err)
+{
+	for (int i = 0; i < RESOLVE_TRIES; i++) {
+		int rc = store_commit(place->store, txn, ret_revision, err);
+		if (rc == E_PRECONDITION)
+			rc = refusal(place, value, ret_revision, err);
+		if (rc == 0 || rc == E_PRECONDITION || rc == E_NOT_LEADER)
+			return rc;
+	}
+	return err_set(err, E_UNKNOWN_OUTCOME, "the store did not say whether the write happened; look "
+	               "at the resource before repeating the request");
+}
+
+int batch_commit(const struct batch_place *place, struct change *const *changes, size_t count,
+                 int64_t *ret_revision, size_t *ret_bytes, struct err *err)
+{
+	AUTO_BUF value;
+	AUTO(store_txn) *txn = NULL;
+	buf_init(&value, STORE_VALUE_MAX);
+	TRY(store_txn_new(&txn, err));
+	TRY(batch_value(place, changes, count, &value, err));
+	TRY(batch_txn(place, changes, count, &value, txn, err));
+	*ret_bytes = store_txn_bytes(txn);
+	int rc = store_commit(place->store, txn, ret_revision, err);
+	if (rc == E_UNKNOWN_OUTCOME)
+		return resolve(place, txn, &value, ret_revision, err);
+	return rc == E_PRECONDITION ? refusal(place, &value, ret_revision, err) : rc;
+}

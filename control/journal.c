@@ -1,0 +1,392 @@
+/* journal.c - the group commit: a queue of changes, one thread that commits them, replay.
+ * Invariants: seq grows only when a batch is durable, so a write whose outcome was unknown and the next
+ * batch exclude each other. `ops` is called by one thread at a time: the committer's while epoch is not
+ * 0, the caller of journal_lead while it is. The mutex is never held across the store or ops. */
+#include "common/defs.h"
+#include "control/journal.h"
+
+#include "control/batch.h"
+#include "control/change_impl.h"
+#include "common/pack.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 65536, REPLAY_ARENA_MAX = 512 * 1024 * 1024 };
+
+struct pending {                     /* on the stack of the thread in journal_commit */
+	struct pending *next;
+	struct change *change;
+	pthread_cond_t done_cond;
+	bool done;
+	int rc;
+	struct err err;
+};
+
+struct journal {
+	struct journal_conf conf;
+	char *leader_key, *prefix;
+	pthread_t thread;
+	pthread_mutex_t mutex;       /* guards what follows */
+	pthread_cond_t work;         /* something waits, or it ends */
+	pthread_cond_t idle;         /* no batch is under way */
+	struct pending *first, **last;
+	size_t waiting;
+	int64_t epoch;
+	uint64_t seq;                /* of the next batch */
+	bool busy, ending;
+	struct journal_stats stats;
+};
+
+static void *committer(void *context);
+
+static int check_conf(const struct journal_conf *conf, struct err *err)
+{
+	size_t longest = strlen(conf->prefix) + 16 + 1 + 16;
+	if (longest >= JOURNAL_KEY_MAX)
+		return err_set(err, E_INVALID, "the journal's prefix has %zu bytes; at most %d fit",
+		               strlen(conf->prefix), JOURNAL_KEY_MAX - 34);
+	return 0;
+}
+
+int journal_new(const struct journal_conf *conf, struct journal **ret_journal, struct err *err)
+{
+	TRY(check_conf(conf, err));
+	struct journal *journal = calloc(1, sizeof *journal);
+	char *leader_key = strdup(conf->leader_key), *prefix = strdup(conf->prefix);
+	if (!journal || !leader_key || !prefix)
+		goto nomem;
+	journal->conf = *conf;
+	journal->leader_key = leader_key;
+	journal->prefix = prefix;
+	if (!conf->batch_bytes)
+		journal->conf.batch_bytes = BATCH_BYTES_DEFAULT;
+	if (!conf->queue_max)
+		journal->conf.queue_max = QUEUE_MAX_DEFAULT;
+	journal->last = &journal->first;
+	pthread_mutex_init(&journal->mutex, NULL);
+	clock_cond_init(&journal->work);
+	pthread_cond_init(&journal->idle, NULL);
+	if (pthread_create(&journal->thread, NULL, committer, journal) == 0) {
+		*ret_journal = journal;
+		return 0;
+	}
+nomem:
+	free(leader_key);
+	free(prefix);
+	free(journal);
+	return err_set(err, E_NOMEM, "no memory or no thread for the journal");
+}
+
+void journal_free(struct journal *journal)
+{
+	if (!journal)
+		return;
+	pthread_mutex_lock(&journal->mutex);
+	journal->ending = true;
+	pthread_cond_signal(&journal->work);
+	pthread_mutex_unlock(&journal->mutex);
+	pthread_join(journal->thread, NULL);
+	pthread_cond_destroy(&journal->idle);
+	pthread_cond_destroy(&journal->work);
+	pthread_mutex_destroy(&journal->mutex);
+	free(journal->leader_key);
+	free(journal->prefix);
+	free(journal);
+}
+
+static int not_leader(struct err *err)
+{
+	return err_set(err, E_NOT_LEADER, "this replica does not lead; ask again, the request goes to "
+	               "the one that does");
+}
+
+static void pending_end(struct pending *pending, int rc, const struct err *err)
+{
+	pending->rc = rc;
+	if (rc < 0)
+		pending->err = *err;
+	pending->done = true;
+	pthread_cond_signal(&pending->done_cond);
+}
+
+/* mutex held */
+static void refuse_waiting(struct journal *journal)
+{
+	struct err err;
+	not_leader(&err);
+	for (struct pending *at = journal->first, *next = NULL; at; at = next) {
+		next = at->next;
+		pending_end(at, E_NOT_LEADER, &err);
+	}
+	journal->first = NULL;
+	journal->last = &journal->first;
+	journal->waiting = 0;
+}
+
+/* --- replay --- */
+
+struct replay {
+	struct journal *journal;
+	int64_t epoch;
+	uint64_t next_seq;
+	struct arena *arena;
+};
+
+static int replay_change(struct replay *replay, const struct value *packed, struct err *err)
+{
+	size_t len = 0;
+	const void *data = value_as_bin(packed, &len);
+	struct value *records = NULL;
+	TRY(pack_read(replay->arena, data, len, &records, err));
+	for (size_t i = 0; i < value_len(records); i++)
+		replay->journal->conf.ops.record(replay->journal->conf.ops.context,
+		                                 value_at(records, i));
+	return 0;
+}
+
+static int replay_batch(void *context, const struct store_item *item, struct err *err)
+{
+	struct replay *replay = context;
+	struct value *batch = NULL;
+	uint64_t epoch = 0, seq = 0;
+	arena_reset(replay->arena);
+	if (sscanf(item->key + strlen(replay->journal->prefix), "%16" SCNx64 "-%16" SCNx64, &epoch,
+	           &seq) != 2)
+		return err_set(err, E_CORRUPT, "%s is no key of the journal", item->key);
+	TRY(journal_open_value(replay->journal->conf.state_key, item->key, item->value,
+	                       item->value_len, replay->arena, &batch, err));
+	for (size_t i = 0; i < value_len(batch); i++)
+		TRY(replay_change(replay, value_at(batch, i), err));
+	if ((int64_t)epoch == replay->epoch && seq >= replay->next_seq)
+		replay->next_seq = seq + 1;
+	return 0;
+}
+
+int journal_lead(struct journal *journal, int64_t epoch, struct err *err)
+{
+	pthread_mutex_lock(&journal->mutex);
+	journal->epoch = 0;
+	refuse_waiting(journal);
+	while (journal->busy)
+		pthread_cond_wait(&journal->idle, &journal->mutex);
+	pthread_mutex_unlock(&journal->mutex);
+	if (epoch == 0)
+		return 0;
+	AUTO(arena) *arena = NULL;
+	TRY(arena_new(REPLAY_ARENA_MAX, &arena, err));
+	struct replay replay = { .journal = journal, .epoch = epoch, .arena = arena };
+	int64_t revision = 0;
+	TRY(store_list(journal->conf.store, journal->prefix, replay_batch, &replay, &revision, err));
+	pthread_mutex_lock(&journal->mutex);
+	journal->epoch = epoch;
+	journal->seq = replay.next_seq;
+	pthread_mutex_unlock(&journal->mutex);
+	return 0;
+}
+
+int64_t journal_epoch(struct journal *journal)
+{
+	pthread_mutex_lock(&journal->mutex);
+	int64_t epoch = journal->epoch;
+	pthread_mutex_unlock(&journal->mutex);
+	return epoch;
+}
+
+void journal_stats(struct journal *journal, struct journal_stats *ret_stats)
+{
+	pthread_mutex_lock(&journal->mutex);
+	*ret_stats = journal->stats;
+	pthread_mutex_unlock(&journal->mutex);
+}
+
+/* --- committing --- */
+
+/* mutex held */
+static int enqueue(struct journal *journal, struct pending *pending, struct err *err)
+{
+	if (!journal->epoch || journal->ending)
+		return not_leader(err);
+	if (journal->waiting >= journal->conf.queue_max)
+		return err_set(err, E_BUSY, "%zu changes wait for the store, which is the most that may; "
+		               "try again in a second", journal->waiting);
+	*journal->last = pending;
+	journal->last = &pending->next;
+	journal->waiting++;
+	pthread_cond_signal(&journal->work);
+	return 0;
+}
+
+int journal_commit(struct journal *journal, struct change *change, struct err *err)
+{
+	TRY(change_seal(change, journal->conf.state_key, err));
+	struct pending pending = { .change = change };
+	pthread_cond_init(&pending.done_cond, NULL);
+	pthread_mutex_lock(&journal->mutex);
+	int rc = enqueue(journal, &pending, err);
+	if (rc == 0) {
+		while (!pending.done)
+			pthread_cond_wait(&pending.done_cond, &journal->mutex);
+		rc = pending.rc;
+		if (rc < 0 && err)
+			*err = pending.err;
+	}
+	pthread_mutex_unlock(&journal->mutex);
+	pthread_cond_destroy(&pending.done_cond);
+	return rc;
+}
+
+static void apply(const struct journal *journal, const struct change *change, int64_t revision)
+{
+	const struct journal_ops *ops = &journal->conf.ops;
+	for (size_t i = 0; i < value_len(change->records); i++)
+		ops->record(ops->context, value_at(change->records, i));
+	for (size_t i = 0; ops->resource && i < change->op_count; i++)
+		if (change->ops[i].kind != CHANGE_EXPECT)
+			ops->resource(ops->context, change->ops[i].key, change->ops[i].value, revision);
+}
+
+static void committed(struct journal *journal, struct change *const *changes, size_t count,
+                      size_t bytes, int64_t us)
+{
+	pthread_mutex_lock(&journal->mutex);
+	journal->seq++;
+	journal->stats.commits++;
+	journal->stats.changes += count;
+	journal->stats.bytes += bytes;
+	journal->stats.last_commit_us = us;
+	for (size_t i = 0; i < count; i++)
+		journal->stats.records += value_len(changes[i]->records);
+	pthread_mutex_unlock(&journal->mutex);
+}
+
+static int commit_some(struct journal *journal, struct change *const *changes, size_t count,
+                       struct err *err)
+{
+	char key[JOURNAL_KEY_MAX];
+	pthread_mutex_lock(&journal->mutex);
+	int64_t epoch = journal->epoch;
+	uint64_t seq = journal->seq;
+	pthread_mutex_unlock(&journal->mutex);
+	if (!epoch)
+		return not_leader(err);
+	snprintf(key, sizeof key, "%s%016" PRIx64 "-%016" PRIx64, journal->prefix, (uint64_t)epoch, seq);
+	struct batch_place place = {
+		.store = journal->conf.store, .state_key = journal->conf.state_key,
+		.leader_key = journal->leader_key, .epoch = epoch, .key = key,
+	};
+	int64_t revision = 0, start_us = clock_mono_us(journal->conf.clock);
+	size_t bytes = 0;
+	TRY(batch_commit(&place, changes, count, &revision, &bytes, err));
+	committed(journal, changes, count, bytes, clock_mono_us(journal->conf.clock) - start_us);
+	for (size_t i = 0; i < count; i++)
+		apply(journal, changes[i], revision);
+	return 0;
+}
+
+/* Memory may differ from the store, or another leads: nothing more is written until led anew. */
+static void stop_leading(struct journal *journal)
+{
+	pthread_mutex_lock(&journal->mutex);
+	journal->epoch = 0;
+	refuse_waiting(journal);
+	pthread_mutex_unlock(&journal->mutex);
+	if (journal->conf.ops.lost)
+		journal->conf.ops.lost(journal->conf.ops.context);
+}
+
+struct outcome_of {
+	int rc;
+	struct err err;
+};
+
+static void commit_batch(struct journal *journal, struct change *const *changes, size_t count,
+                         struct outcome_of *outcomes)
+{
+	struct err err;
+	int rc = commit_some(journal, changes, count, &err);
+	if (rc == E_NOT_LEADER || rc == E_UNKNOWN_OUTCOME)
+		stop_leading(journal);
+	for (size_t i = 0; i < count; i++) {
+		outcomes[i].rc = rc;
+		if (rc == 0)
+			continue;
+		outcomes[i].err = err;
+		/* One change's failure is its own: each gets a transaction for itself. */
+		if (count > 1 && (rc == E_PRECONDITION || rc == E_TOO_LARGE || rc == E_INVALID))
+			commit_batch(journal, changes + i, 1, outcomes + i);
+	}
+}
+
+/* mutex held: what fits into one transaction with those before it, in order. */
+static size_t take(struct journal *journal, struct pending *taken[BATCH_CHANGES_MAX])
+{
+	size_t count = 0, bytes = 0, ops = 3;
+	while (journal->first && count < BATCH_CHANGES_MAX) {
+		struct pending *next = journal->first;
+		bytes += change_bytes(next->change);
+		ops += change_store_ops(next->change);
+		bool fits = bytes <= journal->conf.batch_bytes && ops <= STORE_OPS_MAX;
+		for (size_t i = 0; fits && i < count; i++)
+			fits = !change_overlaps(taken[i]->change, next->change);
+		if (count > 0 && !fits)
+			break;
+		taken[count++] = next;
+		journal->first = next->next;
+		journal->waiting--;
+	}
+	if (!journal->first)
+		journal->last = &journal->first;
+	return count;
+}
+
+/* mutex held on entry and return */
+static void commit_waiting(struct journal *journal)
+{
+	struct pending *taken[BATCH_CHANGES_MAX];
+	struct change *changes[BATCH_CHANGES_MAX];
+	struct outcome_of outcomes[BATCH_CHANGES_MAX];
+	size_t count = take(journal, taken);
+	for (size_t i = 0; i < count; i++)
+		changes[i] = taken[i]->change;
+	journal->busy = true;
+	pthread_mutex_unlock(&journal->mutex);
+	commit_batch(journal, changes, count, outcomes);
+	pthread_mutex_lock(&journal->mutex);
+	journal->busy = false;
+	pthread_cond_broadcast(&journal->idle);
+	for (size_t i = 0; i < count; i++)
+		pending_end(taken[i], outcomes[i].rc, &outcomes[i].err);
+}
+
+/* mutex held. While a batch is under way others queue, so load makes its own company; the window is for
+ * what comes alone. */
+static void wait_company(struct journal *journal)
+{
+	int64_t until = clock_mono_ms(journal->conf.clock) + journal->conf.window_ms;
+	size_t before = journal->waiting;
+	while (!journal->ending && journal->first && journal->waiting <= before &&
+	       clock_wait(journal->conf.clock, &journal->work, &journal->mutex, until))
+		;
+}
+
+static void *committer(void *context)
+{
+	struct journal *journal = context;
+	pthread_mutex_lock(&journal->mutex);
+	for (;;) {
+		while (!journal->ending && !journal->first)
+			pthread_cond_wait(&journal->work, &journal->mutex);
+		if (journal->ending)
+			break;
+		if (journal->conf.window_ms > 0)
+			wait_company(journal);
+		if (journal->first)
+			commit_waiting(journal);
+	}
+	refuse_waiting(journal);
+	pthread_mutex_unlock(&journal->mutex);
+	return NULL;
+}
