@@ -247,8 +247,10 @@ Test(cert, without_an_authority_nothing_is_signed)
 Test(cert, odd_names_days_and_alternatives_are_refused)
 {
 	static const char *const names[] = { "", "../x", "a/b", ".hidden", "a b" };
-	static const char *const sans[] = {"",	       "email:a@b", "DNS:a,dirName:x",	 "DNS:a,",
-					   "@section", "DNS:a\nb",  "IP:not-an-address", "URI:x"};
+	static const char *const sans[] = {
+		"", "email:a@b", "DNS:a,dirName:x", "DNS:a,", "@section", "DNS:a\nb",
+		"IP:not-an-address", "URI:x",
+	};
 	struct err err;
 	make();
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)

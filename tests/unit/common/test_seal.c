@@ -173,18 +173,33 @@ Test(seal, refuses_another_key)
 	refused(&label, other_key, "data key does not open");
 }
 
-/* Even with both keys alike and the names in the header replaced. */
-Test(seal, refuses_a_header_rewritten_for_another_tenant)
+/* Someone with write access puts other names into the header; the key is even the right one. */
+static void rewritten(const char *old, const char *new, size_t len, const struct seal_label *as)
 {
 	AUTO_BUF object;
 	struct err err;
 	seal_with(aead_best(), (const uint8_t *)"x", 1, 1, &object);
-	uint8_t *name = memmem(object.data, object.len, "acme", 4);
-	cr_assert_not_null(name);
-	memcpy(name, "evil", 4);
-	struct seal_label evil = { "evil", "ds01", "acme/ds01/part-0", 3 };
-	cr_expect_eq(open_as(&evil, key, &object, &err), E_CORRUPT);
+	uint8_t *at = memmem(object.data, object.len, old, len);
+	cr_assert_not_null(at);
+	memcpy(at, new, len);
+	cr_expect_eq(open_as(as, key, &object, &err), E_CORRUPT);
 	cr_expect_not_null(strstr(err.text, "data key does not open"), "%s", err.text);
+}
+
+Test(seal, refuses_a_header_rewritten_for_another_tenant)
+{
+	rewritten("acme", "evil", 4, &(struct seal_label){"evil", "ds01", "acme/ds01/part-0", 3});
+}
+
+Test(seal, refuses_a_header_rewritten_for_another_dataset)
+{
+	rewritten("ds01", "ds02", 4, &(struct seal_label){"acme", "ds02", "acme/ds01/part-0", 3});
+}
+
+Test(seal, refuses_a_header_rewritten_for_another_version)
+{
+	rewritten("\0\0\0\3", "\0\0\0\4", 4,
+		  &(struct seal_label){"acme", "ds01", "acme/ds01/part-0", 4});
 }
 
 /* The header of one object before the body of another of the same dataset. */
