@@ -32,7 +32,8 @@ struct link_server_conf {
 MUST_USE int link_server_new(const struct link_server_conf *conf, struct link_server **ret_server,
                              struct err *err);
 int link_server_port(const struct link_server *server);
-void link_server_free(struct link_server *server);     /* drops what is held */
+/* Drops what is held; no call may be answered or dropped afterwards. */
+void link_server_free(struct link_server *server);
 DEFINE_AUTO(link_server)
 void link_answer(struct link_call *call, const void *data, size_t len);    /* any thread */
 void link_drop(struct link_call *call);                /* no answer: the peer will ask again */
@@ -49,8 +50,10 @@ MUST_USE int link_client_new(const struct link_client_conf *conf, struct link_cl
 void link_client_free(struct link_client *client);     /* ends calls under way with E_CANCELLED */
 DEFINE_AUTO(link_client)
 /* One exchange with replica i (0 .. link_client_count - 1); any number of threads at once, each with
- * its own nng context. E_TIMEOUT, E_UNAVAILABLE (no connection by then), E_CANCELLED. nng resends by
- * itself after a lost connection, so the receiver must know repeats by their sequence number. */
+ * its own nng context. E_TIMEOUT; E_UNAVAILABLE: no connection within a second, or it was lost, and
+ * the message may have arrived; E_CANCELLED. nng may resend by itself, so the receiver must know
+ * repeats by their sequence number. TLS compares names: "tls+tcp://" wants a DNS name (loopback
+ * addresses stand for "localhost"). */
 MUST_USE int link_client_call(struct link_client *client, int replica, const void *data, size_t len,
                               int timeout_ms, struct buf *ret_answer, struct err *err);
 int link_client_count(const struct link_client *client);

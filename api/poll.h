@@ -2,6 +2,10 @@
  *
  * poll    worker -> control: what it can take, what runs, what has ended, what was read online.
  *         control -> worker: grants, cancels, acknowledgements, revocations. Held up to hold_ms.
+ *         A worker may have two polls under way: while one is held, news (a report, a freed slot) make it
+ *         send the next, with a higher seq. That one is then the held one, and the leader answers the
+ *         older at once: with what it has just given it, or with nothing. Both answers count. A grant that
+ *         neither `running` nor `done` of a later poll names did not arrive.
  * access  worker -> control: a caller's credential and the views it asks for; the answer is an access
  *         grant, or a problem {code, text} that the caller is told. */
 #ifndef POLL_H

@@ -1,0 +1,386 @@
+/* The link: what is asked is answered, by whoever, whenever; what may not be is refused. */
+#include "common/defs.h"
+#include "api/link.h"
+
+#include "common/cert.h"
+#include "common/clock.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HELD_MAX = 64 };
+
+struct desk {                    /* what the server's side sees */
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	struct link_call *held[HELD_MAX];
+	int held_count;
+	bool hold;
+	size_t last_len;
+};
+
+static void on_call(void *context, struct link_call *call, const uint8_t *data, size_t len)
+{
+	struct desk *desk = context;
+	pthread_mutex_lock(&desk->mutex);
+	desk->last_len = len;
+	if (desk->hold)
+		desk->held[desk->held_count++] = call;
+	pthread_cond_broadcast(&desk->changed);
+	bool hold = desk->hold;
+	pthread_mutex_unlock(&desk->mutex);
+	if (!hold)
+		link_answer(call, data, len);
+}
+
+static void desk_init(struct desk *desk, bool hold)
+{
+	memset(desk, 0, sizeof *desk);
+	pthread_mutex_init(&desk->mutex, NULL);
+	pthread_cond_init(&desk->changed, NULL);
+	desk->hold = hold;
+}
+
+static void desk_wait(struct desk *desk, int count)
+{
+	pthread_mutex_lock(&desk->mutex);
+	while (desk->held_count < count)
+		pthread_cond_wait(&desk->changed, &desk->mutex);
+	pthread_mutex_unlock(&desk->mutex);
+}
+
+static struct link_server *serve(struct desk *desk, const char *url, const struct link_tls *tls)
+{
+	struct link_server_conf conf = { .url = url, .call = on_call, .context = desk };
+	struct link_server *server = NULL;
+	struct err err = { 0 };
+	if (tls)
+		conf.tls = *tls;
+	cr_assert_eq(link_server_new(&conf, &server, &err), 0, "%s", err.text);
+	return server;
+}
+
+static struct link_client *dial(const char *url, const struct link_tls *tls)
+{
+	const char *const urls[] = { url, NULL };
+	struct link_client_conf conf = { .urls = urls };
+	struct link_client *client = NULL;
+	struct err err = { 0 };
+	if (tls)
+		conf.tls = *tls;
+	cr_assert_eq(link_client_new(&conf, &client, &err), 0, "%s", err.text);
+	return client;
+}
+
+static int call(struct link_client *client, const char *text, int timeout_ms, struct buf *answer,
+                struct err *err)
+{
+	buf_init(answer, LINK_MESSAGE_MAX + 16);
+	return link_client_call(client, 0, text, strlen(text), timeout_ms, answer, err);
+}
+
+static int refused(const char *url)
+{
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_server_conf conf = { .url = url, .call = on_call, .context = &desk };
+	struct link_server *server = NULL;
+	struct err err = { 0 };
+	int rc = link_server_new(&conf, &server, &err);
+	cr_assert_null(server);
+	return rc;
+}
+
+static void make_certs(char *dir)
+{
+	struct err err = { 0 };
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(cert_make_ca(dir, "link-test", 2, &err), 0, "%s", err.text);
+	cr_assert_eq(cert_make(dir, "control", "DNS:localhost,IP:127.0.0.1", 2, &err), 0, "%s", err.text);
+	cr_assert_eq(cert_make(dir, "worker", NULL, 2, &err), 0, "%s", err.text);
+}
+
+struct paths { char ca[128], cert[128], key[128]; };
+
+static struct link_tls tls_of(struct paths *paths, const char *dir, const char *name)
+{
+	snprintf(paths->ca, sizeof paths->ca, "%s/ca.pem", dir);
+	snprintf(paths->cert, sizeof paths->cert, "%s/%s.pem", dir, name);
+	snprintf(paths->key, sizeof paths->key, "%s/%s.key", dir, name);
+	return (struct link_tls) { paths->ca, paths->cert, paths->key };
+}
+
+static void remove_dir(const char *dir)
+{
+	char command[256];
+	snprintf(command, sizeof command, "rm -rf '%s'", dir);
+	cr_assert_eq(system(command), 0);
+}
+
+Test(link, answers_what_is_asked_over_inproc_and_tcp)
+{
+	static const char *const urls[] = { "inproc://link-echo", "tcp://127.0.0.1:0" };
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		struct desk desk;
+		desk_init(&desk, false);
+		struct link_server *server = serve(&desk, urls[i], NULL);
+		char url[64];
+		snprintf(url, sizeof url, "%s", urls[i]);
+		if (i == 1) {
+			cr_assert_gt(link_server_port(server), 0);
+			snprintf(url, sizeof url, "tcp://127.0.0.1:%d", link_server_port(server));
+		}
+		struct link_client *client = dial(url, NULL);
+		struct buf answer;
+		struct err err = { 0 };
+		cr_assert_eq(call(client, "hello", 5000, &answer, &err), 0, "%s", err.text);
+		cr_assert_eq(answer.len, 5);
+		cr_assert(memcmp(answer.data, "hello", 5) == 0);
+		buf_release(&answer);
+		link_client_free(client);
+		link_server_free(server);
+	}
+}
+
+struct asker {
+	struct link_client *client;
+	char text[16];
+	int rc;
+	bool right;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *asker = arg;
+	struct buf answer;
+	asker->rc = call(asker->client, asker->text, 10000, &answer, NULL);
+	asker->right = answer.len == strlen(asker->text) &&
+		memcmp(answer.data, asker->text, answer.len) == 0;
+	buf_release(&answer);
+	return NULL;
+}
+
+Test(link, holds_many_requests_and_answers_each_with_its_own)
+{
+	struct desk desk;
+	desk_init(&desk, true);
+	struct link_server *server = serve(&desk, "inproc://link-held", NULL);
+	struct link_client *client = dial("inproc://link-held", NULL);
+	enum { ASKERS = 40 };
+	static struct asker askers[ASKERS];
+	pthread_t threads[ASKERS];
+	for (int i = 0; i < ASKERS; i++) {
+		askers[i] = (struct asker) { .client = client };
+		snprintf(askers[i].text, sizeof askers[i].text, "call %d", i);
+		pthread_create(&threads[i], NULL, ask, &askers[i]);
+		desk_wait(&desk, i + 1);    /* so that held[i] is of asker i */
+	}
+	for (int i = ASKERS - 1; i >= 0; i--)
+		link_answer(desk.held[i], askers[i].text, strlen(askers[i].text));
+	for (int i = 0; i < ASKERS; i++) {
+		pthread_join(threads[i], NULL);
+		cr_expect_eq(askers[i].rc, 0);
+		cr_expect(askers[i].right);
+	}
+	link_client_free(client);
+	link_server_free(server);
+}
+
+Test(link, a_dropped_call_times_out_and_frees_its_context)
+{
+	struct desk desk;
+	desk_init(&desk, true);
+	struct link_server_conf conf = {
+		.url = "inproc://link-drop", .contexts = 1, .call = on_call, .context = &desk
+	};
+	struct link_server *server = NULL;
+	cr_assert_eq(link_server_new(&conf, &server, NULL), 0);
+	struct link_client *client = dial("inproc://link-drop", NULL);
+	struct buf answer;
+	struct asker asker = { .client = client, .text = "dropped" };
+	pthread_t thread;
+	pthread_create(&thread, NULL, ask, &asker);
+	desk_wait(&desk, 1);
+	link_drop(desk.held[0]);
+	desk.hold = false;
+	struct err err = { 0 };
+	cr_expect_eq(call(client, "next", 5000, &answer, &err), 0, "%s", err.text);
+	buf_release(&answer);
+	link_client_interrupt(client);
+	pthread_join(thread, NULL);
+	cr_expect_eq(asker.rc, E_CANCELLED);
+	link_client_free(client);
+	link_server_free(server);
+}
+
+Test(link, a_call_that_nobody_answers_ends_at_its_timeout)
+{
+	struct desk desk;
+	desk_init(&desk, true);
+	struct link_server *server = serve(&desk, "inproc://link-late", NULL);
+	struct link_client *client = dial("inproc://link-late", NULL);
+	struct buf answer;
+	struct err err = { 0 };
+	cr_expect_eq(call(client, "x", 100, &answer, &err), E_TIMEOUT, "%s", err.text);
+	buf_release(&answer);
+	link_client_free(client);
+	link_server_free(server);
+}
+
+Test(link, says_unavailable_when_nobody_listens)
+{
+	struct link_client *client = dial("tcp://127.0.0.1:9", NULL);
+	struct buf answer;
+	struct err err = { 0 };
+	cr_expect_eq(call(client, "x", 200, &answer, &err), E_UNAVAILABLE, "%s", err.text);
+	buf_release(&answer);
+	link_client_free(client);
+}
+
+Test(link, says_unavailable_at_once_when_the_server_dies)
+{
+	struct desk desk;
+	desk_init(&desk, true);
+	struct link_server *server = serve(&desk, "tcp://127.0.0.1:0", NULL);
+	char url[64];
+	snprintf(url, sizeof url, "tcp://127.0.0.1:%d", link_server_port(server));
+	struct link_client *client = dial(url, NULL);
+	struct asker asker = { .client = client, .text = "held" };
+	pthread_t thread;
+	pthread_create(&thread, NULL, ask, &asker);
+	desk_wait(&desk, 1);
+	link_server_free(server);
+	int64_t start = clock_mono_ms(clock_system());
+	pthread_join(thread, NULL);
+	cr_expect_eq(asker.rc, E_UNAVAILABLE);
+	cr_expect_lt(clock_mono_ms(clock_system()) - start, 2000);
+	link_client_free(client);
+}
+
+Test(link, freeing_a_client_ends_its_calls)
+{
+	struct desk desk;
+	desk_init(&desk, true);
+	struct link_server *server = serve(&desk, "inproc://link-end", NULL);
+	struct link_client *client = dial("inproc://link-end", NULL);
+	struct asker asker = { .client = client, .text = "held" };
+	pthread_t thread;
+	pthread_create(&thread, NULL, ask, &asker);
+	desk_wait(&desk, 1);
+	link_client_free(client);
+	pthread_join(thread, NULL);
+	cr_expect_eq(asker.rc, E_CANCELLED);
+	link_server_free(server);
+}
+
+Test(link, refuses_a_message_over_the_limit)
+{
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_server *server = serve(&desk, "inproc://link-large", NULL);
+	struct link_client *client = dial("inproc://link-large", NULL);
+	struct buf answer;
+	struct err err = { 0 };
+	char *large = calloc(1, LINK_MESSAGE_MAX + 1);
+	buf_init(&answer, 2 * LINK_MESSAGE_MAX);
+	cr_expect_eq(link_client_call(client, 0, large, LINK_MESSAGE_MAX + 1, 1000, &answer, &err),
+	             E_TOO_LARGE);
+	cr_expect_eq(link_client_call(client, 0, large, LINK_MESSAGE_MAX, 5000, &answer, &err), 0, "%s",
+	             err.text);
+	cr_expect_eq(answer.len, LINK_MESSAGE_MAX);
+	buf_release(&answer);
+	free(large);
+	link_client_free(client);
+	link_server_free(server);
+}
+
+Test(link, refuses_cleartext_beyond_loopback_and_other_schemes)
+{
+	cr_expect_eq(refused("tcp://0.0.0.0:0"), E_INVALID);
+	cr_expect_eq(refused("tcp://10.0.0.1:1"), E_INVALID);
+	cr_expect_eq(refused("tcp://127.0.0.1.example.org:1"), E_INVALID);
+	cr_expect_eq(refused("ipc:///tmp/x"), E_INVALID);
+	cr_expect_eq(refused("nonsense"), E_INVALID);
+	cr_expect_eq(refused("tls+tcp://127.0.0.1:0"), E_INVALID);
+}
+
+Test(link, speaks_tls_with_certificates_on_both_sides)
+{
+	char dir[] = "/tmp/link-tls-XXXXXX";
+	struct paths server_paths, client_paths;
+	make_certs(dir);
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
+	struct link_tls client_tls = tls_of(&client_paths, dir, "worker");
+	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &server_tls);
+	char url[64];
+	cr_assert_gt(link_server_port(server), 0);
+	snprintf(url, sizeof url, "tls+tcp://127.0.0.1:%d", link_server_port(server));
+	struct link_client *client = dial(url, &client_tls);
+	struct buf answer;
+	struct err err = { 0 };
+	cr_expect_eq(call(client, "sealed", 5000, &answer, &err), 0, "%s", err.text);
+	cr_expect_eq(answer.len, 6);
+	buf_release(&answer);
+	link_client_free(client);
+	link_server_free(server);
+	remove_dir(dir);
+}
+
+Test(link, a_client_with_a_strangers_certificate_is_not_heard)
+{
+	char dir[] = "/tmp/link-tls-XXXXXX", other[] = "/tmp/link-tls-XXXXXX";
+	struct paths server_paths, client_paths;
+	make_certs(dir);
+	make_certs(other);
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
+	struct link_tls client_tls = tls_of(&client_paths, other, "worker");
+	/* It trusts the right CA, so that only the server can refuse. */
+	snprintf(client_paths.ca, sizeof client_paths.ca, "%s/ca.pem", dir);
+	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &server_tls);
+	char url[64];
+	snprintf(url, sizeof url, "tls+tcp://127.0.0.1:%d", link_server_port(server));
+	struct link_client *client = dial(url, &client_tls);
+	struct buf answer;
+	struct err err = { 0 };
+	cr_expect_lt(call(client, "let me in", 1500, &answer, &err), 0);
+	cr_expect_eq(desk.last_len, 0);
+	buf_release(&answer);
+	link_client_free(client);
+	link_server_free(server);
+	remove_dir(dir);
+	remove_dir(other);
+}
+
+Test(link, a_server_of_another_authority_is_not_believed)
+{
+	char dir[] = "/tmp/link-tls-XXXXXX", other[] = "/tmp/link-tls-XXXXXX";
+	struct paths server_paths, client_paths;
+	make_certs(dir);
+	make_certs(other);
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
+	struct link_tls client_tls = tls_of(&client_paths, dir, "worker");
+	snprintf(client_paths.ca, sizeof client_paths.ca, "%s/ca.pem", other);
+	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &server_tls);
+	char url[64];
+	snprintf(url, sizeof url, "tls+tcp://127.0.0.1:%d", link_server_port(server));
+	struct link_client *client = dial(url, &client_tls);
+	struct buf answer;
+	struct err err = { 0 };
+	cr_expect_lt(call(client, "who are you", 1500, &answer, &err), 0);
+	cr_expect_eq(desk.last_len, 0);
+	buf_release(&answer);
+	link_client_free(client);
+	link_server_free(server);
+	remove_dir(dir);
+	remove_dir(other);
+}
