@@ -179,7 +179,7 @@ static bool wait_simulated(struct clock *clock, struct waiter *waiter)
 }
 
 bool clock_wait(struct clock *clock, pthread_cond_t *cond, pthread_mutex_t *mutex,
-                int64_t deadline_mono_ms)
+		int64_t deadline_mono_ms)
 {
 	if (!clock->simulated)
 		return wait_machine(cond, mutex, deadline_mono_ms);
@@ -338,8 +338,8 @@ int time_parse(const char *text, int64_t *ret_unix_ms, struct err *err)
 	bool leap = false;
 	if (!take_date(&at, &days) || !take_char(&at, "Tt ") || !take_time(&at, &ms, &leap) ||
 	    !take_offset(&at, &offset_ms) || *at)
-		return err_set(err, E_INVALID, "a time must be RFC 3339 like 2001-01-31T08:00:00Z or "
-		               "2001-01-31T09:00:00+01:00; character %d is wrong",
+		return err_set(err, E_INVALID, "a time must be RFC 3339 like 2001-01-31T08:00:00Z "
+		               "or 2001-01-31T09:00:00+01:00; character %d is wrong",
 		               (int)(at - (text ? text : at)) + 1);
 	int64_t unix_ms = days * day_ms + ms - offset_ms;
 	/* A leap second is the last of a UTC day; Unix time counts it as the next day's first. */
@@ -363,8 +363,8 @@ static const struct unit units[] = {
 
 static int bad_duration(struct err *err)
 {
-	return err_set(err, E_INVALID, "a duration is numbers with units d h m s ms, largest first, "
-	               "like 90s or 1h30m");
+	return err_set(err, E_INVALID, "a duration is numbers with units d h m s ms, largest "
+	               "first, like 90s or 1h30m");
 }
 
 /* The unit at *at, no larger than those before it. */
@@ -416,9 +416,9 @@ const char *duration_print(int64_t ms, char out[TIME_TEXT_MAX])
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		uint64_t count = left / (uint64_t)units[i].ms;
 		left %= (uint64_t)units[i].ms;
+		size_t room = (size_t)(TIME_TEXT_MAX - used);
 		if (count)
-			used += snprintf(out + used, (size_t)(TIME_TEXT_MAX - used), "%" PRIu64 "%s",
-			                 count, units[i].name);
+			used += snprintf(out + used, room, "%" PRIu64 "%s", count, units[i].name);
 	}
 	return out;
 }

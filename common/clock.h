@@ -21,14 +21,14 @@ int64_t clock_mono_us(struct clock *clock);
  * return. False when the deadline passed. Spurious wake-ups return true. */
 void clock_cond_init(pthread_cond_t *cond);
 bool clock_wait(struct clock *clock, pthread_cond_t *cond, pthread_mutex_t *mutex,
-                int64_t deadline_mono_ms);
+		int64_t deadline_mono_ms);
 
 DEFINE_AUTO(clock)
 
 /* RFC 3339 in UTC. Out must hold TIME_TEXT_MAX. Parse accepts any offset and fraction. */
 enum { TIME_TEXT_MAX = 32 };
-const char *time_print_ms(int64_t unix_ms, char out[TIME_TEXT_MAX]);   /* 2001-01-01T00:00:00.000Z */
-const char *time_print_s(int64_t unix_ms, char out[TIME_TEXT_MAX]);    /* 2001-01-01T00:00:00Z */
+const char *time_print_ms(int64_t unix_ms, char out[TIME_TEXT_MAX]); /* 2001-01-31T08:00:00.000Z */
+const char *time_print_s(int64_t unix_ms, char out[TIME_TEXT_MAX]);  /* 2001-01-31T08:00:00Z */
 MUST_USE int time_parse(const char *text, int64_t *ret_unix_ms, struct err *err);
 /* "90s", "15m", "24h", "7d" and sums like "1h30m". A bare number is refused. */
 MUST_USE int duration_parse(const char *text, int64_t *ret_ms, struct err *err);

@@ -64,8 +64,8 @@ static int read_lz4(const uint8_t *frame, size_t len, struct buf *out, struct er
 		return err_set(err, E_INVALID, "a compressed frame of %zu bytes is too short", len);
 	size_t raw = get_u32(frame + 1), body = len - LZ4_HEAD;
 	if (raw > LZ4_MAX_INPUT_SIZE || raw / LZ4_RATIO_MAX > body || body > LZ4_MAX_INPUT_SIZE)
-		return err_set(err, E_INVALID, "a compressed frame of %zu bytes cannot hold %zu", len,
-		               raw);
+		return err_set(err, E_INVALID, "a compressed frame of %zu bytes cannot hold %zu",
+		               len, raw);
 	if (raw > out->max - out->len)
 		return no_room(out, raw, err);
 	uint8_t *to = buf_room(out, raw);
@@ -87,8 +87,8 @@ int compress_read(const void *data, size_t len, struct buf *out, struct err *err
 	if (frame[0] == KIND_LZ4)
 		return read_lz4(frame, len, out, err);
 	if (frame[0] != KIND_RAW)
-		return err_set(err, E_INVALID, "a compressed frame has the unknown kind %d; 0 and 1 "
-		               "are known", frame[0]);
+		return err_set(err, E_INVALID, "a compressed frame has the unknown kind %d; 0 and "
+		               "1 are known", frame[0]);
 	if (buf_put(out, frame + 1, len - 1) < 0)
 		return no_room(out, len - 1, err);
 	return 0;

@@ -1,5 +1,5 @@
 /* compress.h - LZ4 block compression of messages and records; the only door to LZ4.
- * Frame: one byte (0 raw, 1 LZ4), then for LZ4 the raw length as u32 little-endian, then the body. */
+ * Frame: one byte (0 raw, 1 LZ4), for LZ4 the raw length as u32 little-endian, then the body. */
 #ifndef COMPRESS_H
 #define COMPRESS_H
 

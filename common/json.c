@@ -15,7 +15,7 @@
 enum { PRINT_DEPTH_MAX = 4 * VALUE_DEPTH_MAX };  /* documents inside documents */
 
 static int convert(struct arena *arena, const json_t *json, int depth, struct value **ret_value,
-                   struct err *err);
+		   struct err *err);
 
 static const char *reason(enum json_error_code code)
 {
@@ -49,7 +49,7 @@ static int no_room(struct err *err)
 }
 
 static int convert_list(struct arena *arena, const json_t *json, int depth,
-                        struct value **ret_value, struct err *err)
+			struct value **ret_value, struct err *err)
 {
 	struct value *list = value_list(arena);
 	for (size_t i = 0; i < json_array_size(json); i++) {
@@ -62,7 +62,7 @@ static int convert_list(struct arena *arena, const json_t *json, int depth,
 }
 
 static int convert_map(struct arena *arena, json_t *json, int depth, struct value **ret_value,
-                       struct err *err)
+		       struct err *err)
 {
 	struct value *map = value_map(arena);
 	for (void *at = json_object_iter(json); at; at = json_object_iter_next(json, at)) {
@@ -88,7 +88,7 @@ static struct value *convert_scalar(struct arena *arena, const json_t *json)
 }
 
 static int convert(struct arena *arena, const json_t *json, int depth, struct value **ret_value,
-                   struct err *err)
+		   struct err *err)
 {
 	bool list = json_is_array(json);
 	if (list || json_is_object(json)) {
@@ -103,7 +103,7 @@ static int convert(struct arena *arena, const json_t *json, int depth, struct va
 }
 
 int json_parse(struct arena *arena, const char *text, size_t len, struct value **ret_value,
-               struct err *err)
+	       struct err *err)
 {
 	json_error_t error;
 	json_t *json = json_loadb(text ? text : "", text ? len : 0,

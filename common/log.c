@@ -32,12 +32,17 @@ static const char *level_name(enum log_level level)
 }
 
 static void put_member(struct buf *line, const char *name, size_t name_len, const char *text,
-                       size_t len)
+		       size_t len)
 {
-	buf_putc(line, line->len ? ',' : '{');
+	size_t start = line->len;
+	buf_putc(line, start ? ',' : '{');
 	json_print_str(name, name_len, line);
 	buf_putc(line, ':');
 	json_print_str(text, len, line);
+	if (line->failed) {     /* whole or not at all: the line stays JSON */
+		line->len = start;
+		line->failed = false;
+	}
 }
 
 static void put_text(struct buf *line, const char *name, const char *text)
@@ -49,7 +54,7 @@ static void put_text(struct buf *line, const char *name, const char *text)
 /* Length of the name of a "name=" at text, or 0. */
 static size_t name_len(const char *text)
 {
-	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
 	return len && text[len] == '=' ? len : 0;
 }
 
@@ -57,11 +62,32 @@ static size_t name_len(const char *text)
  * quote names themselves, and nobody escapes them. */
 static size_t quoted_len(const char *text)
 {
-	size_t len = strlen(text);
-	for (size_t i = 0; i < len; i++)
-		if (text[i] == '"' && (!text[i + 1] || (text[i + 1] == ' ' && name_len(text + i + 2))))
-			return i;
-	return len;
+	const char *quote = strchr(text, '"');
+	while (quote && quote[1] && !(quote[1] == ' ' && name_len(quote + 2)))
+		quote = strchr(quote + 1, '"');
+	return quote ? (size_t)(quote - text) : strlen(text);
+}
+
+/* A caller's field must not pass for one of ours, nor make the object ambiguous. */
+static bool is_ours(const char *name, size_t len)
+{
+	static const char *const ours[] = { "time", "level", "process", "event", "tenant",
+	                                    "request", "task", "text" };
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (strlen(ours[i]) == len && memcmp(ours[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+static void put_field(struct buf *line, const char *name, size_t len, const char *text,
+		      size_t text_len)
+{
+	char renamed[64];
+	if (is_ours(name, len)) {
+		len = (size_t)snprintf(renamed, sizeof renamed, "field_%.*s", (int)len, name);
+		name = renamed;
+	}
+	put_member(line, name, len, text, text_len);
 }
 
 static void put_fields(struct buf *line, const char *text)
@@ -76,7 +102,7 @@ static void put_fields(struct buf *line, const char *text)
 		bool quoted = *value == '"';
 		value += quoted;
 		size_t len = quoted ? quoted_len(value) : strcspn(value, " ");
-		put_member(line, text, name, value, len);
+		put_field(line, text, name, value, len);
 		text = value + len;
 		text += quoted && *text == '"';
 	}
@@ -94,7 +120,7 @@ static void write_line(const uint8_t *line, size_t len)
 }
 
 void log_write(enum log_level level, const struct log_context *context, const char *event,
-               const char *fmt, ...)
+	       const char *fmt, ...)
 {
 	if (level < log_state.least)
 		return;

@@ -17,7 +17,7 @@ struct log_context {
 
 void log_start(const char *process, enum log_level least);   /* once, from main */
 void log_write(enum log_level level, const struct log_context *context, const char *event,
-               const char *fmt, ...) PRINTF(4, 5);
+	       const char *fmt, ...) PRINTF(4, 5);
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__)

@@ -27,7 +27,7 @@ struct named {
 };
 
 static int write_value(msgpack_packer *packer, const struct value *value, int depth,
-                       struct err *err);
+		       struct err *err);
 
 static int append(void *out, const char *data, size_t len)
 {
@@ -69,7 +69,7 @@ static int write_bin(msgpack_packer *packer, const struct value *value, struct e
 }
 
 static int write_list(msgpack_packer *packer, const struct value *list, int depth,
-                      struct err *err)
+		      struct err *err)
 {
 	msgpack_pack_array(packer, value_len(list));
 	for (size_t i = 0; i < value_len(list); i++)
@@ -83,7 +83,7 @@ static int by_name(const void *a, const void *b)
 }
 
 static int write_members(msgpack_packer *packer, const struct value *map, struct named *order,
-                         int depth, struct err *err)
+			 int depth, struct err *err)
 {
 	size_t count = value_len(map);
 	bool sorted = true;
@@ -115,7 +115,7 @@ static int write_map(msgpack_packer *packer, const struct value *map, int depth,
 }
 
 static int write_many(msgpack_packer *packer, const struct value *value, int depth,
-                      struct err *err)
+		      struct err *err)
 {
 	if (depth >= VALUE_DEPTH_MAX)
 		return err_set(err, E_INVALID, "a message nests at most %d levels deep; flatten it",
@@ -126,7 +126,7 @@ static int write_many(msgpack_packer *packer, const struct value *value, int dep
 }
 
 static int write_value(msgpack_packer *packer, const struct value *value, int depth,
-                       struct err *err)
+		       struct err *err)
 {
 	double d;
 	switch (value_kind(value)) {
@@ -256,7 +256,7 @@ static int on_false(struct reader *reader, struct value **ret_value)
 }
 
 static int on_str(struct reader *reader, const char *base, const char *at, unsigned int len,
-                  struct value **ret_value)
+		  struct value **ret_value)
 {
 	(void)base;
 	if (len && !text_ok(at, len))
@@ -265,14 +265,14 @@ static int on_str(struct reader *reader, const char *base, const char *at, unsig
 }
 
 static int on_bin(struct reader *reader, const char *base, const char *at, unsigned int len,
-                  struct value **ret_value)
+		  struct value **ret_value)
 {
 	(void)base;
 	return keep(reader, value_bin(reader->arena, at, len), ret_value);
 }
 
 static int on_ext(struct reader *reader, const char *base, const char *at, unsigned int len,
-                  struct value **ret_value)
+		  struct value **ret_value)
 {
 	(void)base, (void)at, (void)len, (void)ret_value;
 	return give_up(reader, E_INVALID, "extension types are not accepted");
@@ -298,7 +298,7 @@ static int on_map(struct reader *reader, unsigned int count, struct value **ret_
 }
 
 static int on_map_item(struct reader *reader, struct value **map, struct value *key,
-                       struct value *member)
+		       struct value *member)
 {
 	const char *name = value_as_str(key);
 	if (!name)
@@ -327,7 +327,7 @@ static int refuse(const struct reader *reader, int rc, size_t at, struct err *er
 }
 
 int pack_read(struct arena *arena, const void *data, size_t len, struct value **ret_value,
-              struct err *err)
+	      struct err *err)
 {
 	struct template_context context = { .user = { .arena = arena } };
 	template_init(&context);
@@ -336,8 +336,8 @@ int pack_read(struct arena *arena, const void *data, size_t len, struct value **
 	if (rc <= 0)
 		return refuse(&context.user, rc, end, err);
 	if (end != len)
-		return err_set(err, E_INVALID, "%zu bytes follow the msgpack value of %zu; send one "
-		               "value", len - end, end);
+		return err_set(err, E_INVALID, "%zu bytes follow the msgpack value of %zu; send "
+		               "one value", len - end, end);
 	*ret_value = template_data(&context);
 	return 0;
 }

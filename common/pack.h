@@ -12,6 +12,6 @@ MUST_USE int pack_write(const struct value *value, struct buf *out, struct err *
 /* One object, whole: refuses trailing bytes, depth over VALUE_DEPTH_MAX, lengths beyond the input,
  * map keys that are no text, duplicate keys, ext types, unsigned above INT64_MAX. */
 MUST_USE int pack_read(struct arena *arena, const void *data, size_t len,
-                       struct value **ret_value, struct err *err);
+		       struct value **ret_value, struct err *err);
 
 #endif

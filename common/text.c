@@ -31,8 +31,8 @@ int name_check(const char *field, const char *name, struct err *err)
 		return err_set(err, E_INVALID, "%s must not end with a hyphen", field);
 	for (size_t i = 0; i < len; i++)
 		if (!in_name(name[i]))
-			return err_set(err, E_INVALID, "%s may hold only a-z 0-9 - _; character %zu "
-			               "is another", field, i + 1);
+			return err_set(err, E_INVALID, "%s may hold only a-z 0-9 - _; character "
+			               "%zu is another", field, i + 1);
 	return 0;
 }
 
@@ -117,7 +117,7 @@ static const char base64url_letters[65] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void encode64(const uint8_t *in, size_t len, const char *letters, bool pad,
-                     struct buf *out)
+		     struct buf *out)
 {
 	if (len > SIZE_MAX / 2) {
 		out->failed = true;
@@ -191,7 +191,7 @@ static bool quantum(const char *text, size_t count, const char *letters, uint8_t
 }
 
 static int decode64(const char *text, size_t len, const char *letters, struct buf *out,
-                    struct err *err)
+		    struct err *err)
 {
 	size_t rest = len % 4;
 	if (rest == 1)
@@ -207,8 +207,8 @@ static int decode64(const char *text, size_t len, const char *letters, struct bu
 		size_t count = len - i < 4 ? len - i : 4;
 		uint8_t three[3];
 		if (!quantum(text + i, count, letters, three))
-			return refuse64(err, "holds a character outside its alphabet, or bits after "
-			                "its end");
+			return refuse64(err, "holds a character outside its alphabet, or bits "
+			                "after its end");
 		memcpy(to, three, count - 1);
 		to += count - 1;
 	}

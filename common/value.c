@@ -91,7 +91,7 @@ struct value *value_real(struct arena *arena, double d)
 }
 
 static struct value *bytes_new(struct arena *arena, enum value_kind kind, const void *data,
-                               size_t len)
+			       size_t len)
 {
 	struct value *value = value_new(arena, kind, len < SIZE_MAX / 2 ? len + 1 : len);
 	if (!value)

@@ -34,7 +34,7 @@ struct value *value_copy(struct arena *arena, const struct value *value);   /* d
 
 /* Setters replace a member of the same name. */
 void value_set(struct value *map, const char *name, struct value *member);
-void value_set_str(struct value *map, const char *name, const char *text);  /* NULL: leaves it out */
+void value_set_str(struct value *map, const char *name, const char *text);  /* NULL: not set */
 void value_set_int(struct value *map, const char *name, int64_t i);
 void value_set_bool(struct value *map, const char *name, bool b);
 void value_set_real(struct value *map, const char *name, double d);

@@ -143,18 +143,20 @@ static int keep(struct reader *reader, struct value *value, struct value **ret_v
 }
 
 static int read_number(struct reader *reader, const char *text, int base,
-                       struct value **ret_value)
+		       struct value **ret_value)
 {
 	errno = 0;
 	if (base) {
 		long long i = strtoll(text + (base == 10 ? 0 : 2), NULL, base);
 		if (errno == ERANGE)
-			return refuse(reader, "an integer beyond 64 bits; quote it to keep it as text");
+			return refuse(reader, "an integer beyond 64 bits; quote it to keep it "
+			              "as text");
 		return keep(reader, value_int(reader->arena, i), ret_value);
 	}
 	double d = strtod(text, NULL);
 	if (isinf(d))
-		return refuse(reader, "a number too large for 64 bits; quote it to keep it as text");
+		return refuse(reader, "a number too large for 64 bits; quote it to keep it as "
+		              "text");
 	return keep(reader, value_real(reader->arena, d), ret_value);
 }
 
@@ -220,7 +222,7 @@ static int read_map(struct reader *reader, int depth, struct value **ret_value)
 }
 
 static int check_plain_node(struct reader *reader, const yaml_char_t *anchor,
-                            const yaml_char_t *tag)
+			    const yaml_char_t *tag)
 {
 	if (anchor)
 		return refuse(reader, "an anchor; write the value out where it is used");
@@ -289,7 +291,7 @@ static int read_documents(struct reader *reader, struct value **ret_list)
 }
 
 int yaml_parse(struct arena *arena, const char *text, size_t len, struct value **ret_list,
-               struct err *err)
+	       struct err *err)
 {
 	struct reader reader = { .arena = arena, .err = err };
 	if (!yaml_parser_initialize(&reader.parser))
@@ -306,7 +308,7 @@ int yaml_parse(struct arena *arena, const char *text, size_t len, struct value *
 /* ---- printing ---- */
 
 static int print_node(yaml_emitter_t *emitter, const struct value *value, int depth,
-                      struct err *err);
+		      struct err *err);
 
 static int put_bytes(void *out, unsigned char *bytes, size_t len)
 {
@@ -324,7 +326,7 @@ static int emit(yaml_emitter_t *emitter, yaml_event_t *event, int made, struct e
 }
 
 static int print_scalar(yaml_emitter_t *emitter, const char *text, size_t len,
-                        yaml_scalar_style_t style, struct err *err)
+			yaml_scalar_style_t style, struct err *err)
 {
 	yaml_event_t event;
 	if (len > INT32_MAX)
@@ -397,7 +399,7 @@ static int print_bin(yaml_emitter_t *emitter, const struct value *value, struct 
 }
 
 static int print_list(yaml_emitter_t *emitter, const struct value *list, int depth,
-                      struct err *err)
+		      struct err *err)
 {
 	yaml_event_t event;
 	int made = yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
@@ -410,7 +412,7 @@ static int print_list(yaml_emitter_t *emitter, const struct value *list, int dep
 }
 
 static int print_map(yaml_emitter_t *emitter, const struct value *map, int depth,
-                     struct err *err)
+		     struct err *err)
 {
 	yaml_event_t event;
 	int made = yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
@@ -427,7 +429,7 @@ static int print_map(yaml_emitter_t *emitter, const struct value *map, int depth
 }
 
 static int print_node(yaml_emitter_t *emitter, const struct value *value, int depth,
-                      struct err *err)
+		      struct err *err)
 {
 	enum value_kind kind = value_kind(value);
 	if (kind == VALUE_STR)

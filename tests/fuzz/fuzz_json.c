@@ -5,7 +5,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check(struct arena *arena, const struct value *value,
-                  void (*print)(const struct value *value, struct buf *out))
+		  void (*print)(const struct value *value, struct buf *out))
 {
 	struct value *back = NULL;
 	struct err err;

@@ -1,3 +1,4 @@
+/* test_arena.c - request memory. */
 #include "common/defs.h"
 #include "common/arena.h"
 #include "tests/support/alloc.h"

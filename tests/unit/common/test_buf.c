@@ -1,3 +1,4 @@
+/* test_buf.c - bytes that grow. */
 #include "common/defs.h"
 #include "common/buf.h"
 #include "tests/support/alloc.h"

@@ -1,3 +1,4 @@
+/* test_compress.c - frames of LZ4. */
 #include "common/defs.h"
 #include "common/compress.h"
 #include "tests/support/alloc.h"

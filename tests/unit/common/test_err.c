@@ -1,3 +1,4 @@
+/* test_err.c - codes and sentences. */
 #include "common/defs.h"
 #include "common/err.h"
 

@@ -1,3 +1,4 @@
+/* test_json.c - JSON in and out. */
 #include "common/defs.h"
 #include "common/json.h"
 #include "tests/support/alloc.h"
@@ -59,7 +60,8 @@ Test(json, prints_what_it_parsed)
 	static const char *const texts[] = {
 		"null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808",
 		"1.5", "0.1", "1e+300", "2.0", "-0.0", "1e-07", "\"\"", "\"a\\\"b\\\\c\\n\\t\\r\"",
-		"\"\\u0001\"", "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82\"", "[]", "{}", "[1,[2,{}]]",
+		"\"\\u0001\"", "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82\"",
+		"[]", "{}", "[1,[2,{}]]",
 		"{\"b\":1,\"a\":{\"c\":[null,true]}}",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)

@@ -1,3 +1,4 @@
+/* test_pack.c - msgpack in and out, and what it refuses. */
 #include "common/defs.h"
 #include "common/json.h"
 #include "common/pack.h"
@@ -196,8 +197,8 @@ Test(pack, survives_each_failed_allocation)
 	char name[8];
 	for (int i = 100; i > 0; i--) {
 		snprintf(name, sizeof name, "n%d", i);
-		value_set_str(map, name, "text of a hundred members, so that blocks fill up and more "
-		              "than one allocation is needed to read it all back again");
+		value_set_str(map, name, "text of a hundred members, so that blocks fill up and "
+		              "more than one allocation is needed to read it all back again");
 	}
 	long n = 0;
 	for (bool fired = true; fired; n++) {

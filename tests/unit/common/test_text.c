@@ -1,3 +1,4 @@
+/* test_text.c - names, identifiers, encodings. */
 #include "common/defs.h"
 #include "common/text.h"
 
@@ -112,14 +113,16 @@ Test(text, refuses_base64_that_no_encoder_makes)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		AUTO_BUF out;
 		buf_init(&out, 100);
-		cr_expect_eq(base64_parse(bad[i], strlen(bad[i]), &out, &err), E_INVALID, "%s", bad[i]);
+		int rc = base64_parse(bad[i], strlen(bad[i]), &out, &err);
+		cr_expect_eq(rc, E_INVALID, "%s", bad[i]);
 		cr_expect_eq(out.len, 0);
 	}
 	static const char *const bad_url[] = { "Zg==", "Z", "Zh", "Zm9+", "Zm9/" };
 	for (size_t i = 0; i < ARRAY_LEN(bad_url); i++) {
 		AUTO_BUF out;
 		buf_init(&out, 100);
-		cr_expect_eq(base64url_parse(bad_url[i], strlen(bad_url[i]), &out, &err), E_INVALID);
+		int rc = base64url_parse(bad_url[i], strlen(bad_url[i]), &out, &err);
+		cr_expect_eq(rc, E_INVALID, "%s", bad_url[i]);
 	}
 	AUTO_BUF small;
 	buf_init(&small, 2);
@@ -143,7 +146,8 @@ Test(text, knows_utf8_from_what_looks_like_it)
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		cr_expect(utf8_valid(good[i], strlen(good[i])), "good %zu", i);
 	static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf",
-		"\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+		"\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+		"\xf5\x80\x80\x80",
 		"\xff", "12345678\xe2\x82", "\xe2\x82" "a" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		cr_expect_not(utf8_valid(bad[i], strlen(bad[i])), "bad %zu", i);

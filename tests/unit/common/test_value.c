@@ -1,3 +1,4 @@
+/* test_value.c - the document tree. */
 #include "common/defs.h"
 #include "common/value.h"
 #include "tests/support/alloc.h"

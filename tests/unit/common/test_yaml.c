@@ -1,3 +1,4 @@
+/* test_yaml.c - the core schema, and YAML's refused corners. */
 #include "common/defs.h"
 #include "common/json.h"
 #include "common/yaml.h"
@@ -29,7 +30,8 @@ static void reads(const char *text, const char *json)
 	struct err err = { 0 };
 	AUTO_BUF out;
 	buf_init(&out, MIB);
-	cr_assert_eq(yaml_parse(arena, text, strlen(text), &list, &err), 0, "%s: %s", text, err.text);
+	int rc = yaml_parse(arena, text, strlen(text), &list, &err);
+	cr_assert_eq(rc, 0, "%s: %s", text, err.text);
 	json_print(list, &out);
 	cr_assert_eq(buf_check(&out, &err), 0);
 	cr_expect_str_eq((char *)out.data, json);
@@ -50,8 +52,8 @@ Test(yaml, reads_plain_scalars_by_the_core_schema)
 	reads("[0, -12, +7, 007, 0o17, 0xfF]", "[[0,-12,7,7,15,255]]");
 	reads("[1.5, .5, 1., -1e3, 1.5E+2]", "[[1.5,0.5,1.0,-1000.0,150.0]]");
 	reads("[no, yes, on, 2001-01-01, 1_000, 0b1, 0o8, 0x, 1e, ., -, +]",
-	      "[[\"no\",\"yes\",\"on\",\"2001-01-01\",\"1_000\",\"0b1\",\"0o8\",\"0x\",\"1e\",\".\","
-	      "\"-\",\"+\"]]");
+	      "[[\"no\",\"yes\",\"on\",\"2001-01-01\",\"1_000\",\"0b1\",\"0o8\",\"0x\",\"1e\","
+	      "\".\",\"-\",\"+\"]]");
 	reads("['1', \"true\", '~']", "[[\"1\",\"true\",\"~\"]]");
 	struct value *list = NULL;
 	struct err err;
@@ -133,18 +135,24 @@ static void prints(const char *json, const char *yaml)
 
 Test(yaml, prints_block_style_that_reads_back_the_same)
 {
-	prints("{\"kind\":\"Dataset\",\"spec\":{\"list\":[1,{\"a\":null}],\"empty\":{},\"none\":[]}}",
+	prints("{\"kind\":\"Dataset\",\"spec\":{\"list\":[1,{\"a\":null}],"
+	       "\"empty\":{},\"none\":[]}}",
 	       "kind: Dataset\nspec:\n  list:\n  - 1\n  - a: null\n  empty: {}\n  none: []\n");
 	prints("{\"a\":\"1\",\"b\":\"true\",\"c\":\"~\",\"d\":\"\",\"e\":\"no\",\"f\":\"0x1f\"}",
 	       "a: \"1\"\nb: \"true\"\nc: \"~\"\nd: \"\"\ne: \"no\"\nf: \"0x1f\"\n");
 	prints("{\"text\":\"permit (\\n  principal\\n);\\n\",\"1\":2.0,\"true\":1e+300}",
 	       "text: |\n  permit (\n    principal\n  );\n\"1\": 2.0\n\"true\": 1e+300\n");
 	static const char *const odd[] = {
-		"[\" a\",\"a \",\"a: b\",\"#x\",\"- x\",\"a #b\",\"&x\",\"*x\",\"!x\",\"%x\",\"@x\",\"`x\"]",
-		"[\"\\n\",\"\\na\",\"a\\n\\n\",\"a\\n\\n\\nb\",\" a\\nb\",\"a \\nb\",\"a\\n b\\n\",\"\\ta\\n\"]",
-		"[\"\\u0001\",\"\\u007f\",\"\\u0085\",\"\\u2028x\\n\",\"\\ufeff\",\"\\r\\n\",\"\\ud83d\\ude42\"]",
-		"[\"---\",\"...\",\"--- a\",\"'\",\"\\\"\",\"|\",\">\",\"?\",\":\",\"? a\",\"a:\",\"[a\",\"{\"]",
-		"{\"a b\":1,\" \":2,\"\":3,\"x\\ny\":4,\"- a\":5,\"null\":6}", "\"top\"", "\"a\\nb\"", "7",
+		"[\" a\",\"a \",\"a: b\",\"#x\",\"- x\",\"a #b\",\"&x\",\"*x\",\"!x\","
+		"\"%x\",\"@x\",\"`x\"]",
+		"[\"\\n\",\"\\na\",\"a\\n\\n\",\"a\\n\\n\\nb\",\" a\\nb\",\"a \\nb\","
+		"\"a\\n b\\n\",\"\\ta\\n\"]",
+		"[\"\\u0001\",\"\\u007f\",\"\\u0085\",\"\\u2028x\\n\",\"\\ufeff\","
+		"\"\\r\\n\",\"\\ud83d\\ude42\"]",
+		"[\"---\",\"...\",\"--- a\",\"'\",\"\\\"\",\"|\",\">\",\"?\","
+		"\":\",\"? a\",\"a:\",\"[a\",\"{\"]",
+		"{\"a b\":1,\" \":2,\"\":3,\"x\\ny\":4,\"- a\":5,\"null\":6}",
+		"\"top\"", "\"a\\nb\"", "7",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(odd); i++)
 		prints(odd[i], NULL);
