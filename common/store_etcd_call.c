@@ -267,7 +267,7 @@ static bool again(struct store_etcd *etcd, const struct etcd_call *call, int rc,
 	return rc == E_UNAVAILABLE || (rc == E_UNKNOWN_OUTCOME && call->repeatable);
 }
 
-void etcd_pause(struct store_etcd *etcd, int64_t until_mono_ms)
+void etcd_wait(struct store_etcd *etcd, int64_t until_mono_ms)
 {
 	pthread_mutex_lock(&etcd->mutex);
 	while (clock_wait(etcd->clock, &etcd->changed, &etcd->mutex, until_mono_ms))
@@ -287,7 +287,7 @@ static bool pause_between(struct store_etcd *etcd, const struct etcd_call *call,
 		return false;
 	if (attempts->pause_ms < PAUSE_MAX_MS)
 		attempts->pause_ms *= 2;
-	etcd_pause(etcd, until);
+	etcd_wait(etcd, until);
 	return true;
 }
 

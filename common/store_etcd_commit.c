@@ -248,7 +248,7 @@ static int resolve(struct commit *commit, struct err *err)
 			return rc < 0 ? err_set(err, rc, "%s", why.text) : 0;
 		if (decided != E_UNKNOWN_OUTCOME)
 			break;
-		etcd_pause(commit->etcd, clock_mono_ms(commit->etcd->clock) + ROUND_MS);
+		etcd_wait(commit->etcd, clock_mono_ms(commit->etcd->clock) + ROUND_MS);
 	}
 	return report_doubt(commit, err);
 }

@@ -87,7 +87,7 @@ struct etcd_call {
 MUST_USE int etcd_call(struct store_etcd *etcd, const struct etcd_call *call,
                        struct etcd_answer *ret_answer, struct err *err);
 int64_t etcd_deadline(struct store_etcd *etcd);
-void etcd_pause(struct store_etcd *etcd, int64_t until_mono_ms);
+void etcd_wait(struct store_etcd *etcd, int64_t until_mono_ms);
 /* The Authorization header to send, empty when there is no user. */
 MUST_USE int etcd_authorization(struct store_etcd *etcd, int64_t deadline_mono_ms,
                                 struct buf *ret_header, uint64_t *ret_serial, struct err *err);

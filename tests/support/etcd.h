@@ -1,0 +1,29 @@
+/* etcd.h - a real etcd as a child process, for tests: on free loopback ports, in a directory of its
+ * own, dead when its parent is. Every function fails the test when it cannot do what it says. */
+#ifndef TESTS_SUPPORT_ETCD_H
+#define TESTS_SUPPORT_ETCD_H
+
+#include "common/defs.h"
+
+struct etcd;
+
+struct etcd_options {
+	const char *ca_file, *cert_file, *key_file;   /* all set: TLS, client certificates asked for */
+};
+
+struct etcd *etcd_start(void);                     /* ready for requests when it returns */
+struct etcd *etcd_start_with(const struct etcd_options *options);
+const char *etcd_url(const struct etcd *etcd);     /* "http://127.0.0.1:PORT" */
+const char *etcd_dir(const struct etcd *etcd);     /* its directory; a test may put files there */
+
+void etcd_kill(struct etcd *etcd);                 /* SIGKILL, and waits for its death */
+void etcd_restart(struct etcd *etcd);              /* the same data and ports; kills it if it runs */
+void etcd_pause(struct etcd *etcd);                /* SIGSTOP: connections open, no answers */
+void etcd_resume(struct etcd *etcd);
+/* One request straight to the JSON gateway; the HTTP status. answer may be NULL. */
+int etcd_post(struct etcd *etcd, const char *path, const char *json, char *answer, size_t len);
+/* Turns authentication on, with user root and that password. */
+void etcd_enable_auth(struct etcd *etcd, const char *password);
+void etcd_stop(struct etcd *etcd);                 /* kills it and removes the directory */
+
+#endif
