@@ -120,7 +120,9 @@ int keys_seal(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
 	uint8_t *box = arena_alloc(arena, len);
 	if (!box)
 		return err_set(err, E_NOMEM, "grant: no memory for its keys");
-	box_seal(worker_box, secret_bytes(keys), secret_len(keys), box);
+	if (!box_seal(worker_box, secret_bytes(keys), secret_len(keys), box))
+		return err_set(err, E_INVALID, "grant: the worker announced a box key that is none; start it "
+		               "again");
 	*ret_box = box;
 	*ret_len = len;
 	return 0;

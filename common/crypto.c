@@ -365,10 +365,10 @@ void box_keypair(uint8_t public_key[BOX_PUBLIC_BYTES], uint8_t secret_key[BOX_SE
 	REQUIRE(crypto_box_keypair(public_key, secret_key) == 0);
 }
 
-void box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, size_t len,
+bool box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, size_t len,
 	      uint8_t *out)
 {
-	REQUIRE(crypto_box_seal(out, plain, len, public_key) == 0);
+	return crypto_box_seal(out, plain, len, public_key) == 0;
 }
 
 bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],

@@ -82,9 +82,10 @@ void sign_make(const uint8_t secret_key[SIGN_SECRET_BYTES], const void *data, si
 MUST_USE bool sign_verify(const uint8_t public_key[SIGN_PUBLIC_BYTES], const void *data, size_t len,
 			  const uint8_t signature[SIGNATURE_BYTES]);
 
-/* Anonymous public-key box (X25519, crypto_box_seal). out holds len + BOX_OVERHEAD. */
+/* Anonymous public-key box (X25519, crypto_box_seal). out holds len + BOX_OVERHEAD. box_seal is false
+ * for a key that is no proper point of the curve: whoever announced it chose it so. */
 void box_keypair(uint8_t public_key[BOX_PUBLIC_BYTES], uint8_t secret_key[BOX_SECRET_BYTES]);
-void box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, size_t len,
+bool box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, size_t len,
 	      uint8_t *out);
 MUST_USE bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],
 		       const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len,

@@ -1,0 +1,364 @@
+/* Grants: opened by the worker they are for, in time, unchanged, and by nobody else. */
+#include "common/defs.h"
+#include "api/grant.h"
+
+#include "common/pack.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NOW = 1700000000 };
+#define NOW_MS (INT64_C(1000) * NOW)
+
+struct bench {                   /* control's key and one worker */
+	struct arena *arena;
+	struct grant_signer *signer;
+	struct grant_opener opener;
+	struct secret *box_secret;
+	struct buf out;
+};
+
+static void bench_init(struct bench *bench)
+{
+	uint8_t sign_secret[SIGN_SECRET_BYTES], box_secret[BOX_SECRET_BYTES];
+	memset(bench, 0, sizeof *bench);
+	cr_assert_eq(crypto_start(NULL), 0);
+	cr_assert_eq(arena_new(16 * MIB, &bench->arena, NULL), 0);
+	sign_keypair(bench->opener.control_key, sign_secret);
+	cr_assert_eq(grant_signer_new(sign_secret, &bench->signer, NULL), 0);
+	box_keypair(bench->opener.box_public, box_secret);
+	cr_assert_eq(secret_copy(box_secret, sizeof box_secret, &bench->box_secret, NULL), 0);
+	bench->opener.worker = "w-1";
+	bench->opener.box_secret = bench->box_secret;
+	buf_init(&bench->out, GRANT_BYTES_MAX);
+}
+
+static void bench_release(struct bench *bench)
+{
+	buf_release(&bench->out);
+	secret_free(bench->box_secret);
+	grant_signer_free(bench->signer);
+	arena_free(bench->arena);
+}
+
+static const struct grant_file files[] = { { "acme/flights/1-1/part-0", 1000, 10 } };
+
+static struct grant sample(struct bench *bench)
+{
+	static struct grant_table input, output;
+	struct value *work = value_map(bench->arena);
+	value_set_str(work, "sql", "SELECT 1");
+	input = (struct grant_table) {
+		.domain = "flights", .name = "raw", .uid = "01in", .snapshot = 3, .key_version = 1,
+		.files = files, .file_count = 1,
+	};
+	memset(input.key, 0xa1, KEY_BYTES);
+	output = (struct grant_table) {
+		.domain = "flights", .name = "hourly", .uid = "01out", .key_version = 2,
+	};
+	memset(output.key, 0xb2, KEY_BYTES);
+	return (struct grant) {
+		.task = "01task", .token = { 7, 9 }, .attempt = 1, .worker = "w-1", .tenant = "acme",
+		.domain = "flights", .type = TASK_TRANSFORM, .work = work, .inputs = &input,
+		.input_count = 1, .outputs = &output, .output_count = 1,
+		.limits = { 60000, 1 << 30, 2, 60000, 3 }, .expires_ms = NOW_MS + 60000,
+		.output_prefix = "acme/flights/7-9",
+	};
+}
+
+static void sign(struct bench *bench, const struct grant *grant)
+{
+	struct err err = { 0 };
+	buf_clear(&bench->out);
+	cr_assert_eq(grant_sign(bench->signer, grant, bench->opener.box_public, &bench->out, &err), 0,
+	             "%s", err.text);
+}
+
+static int open_grant(struct bench *bench, int64_t now_ms, struct grant **ret_grant,
+                      struct err *err)
+{
+	return grant_open(&bench->opener, now_ms, bench->arena, bench->out.data, bench->out.len,
+	                  ret_grant, err);
+}
+
+Test(grant, the_worker_it_is_for_opens_it_with_its_keys)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct grant grant = sample(&bench), *got;
+	struct err err = { 0 };
+	sign(&bench, &grant);
+	cr_assert_eq(open_grant(&bench, NOW_MS, &got, &err), 0, "%s", err.text);
+	cr_expect_str_eq(got->task, "01task");
+	cr_expect_eq(got->token.counter, 9);
+	cr_expect_eq(got->type, TASK_TRANSFORM);
+	cr_expect_str_eq(value_get_str(got->work, "sql"), "SELECT 1");
+	cr_expect(memcmp(got->inputs[0].key, grant.inputs[0].key, KEY_BYTES) == 0);
+	cr_expect(memcmp(got->outputs[0].key, grant.outputs[0].key, KEY_BYTES) == 0);
+	cr_expect_eq(got->inputs[0].snapshot, 3);
+	cr_expect_str_eq(got->inputs[0].files[0].path, files[0].path);
+	cr_expect_eq(got->limits.memory_bytes, 1 << 30);
+	grant_wipe(got);
+	cr_expect_eq(got->inputs[0].key[0], 0);
+	cr_expect_eq(got->outputs[0].key[KEY_BYTES - 1], 0);
+	bench_release(&bench);
+}
+
+static bool holds(const struct buf *buf, const uint8_t *key)
+{
+	return memmem(buf->data, buf->len, key, KEY_BYTES) != NULL;
+}
+
+Test(grant, its_bytes_do_not_hold_the_keys)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct grant grant = sample(&bench);
+	sign(&bench, &grant);
+	cr_expect_not(holds(&bench.out, grant.inputs[0].key));
+	cr_expect_not(holds(&bench.out, grant.outputs[0].key));
+	bench_release(&bench);
+}
+
+Test(grant, a_flipped_bit_anywhere_is_refused)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct grant grant = sample(&bench), *got;
+	sign(&bench, &grant);
+	for (size_t i = 0; i < bench.out.len; i++) {
+		bench.out.data[i] ^= 1;
+		cr_expect_lt(open_grant(&bench, NOW_MS, &got, NULL), 0, "byte %zu", i);
+		bench.out.data[i] ^= 1;
+	}
+	cr_expect_eq(open_grant(&bench, NOW_MS, &got, NULL), 0);
+	bench_release(&bench);
+}
+
+Test(grant, another_worker_another_life_another_signer_and_too_late_are_refused)
+{
+	struct bench bench, other;
+	bench_init(&bench);
+	bench_init(&other);
+	struct grant grant = sample(&bench), *got;
+	struct err err = { 0 };
+	sign(&bench, &grant);
+	cr_expect_eq(open_grant(&bench, NOW_MS + 60000, &got, &err), E_EXPIRED);
+	bench.opener.worker = "w-2";
+	cr_expect_eq(open_grant(&bench, NOW_MS, &got, &err), E_DENIED);
+	cr_expect_not_null(strstr(err.text, "\"w-1\""), "%s", err.text);
+	bench.opener.worker = "w-1";
+	struct grant_opener later = bench.opener;
+	memcpy(later.box_public, other.opener.box_public, BOX_PUBLIC_BYTES);
+	later.box_secret = other.box_secret;
+	cr_expect_eq(grant_open(&later, NOW_MS, bench.arena, bench.out.data, bench.out.len, &got, &err),
+	             E_DENIED);
+	cr_expect_not_null(strstr(err.text, "this life"), "%s", err.text);
+	memcpy(bench.opener.control_key, other.opener.control_key, SIGN_PUBLIC_BYTES);
+	cr_expect_eq(open_grant(&bench, NOW_MS, &got, &err), E_DENIED);
+	cr_expect_not_null(strstr(err.text, "signature"), "%s", err.text);
+	bench_release(&other);
+	bench_release(&bench);
+}
+
+/* Signs a body as it is, so that the worker's own checks are what refuses it. */
+static int open_signed(struct bench *bench, const char *label, const struct value *body,
+                       const uint8_t sign_secret[SIGN_SECRET_BYTES], struct err *err)
+{
+	AUTO_BUF packed, covered, outer;
+	buf_init(&packed, MIB);
+	buf_init(&covered, MIB);
+	buf_init(&outer, MIB);
+	uint8_t sig[SIGNATURE_BYTES];
+	cr_assert_eq(pack_write(body, &packed, NULL), 0);
+	buf_put(&covered, label, strlen(label) + 1);
+	buf_put(&covered, packed.data, packed.len);
+	sign_make(sign_secret, covered.data, covered.len, sig);
+	struct value *map = value_map(bench->arena);
+	value_set_str(map, "alg", "Ed25519");
+	value_set_bin(map, "body", packed.data, packed.len);
+	value_set_bin(map, "sig", sig, sizeof sig);
+	cr_assert_eq(pack_write(map, &outer, NULL), 0);
+	struct grant *got;
+	return grant_open(&bench->opener, NOW_MS, bench->arena, outer.data, outer.len, &got, err);
+}
+
+static struct value *body_of(struct bench *bench)
+{
+	struct value *outer, *body;
+	size_t len;
+	cr_assert_eq(pack_read(bench->arena, bench->out.data, bench->out.len, &outer, NULL), 0);
+	const void *data = value_get_bin(outer, "body", &len);
+	cr_assert_eq(pack_read(bench->arena, data, len, &body, NULL), 0);
+	return body;
+}
+
+#define LABEL "freehold-task-grant-v1"
+
+static void expect_refusal(struct bench *bench, const uint8_t *secret, const char *name,
+                           struct value *value, const char *says)
+{
+	struct value *body = body_of(bench);
+	struct err err = { 0 };
+	if (value)
+		value_set(body, name, value);
+	else
+		value_remove(body, name);
+	cr_expect_lt(open_signed(bench, LABEL, body, secret, &err), 0, "%s", name);
+	cr_expect_not_null(strstr(err.text, says), "%s: %s", name, err.text);
+}
+
+Test(grant, the_worker_refuses_by_name_what_a_grant_may_not_say)
+{
+	struct bench bench;
+	uint8_t secret[SIGN_SECRET_BYTES];
+	bench_init(&bench);
+	struct grant grant = sample(&bench);
+	sign(&bench, &grant);
+	sign_keypair(bench.opener.control_key, secret);
+	struct arena *a = bench.arena;
+	struct err err = { 0 };
+	cr_expect_eq(open_signed(&bench, LABEL, body_of(&bench), secret, &err), 0, "%s", err.text);
+	expect_refusal(&bench, secret, "task", NULL, "task is missing");
+	expect_refusal(&bench, secret, "extra", value_int(a, 1), "unknown name \"extra\"");
+	expect_refusal(&bench, secret, "attempt", value_int(a, 0), "attempt must be an integer from 1");
+	expect_refusal(&bench, secret, "attempt", value_str(a, "1"), "attempt must be an integer");
+	expect_refusal(&bench, secret, "type", value_str(a, "shell"), "type must be one of");
+	expect_refusal(&bench, secret, "tenant", value_str(a, "../globex"), "tenant");
+	expect_refusal(&bench, secret, "outputPrefix", value_str(a, "globex/flights/7-9"),
+	               "outputPrefix must be \"acme/flights/7-9\"");
+	expect_refusal(&bench, secret, "outputPrefix", value_str(a, "acme/flights/7-10"),
+	               "outputPrefix must be");
+	expect_refusal(&bench, secret, "work", value_map(a), "sql");
+	expect_refusal(&bench, secret, "type", value_str(a, "probe"), "0 to 0 inputs");
+	expect_refusal(&bench, secret, "outputs", value_list(a), "1 outputs");
+	expect_refusal(&bench, secret, "keys", value_bin(a, secret, 64), "keys must hold one key");
+	bench_release(&bench);
+}
+
+Test(grant, a_signature_made_for_an_access_grant_is_none_for_a_task)
+{
+	struct bench bench;
+	uint8_t secret[SIGN_SECRET_BYTES];
+	bench_init(&bench);
+	struct grant grant = sample(&bench);
+	sign(&bench, &grant);
+	sign_keypair(bench.opener.control_key, secret);
+	struct err err = { 0 };
+	cr_expect_eq(open_signed(&bench, "freehold-access-grant-v1", body_of(&bench), secret, &err),
+	             E_DENIED);
+	bench_release(&bench);
+}
+
+static int sign_with_path(struct bench *bench, const char *path, struct err *err)
+{
+	struct grant grant = sample(bench);
+	struct grant_table input = grant.inputs[0];
+	struct grant_file file = { path, 1, 1 };
+	input.files = &file;
+	grant.inputs = &input;
+	buf_clear(&bench->out);
+	return grant_sign(bench->signer, &grant, bench->opener.box_public, &bench->out, err);
+}
+
+Test(grant, control_does_not_sign_what_leads_out_of_the_tenants_objects)
+{
+	struct bench bench;
+	struct err err = { 0 };
+	bench_init(&bench);
+	cr_expect_eq(sign_with_path(&bench, "acme/d/1-1/part-0", &err), 0, "%s", err.text);
+	static const char *const bad[] = {
+		"globex/d/part-0", "acme", "acme/", "acme/../globex/x", "/acme/x", "acme//x", "acme/a b",
+		"acmeX/d/x", "acme/.hidden",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		cr_expect_eq(sign_with_path(&bench, bad[i], &err), E_INVALID, "%s", bad[i]);
+	bench_release(&bench);
+}
+
+Test(grant, a_refused_grant_still_says_which_attempt_it_was)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct grant grant = sample(&bench);
+	const char *task;
+	struct token token;
+	sign(&bench, &grant);
+	cr_assert_eq(grant_peek(bench.arena, bench.out.data, bench.out.len, &task, &token, NULL), 0);
+	cr_expect_str_eq(task, "01task");
+	cr_expect_eq(token.epoch, 7);
+	cr_expect_eq(token.counter, 9);
+	cr_expect_lt(grant_peek(bench.arena, "junk", 4, &task, &token, NULL), 0);
+	bench_release(&bench);
+}
+
+static const struct access_feature features[] = { { "departures", "int64" }, { "delay", "float64" } };
+
+static struct access_grant access_sample(void)
+{
+	static struct access_view view;
+	view = (struct access_view) {
+		.domain = "flights", .name = "delays", .uid = "01view", .join_key = "airport",
+		.key_type = "string", .ttl_ms = 1000, .key_version = 1, .features = features,
+		.feature_count = 2,
+	};
+	memset(view.key, 0xc3, KEY_BYTES);
+	return (struct access_grant) {
+		.id = "01access", .worker = "w-1", .tenant = "acme", .principal = "ann", .views = &view,
+		.view_count = 1, .expires_ms = NOW_MS + 60000,
+	};
+}
+
+Test(grant, an_access_grant_opens_for_its_worker_until_it_expires)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct access_grant grant = access_sample(), *got;
+	struct err err = { 0 };
+	cr_assert_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err), 0,
+	             "%s", err.text);
+	cr_expect_not(holds(&bench.out, grant.views[0].key));
+	cr_assert_eq(access_open(&bench.opener, NOW_MS, bench.arena, bench.out.data, bench.out.len, &got,
+	                         &err), 0, "%s", err.text);
+	cr_expect_str_eq(got->principal, "ann");
+	cr_expect_str_eq(got->views[0].features[1].type, "float64");
+	cr_expect(memcmp(got->views[0].key, grant.views[0].key, KEY_BYTES) == 0);
+	access_wipe(got);
+	cr_expect_eq(got->views[0].key[5], 0);
+	cr_expect_eq(access_open(&bench.opener, NOW_MS + 60000, bench.arena, bench.out.data,
+	                         bench.out.len, &got, &err), E_EXPIRED);
+	struct grant *task;
+	cr_expect_eq(open_grant(&bench, NOW_MS, &task, &err), E_DENIED);
+	bench_release(&bench);
+}
+
+Test(grant, an_access_grant_of_a_day_or_of_an_unknown_type_is_refused)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct access_grant grant = access_sample(), *got;
+	struct err err = { 0 };
+	grant.expires_ms = NOW_MS + 24 * 3600 * 1000;
+	cr_assert_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err), 0);
+	cr_expect_eq(access_open(&bench.opener, NOW_MS, bench.arena, bench.out.data, bench.out.len, &got,
+	                         &err), E_INVALID);
+	struct access_view view = grant.views[0];
+	view.key_type = "uuid";
+	grant.views = &view;
+	cr_expect_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             E_INVALID);
+	bench_release(&bench);
+}
+
+Test(grant, a_worker_with_a_weak_box_key_gets_nothing_and_ends_nothing)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct grant grant = sample(&bench);
+	static const uint8_t weak[BOX_PUBLIC_BYTES] = { 1 };
+	struct err err = { 0 };
+	cr_expect_eq(grant_sign(bench.signer, &grant, weak, &bench.out, &err), E_INVALID);
+	cr_expect_eq(bench.out.len, 0);
+	bench_release(&bench);
+}
