@@ -62,6 +62,6 @@ void shard_rates(struct shard *shard, const struct value *rate_card_spec);
 MUST_USE int shard_check(struct shard *shard, const char *tenant, const char *domain,
                          const struct amounts *amounts, struct err *err);
 
-/* --- for settlement (control/settle.c) and dispatch (control/dispatch.c): see control/shard_impl.h --- */
+/* --- for settlement (control/settle.h) and dispatch (control/dispatch.h): see control/shard_work.h --- */
 
 #endif

@@ -253,6 +253,22 @@ int quota_limit(struct quota *quota, const char *name, const struct value *spec,
 	return 0;
 }
 
+int quota_limits_copy(struct quota *to, const struct quota *from, struct err *err)
+{
+	REQUIRE(to->limit_count == 0);
+	if (from->limit_count == 0)
+		return 0;
+	size_t bytes = from->limit_count * sizeof *from->limits;
+	struct limit_set *limits = malloc(bytes);
+	if (!limits)
+		return err_set(err, E_NOMEM, "no memory for a tenant's quota");
+	memcpy(limits, from->limits, bytes);
+	free(to->limits);
+	to->limits = limits;
+	to->limit_count = from->limit_count;
+	return 0;
+}
+
 /* In the unit of the manifest's field: "3.2" cpu seconds for 3200 ms. */
 static const char *figure(int64_t amount, int64_t factor, char out[32])
 {

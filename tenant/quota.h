@@ -43,6 +43,8 @@ DEFINE_AUTO(quota)
 /* Sets (or with spec NULL removes) the limits of one Quota resource. */
 MUST_USE int quota_limit(struct quota *quota, const char *name, const struct value *spec,
                          struct err *err);
+/* The limits of another ledger; to must have none yet. */
+MUST_USE int quota_limits_copy(struct quota *to, const struct quota *from, struct err *err);
 
 /* A hold on amounts of one domain. E_QUOTA says: quota's name, whose, dimension, used, reserved, asked,
  * limit, window and when it starts anew, and whom to ask. */

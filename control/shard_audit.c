@@ -1,0 +1,150 @@
+/* shard_audit.c - the newest AUDIT_MAX audit events of each tenant, in a ring; older ones are in the
+ * journal. Invariant: entries are in order of seq, oldest at `first`. */
+#include "common/defs.h"
+#include "control/shard_impl.h"
+
+#include "common/pack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RING_FIRST = 64, EVENT_BYTES_MAX = 16384, PAGE_MAX = 1000 };
+
+static struct audit_entry *entry_at(const struct audit_ring *ring, size_t i)
+{
+	return &ring->entries[(ring->first + i) % ring->cap];
+}
+
+void audit_clear(struct audit_ring *ring)
+{
+	for (size_t i = 0; i < ring->len; i++)
+		free(entry_at(ring, i)->packed);
+	ring->len = 0;
+	ring->first = 0;
+	ring->seq = 0;
+}
+
+static int grow(struct audit_ring *ring, struct err *err)
+{
+	if (ring->len < ring->cap || ring->cap == AUDIT_MAX)
+		return 0;
+	size_t cap = ring->cap ? ring->cap * 2 : RING_FIRST;
+	if (cap > AUDIT_MAX)
+		cap = AUDIT_MAX;
+	struct audit_entry *entries = calloc(cap, sizeof *entries);
+	if (!entries)
+		return err_set(err, E_NOMEM, "no memory for audit events");
+	for (size_t i = 0; i < ring->len; i++)
+		entries[i] = *entry_at(ring, i);
+	free(ring->entries);
+	ring->entries = entries;
+	ring->cap = cap;
+	ring->first = 0;
+	return 0;
+}
+
+static uint64_t hash_text(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (; text && *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
+	return hash;
+}
+
+static int pack_event(const struct value *record, int64_t seq, uint8_t **ret_packed, size_t *ret_len,
+                      struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	AUTO_BUF packed;
+	buf_init(&packed, EVENT_BYTES_MAX);
+	TRY(arena_new(4 * EVENT_BYTES_MAX, &arena, err));
+	struct value *event = value_copy(arena, record);
+	TRY(value_check(event, err));
+	value_set_int(event, "seq", seq);
+	value_remove(event, "t");
+	TRY(value_check(event, err));
+	TRY(pack_write(event, &packed, err));
+	TRY(buf_check(&packed, err));
+	uint8_t *copy = malloc(packed.len + 1);
+	if (!copy)
+		return err_set(err, E_NOMEM, "no memory for audit events");
+	memcpy(copy, packed.data, packed.len);
+	*ret_packed = copy;
+	*ret_len = packed.len;
+	return 0;
+}
+
+int audit_append(struct account *account, const struct value *record, struct err *err)
+{
+	struct audit_ring *ring = &account->audit;
+	struct audit_entry entry = {
+		.seq = ring->seq + 1,
+		.actor = hash_text(value_get_str(record, "actor")),
+		.action = hash_text(value_get_str(record, "action")),
+		.result = hash_text(value_get_str(record, "result")),
+	};
+	TRY(grow(ring, err));
+	TRY(pack_event(record, entry.seq, &entry.packed, &entry.len, err));
+	if (ring->len == ring->cap) {
+		free(entry_at(ring, 0)->packed);
+		ring->first = (ring->first + 1) % ring->cap;
+		ring->len--;
+	}
+	*entry_at(ring, ring->len++) = entry;
+	ring->seq = entry.seq;
+	return 0;
+}
+
+static bool text_matches(const char *wanted, const struct value *event, const char *member)
+{
+	const char *text = value_get_str(event, member);
+	return !wanted || (text && strcmp(text, wanted) == 0);
+}
+
+static bool maybe_matches(const struct audit_query *query, const struct audit_entry *entry)
+{
+	return (!query->actor || hash_text(query->actor) == entry->actor) &&
+		(!query->action || hash_text(query->action) == entry->action) &&
+		(!query->result || hash_text(query->result) == entry->result) &&
+		(query->before_seq <= 0 || entry->seq < query->before_seq);
+}
+
+static int collect(const struct audit_ring *ring, const struct audit_query *query,
+                   struct arena *arena, struct value *list, bool *ret_more, struct err *err)
+{
+	size_t limit = query->limit > 0 && query->limit < PAGE_MAX ? query->limit : PAGE_MAX;
+	for (size_t i = ring->len; i-- > 0;) {
+		const struct audit_entry *entry = entry_at(ring, i);
+		struct value *event = NULL;
+		if (!maybe_matches(query, entry))
+			continue;
+		TRY(pack_read(arena, entry->packed, entry->len, &event, err));
+		if (!text_matches(query->actor, event, "actor") ||
+		    !text_matches(query->action, event, "action") ||
+		    !text_matches(query->result, event, "result"))
+			continue;
+		if (value_len(list) == limit) {
+			*ret_more = true;
+			return 0;
+		}
+		value_add(list, event);
+	}
+	return 0;
+}
+
+int shard_audit(struct shard *shard, struct arena *arena, const struct audit_query *query,
+                struct value **ret_list, bool *ret_more, struct err *err)
+{
+	struct value *list = value_list(arena);
+	bool more = false;
+	TRY(value_check(list, err));
+	shard_lock(shard);
+	const struct account *account = account_find(shard, query->tenant);
+	int rc = account ? collect(&account->audit, query, arena, list, &more, err) : 0;
+	shard_unlock(shard);
+	TRY(rc);
+	TRY(value_check(list, err));
+	*ret_list = list;
+	*ret_more = more;
+	return 0;
+}

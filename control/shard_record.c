@@ -1,0 +1,248 @@
+/* shard_record.c - what each durable record does to the leader's memory: one function a type. Live and in
+ * replay alike; applying the same records in the same order gives the same state. */
+#include "common/defs.h"
+#include "control/shard_impl.h"
+
+#include "common/pack.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int apply_fn(struct shard *shard, const struct value *record, struct err *err);
+
+static int damaged(struct err *err)
+{
+	return err_set(err, E_CORRUPT, "a record of the journal lacks a member that its type has");
+}
+
+static int accept_replayed(struct shard *shard, const struct value *record, struct err *err)
+{
+	struct new_task made = {
+		.id = value_get_str(record, "id"), .tenant = value_get_str(record, "tenant"),
+		.domain = value_get_str(record, "domain"),
+		.principal = value_get_str(record, "principal"),
+		.type = task_by_name(value_get_str(record, "type")),
+		.spec = value_get(record, "spec"), .at_ms = value_get_int(record, "at", 0),
+	};
+	struct task *task = NULL;
+	if (!made.id || !made.tenant || !made.domain || !made.principal || made.type == TASK_NONE)
+		return damaged(err);
+	record_limits_read(value_get(record, "limits"), &made.limits);
+	amounts_read(value_get(record, "reserve"), &made.reserve);
+	TRY(idem_restore(shard, record, err));
+	TRY(task_make(shard, &made, &task, err));
+	task->durable = true;
+	task_wait_in_line(shard, task, false);
+	task_moved(shard, task);
+	return 0;
+}
+
+static int apply_accepted(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *id = value_get_str(record, "id");
+	struct task *task = id ? task_find(shard, id) : NULL;
+	if (!task)
+		return accept_replayed(shard, record, err);
+	if (task->durable)
+		return 0;
+	task->durable = true;
+	if (task->idem)
+		task->idem->durable = true;
+	task->idem = NULL;
+	task_wait_in_line(shard, task, false);
+	task_moved(shard, task);
+	return 0;
+}
+
+/* NULL: gone, or ended already; the record then changes nothing. */
+static struct task *unfinished(const struct shard *shard, const struct value *record)
+{
+	const char *id = value_get_str(record, "id");
+	struct task *task = id ? task_find(shard, id) : NULL;
+	return task && task->durable && !task_state_final(task->state) ? task : NULL;
+}
+
+static uint64_t seed_of(const struct task *task)
+{
+	uint64_t seed = 0;
+	memcpy(&seed, task->id + ID_LEN - sizeof seed, sizeof seed);
+	return seed;
+}
+
+static int attempt_ended(struct task *task, const struct value *record, struct err *err)
+{
+	const char *code = value_get_str(record, "code");
+	const struct value *usage = value_get(record, "usage");
+	TRY(task_set_text(task, value_get_str(record, "text"), err));
+	task->code = code ? err_by_name(code) : 0;
+	task->attempts = (int)value_get_int(record, "attempt", task->attempts);
+	task->memory_peak_bytes = value_get_int(usage, "memoryPeakBytes", 0);
+	task->wall_ms = value_get_int(usage, "wallMs", 0);
+	return 0;
+}
+
+static int apply_attempt(struct shard *shard, const struct value *record, struct err *err)
+{
+	struct task *task = unfinished(shard, record);
+	if (!task)
+		return 0;
+	TRY(attempt_ended(task, record, err));
+	task->dead.epoch = value_get_int(record, "epoch", 0);
+	task->dead.counter = value_get_int(record, "counter", 0);
+	if (task->state == STATE_RUNNING)
+		task_stop(shard, task);
+	task->due_mono_ms = clock_mono_ms(shard->clock) +
+		task_backoff_ms(task->attempts + 1, seed_of(task));
+	task_wait_in_line(shard, task, false);
+	task_moved(shard, task);
+	return 0;
+}
+
+static enum task_event event_of(const char *state)
+{
+	if (state && strcmp(state, task_state_name(STATE_SUCCEEDED)) == 0)
+		return EVENT_SUCCEEDED;
+	if (state && strcmp(state, task_state_name(STATE_CANCELLED)) == 0)
+		return EVENT_CANCELLED;
+	return EVENT_FAILED;
+}
+
+static int keep_outputs(struct task *task, const struct value *outputs, struct err *err)
+{
+	buf_clear(&task->outputs);
+	if (!outputs)
+		return 0;
+	TRY(pack_write(outputs, &task->outputs, err));
+	return buf_check(&task->outputs, err);
+}
+
+static void finish(struct shard *shard, struct task *task, enum task_state state)
+{
+	if (task->state == STATE_RUNNING)
+		task_stop(shard, task);
+	quota_release(task->account->quota, &task->hold);
+	line_remove(task);
+	task->state = state;
+	line_append(&shard->finished, task);
+	if (shard->finished.len > FINISHED_MAX)
+		task_drop(shard, shard->finished.first);
+}
+
+static int apply_outcome(struct shard *shard, const struct value *record, struct err *err)
+{
+	struct task *task = unfinished(shard, record);
+	if (!task)
+		return 0;
+	enum task_event event = event_of(value_get_str(record, "state"));
+	enum task_state from = task->state, next = from;
+	/* That an attempt was assigned is in no record: in a replay it follows from its outcome. */
+	if (from == STATE_QUEUED && event != EVENT_CANCELLED)
+		TRY(task_apply(from, EVENT_ASSIGNED, &from, err));
+	TRY(task_apply(from, event, &next, err));
+	TRY(attempt_ended(task, record, err));
+	TRY(keep_outputs(task, value_get(record, "outputs"), err));
+	task->ended_ms = value_get_int(record, "at", 0);
+	task_moved(shard, task);
+	finish(shard, task, next);
+	return 0;
+}
+
+static int apply_cancel(struct shard *shard, const struct value *record, struct err *err)
+{
+	struct task *task = unfinished(shard, record);
+	(void)err;
+	if (!task || task->cancel)
+		return 0;
+	task->cancel = true;
+	if (task->state == STATE_QUEUED)
+		task_wait_in_line(shard, task, false);
+	task_moved(shard, task);
+	return 0;
+}
+
+/* "TASK/ATTEMPT": false when that attempt is counted already. */
+static bool first_bill(struct shard *shard, const char *id, const struct amounts *amounts)
+{
+	char task_id[ID_LEN + 1];
+	const char *slash = strchr(id, '/');
+	snprintf(task_id, sizeof task_id, "%.*s", slash ? (int)(slash - id) : 0, id);
+	struct task *task = task_find(shard, task_id);
+	int attempt = slash ? atoi(slash + 1) : 0;
+	if (!task)
+		return true;
+	if (attempt <= task->billed)
+		return false;
+	task->billed = attempt;
+	amounts_add(&task->used, amounts);
+	return true;
+}
+
+static int apply_usage(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *id = value_get_str(record, "id"), *tenant = value_get_str(record, "tenant");
+	const char *domain = value_get_str(record, "domain");
+	const char *source = value_get_str(record, "source");
+	struct account *account = NULL;
+	struct amounts amounts;
+	if (!id || !tenant || !domain || !source)
+		return damaged(err);
+	amounts_read(value_get(record, "amounts"), &amounts);
+	amounts.v[DIM_COST_MICROS] = value_get_int(record, "cost", 0);
+	TRY(account_get(shard, tenant, &account, err));
+	if (strcmp(source, "task") == 0 && !first_bill(shard, id, &amounts))
+		return 0;
+	return quota_charge(account->quota, domain, &amounts, value_get_int(record, "at", 0), err);
+}
+
+static int apply_audit(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *tenant = value_get_str(record, "tenant");
+	struct account *account = NULL;
+	if (!tenant)
+		return damaged(err);
+	TRY(account_get(shard, tenant, &account, err));
+	return audit_append(account, record, err);
+}
+
+static int apply_meter(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *worker = value_get_str(record, "worker");
+	size_t i = 0;
+	if (!worker)
+		return damaged(err);
+	while (i < shard->meter_count && strcmp(shard->meters[i].worker, worker) != 0)
+		i++;
+	if (i == shard->meter_count) {
+		if (i == WORKERS_MAX)
+			return err_set(err, E_TOO_LARGE, "over %d workers have reported reads",
+			               WORKERS_MAX);
+		struct meter *meters = realloc(shard->meters, (i + 1) * sizeof *meters);
+		if (!meters)
+			return err_set(err, E_NOMEM, "no memory for a worker's meter");
+		shard->meters = meters;
+		shard->meter_count++;
+		snprintf(meters[i].worker, sizeof meters[i].worker, "%s", worker);
+	}
+	shard->meters[i].incarnation = value_get_int(record, "incarnation", 0);
+	shard->meters[i].seq = value_get_int(record, "seq", 0);
+	return 0;
+}
+
+static int apply_unknown(struct shard *shard, const struct value *record, struct err *err)
+{
+	(void)shard, (void)record, (void)err;
+	return 0;
+}
+
+static apply_fn *const apply_by_type[] = {
+	[RECORD_UNKNOWN] = apply_unknown, [RECORD_ACCEPTED] = apply_accepted,
+	[RECORD_ATTEMPT] = apply_attempt, [RECORD_OUTCOME] = apply_outcome,
+	[RECORD_CANCEL] = apply_cancel, [RECORD_USAGE] = apply_usage,
+	[RECORD_AUDIT] = apply_audit, [RECORD_METER] = apply_meter,
+};
+
+int record_apply(struct shard *shard, const struct value *record, struct err *err)
+{
+	return apply_by_type[record_type(record)](shard, record, err);
+}

@@ -1,0 +1,60 @@
+/* shard_work.h - the shard as dispatch, planning and settlement use it: which task goes next, which
+ * attempt is the current one. None of this is durable; after a replay it is found out anew. */
+#ifndef SHARD_WORK_H
+#define SHARD_WORK_H
+
+#include "common/text.h"
+#include "control/shard.h"
+
+/* A task, copied into an arena. */
+struct work {
+	const char *id, *tenant, *domain, *principal;
+	enum task_type type;
+	const struct value *spec;
+	struct limits limits;
+	enum task_state state;
+	int attempt;                 /* the current one's number, or the next's; from 1 */
+	struct token token;          /* while running */
+	const char *worker;          /* while running */
+	bool cancel;                 /* it was asked to end */
+	int64_t accepted_ms;
+};
+
+/* What a worker could take. */
+struct pick {
+	const char *worker;
+	struct token token;          /* for the attempt */
+	bool serves;                 /* materialize goes to workers that serve */
+	uint64_t memory_bytes;       /* free for attempts */
+	bool inherited;              /* also tasks that may still run under an earlier leader's token */
+};
+/* Takes the next task: fewest running of its tenant first, then the one that waits longest. 1: it is
+ * RUNNING now under pick->token; 0: nothing that this worker may take. */
+MUST_USE int shard_pick(struct shard *shard, const struct pick *pick, struct arena *arena,
+                        struct work *ret_work, struct err *err);
+/* When a waiting task's delay ends; INT64_MAX: none waits for time alone. */
+int64_t shard_next_due(struct shard *shard);
+/* An attempt that runs under an earlier leader's token goes on. False: it is not to. */
+bool shard_adopt(struct shard *shard, const char *id, const struct token *token,
+                 const char *worker, bool *ret_cancel);
+/* The attempt never reached its worker: the task waits again, first in its line. */
+void shard_unassign(struct shard *shard, const char *id, const struct token *token);
+void shard_progress(struct shard *shard, const char *id, const struct token *token,
+                    const struct progress *progress);
+/* 1: the task is running and this is its current token; ret_work may be NULL. 0: no. */
+MUST_USE int shard_match(struct shard *shard, struct arena *arena, const char *id,
+                         const struct token *token, struct work *ret_work, struct err *err);
+/* A task by id, in whatever state; tenant NULL: any. 1 or 0. */
+MUST_USE int shard_find(struct shard *shard, struct arena *arena, const char *tenant,
+                        const char *id, struct work *ret_work, struct err *err);
+/* The next waiting task that was asked to end; each is named once. inherited: as in a pick. */
+bool shard_take_cancelled(struct shard *shard, bool inherited, char id[ID_LEN + 1]);
+/* Whether a worker's batch of online reads is yet to be counted. */
+bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t incarnation, int64_t seq);
+int64_t shard_cost(struct shard *shard, const struct amounts *amounts);
+/* False: memory ran out while a durable record was applied; the journal is to be replayed. */
+bool shard_sound(struct shard *shard);
+struct shard_counts { size_t tasks, waiting, running; };
+void shard_counts(struct shard *shard, struct shard_counts *ret_counts);
+
+#endif
