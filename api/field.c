@@ -54,7 +54,8 @@ static void path_add_member(struct path *path, const char *name)
 static int wrong_kind(const struct path *path, const char *wanted, const struct value *value,
                       struct err *err)
 {
-	return err_set(err, E_INVALID, "%s: must be %s, not %s", path->text, wanted,
+	return err_set(err, E_INVALID, "%s: must be %s, not %s",
+	               path->len ? path->text : "the document", wanted,
 	               value_kind_name(value_kind(value)));
 }
 

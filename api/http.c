@@ -45,6 +45,7 @@ struct http_request {
 	struct MHD_Connection *connection;
 	enum phase phase;
 	const char *method, *path;
+	size_t target_len;           /* path and parameters, as sent */
 	struct buf body;
 	size_t body_seen;            /* bytes received, dropped ones included */
 	bool refused;                /* answered by this door; nobody is asked */
@@ -274,6 +275,12 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 	print_peer(connection, request->peer);
 }
 
+static struct http_request *request_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection,
+	                               MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 static enum MHD_Result visit_argument(void *context, enum MHD_ValueKind kind, const char *name,
                                       const char *value)
 {
@@ -330,7 +337,7 @@ static int check_head(struct http_request *request, const char *url, bool *ret_n
 }
 
 static enum MHD_Result request_begin(struct http_request *request, const char *method,
-                                     const char *url)
+                                     const char *url, bool sound)
 {
 	struct err err;
 	if (!request->arena && arena_new(ARENA_MAX, &request->arena, &err) < 0)
@@ -338,7 +345,9 @@ static enum MHD_Result request_begin(struct http_request *request, const char *m
 	request->phase = PHASE_READING;
 	request->method = method;
 	bool now = false;
-	if (check_head(request, url, &now, &err) == 0)
+	int rc = sound ? check_head(request, url, &now, &err)
+	               : err_set(&err, E_INVALID, "a request begins with METHOD PATH HTTP/1.1");
+	if (rc == 0)
 		return MHD_YES;
 	refuse(request, &err);
 	return now ? send_answer(request) : MHD_YES;
@@ -413,17 +422,17 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   const char *url, const char *method, const char *version,
                                   const char *data, size_t *data_len, void **state)
 {
-	(void)version;
 	struct http_server *server = context;
 	struct http_request *request = *state;
 	if (!request) {
-		request = MHD_get_connection_info(
-			connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+		request = request_of(connection);
 		if (!request)
 			return MHD_NO;
 		*state = request;
 		atomic_fetch_add_explicit(&server->active, 1, memory_order_relaxed);
-		return request_begin(request, method, url);
+		/* Both point into the request line, one space apart: a NUL within would show. */
+		bool sound = (uintptr_t)version - (uintptr_t)url == request->target_len + 1;
+		return request_begin(request, method, url, sound);
 	}
 	if (*data_len) {
 		size_t len = *data_len;
@@ -467,6 +476,15 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	pthread_mutex_lock(&server->mutex);
 	pthread_cond_signal(&server->changed);
 	pthread_mutex_unlock(&server->mutex);
+}
+
+static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+	(void)context;
+	struct http_request *request = request_of(connection);
+	if (request)
+		request->target_len = strlen(target);
+	return NULL;
 }
 
 /* Decoding is ours, so that broken escapes and NULs are seen. */
@@ -524,6 +542,7 @@ static int start_daemon(struct http_server *server, int fd, const char *cert, co
 		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server },
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server },
+		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, NULL },
 		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL },
 		{ conf->poll_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
 		  conf->poll_threads, NULL },

@@ -42,7 +42,7 @@ static int place_read(const char *address, struct place *ret_place, struct err *
 		return malformed(err);
 	const char *host = address;
 	size_t len = (size_t)(colon - address);
-	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+	if (len > 1 && host[0] == '[' && host[len - 1] == ']') {
 		host++;
 		len -= 2;
 	} else if (memchr(host, ':', len)) {

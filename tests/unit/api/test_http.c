@@ -1,0 +1,554 @@
+/* test_http.c - the HTTP door, spoken to over plain sockets: what clients send is not always sound. */
+#include "common/defs.h"
+#include "api/http.h"
+
+#include "common/cert.h"
+#include "common/clock.h"
+#include "tests/support/alloc.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { BODY_MAX = 4096 };
+
+/* What the handler is told to do, by path; gate holds /gate back until it is posted. */
+struct fixture {
+	struct http_server *server;
+	struct err err;
+	sem_t entered, gate;
+	pthread_t fast_thread;       /* written by /fast */
+	int served;                  /* by handler threads; atomic */
+	struct http_request *held;   /* of /held; answered by the test */
+};
+
+static struct fixture *fixture;
+
+static void answer_text(struct http_request *request, int status, const char *text)
+{
+	struct buf body;
+	buf_init(&body, MIB);
+	buf_puts(&body, text);
+	http_answer(request, status, "text/plain", &body);
+	cr_expect_null(body.data);
+}
+
+static void echo(struct http_request *request)
+{
+	struct buf body;
+	size_t len = 0;
+	const uint8_t *data = http_body(request, &len);
+	buf_init(&body, MIB);
+	const char *query = http_query(request, "q");
+	const char *header = http_header(request, "x-test");
+	buf_printf(&body, "%s|%s|%s|%s|%s|%.*s", http_method(request), http_path(request),
+	           query ? query : "-", header ? header : "-", http_peer(request), (int)len,
+	           data ? (const char *)data : "");
+	http_add_header(request, "X-Echo", "yes");
+	http_answer(request, 200, "text/plain", &body);
+}
+
+static void serve(void *context, struct http_request *request)
+{
+	struct fixture *f = context;
+	const char *path = http_path(request);
+	__atomic_add_fetch(&f->served, 1, __ATOMIC_SEQ_CST);
+	if (strcmp(path, "/gate") == 0) {
+		sem_post(&f->entered);
+		sem_wait(&f->gate);
+		answer_text(request, 200, "late");
+	} else if (strcmp(path, "/held") == 0) {
+		f->held = request;
+		sem_post(&f->entered);
+	} else if (strcmp(path, "/empty") == 0) {
+		http_answer(request, 204, NULL, NULL);
+	} else if (strcmp(path, "/arena") == 0) {
+		answer_text(request, 200, arena_alloc(http_arena(request), MIB) ? "room" : "none");
+	} else {
+		echo(request);
+	}
+}
+
+static bool fast(void *context, struct http_request *request)
+{
+	struct fixture *f = context;
+	if (strcmp(http_path(request), "/fast") != 0)
+		return false;
+	f->fast_thread = pthread_self();
+	answer_text(request, 200, "quick");
+	return true;
+}
+
+static struct http_conf conf(void)
+{
+	return (struct http_conf){
+		.listen = "127.0.0.1:0", .threads = 2, .body_max = BODY_MAX, .queue_max = 1,
+		.serve = serve, .fast = fast, .context = fixture
+	};
+}
+
+static void begin(void)
+{
+	fixture = calloc(1, sizeof *fixture);
+	sem_init(&fixture->entered, 0, 0);
+	sem_init(&fixture->gate, 0, 0);
+	struct http_conf wanted = conf();
+	cr_assert_eq(http_server_new(&wanted, &fixture->server, &fixture->err), 0, "%s",
+	             fixture->err.text);
+}
+
+static void end(void)
+{
+	http_server_free(fixture->server);
+	free(fixture);
+}
+
+TestSuite(http, .init = begin, .fini = end, .timeout = 30);
+
+static int dial(void)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)http_server_port(fixture->server)),
+		.sin_addr = { htonl(INADDR_LOOPBACK) }
+	};
+	struct timeval patience = { .tv_sec = 10 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	return fd;
+}
+
+static void say_bytes(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+		if (n <= 0)
+			return;
+		data += n;
+		len -= (size_t)n;
+	}
+}
+
+static void say(int fd, const char *text)
+{
+	say_bytes(fd, text, strlen(text));
+}
+
+/* One answer, headers and body, up to its Content-Length; "" when the connection ends first. */
+static const char *hear(int fd, char answer[8192])
+{
+	size_t len = 0, want = 0;
+	answer[0] = 0;
+	while (len < 8191 && (want == 0 || len < want)) {
+		ssize_t n = recv(fd, answer + len, want ? want - len : 1, 0);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		answer[len] = 0;
+		const char *head_end = want ? NULL : strstr(answer, "\r\n\r\n");
+		if (!head_end)
+			continue;
+		const char *declared = strcasestr(answer, "content-length: ");
+		want = len + (declared ? strtoul(declared + 16, NULL, 10) : 0);
+		if (want == len)
+			break;
+	}
+	return answer;
+}
+
+static const char *ask(const char *text, char answer[8192])
+{
+	int fd = dial();
+	say(fd, text);
+	hear(fd, answer);
+	close(fd);
+	return answer;
+}
+
+static const char *body_of(const char *answer)
+{
+	const char *body = strstr(answer, "\r\n\r\n");
+	return body ? body + 4 : "(none)";
+}
+
+#define END " HTTP/1.1\r\nHost: h\r\n\r\n"
+#define STATUS(answer, status) \
+	cr_expect(strncmp(answer, "HTTP/1.1 " status, 12) == 0, "%s", answer)
+
+Test(http, handler_sees_method_path_query_header_peer_and_body)
+{
+	char answer[8192];
+	ask("POST /a%20b/%C3%A9?x=1&q=%2Fy+z HTTP/1.1\r\nHost: h\r\nX-Test: t\r\n"
+	    "Content-Length: 5\r\n\r\nhello", answer);
+	STATUS(answer, "200");
+	cr_expect_str_eq(body_of(answer), "POST|/a b/\xc3\xa9|/y z|t|127.0.0.1|hello");
+	cr_expect(strstr(answer, "X-Echo: yes\r\n"));
+	cr_expect(strstr(answer, "Content-Type: text/plain\r\n"));
+	cr_expect(strstr(answer, "X-Content-Type-Options: nosniff\r\n"));
+	cr_expect(strstr(answer, "Cache-Control: no-store\r\n"));
+}
+
+Test(http, one_connection_serves_request_after_request)
+{
+	char answer[8192];
+	int fd = dial();
+	for (int i = 0; i < 20; i++) {
+		say(fd, "POST /one HTTP/1.1\r\nHost: h\r\nX-Test: t\r\nContent-Length: 3\r\n\r\nabc");
+		cr_expect_str_eq(body_of(hear(fd, answer)), "POST|/one|-|t|127.0.0.1|abc");
+		say(fd, "GET /fast" END);
+		cr_expect_str_eq(body_of(hear(fd, answer)), "quick");
+		say(fd, "GET /two" END);
+		cr_expect_str_eq(body_of(hear(fd, answer)), "GET|/two|-|-|127.0.0.1|");
+	}
+	close(fd);
+}
+
+Test(http, what_fast_answers_no_handler_sees)
+{
+	char answer[8192];
+	cr_expect_str_eq(body_of(ask("GET /fast" END, answer)), "quick");
+	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 0);
+	ask("GET /x" END, answer);
+	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 1);
+}
+
+Test(http, answer_may_be_empty)
+{
+	char answer[8192];
+	STATUS(ask("GET /empty" END, answer), "204");
+}
+
+Test(http, arena_of_a_request_is_emptied_for_the_next)
+{
+	char answer[8192];
+	int fd = dial();
+	for (int i = 0; i < 40; i++) {
+		say(fd, "GET /arena" END);
+		cr_expect_str_eq(body_of(hear(fd, answer)), "room");
+	}
+	close(fd);
+}
+
+Test(http, answer_may_come_from_any_thread_after_the_handler_returned)
+{
+	char answer[8192];
+	int fd = dial();
+	say(fd, "GET /held" END);
+	sem_wait(&fixture->entered);
+	answer_text(fixture->held, 200, "from elsewhere");
+	cr_expect_str_eq(body_of(hear(fd, answer)), "from elsewhere");
+	close(fd);
+}
+
+Test(http, refuses_a_declared_body_over_the_limit_before_it_comes)
+{
+	char answer[8192];
+	ask("PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n", answer);
+	STATUS(answer, "413");
+	cr_expect(strstr(answer, "Content-Type: application/problem+json"));
+	cr_expect(strstr(body_of(answer), "at most"), "%s", answer);
+	cr_expect(strstr(body_of(answer), "4096 bytes"));
+	ask("PUT /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4097\r\n\r\n",
+	    answer);
+	STATUS(answer, "413");
+	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 0);
+}
+
+Test(http, refuses_a_sent_body_over_the_limit_and_the_client_can_read_it)
+{
+	char answer[8192];
+	static char body[8 * BODY_MAX];
+	memset(body, 'x', sizeof body);
+	int fd = dial();
+	say(fd, "PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 32768\r\n\r\n");
+	say_bytes(fd, body, sizeof body);
+	STATUS(hear(fd, answer), "413");
+	say(fd, "GET /fast" END);
+	cr_expect_str_eq(body_of(hear(fd, answer)), "quick");
+	close(fd);
+}
+
+Test(http, accepts_a_body_of_just_the_limit)
+{
+	char answer[8192];
+	static char body[BODY_MAX];
+	memset(body, 'x', sizeof body);
+	int fd = dial();
+	say(fd, "PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 4096\r\n\r\n");
+	say_bytes(fd, body, sizeof body);
+	STATUS(hear(fd, answer), "200");
+	close(fd);
+}
+
+Test(http, bounds_a_body_in_chunks_whose_length_nobody_declared)
+{
+	char answer[8192];
+	static char chunk[1024];
+	memset(chunk, 'x', sizeof chunk);
+	int fd = dial();
+	say(fd, "PUT /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+	for (int i = 0; i < 5; i++) {
+		say(fd, "400\r\n");
+		say_bytes(fd, chunk, sizeof chunk);
+		say(fd, "\r\n");
+	}
+	say(fd, "0\r\n\r\n");
+	STATUS(hear(fd, answer), "413");
+	close(fd);
+	fd = dial();
+	say(fd, "PUT /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+	for (int i = 0; i < 4096; i++) {
+		say(fd, "400\r\n");
+		say_bytes(fd, chunk, sizeof chunk);
+		say(fd, "\r\n");
+	}
+	cr_expect_str_eq(hear(fd, answer), "");
+	close(fd);
+	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 0);
+}
+
+Test(http, refuses_paths_and_parameters_that_are_no_text)
+{
+	static const char *const bad[] = {
+		"GET /a%00b" END, "GET /%" END, "GET /%4" END, "GET /%zz" END, "GET /%ff" END,
+		"GET /%c3%28" END, "GET /a?q=%00" END, "GET /a?q=%e2%28" END, "GET /a?%ff=1" END,
+		"GET /\xff" END, "GET /%c0%af" END,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		char answer[8192];
+		STATUS(ask(bad[i], answer), "400");
+		cr_expect(strstr(answer, "percent-encoding"), "%s", bad[i]);
+	}
+	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 0);
+}
+
+Test(http, never_serves_what_is_not_http)
+{
+	static const char garbage[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n";
+	static const char nul[] = "GET /a\0b HTTP/1.1\r\nHost: h\r\n\r\n";
+	char answer[8192];
+	int fd = dial();
+	say_bytes(fd, garbage, sizeof garbage - 1);
+	cr_expect(strncmp(hear(fd, answer), "HTTP/1.1 2", 10) != 0);
+	close(fd);
+	fd = dial();
+	say_bytes(fd, nul, sizeof nul - 1);
+	hear(fd, answer);
+	cr_expect(strncmp(answer, "HTTP/1.1 2", 10) != 0, "%s", answer);
+	close(fd);
+	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 0);
+}
+
+Test(http, a_full_queue_is_told_with_the_limit_and_when_to_come_back)
+{
+	char answer[8192];
+	int fds[3];
+	for (int i = 0; i < 3; i++) {
+		fds[i] = dial();
+		say(fds[i], "GET /gate" END);
+		if (i < 2)
+			sem_wait(&fixture->entered);
+	}
+	/* Two are handled and one waits, or will in a moment: a fourth finds the queue full. */
+	int64_t deadline = clock_mono_ms(clock_system()) + 10000;
+	do {
+		int fd = dial();
+		say(fd, "GET /gate" END);
+		struct timeval short_wait = { .tv_usec = 200000 };
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &short_wait, sizeof short_wait);
+		hear(fd, answer);
+		close(fd);
+	} while (!*answer && clock_mono_ms(clock_system()) < deadline);
+	STATUS(answer, "503");
+	cr_expect(strstr(answer, "Retry-After: 1\r\n"));
+	cr_expect(strstr(body_of(answer), "1 requests wait already, which is the limit"));
+	for (int i = 0; i < 8; i++)
+		sem_post(&fixture->gate);
+	for (int i = 0; i < 3; i++) {
+		cr_expect_str_eq(body_of(hear(fds[i], answer)), "late");
+		close(fds[i]);
+	}
+}
+
+static void *free_server(void *context)
+{
+	http_server_free(context);
+	return NULL;
+}
+
+Test(http, freeing_answers_what_is_under_way_and_nothing_after)
+{
+	char answer[8192];
+	pthread_t freer;
+	int busy = dial(), idle = dial();
+	say(busy, "GET /gate" END);
+	sem_wait(&fixture->entered);
+	pthread_create(&freer, NULL, free_server, fixture->server);
+	/* From some moment on the idle connection is told that this server ends. */
+	int64_t deadline = clock_mono_ms(clock_system()) + 10000;
+	do {
+		say(idle, "GET /fast" END);
+		hear(idle, answer);
+	} while (strstr(answer, " 200 ") && clock_mono_ms(clock_system()) < deadline);
+	STATUS(answer, "503");
+	cr_expect(strstr(answer, "Connection: close"));
+	sem_post(&fixture->gate);
+	cr_expect_str_eq(body_of(hear(busy, answer)), "late");
+	pthread_join(freer, NULL);
+	fixture->server = NULL;
+	close(busy);
+	close(idle);
+}
+
+Test(http, freeing_does_not_wait_for_a_request_that_never_ends)
+{
+	int fd = dial();
+	say(fd, "PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+	int64_t start = clock_mono_ms(clock_system());
+	http_server_free(fixture->server);
+	fixture->server = NULL;
+	cr_expect_lt(clock_mono_ms(clock_system()) - start, 8000);
+	close(fd);
+}
+
+Test(http, client_that_leaves_during_handling_harms_nobody)
+{
+	char answer[8192];
+	int fd = dial();
+	say(fd, "GET /gate" END);
+	sem_wait(&fixture->entered);
+	close(fd);
+	sem_post(&fixture->gate);
+	cr_expect_str_eq(body_of(ask("GET /fast" END, answer)), "quick");
+}
+
+Test(http, port_in_use_is_told_with_the_way_out)
+{
+	struct http_server *second = NULL;
+	char listen[32];
+	snprintf(listen, sizeof listen, "127.0.0.1:%d", http_server_port(fixture->server));
+	struct http_conf wanted = conf();
+	wanted.listen = listen;
+	cr_assert_lt(http_server_new(&wanted, &second, &fixture->err), 0);
+	cr_expect(strstr(fixture->err.text, "choose another address or port"), "%s",
+	          fixture->err.text);
+	cr_expect_null(second);
+}
+
+Test(http, plain_is_refused_off_loopback)
+{
+	static const char *const open_to_all[] = { "0.0.0.0:0", "[::]:0" };
+	for (size_t i = 0; i < ARRAY_LEN(open_to_all); i++) {
+		struct http_server *second = NULL;
+		struct http_conf wanted = conf();
+		wanted.listen = open_to_all[i];
+		cr_assert_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID);
+		cr_expect(strstr(fixture->err.text, "give a certificate and its key, or listen on "
+		                 "127.0.0.1:0"), "%s", fixture->err.text);
+	}
+}
+
+Test(http, addresses_that_are_none_are_refused)
+{
+	static const char *const bad[] = {
+		"", "7070", ":7070", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
+		"127.0.0.1:80x", "::1:80", "[]:80", "127.0.0.1:0080000"
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct http_server *second = NULL;
+		struct http_conf wanted = conf();
+		wanted.listen = bad[i];
+		cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID, "%s", bad[i]);
+		cr_expect(strstr(fixture->err.text, "write HOST:PORT"), "%s: %s", bad[i],
+		          fixture->err.text);
+	}
+}
+
+Test(http, https_needs_both_files_and_a_pair)
+{
+	char dir[] = "/tmp/test-http-XXXXXX";
+	char cert[64], key[64];
+	cr_assert_not_null(mkdtemp(dir));
+	struct http_server *second = NULL;
+	struct http_conf wanted = conf();
+	snprintf(cert, sizeof cert, "%s/one.pem", dir);
+	snprintf(key, sizeof key, "%s/two.key", dir);
+	wanted.cert_file = cert;
+	cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID);
+	wanted.key_file = key;
+	cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_NOT_FOUND);
+	cr_expect(strstr(fixture->err.text, "one.pem"), "%s", fixture->err.text);
+	cr_assert_eq(cert_make_ca(dir, "test", 2, &fixture->err), 0, "%s", fixture->err.text);
+	cr_assert_eq(cert_make(dir, "one", "IP:127.0.0.1", 2, &fixture->err), 0);
+	cr_assert_eq(cert_make(dir, "two", "IP:127.0.0.1", 2, &fixture->err), 0);
+	cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID);
+	cr_expect(strstr(fixture->err.text, "of one pair"), "%s", fixture->err.text);
+	char clean[80];
+	snprintf(clean, sizeof clean, "rm -r %s", dir);
+	cr_expect_eq(system(clean), 0);
+}
+
+Test(http, https_is_spoken_with_a_certificate_and_on_any_address)
+{
+	char dir[] = "/tmp/test-http-XXXXXX";
+	char cert[64], key[64], line[512];
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(cert_make_ca(dir, "test", 2, &fixture->err), 0, "%s", fixture->err.text);
+	cr_assert_eq(cert_make(dir, "one", "IP:127.0.0.1", 2, &fixture->err), 0);
+	snprintf(cert, sizeof cert, "%s/one.pem", dir);
+	snprintf(key, sizeof key, "%s/one.key", dir);
+	struct http_server *second = NULL;
+	struct http_conf wanted = conf();
+	wanted.listen = "0.0.0.0:0";
+	wanted.cert_file = cert;
+	wanted.key_file = key;
+	cr_assert_eq(http_server_new(&wanted, &second, &fixture->err), 0, "%s", fixture->err.text);
+	for (int i = 0; i < 2; i++) {
+		char answer[64] = "";
+		snprintf(line, sizeof line, "curl -s --max-time 10 --cacert %s/ca.pem "
+		         "https://127.0.0.1:%d/%s", dir, http_server_port(second), i ? "fast" : "s");
+		FILE *pipe = popen(line, "r");
+		cr_assert_not_null(pipe);
+		cr_expect_not_null(fgets(answer, sizeof answer, pipe));
+		pclose(pipe);
+		cr_expect_str_eq(answer, i ? "quick" : "GET|/s|-|-|127.0.0.1|");
+	}
+	http_server_free(second);
+	snprintf(line, sizeof line, "rm -r %s", dir);
+	cr_expect_eq(system(line), 0);
+}
+
+Test(http, starting_without_memory_fails_and_leaves_nothing_behind)
+{
+	for (long n = 0; ; n++) {
+		struct http_server *second = NULL;
+		struct http_conf wanted = conf();
+		alloc_fail_after(n);
+		int rc = http_server_new(&wanted, &second, &fixture->err);
+		bool fired = alloc_fired();
+		alloc_fail_after(-1);
+		http_server_free(second);
+		if (!fired)
+			break;
+		cr_expect_eq(rc, E_NOMEM, "allocation %ld: %d", n, rc);
+	}
+}
+
+Test(http, serving_without_memory_closes_or_answers_and_then_goes_on)
+{
+	char answer[8192];
+	for (long n = 0; n < 12; n++) {
+		alloc_fail_after(n);
+		ask("POST /x%20y HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", answer);
+		alloc_fail_after(-1);
+		cr_expect_str_eq(body_of(ask("GET /fast" END, answer)), "quick", "after %ld: %s", n,
+		                 answer);
+	}
+}

@@ -1,0 +1,54 @@
+#include "common/defs.h"
+#include "api/kinds.h"
+
+#include "common/text.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+Test(kinds, are_found_by_the_name_in_manifests_in_refs_and_in_paths)
+{
+	for (int i = 0; i < KIND_COUNT_; i++) {
+		cr_expect_eq((int)kind_by_name(kind_info[i].kind), i);
+		cr_expect_eq((int)kind_by_name(kind_info[i].name), i);
+		cr_expect_eq((int)kind_by_plural(kind_info[i].plural), i);
+	}
+	cr_expect_eq(kind_by_name("Nothing"), KIND_NONE);
+	cr_expect_eq(kind_by_name(NULL), KIND_NONE);
+	cr_expect_eq(kind_by_plural("dataset"), KIND_NONE);
+	cr_expect_eq(kind_by_plural(NULL), KIND_NONE);
+}
+
+Test(kinds, have_names_that_differ_from_all_others)
+{
+	for (int i = 0; i < KIND_COUNT_; i++) {
+		for (int j = 0; j < i; j++) {
+			cr_expect_str_neq(kind_info[i].kind, kind_info[j].kind);
+			cr_expect_str_neq(kind_info[i].name, kind_info[j].name);
+			cr_expect_str_neq(kind_info[i].plural, kind_info[j].plural);
+		}
+		cr_expect_eq(name_check("kind", kind_info[i].name, NULL), 0);
+	}
+}
+
+static void expect_sound(const char *kind, const struct field *table)
+{
+	for (; table->name; table++) {
+		cr_expect(table->doc && *table->doc, "%s.%s has no meaning", kind, table->name);
+		bool refers = table->kind == FIELD_REF || table->kind == FIELD_REFS;
+		cr_expect(!refers || kind_by_name(table->arg) != KIND_NONE,
+		          "%s.%s refers to no kind", kind, table->name);
+		bool chooses = table->kind == FIELD_ENUM || table->kind == FIELD_ENUMS;
+		cr_expect(!chooses || (table->arg && *table->arg), "%s.%s has no choices", kind,
+		          table->name);
+		cr_expect_eq(table->kind == FIELD_OBJECTS, table->sub != NULL);
+		if (table->sub)
+			expect_sound(kind, table->sub);
+	}
+}
+
+Test(kinds, describe_every_field)
+{
+	for (int i = 0; i < KIND_COUNT_; i++)
+		expect_sound(kind_info[i].kind, kind_info[i].fields);
+}
