@@ -1,0 +1,141 @@
+/* process.c - see process.h. */
+#include "common/defs.h"
+#include "tests/support/process.h"
+
+#include "tests/support/follow.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STEP_MS = 10, FILE_MAX = 64 * 1024 * 1024 };
+
+bool wait_until(until_fn *ready, void *context, int ms)
+{
+	for (int64_t deadline = mono_ms() + ms; !ready(context); wait_ms(STEP_MS))
+		if (mono_ms() > deadline)
+			return false;
+	return true;
+}
+
+NORETURN static void become(const char *const *argv, const char *log, const char *input,
+                            pid_t parent)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	int in = open(input ? input : "/dev/null", O_RDONLY);
+	int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		_exit(127);
+	for (int fd = 3; fd < 256; fd++)
+		close(fd);
+	execvp(argv[0], (char *const *)argv);
+	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+pid_t process_start(const char *const *argv, const char *log, const char *input)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+	cr_assert(pid >= 0, "fork: %s", strerror(errno));
+	if (pid == 0)
+		become(argv, log, input, parent);
+	return pid;
+}
+
+int process_wait(pid_t pid, int ms)
+{
+	int status = 0;
+	for (int64_t deadline = mono_ms() + ms; waitpid(pid, &status, WNOHANG) != pid;
+	     wait_ms(STEP_MS))
+		if (mono_ms() > deadline)
+			return -1;
+	return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void process_kill(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* The state letter and the parent; false when there is no such process. */
+static bool process_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
+{
+	char path[64], text[512];
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	if (len <= 0)
+		return false;
+	text[len] = 0;
+	const char *name_end = strrchr(text, ')');
+	return name_end && sscanf(name_end + 1, " %c %d", ret_state, ret_parent) == 2;
+}
+
+bool process_alive(pid_t pid)
+{
+	char state;
+	pid_t parent;
+	return process_stat(pid, &state, &parent) && state != 'Z' && state != 'X';
+}
+
+size_t process_children(pid_t pid, pid_t *out, size_t cap)
+{
+	size_t count = 0;
+	DIR *dir = opendir("/proc");
+	cr_assert_not_null(dir);
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		char state;
+		pid_t parent = 0, other = (pid_t)atoi(entry->d_name);
+		if (other <= 0 || !process_stat(other, &state, &parent) || parent != pid)
+			continue;
+		if (count < cap)
+			out[count] = other;
+		count++;
+	}
+	closedir(dir);
+	return count;
+}
+
+const char *file_text(struct arena *arena, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > FILE_MAX) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	char *text = arena_alloc(arena, (size_t)st.st_size + 1);
+	cr_assert_not_null(text);
+	ssize_t len = read(fd, text, (size_t)st.st_size);
+	close(fd);
+	text[len > 0 ? len : 0] = 0;
+	return text;
+}
+
+void file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	cr_assert(fd >= 0, "%s: %s", path, strerror(errno));
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}

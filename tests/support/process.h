@@ -1,0 +1,30 @@
+/* process.h - children of a test: started with a log, signalled, waited for; dead when the test is. */
+#ifndef TESTS_SUPPORT_PROCESS_H
+#define TESTS_SUPPORT_PROCESS_H
+
+#include "common/arena.h"
+
+#include <signal.h>
+#include <sys/types.h>
+
+enum { PROCESS_ARGS_MAX = 64 };
+
+/* Output of both kinds is appended to log; input comes from the file `input` (NULL: nothing). */
+pid_t process_start(const char *const *argv, const char *log, const char *input);
+/* Waits; the exit code, or 256 + the signal it died of. -1: it still runs after ms. */
+int process_wait(pid_t pid, int ms);
+/* SIGKILL, and waits. 0 is nobody. */
+void process_kill(pid_t pid);
+bool process_alive(pid_t pid);                        /* also as a zombie: false */
+/* Children of a process, at most cap; how many there are. */
+size_t process_children(pid_t pid, pid_t *out, size_t cap);
+
+/* A whole file as text; NULL when it cannot be read. */
+const char *file_text(struct arena *arena, const char *path);
+void file_write(const char *path, const char *text);  /* fails the test when it cannot */
+
+/* Repeats until it is true or ms are over. */
+typedef bool until_fn(void *context);
+bool wait_until(until_fn *ready, void *context, int ms);
+
+#endif

@@ -1,0 +1,443 @@
+/* system.c - see system.h. Ports come in blocks below the kernel's own range; a lock on a file holds a
+ * block for as long as the test lives, so that tests at the same time do not meet, and a part that is
+ * started again finds its port free. */
+#include "common/defs.h"
+#include "tests/support/system.h"
+
+#include "common/cert.h"
+#include "common/crypto.h"
+#include "common/fetch.h"
+#include "common/json.h"
+#include "tests/support/follow.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	BLOCKS = 400, BLOCK_FIRST = 21000, BLOCK_PORTS = 10, START_MS = 30000,
+	ARENA_MAX = 512 * 1024 * 1024, ANSWER_MAX = 64 * 1024 * 1024
+};
+
+struct system {
+	struct arena *arena;
+	struct fetch *fetch;
+	struct system_options options;
+	char folder[512];
+	char build[512];
+	int base_port, lock_fd;
+	pid_t pids[PART_COUNT_];
+	int outs;                    /* runs of the command line so far */
+};
+
+static const char *text(struct system *system, const char *fmt, ...) PRINTF(2, 3);
+static const char *text(struct system *system, const char *fmt, ...)
+{
+	char line[4096];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	const char *copy = arena_strdup(system->arena, line);
+	cr_assert_not_null(copy);
+	return copy;
+}
+
+const char *system_path(struct system *system, const char *fmt, ...)
+{
+	char line[4096];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	return text(system, "%s/%s", system->folder, line);
+}
+
+struct arena *system_arena(struct system *system)
+{
+	return system->arena;
+}
+
+int system_port(const struct system *system, int port)
+{
+	return system->base_port + port;
+}
+
+const char *system_url(struct system *system, int port)
+{
+	const char *scheme = port == PORT_LINK ? "tls+tcp" : "http";
+	return text(system, "%s://127.0.0.1:%d", scheme, system_port(system, port));
+}
+
+pid_t system_pid(const struct system *system, enum part part)
+{
+	return system->pids[part];
+}
+
+static bool port_free(int port)
+{
+	int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+	bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+	close(fd);
+	return is_free;
+}
+
+static bool block_free(int base)
+{
+	for (int i = 0; i < PORT_COUNT_; i++)
+		if (!port_free(base + i))
+			return false;
+	return true;
+}
+
+static void take_ports(struct system *system)
+{
+	char path[64];
+	int first = getpid() % BLOCKS;
+	for (int i = 0; i < BLOCKS; i++) {
+		int block = (first + i) % BLOCKS, base = BLOCK_FIRST + block * BLOCK_PORTS;
+		snprintf(path, sizeof path, "/tmp/freehold-test-ports-%d", block);
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && block_free(base)) {
+			system->lock_fd = fd;
+			system->base_port = base;
+			return;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	cr_assert_fail("no free block of ports");
+}
+
+static void make_folder(const char *path)
+{
+	cr_assert(mkdir(path, 0700) == 0 || errno == EEXIST, "%s: %s", path, strerror(errno));
+}
+
+static void make_folders(struct system *system)
+{
+	static const char *const folders[] = {
+		"etcd", "objects", "online", "online-2", "keys", "log", "out", "files", "files/acme",
+		"files/globex", "manifests"
+	};
+	const char *build = getenv("FREEHOLD_BUILD");
+	cr_assert_not_null(build, "FREEHOLD_BUILD is not set; run it with tests/run.sh");
+	snprintf(system->build, sizeof system->build, "%s", build);
+	snprintf(system->folder, sizeof system->folder, "%s/system", build);
+	make_folder(system->folder);
+	snprintf(system->folder, sizeof system->folder, "%s/system/XXXXXX", build);
+	cr_assert_not_null(mkdtemp(system->folder));
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		make_folder(system_path(system, "%s", folders[i]));
+}
+
+static void make_certificates(struct system *system)
+{
+	static const char *const names[] = { "control", "worker-1", "worker-2" };
+	const char *keys = system_path(system, "keys"), *sans = "DNS:localhost,IP:127.0.0.1";
+	struct err err = { 0 };
+	cr_assert_eq(cert_make_ca(keys, "Freehold test CA", 30, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		cr_assert_eq(cert_make(keys, names[i], sans, 30, &err), 0, "%s", err.text);
+}
+
+struct system *system_new(void)
+{
+	struct err err = { 0 };
+	struct fetch_conf conf = { .connect_timeout_ms = 1000, .connections_max = 64 };
+	struct system *system = calloc(1, sizeof *system);
+	cr_assert_not_null(system);
+	cr_assert_eq(crypto_start(&err), 0, "%s", err.text);
+	cr_assert_eq(arena_new(ARENA_MAX, &system->arena, &err), 0, "%s", err.text);
+	cr_assert_eq(fetch_new(&conf, &system->fetch, &err), 0, "%s", err.text);
+	take_ports(system);
+	make_folders(system);
+	make_certificates(system);
+	setenv("FREEHOLD_CONFIG", system_path(system, "config.yaml"), 1);
+	unsetenv("FREEHOLD_PROFILE");
+	unsetenv("ETCD_DATA_DIR");
+	return system;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+	(void)stat;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+void system_stop(struct system *system)
+{
+	for (int part = PART_COUNT_; part-- > 0;)
+		if (system->pids[part])
+			system_kill(system, (enum part)part);
+	nftw(system->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	fetch_free(system->fetch);
+	arena_free(system->arena);
+	close(system->lock_fd);
+	free(system);
+}
+
+/* --- parts --- */
+
+static size_t add_all(const char **argv, size_t count, const char *const *more)
+{
+	for (; more && *more; more++) {
+		cr_assert(count < PROCESS_ARGS_MAX - 1);
+		argv[count++] = *more;
+	}
+	argv[count] = NULL;
+	return count;
+}
+
+static void etcd_args(struct system *system, const char **argv)
+{
+	const char *client = system_url(system, PORT_ETCD), *peer = system_url(system, PORT_PEER);
+	const char *const parts[] = {
+		"etcd", "--name", "dev", "--data-dir", system_path(system, "etcd"),
+		"--listen-client-urls", client, "--advertise-client-urls", client,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+		"--initial-cluster", text(system, "dev=%s", peer), "--log-level", "error", NULL
+	};
+	add_all(argv, 0, parts);
+}
+
+static void control_args(struct system *system, const char **argv)
+{
+	const char *const parts[] = {
+		text(system, "%s/freehold-control", system->build), "--replica", "control-1",
+		"--listen", text(system, "127.0.0.1:%d", system_port(system, PORT_API)),
+		"--etcd", system_url(system, PORT_ETCD),
+		"--root-key-file", system_path(system, "keys/root.key"), "--make-root-key", "true",
+		"--bootstrap-key-file", system_path(system, "operator.key"),
+		"--signing-public-file", system_path(system, "keys/grants.pub"),
+		"--link", system_url(system, PORT_LINK),
+		"--link-ca-file", system_path(system, "keys/ca.pem"),
+		"--link-cert-file", system_path(system, "keys/control.pem"),
+		"--link-key-file", system_path(system, "keys/control.key"), NULL
+	};
+	add_all(argv, add_all(argv, 0, parts), system->options.control);
+}
+
+static void worker_args(struct system *system, const char **argv, bool second)
+{
+	const char *name = second ? "worker-2" : "worker-1";
+	int port = second ? PORT_SERVING_2 : PORT_SERVING;
+	const char *const parts[] = {
+		text(system, "%s/freehold-worker", system->build), "--name", name,
+		"--control", system_url(system, PORT_LINK),
+		"--link-ca-file", system_path(system, "keys/ca.pem"),
+		"--link-cert-file", system_path(system, "keys/%s.pem", name),
+		"--link-key-file", system_path(system, "keys/%s.key", name),
+		"--signing-public-file", system_path(system, "keys/grants.pub"),
+		"--objects", system_path(system, "objects"), "--files", system_path(system, "files"),
+		"--online", system_path(system, second ? "online-2" : "online"),
+		"--listen", text(system, "127.0.0.1:%d", system_port(system, port)), "--slots", "2", NULL
+	};
+	add_all(argv, add_all(argv, 0, parts), system->options.worker);
+}
+
+struct waiting { struct system *system; enum part part; const char *url; };
+
+static bool is_up(void *context)
+{
+	struct waiting *waiting = context;
+	AUTO_BUF body;
+	buf_init(&body, 1 * MIB);
+	int status = 0;
+	struct fetch_call call = { .url = waiting->url, .timeout_ms = 1000 };
+	struct err err;
+	pid_t pid = waiting->system->pids[waiting->part];
+	cr_assert(process_alive(pid), "part %d ended; see %s/log", (int)waiting->part,
+	          waiting->system->folder);
+	return fetch_call(waiting->system->fetch, &call, &status, &body, NULL, &err) == 0 &&
+	       status == 200;
+}
+
+static void await(struct system *system, enum part part, int port, const char *path)
+{
+	struct waiting waiting = { system, part, text(system, "%s%s", system_url(system, port), path) };
+	cr_assert(wait_until(is_up, &waiting, START_MS), "%s is not there after %d ms; see %s/log",
+	          waiting.url, START_MS, system->folder);
+}
+
+void system_run(struct system *system, enum part part)
+{
+	static const char *const logs[] = { "etcd", "control", "worker-1", "worker-2" };
+	static const int ports[] = { PORT_ETCD, PORT_API, PORT_SERVING, PORT_SERVING_2 };
+	const char *argv[PROCESS_ARGS_MAX];
+	cr_assert_eq(system->pids[part], 0, "part %d runs", (int)part);
+	if (part == PART_ETCD)
+		etcd_args(system, argv);
+	else if (part == PART_CONTROL)
+		control_args(system, argv);
+	else
+		worker_args(system, argv, part == PART_WORKER_2);
+	system->pids[part] = process_start(argv, system_path(system, "log/%s.log", logs[part]), NULL);
+	await(system, part, ports[part], part == PART_ETCD ? "/health" : "/healthz");
+}
+
+void system_await_ready(struct system *system)
+{
+	await(system, PART_CONTROL, PORT_API, "/readyz");
+}
+
+struct system *system_start(const struct system_options *options)
+{
+	struct system *system = system_new();
+	if (options)
+		system->options = *options;
+	system_run(system, PART_ETCD);
+	system_run(system, PART_CONTROL);
+	system_run(system, PART_WORKER);
+	system_await_ready(system);
+	return system;
+}
+
+void system_kill(struct system *system, enum part part)
+{
+	cr_assert(system->pids[part] > 0);
+	process_kill(system->pids[part]);
+	system->pids[part] = 0;
+}
+
+static void signal_tree(pid_t pid, int sig)
+{
+	pid_t children[256];
+	size_t count = process_children(pid, children, ARRAY_LEN(children));
+	cr_assert_eq(kill(pid, sig), 0);
+	for (size_t i = 0; i < count && i < ARRAY_LEN(children); i++)
+		kill(children[i], sig);
+}
+
+void system_pause(struct system *system, enum part part)
+{
+	signal_tree(system->pids[part], SIGSTOP);
+}
+
+void system_resume(struct system *system, enum part part)
+{
+	signal_tree(system->pids[part], SIGCONT);
+}
+
+/* --- HTTP --- */
+
+struct answer system_call_with(struct system *system, int port, const char *key,
+                               const char *header, const char *method, const char *path,
+                               const char *body)
+{
+	const char *headers[4] = { "Content-Type: application/json" };
+	size_t count = 1;
+	if (key)
+		headers[count++] = text(system, "Authorization: Bearer %s", key);
+	if (header)
+		headers[count++] = header;
+	AUTO_BUF got;
+	AUTO_BUF lines;
+	buf_init(&got, ANSWER_MAX);
+	buf_init(&lines, 1 * MIB);
+	struct fetch_call call = {
+		.method = method, .url = text(system, "%s%s", system_url(system, port), path),
+		.headers = headers, .body = body, .body_len = body ? strlen(body) : 0,
+		.timeout_ms = 30000,
+	};
+	struct answer answer = { .text = "", .headers = "" };
+	struct err err = { 0 };
+	if (fetch_call(system->fetch, &call, &answer.status, &got, &lines, &err) < 0) {
+		answer.status = 0;
+		answer.text = text(system, "%s", err.text);
+		return answer;
+	}
+	cr_assert_eq(buf_check(&got, NULL), 0);
+	cr_assert_eq(buf_check(&lines, NULL), 0);
+	answer.text = arena_strndup(system->arena, (const char *)got.data, got.len);
+	answer.headers = arena_strndup(system->arena, (const char *)lines.data, lines.len);
+	if (got.len == 0 || json_parse(system->arena, answer.text, got.len, &answer.body, NULL) < 0)
+		answer.body = NULL;
+	return answer;
+}
+
+struct answer system_call(struct system *system, const char *key, const char *method,
+                          const char *path, const char *body)
+{
+	return system_call_with(system, PORT_API, key, NULL, method, path, body);
+}
+
+struct value *system_ask(struct system *system, const char *key, const char *method,
+                         const char *path, const char *body)
+{
+	struct answer answer = system_call(system, key, method, path, body);
+	cr_assert(answer.status >= 200 && answer.status < 300, "%s %s: %d %s", method, path,
+	          answer.status, answer.text);
+	return answer.body;
+}
+
+const char *answer_header(struct system *system, const struct answer *answer, const char *name)
+{
+	size_t len = strlen(name);
+	for (const char *line = answer->headers; line && *line;) {
+		const char *end = strchr(line, '\n');
+		if (strncasecmp(line, name, len) == 0 && line[len] == ':') {
+			line += len + 1 + strspn(line + len + 1, " ");
+			return arena_strndup(system->arena, line, strcspn(line, "\r\n"));
+		}
+		line = end ? end + 1 : NULL;
+	}
+	return NULL;
+}
+
+/* --- the command line --- */
+
+pid_t system_cli_start(struct system *system, const char *out, const char *const *args)
+{
+	const char *argv[PROCESS_ARGS_MAX] = { text(system, "%s/freehold", system->build) };
+	add_all(argv, 1, args);
+	return process_start(argv, out, NULL);
+}
+
+static struct ran run_cli(struct system *system, va_list ap)
+{
+	const char *args[PROCESS_ARGS_MAX] = { NULL };
+	for (size_t i = 0; (args[i] = va_arg(ap, const char *)); i++)
+		cr_assert(i < PROCESS_ARGS_MAX - 2);
+	const char *out = system_path(system, "out/%d", ++system->outs);
+	struct ran ran = { .code = process_wait(system_cli_start(system, out, args), 120000) };
+	ran.out = file_text(system->arena, out);
+	cr_assert(ran.code >= 0, "freehold %s ... does not end; it said: %s", args[0], ran.out);
+	cr_assert_not_null(ran.out);
+	return ran;
+}
+
+struct ran system_cli(struct system *system, ...)
+{
+	va_list ap;
+	va_start(ap, system);
+	struct ran ran = run_cli(system, ap);
+	va_end(ap);
+	return ran;
+}
+
+const char *system_cli_ok(struct system *system, ...)
+{
+	va_list ap;
+	va_start(ap, system);
+	struct ran ran = run_cli(system, ap);
+	va_end(ap);
+	cr_assert_eq(ran.code, 0, "exit code %d: %s", ran.code, ran.out);
+	return ran.out;
+}
