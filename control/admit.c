@@ -1,7 +1,7 @@
 /* admit.c - ADMIT: the step table of a client's request, and its steps in order.
- * Invariants: a step runs only if all before it succeeded, but record and answer always run; nothing is
- * answered before it is durable; what is refused for want of a right looks, to who may not know of
- * it, exactly like what does not exist. */
+ * Invariants: a step runs only if all before it succeeded, but record and answer always run; nothing
+ * is answered before it is durable; what is refused for want of a right looks, to who may not know
+ * of it, exactly like what does not exist. */
 #include "common/defs.h"
 #include "control/admit.h"
 
@@ -11,6 +11,7 @@
 #include "common/yaml.h"
 #include "control/audit.h"
 #include "control/identity.h"
+#include "control/intents.h"
 #include "control/metrics.h"
 
 #include <inttypes.h>
@@ -63,6 +64,7 @@ void admit(struct control *control, struct arena *arena, const struct ask *ask,
 		if (steps[i].run(control, &request, &err) < 0)
 			request.failure = err;
 	}
+	intents_end(control->intents, request.intent);
 	change_free(request.change);
 	size_t row = request.route ? (size_t)(request.route - routes) : route_count;
 	metrics_request(control->metrics, row, ret_reply->status,
@@ -268,6 +270,8 @@ static int commit(struct control *control, struct request *request, struct err *
 static int record(struct control *control, struct request *request, struct err *err)
 {
 	if (request->failure.code) {
+		if (request->submitted)
+			shard_withdraw(control->shard, request->submitted);
 		record_refusal(control, request);
 		return 0;
 	}

@@ -10,9 +10,10 @@
 #include "policy/policy.h"
 #include "tenant/quota.h"
 
+struct intent;
 struct route;
 
-enum { IDEMPOTENCY_KEY_MAX = 128 };
+enum { IDEMPOTENCY_KEY_MAX = 128, LIST_DEFAULT = 100, LIST_MOST = 500 };
 
 /* A client's request, apart from the door it came through (http.c in life, a plain struct in tests).
  * All borrowed for the call. */
@@ -54,7 +55,8 @@ struct request {
 	bool dry_run;
 	struct change *change;       /* what record commits; handle adds to it */
 	const char *submitted;       /* task id reserved by handle; withdrawn if record fails */
-	handler_fn *finish;          /* set by handle: fills the reply after the commit; NULL: it is full */
+	struct intent *intent;       /* what the write rests on; ended with the request */
+	handler_fn *finish;          /* set by handle: fills the reply after the commit; may be NULL */
 	void *state;                 /* from handle to finish, in the arena */
 	const char *rule;            /* what decided; NULL: nothing yet */
 	bool hidden;                 /* the target is another tenant's */
@@ -98,6 +100,12 @@ MUST_USE int request_reply(struct request *request, int status, const struct val
 /* {"items": [...], "continue": ...}; resume NULL: there is no more. */
 MUST_USE int request_reply_list(struct request *request, struct value *items, const char *resume,
                                 struct err *err);
+/* A list of catalog keys goes on after the last name that was listed; the token holds that name, so
+ * it cannot point outside of the list's own prefix. ret_after: a key, NULL at the start. */
+MUST_USE int request_after(struct request *request, const char *prefix, const char **ret_after,
+                           struct err *err);
+MUST_USE int request_resume(struct request *request, const char *prefix, const char *last,
+                            const char **ret_token, struct err *err);
 /* E_NOT_LEADER unless this replica leads: only the leader knows tasks, usage and audit. */
 MUST_USE int request_needs_lead(struct control *control, struct err *err);
 

@@ -383,6 +383,15 @@ static bool has_prefix(const char *key, const char *prefix)
 	return strncmp(key, prefix, strlen(prefix)) == 0;
 }
 
+bool catalog_has(struct catalog *catalog, const char *key)
+{
+	pthread_mutex_lock(&catalog->mutex);
+	const struct entry *entry = entry_find(catalog, key);
+	bool there = entry && entry->packed;
+	pthread_mutex_unlock(&catalog->mutex);
+	return there;
+}
+
 bool catalog_has_prefix(struct catalog *catalog, const char *prefix)
 {
 	bool found = false;

@@ -32,6 +32,7 @@ int64_t catalog_revision(struct catalog *catalog);
 /* A copy in arena; E_NOT_FOUND with the sentence `KIND NAME does not exist`-like. ret_revision: the ETag. */
 MUST_USE int catalog_get(struct catalog *catalog, struct arena *arena, const char *key,
                          struct value **ret_value, int64_t *ret_revision, struct err *err);
+bool catalog_has(struct catalog *catalog, const char *key);
 bool catalog_has_prefix(struct catalog *catalog, const char *prefix);
 /* In key order, from after `after` (NULL: the start), at most limit; visit gets copies in arena. */
 typedef int catalog_visit_fn(void *context, const char *key, const struct value *value,

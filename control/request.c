@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TOKEN_MAX = 256 };
+
 const char *request_query(const struct request *request, const char *name)
 {
 	return request->ask->query ? request->ask->query(request->ask->source, name) : NULL;
@@ -59,6 +61,36 @@ int request_reply_list(struct request *request, struct value *items, const char 
 	value_set(body, "items", items);
 	value_set_str(body, "continue", resume);
 	return request_reply(request, 200, body, err);
+}
+
+int request_after(struct request *request, const char *prefix, const char **ret_after,
+                  struct err *err)
+{
+	const char *token = request_query(request, "continue");
+	AUTO_BUF name;
+	buf_init(&name, NAME_MAX_LEN);
+	*ret_after = NULL;
+	if (!token)
+		return 0;
+	if (strlen(token) > TOKEN_MAX || base64url_parse(token, strlen(token), &name, NULL) < 0 ||
+	    buf_check(&name, NULL) < 0 || strlen((char *)name.data) != name.len ||
+	    name_check("continue", (char *)name.data, NULL) < 0)
+		return err_set(err, E_INVALID, "continue is not a token of this list; begin again "
+		               "without it");
+	*ret_after = arena_printf(request->arena, "%s%s", prefix, (char *)name.data);
+	return *ret_after ? 0 : err_set(err, E_NOMEM, "no memory for a list");
+}
+
+int request_resume(struct request *request, const char *prefix, const char *last,
+                   const char **ret_token, struct err *err)
+{
+	AUTO_BUF token;
+	buf_init(&token, TOKEN_MAX);
+	const char *name = last + strlen(prefix);
+	base64url_print(name, strlen(name), &token);
+	TRY(buf_check(&token, err));
+	*ret_token = arena_strdup(request->arena, (char *)token.data);
+	return *ret_token ? 0 : err_set(err, E_NOMEM, "no memory for a list");
 }
 
 int request_needs_lead(struct control *control, struct err *err)

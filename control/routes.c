@@ -1,5 +1,5 @@
-/* routes.c - the route table out of api/routes.def, and the matcher. A {segment} of a row's path takes
- * one non-empty segment; everything else matches byte by byte. */
+/* routes.c - the route table out of api/routes.def, and the matcher. A {segment} of a row's path
+ * takes one non-empty segment; everything else matches byte by byte. */
 #include "common/defs.h"
 #include "control/admit.h"
 

@@ -1,7 +1,7 @@
 /* keyring.c - the key hierarchy.
- * Invariants: an opened key is in secret memory or wiped before its function returns; a box opens only
- * under the names and version it was made for; the cache holds at most TENANTS_MAX tenant keys, each
- * found only by the very box it came out of, so a changed box is never answered from the cache. */
+ * Invariants: an opened key is in secret memory or wiped before its function returns; a box opens
+ * only under the names and version it was made for; the cache holds at most TENANTS_MAX tenant keys,
+ * each found only by the very box it came out of, so a changed box never opens from the cache. */
 #include "common/defs.h"
 #include "tenant/keyring.h"
 

@@ -1,0 +1,264 @@
+/* access.c - access grants.
+ * Invariants: no grant leaves before its audit event is durable; opened keys are wiped whatever
+ * happens; a refusal says the same for what is hidden and for what does not exist. */
+#include "common/defs.h"
+#include "control/access.h"
+
+#include "common/log.h"
+#include "common/text.h"
+#include "control/audit.h"
+#include "control/identity.h"
+#include "control/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { DOMAINS_MOST = 500 };
+
+struct asked {
+	struct control *control;
+	struct arena *arena;
+	struct asker asker;
+	int64_t now_ms;
+	struct access_view *views;
+	size_t count;
+};
+
+static int hidden(struct err *err)
+{
+	return err_set(err, E_NOT_FOUND, "there is no feature view of that name that you may read; "
+	               "write VIEW or DOMAIN.VIEW");
+}
+
+/* --- which view --- */
+
+static bool may(const struct asked *asked, enum action action, const char *domain)
+{
+	const struct target target = { .tenant = asked->asker.tenant, .domain = domain };
+	return policy_decide(&asked->asker, action, &target).allowed;
+}
+
+struct search {
+	const struct asked *asked;
+	const char *name;
+	char domain[64];
+	int found;
+};
+
+static int look(void *context, const char *key, const struct value *domain, int64_t revision,
+                struct err *err)
+{
+	struct search *search = context;
+	char at[STORE_KEY_MAX];
+	const char *name = strrchr(key, '/') + 1;
+	(void)domain;
+	(void)revision;
+	(void)err;
+	catalog_key(at, KIND_FEATUREVIEW, search->asked->asker.tenant, name, search->name);
+	if (!catalog_has(search->asked->control->catalog, at) ||
+	    !may(search->asked, ACTION_FEATURES_READ, name))
+		return 0;
+	search->found++;
+	snprintf(search->domain, sizeof search->domain, "%s", name);
+	return 0;
+}
+
+/* A name without its domain, from a principal of the whole tenant: the one there is. */
+static int search_domain(const struct asked *asked, const char *name, char domain[64],
+                         struct err *err)
+{
+	char prefix[STORE_KEY_MAX];
+	struct search search = { .asked = asked, .name = name };
+	bool more = false;
+	snprintf(prefix, sizeof prefix, "r/domain/%s/", asked->asker.tenant);
+	TRY(name_check("the name of a view", name, err));
+	TRY(catalog_list(asked->control->catalog, asked->arena, prefix, NULL, DOMAINS_MOST, look,
+	                 &search, &more, err));
+	if (search.found > 1)
+		return err_set(err, E_INVALID, "%d domains have a view of that name; write DOMAIN.VIEW",
+		               search.found);
+	if (!search.found)
+		return hidden(err);
+	memcpy(domain, search.domain, sizeof search.domain);
+	return 0;
+}
+
+static int place(const struct asked *asked, const char *ref, char domain[64], char name[64],
+                 struct err *err)
+{
+	if (strchr(ref, '.') || asked->asker.domain)
+		return catalog_ref(ref, asked->asker.domain, domain, name, err);
+	TRY(search_domain(asked, ref, domain, err));
+	snprintf(name, 64, "%s", ref);
+	return 0;
+}
+
+/* Whoever may see the views of a domain is told that it may not read them, whether they exist or
+ * not; everyone else, that there is nothing. */
+static int authorize(const struct asked *asked, const char *domain, struct err *err)
+{
+	if (may(asked, ACTION_FEATURES_READ, domain))
+		return 0;
+	if (!may(asked, ACTION_FEATUREVIEW_READ, domain))
+		return hidden(err);
+	return err_set(err, E_DENIED, "%s/%s may not features:read in the domain %s; the role consumer "
+	               "permits it", asked->asker.tenant, asked->asker.principal, domain);
+}
+
+/* --- what the grant says of it --- */
+
+static int get(const struct asked *asked, enum kind kind, const char *domain, const char *name,
+               struct value **ret_value, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	catalog_key(key, kind, asked->asker.tenant, domain, name);
+	int code = catalog_get(asked->control->catalog, asked->arena, key, ret_value, NULL, err);
+	return code == E_NOT_FOUND ? hidden(err) : code;
+}
+
+static int fill_entity(const struct asked *asked, const struct value *spec,
+                       struct access_view *view, struct err *err)
+{
+	char domain[64], name[64];
+	struct value *entity = NULL;
+	const char *ref = value_as_str(value_at(value_get(spec, "entities"), 0));
+	if (!ref)
+		return hidden(err);
+	TRY(catalog_ref(ref, view->domain, domain, name, err));
+	TRY(get(asked, KIND_ENTITY, domain, name, &entity, err));
+	const struct value *own = value_get(entity, "spec");
+	const char *type = value_get_str(own, "valueType");
+	view->join_key = value_get_str(own, "joinKey");
+	view->key_type = type ? type : "string";
+	return 0;
+}
+
+static int fill_features(const struct asked *asked, const struct value *spec,
+                         struct access_view *view, struct err *err)
+{
+	const struct value *list = value_get(spec, "features");
+	const char *ttl = value_get_str(spec, "ttl");
+	size_t count = value_len(list);
+	struct access_feature *features = arena_alloc(asked->arena, (count + 1) * sizeof *features);
+	if (!features)
+		return err_set(err, E_NOMEM, "no memory for the features of a view");
+	for (size_t i = 0; i < count; i++)
+		features[i] = (struct access_feature){ value_get_str(value_at(list, i), "name"),
+		                                       value_get_str(value_at(list, i), "type") };
+	view->features = features;
+	view->feature_count = count;
+	view->ttl_ms = 0;
+	return ttl ? duration_parse(ttl, &view->ttl_ms, err) : 0;
+}
+
+static int fill(struct asked *asked, const char *ref, struct access_view *view, struct err *err)
+{
+	char domain[64], name[64];
+	struct value *resource = NULL;
+	TRY(place(asked, ref, domain, name, err));
+	TRY(authorize(asked, domain, err));
+	TRY(get(asked, KIND_FEATUREVIEW, domain, name, &resource, err));
+	view->domain = arena_strdup(asked->arena, domain);
+	view->name = arena_strdup(asked->arena, name);
+	view->uid = value_get_str(value_get(resource, "metadata"), "uid");
+	if (!view->domain || !view->name || !view->uid)
+		return err_set(err, E_NOMEM, "no memory for a view");
+	TRY(fill_entity(asked, value_get(resource, "spec"), view, err));
+	TRY(fill_features(asked, value_get(resource, "spec"), view, err));
+	return keys_open_resource(asked->control, asked->arena, asked->asker.tenant, resource,
+	                          view->key, &view->key_version, err);
+}
+
+static int check_quota(const struct asked *asked, struct err *err)
+{
+	struct amounts one = { .v = { 0 } };
+	one.v[DIM_ONLINE_READS] = 1;
+	for (size_t i = 0; i < asked->count; i++)
+		TRY(shard_check(asked->control->shard, asked->asker.tenant, asked->views[i].domain, &one,
+		                err));
+	return 0;
+}
+
+static int decide(struct asked *asked, const struct access_ask *ask, struct err *err)
+{
+	if (!ask->view_count || ask->view_count > ACCESS_VIEWS_MAX)
+		return err_set(err, E_INVALID, "a request reads from 1 to %d views, not %zu",
+		               ACCESS_VIEWS_MAX, ask->view_count);
+	asked->views = arena_alloc(asked->arena, ask->view_count * sizeof *asked->views);
+	if (!asked->views)
+		return err_set(err, E_NOMEM, "no memory for %zu views", ask->view_count);
+	for (; asked->count < ask->view_count; asked->count++)
+		TRY(fill(asked, ask->views[asked->count], &asked->views[asked->count], err));
+	return check_quota(asked, err);
+}
+
+/* --- audit and signature --- */
+
+static const char *views_text(struct arena *arena, const struct access_ask *ask)
+{
+	AUTO_BUF text;
+	buf_init(&text, 1024);
+	for (size_t i = 0; i < ask->view_count; i++)
+		buf_printf(&text, "%sfeatureviews/%.130s", i ? " " : "", ask->views[i]);
+	(void)!buf_check(&text, NULL);     /* an event names what fits */
+	return text.data ? arena_strndup(arena, (char *)text.data, text.len) : NULL;
+}
+
+static int audit(const struct asked *asked, const struct access_ask *ask, int code, struct err *err)
+{
+	char actor[2 * (NAME_MAX_LEN + 1)];
+	snprintf(actor, sizeof actor, "%s/%s", asked->asker.tenant, asked->asker.principal);
+	const struct audit_event event = {
+		.tenant = asked->asker.tenant, .actor = actor,
+		.action = action_name(ACTION_FEATURES_READ), .resource = views_text(asked->arena, ask),
+		.result = !code ? "allowed" : code == E_QUOTA ? "refused" : "denied",
+		.code = code ? err_name(code) : NULL, .at_ms = asked->now_ms,
+	};
+	AUTO(change) *change = NULL;
+	TRY(change_new(&change, err));
+	TRY(audit_add(change, &event, err));
+	return journal_commit(asked->control->journal, change, err);
+}
+
+static void audit_refusal(const struct asked *asked, const struct access_ask *ask, int code)
+{
+	struct err err = { 0 };
+	if (code != E_NOT_FOUND && code != E_DENIED && code != E_QUOTA)
+		return;
+	const struct log_context context = { .tenant = asked->asker.tenant };
+	if (audit(asked, ask, code, &err) < 0)
+		log_warn(&context, "refusal_not_audited", "action=features:read reason=\"%s\"", err.text);
+}
+
+static int sign(const struct asked *asked, const struct access_ask *ask, const char *worker,
+                struct buf *ret_grant, struct err *err)
+{
+	char id[ID_LEN + 1];
+	uint8_t random[10];
+	random_bytes(random, sizeof random);
+	id_make(asked->now_ms, random, id);
+	const struct access_grant grant = {
+		.id = id, .worker = worker, .tenant = asked->asker.tenant,
+		.principal = asked->asker.principal, .views = asked->views, .view_count = asked->count,
+		.expires_ms = asked->now_ms + ACCESS_GRANT_MS,
+	};
+	return access_sign(asked->control->signer, &grant, ask->box_public, ret_grant, err);
+}
+
+int access_answer(struct control *control, struct arena *arena, const struct access_ask *ask,
+                  const char *worker, struct buf *ret_grant, struct err *err)
+{
+	struct asked asked = { .control = control, .arena = arena,
+	                       .now_ms = clock_unix_ms(control->clock) };
+	TRY(identity_check(control, arena, ask->credential, asked.now_ms, &asked.asker, err));
+	int code = decide(&asked, ask, err);
+	if (code < 0)
+		audit_refusal(&asked, ask, code);
+	else
+		code = audit(&asked, ask, 0, err);
+	if (code == 0)
+		code = sign(&asked, ask, worker, ret_grant, err);
+	if (asked.views)
+		secret_wipe(asked.views, ask->view_count * sizeof *asked.views);
+	return code;
+}

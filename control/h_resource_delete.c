@@ -1,0 +1,102 @@
+/* h_resource_delete.c - deleting a resource, and what belongs to it, in one change. Deleting a dataset
+ * or a tenant deletes its wrapped key: what was sealed under it cannot be opened any more. */
+#include "common/defs.h"
+#include "control/resource.h"
+
+#include "control/apikeys.h"
+#include "control/dispatch.h"
+#include "control/keys.h"
+#include "control/rules.h"
+#include "tenant/keyring.h"
+
+#include <stdio.h>
+#include <string.h>
+
+handler_fn h_resource_delete;
+
+enum { QUOTAS_MOST = 100 };
+
+struct doomed {
+	struct change *change;
+};
+
+static int doom(void *context, const char *key, const struct value *stored, int64_t revision,
+                struct err *err)
+{
+	struct doomed *doomed = context;
+	(void)stored;
+	return change_delete(doomed->change, key, revision, err);
+}
+
+static int delete_tenant(struct control *control, struct request *request, struct change *change,
+                         struct err *err)
+{
+	char key[STORE_KEY_MAX], prefix[STORE_KEY_MAX];
+	bool more = false;
+	struct doomed doomed = { change };
+	TRY(change_delete(change, keys_tenant_key(key, request->tenant), -1, err));
+	snprintf(prefix, sizeof prefix, "r/quota/%s/", request->tenant);
+	TRY(catalog_list(control->catalog, request->arena, prefix, NULL, QUOTAS_MOST, doom, &doomed,
+	                 &more, err));
+	if (more)
+		return err_set(err, E_CONFLICT, "the tenant %s still has over %d quotas; delete those "
+		               "first", request->tenant, QUOTAS_MOST);
+	return 0;
+}
+
+static int delete_dataset(struct control *control, struct request *request, struct change *change,
+                          struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	snprintf(key, sizeof key, "r/head/%s/%s/%s", request->tenant, request->domain, request->name);
+	return catalog_has(control->catalog, key) ? change_delete(change, key, -1, err) : 0;
+}
+
+static int delete_with(struct control *control, struct request *request, const struct value *stored,
+                       struct change *change, struct err *err)
+{
+	switch (request->route->kind) {
+	case KIND_TENANT:
+		return delete_tenant(control, request, change, err);
+	case KIND_DATASET:
+		return delete_dataset(control, request, change, err);
+	case KIND_PRINCIPAL:
+		TRY(rules_operator(request, value_get(stored, "spec"), "spec.roles", err));
+		return apikeys_delete_all(control, request->tenant, request->name, change, err);
+	default:
+		return 0;
+	}
+}
+
+static int finish(struct control *control, struct request *request, struct err *err)
+{
+	struct value *body = value_map(request->arena);
+	const char *tenant = request->tenant;
+	if (request->change && tenant)
+		dispatch_drop_access(control->dispatch, tenant);
+	if (request->change && request->route->kind == KIND_TENANT)
+		keyring_forget(control->keyring, tenant);
+	value_set_str(body, "result", "deleted");
+	return request_reply(request, 200, body, err);
+}
+
+int h_resource_delete(struct control *control, struct request *request, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct manifest manifest;
+	struct value *stored = NULL;
+	struct change *change = NULL;
+	int64_t revision = 0;
+	TRY(request_needs_lead(control, err));
+	resource_named(request, &manifest);
+	resource_key(key, &manifest);
+	TRY(catalog_get(control->catalog, request->arena, key, &stored, &revision, err));
+	TRY(resource_if_match(request, revision, err));
+	TRY(rules_delete(control, request, &manifest, err));
+	request->finish = finish;
+	if (request->dry_run)
+		return 0;
+	TRY(request_change(request, &change, err));
+	TRY(change_delete(change, key, revision, err));
+	return delete_with(control, request, stored, change, err);
+}

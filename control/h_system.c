@@ -1,0 +1,197 @@
+/* h_system.c - the replica about itself, and the caller about itself. Nothing here names a tenant to
+ * whoever is not of it. */
+#include "common/defs.h"
+#include "control/admit.h"
+
+#include "api/openapi.h"
+#include "control/dispatch.h"
+#include "control/metrics.h"
+#include "control/shard_work.h"
+
+#include <stdio.h>
+#include <string.h>
+
+handler_fn h_health, h_ready, h_metrics, h_openapi, h_version, h_whoami;
+
+int h_health(struct control *control, struct request *request, struct err *err)
+{
+	struct value *body = value_map(request->arena);
+	(void)control;
+	value_set_str(body, "status", "up");
+	return request_reply(request, 200, body, err);
+}
+
+int h_version(struct control *control, struct request *request, struct err *err)
+{
+	struct value *body = value_map(request->arena);
+	(void)control;
+	value_set_str(body, "name", "freehold-control");
+	value_set_str(body, "version", FREEHOLD_VERSION);
+	value_set_str(body, "api", API_VERSION);
+	return request_reply(request, 200, body, err);
+}
+
+int h_openapi(struct control *control, struct request *request, struct err *err)
+{
+	(void)control;
+	openapi_print(&request->reply->body);
+	request->reply->status = 200;
+	request->reply->content_type = "application/json";
+	return buf_check(&request->reply->body, err);
+}
+
+int h_whoami(struct control *control, struct request *request, struct err *err)
+{
+	const struct asker *asker = &request->asker;
+	struct value *body = value_map(request->arena), *roles = value_list(request->arena);
+	struct dispatch_status status = { 0 };
+	dispatch_status(control->dispatch, request->arena, &status);
+	for (size_t i = 0; i < asker->role_count; i++)
+		value_add_str(roles, asker->roles[i]);
+	value_set_str(body, "tenant", asker->tenant);
+	value_set_str(body, "principal", asker->principal);
+	value_set_str(body, "domain", asker->domain);
+	value_set(body, "roles", roles);
+	value_set_str(body, "servingUrl", status.serve_url);
+	return request_reply(request, 200, body, err);
+}
+
+/* --- ready --- */
+
+static int ignore_item(void *context, const struct store_item *item, struct err *err)
+{
+	(void)context;
+	(void)item;
+	(void)err;
+	return 0;
+}
+
+static bool add_check(struct arena *arena, struct value *checks, const char *name, bool ok,
+                      bool required, const char *detail)
+{
+	struct value *check = value_map(arena);
+	value_set_str(check, "name", name);
+	value_set_bool(check, "ok", ok);
+	value_set_bool(check, "required", required);
+	value_set_str(check, "detail", detail);
+	value_add(checks, check);
+	return ok || !required;
+}
+
+int h_ready(struct control *control, struct request *request, struct err *err)
+{
+	struct value *body = value_map(request->arena), *checks = value_list(request->arena);
+	struct dispatch_status status = { 0 };
+	struct err store_err = { 0 };
+	dispatch_status(control->dispatch, request->arena, &status);
+	bool store = store_get(control->store, "ready", ignore_item, NULL, &store_err) == 0;
+	bool leads = journal_epoch(control->journal) != 0;
+	bool ready = add_check(request->arena, checks, "store", store, true,
+	                       store ? "it answers" : "it does not answer");
+	ready &= add_check(request->arena, checks, "lead", leads, true,
+	                   leads ? "this replica leads" : "another replica leads, or none does yet");
+	add_check(request->arena, checks, "workers", status.workers > 0, false,
+	          status.workers > 0 ? "at least one is alive" : "none is alive; tasks wait");
+	value_set_bool(body, "ready", ready);
+	value_set(body, "checks", checks);
+	return request_reply(request, ready ? 200 : 503, body, err);
+}
+
+/* --- metrics --- */
+
+static void route_labels(size_t row, char *out, size_t size)
+{
+	if (row < route_count)
+		snprintf(out, size, "method=\"%s\",route=\"%s\"", routes[row].method, routes[row].path);
+	else
+		snprintf(out, size, "method=\"\",route=\"\"");
+}
+
+static void print_counts(const struct metrics *metrics, struct buf *out)
+{
+	char labels[256], full[300];
+	metrics_head(out, "freehold_http_requests_total", "counter",
+	             "Requests by route and class of status.");
+	for (size_t row = 0; row <= route_count; row++)
+		for (int class = 1; class <= 5; class++) {
+			uint64_t count = metrics_count(metrics, row, class);
+			route_labels(row, labels, sizeof labels);
+			snprintf(full, sizeof full, "%s,status=\"%dxx\"", labels, class);
+			if (count)
+				metrics_line(out, "freehold_http_requests_total", full, (double)count);
+		}
+}
+
+static uint64_t count_all(const struct metrics *metrics, size_t row)
+{
+	uint64_t all = 0;
+	for (int class = 0; class <= 5; class++)
+		all += metrics_count(metrics, row, class);
+	return all;
+}
+
+static void print_times(const struct metrics *metrics, struct buf *out)
+{
+	char labels[256];
+	metrics_head(out, "freehold_http_request_seconds", "summary",
+	             "Time from a parsed request to its answer.");
+	for (size_t row = 0; row <= route_count; row++) {
+		uint64_t count = count_all(metrics, row);
+		if (!count)
+			continue;
+		route_labels(row, labels, sizeof labels);
+		metrics_line(out, "freehold_http_request_seconds_sum", labels,
+		             (double)metrics_us(metrics, row) / 1e6);
+		metrics_line(out, "freehold_http_request_seconds_count", labels, (double)count);
+	}
+}
+
+static void print_one(struct buf *out, const char *name, const char *type, const char *help,
+                      double value)
+{
+	metrics_head(out, name, type, help);
+	metrics_line(out, name, NULL, value);
+}
+
+static void print_journal(struct control *control, struct buf *out)
+{
+	struct journal_stats stats = { 0 };
+	journal_stats(control->journal, &stats);
+	print_one(out, "freehold_journal_commits_total", "counter", "Store transactions.",
+	          (double)stats.commits);
+	print_one(out, "freehold_journal_changes_total", "counter", "Changes in them.",
+	          (double)stats.changes);
+	print_one(out, "freehold_journal_records_total", "counter", "Records in them.",
+	          (double)stats.records);
+	print_one(out, "freehold_journal_bytes_total", "counter", "Bytes of records, packed.",
+	          (double)stats.bytes);
+	print_one(out, "freehold_journal_last_commit_seconds", "gauge", "Duration of the last one.",
+	          (double)stats.last_commit_us / 1e6);
+}
+
+static void print_tasks(struct control *control, struct arena *arena, struct buf *out)
+{
+	struct dispatch_status status = { 0 };
+	struct shard_counts counts = { 0 };
+	dispatch_status(control->dispatch, arena, &status);
+	shard_counts(control->shard, &counts);
+	print_one(out, "freehold_leader", "gauge", "1 where this replica leads.",
+	          journal_epoch(control->journal) != 0);
+	print_one(out, "freehold_workers", "gauge", "Workers known alive.", status.workers);
+	print_one(out, "freehold_worker_slots", "gauge", "Attempts they can run at one time.",
+	          status.slots);
+	print_one(out, "freehold_tasks_running", "gauge", "Attempts under way.", (double)counts.running);
+	print_one(out, "freehold_tasks_waiting", "gauge", "Tasks in line.", (double)counts.waiting);
+}
+
+int h_metrics(struct control *control, struct request *request, struct err *err)
+{
+	struct buf *out = &request->reply->body;
+	print_counts(control->metrics, out);
+	print_times(control->metrics, out);
+	print_journal(control, out);
+	print_tasks(control, request->arena, out);
+	request->reply->status = 200;
+	request->reply->content_type = "text/plain; version=0.0.4";
+	return buf_check(out, err);
+}

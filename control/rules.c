@@ -1,0 +1,355 @@
+/* rules.c - the rules for writing. Existence is asked of the catalog of the leader, where it is current: all
+ * writes go through it; intents close the gap between the look and the commit. */
+#include "common/defs.h"
+#include "control/rules.h"
+
+#include "control/intents.h"
+#include "control/refs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { RESTS_MAX = FIELD_LIST_MAX + 16 };
+
+/* The keys a write rests on. */
+struct rests {
+	struct arena *arena;
+	const char **keys;
+	size_t count;
+};
+
+static int rest_on(struct rests *rests, const char *key, struct err *err)
+{
+	char *copy = arena_strdup(rests->arena, key);
+	if (!copy)
+		return err_set(err, E_NOMEM, "no memory for what the write rests on");
+	if (rests->count == RESTS_MAX)
+		return err_set(err, E_TOO_LARGE, "a resource refers to at most %d others", RESTS_MAX);
+	rests->keys[rests->count++] = copy;
+	return 0;
+}
+
+static int rests_new(struct arena *arena, struct rests *ret_rests, struct err *err)
+{
+	const char **keys = arena_alloc(arena, RESTS_MAX * sizeof *keys);
+	if (!keys)
+		return err_set(err, E_NOMEM, "no memory for what the write rests on");
+	*ret_rests = (struct rests){ .arena = arena, .keys = keys };
+	return 0;
+}
+
+static const enum action read_action[] = {
+#define SUBTABLE(name, FIELDS)
+#define KIND(id, Kind, plural, scope, name, FIELDS) [KIND_##id] = ACTION_##id##_READ,
+#include "api/kinds.def"
+#undef KIND
+#undef SUBTABLE
+};
+
+static const enum action write_action[] = {
+#define SUBTABLE(name, FIELDS)
+#define KIND(id, Kind, plural, scope, name, FIELDS) [KIND_##id] = ACTION_##id##_WRITE,
+#include "api/kinds.def"
+#undef KIND
+#undef SUBTABLE
+};
+
+/* --- references --- */
+
+struct check {
+	struct control *control;
+	struct request *request;
+	struct rests *rests;         /* NULL: nothing is registered */
+	enum kind owner;             /* KIND_NONE: a task's spec */
+};
+
+/* What a Source or Transformation puts its rows into. */
+static bool writes_to(enum kind owner, const char *field)
+{
+	return (owner == KIND_SOURCE && strcmp(field, "dataset") == 0) ||
+	       (owner == KIND_TRANSFORMATION && strcmp(field, "output") == 0);
+}
+
+static enum action action_for(const struct check *check, const struct ref *ref)
+{
+	if (check->owner == KIND_NONE)
+		return ACTION_TASK_RUN;
+	return writes_to(check->owner, ref->field) ? write_action[ref->kind] : read_action[ref->kind];
+}
+
+/* Asked only of other domains: within its own, who may write may refer. */
+static int may_use(void *context, const struct ref *ref, struct err *err)
+{
+	const struct check *check = context;
+	const struct request *request = check->request;
+	if (strcmp(ref->domain, request->domain) == 0)
+		return 0;
+	const struct target target = { .tenant = request->tenant, .domain = ref->domain };
+	enum action action = action_for(check, ref);
+	if (policy_decide(&request->asker, action, &target).allowed)
+		return 0;
+	return err_set(err, E_DENIED, "%s: refers to the domain %s, where %s/%s may not %s; a "
+	               "tenant-admin of %s can grant it", ref->path, ref->domain,
+	               request->asker.tenant, request->asker.principal, action_name(action),
+	               request->tenant);
+}
+
+static int note(void *context, const struct ref *ref, struct err *err)
+{
+	const struct check *check = context;
+	char key[STORE_KEY_MAX];
+	TRY(may_use(context, ref, err));
+	if (!check->rests)
+		return 0;
+	catalog_key(key, ref->kind, check->request->tenant, ref->domain, ref->name);
+	return rest_on(check->rests, key, err);
+}
+
+static int must_exist(void *context, const struct ref *ref, struct err *err)
+{
+	const struct check *check = context;
+	char key[STORE_KEY_MAX];
+	catalog_key(key, ref->kind, check->request->tenant, ref->domain, ref->name);
+	if (catalog_has(check->control->catalog, key))
+		return 0;
+	return err_set(err, E_INVALID, "%s: there is no %s %s in the domain %s; apply it first",
+	               ref->path, kind_info[ref->kind].name, ref->name, ref->domain);
+}
+
+int rules_task(struct control *control, struct request *request, const struct field *fields,
+               const struct value *spec, struct err *err)
+{
+	struct check check = { .control = control, .request = request, .owner = KIND_NONE };
+	TRY(refs_visit(fields, spec, "spec", request->domain, note, &check, err));
+	return refs_visit(fields, spec, "spec", request->domain, must_exist, &check, err);
+}
+
+/* --- scopes --- */
+
+static int scope_rests(const struct manifest *manifest, struct rests *rests, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	const struct kind_info *info = &kind_info[manifest->kind];
+	const char *domain = value_get_str(manifest->spec, "domain");
+	if (info->scope != SCOPE_PLATFORM)
+		TRY(rest_on(rests, catalog_key(key, KIND_TENANT, NULL, NULL, manifest->tenant), err));
+	if (info->scope == SCOPE_DOMAIN)
+		TRY(rest_on(rests, catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL,
+		                               manifest->domain), err));
+	if (manifest->kind == KIND_PRINCIPAL && domain)
+		TRY(rest_on(rests, catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL, domain), err));
+	return 0;
+}
+
+static int scope_exists(struct control *control, const struct manifest *manifest, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	enum kind_scope scope = kind_info[manifest->kind].scope;
+	if (scope != SCOPE_PLATFORM &&
+	    !catalog_has(control->catalog, catalog_key(key, KIND_TENANT, NULL, NULL, manifest->tenant)))
+		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", manifest->tenant);
+	if (scope == SCOPE_DOMAIN &&
+	    !catalog_has(control->catalog, catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL,
+	                                               manifest->domain)))
+		return err_set(err, E_NOT_FOUND, "the domain %s does not exist; apply it first",
+		               manifest->domain);
+	return 0;
+}
+
+/* --- principals --- */
+
+static bool has_role(const struct value *spec, const char *role)
+{
+	const struct value *roles = value_get(spec, "roles");
+	for (size_t i = 0; i < value_len(roles); i++) {
+		const char *one = value_as_str(value_at(roles, i));
+		if (one && strcmp(one, role) == 0)
+			return true;
+	}
+	return false;
+}
+
+int rules_operator(const struct request *request, const struct value *spec, const char *field,
+                   struct err *err)
+{
+	if (!has_role(spec, "operator") || (request->rule && !strcmp(request->rule, "operator")))
+		return 0;
+	return err_set(err, E_DENIED, "%s: only an operator of the tenant platform may make an operator "
+	               "or its keys", field);
+}
+
+static int principal_rules(struct control *control, struct request *request,
+                           const struct manifest *manifest, const struct value *before,
+                           struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	const char *domain = value_get_str(manifest->spec, "domain");
+	if (!value_len(value_get(manifest->spec, "roles")))
+		return err_set(err, E_INVALID, "spec.roles: names at least one role");
+	if (has_role(manifest->spec, "operator") && strcmp(manifest->tenant, "platform") != 0)
+		return err_set(err, E_INVALID, "spec.roles: operator is a role of the tenant platform only; "
+		               "tenant-admin is the highest of a tenant");
+	TRY(rules_operator(request, value_get(before, "spec"), "spec.roles", err));
+	TRY(rules_operator(request, manifest->spec, "spec.roles", err));
+	if (!domain)
+		return 0;
+	static const char *const whole[] = { "operator", "tenant-admin", "auditor" };
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
+		if (has_role(manifest->spec, whole[i]))
+			return err_set(err, E_INVALID, "spec.domain: the role %s is for a whole tenant; "
+			               "leave the domain out, or use domain-owner, producer or consumer",
+			               whole[i]);
+	if (!catalog_has(control->catalog,
+	                 catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL, domain)))
+		return err_set(err, E_INVALID, "spec.domain: there is no domain %s; apply it first", domain);
+	return 0;
+}
+
+/* --- columns --- */
+
+static int unique_names(const struct value *list, const char *field, struct err *err)
+{
+	for (size_t i = 0; i < value_len(list); i++)
+		for (size_t j = 0; j < i; j++) {
+			const char *a = value_get_str(value_at(list, i), "name");
+			const char *b = value_get_str(value_at(list, j), "name");
+			if (a && b && strcasecmp(a, b) == 0)
+				return err_set(err, E_INVALID, "%s[%zu].name: %.80s is named twice; names "
+				               "differ by more than case", field, i, a);
+		}
+	return 0;
+}
+
+/* The declared type of a column; NULL when the schema does not name it. */
+static const char *column_type(const struct value *schema, const char *name)
+{
+	for (size_t i = 0; name && i < value_len(schema); i++) {
+		const char *column = value_get_str(value_at(schema, i), "name");
+		if (column && strcmp(column, name) == 0)
+			return value_get_str(value_at(schema, i), "type");
+	}
+	return NULL;
+}
+
+static int need_column(const struct value *schema, const char *dataset, const char *path,
+                       const char *name, const char *type, struct err *err)
+{
+	const char *found = column_type(schema, name);
+	if (!found)
+		return err_set(err, E_INVALID, "%s: the dataset %s declares no column %.80s", path, dataset,
+		               name);
+	if (type && strcmp(found, type) != 0)
+		return err_set(err, E_INVALID, "%s: the column %.80s of the dataset %s is %s, not %s", path,
+		               name, dataset, found, type);
+	return 0;
+}
+
+static int read_schema(struct control *control, struct request *request, const char *dataset,
+                       const struct value **ret_schema, struct err *err)
+{
+	char domain[64], name[64], key[STORE_KEY_MAX];
+	struct value *resource = NULL;
+	TRY(catalog_ref(dataset, request->domain, domain, name, err));
+	catalog_key(key, KIND_DATASET, request->tenant, domain, name);
+	TRY(catalog_get(control->catalog, request->arena, key, &resource, NULL, err));
+	*ret_schema = value_get(value_get(resource, "spec"), "schema");
+	return 0;
+}
+
+static int view_rules(struct control *control, struct request *request,
+                      const struct value *spec, struct err *err)
+{
+	const struct value *features = value_get(spec, "features"), *schema = NULL;
+	const char *dataset = value_get_str(spec, "dataset");
+	char path[64];
+	TRY(unique_names(features, "spec.features", err));
+	if (value_len(value_get(spec, "entities")) != 1)
+		return err_set(err, E_INVALID, "spec.entities: names %zu entities; a view describes exactly "
+		               "one", value_len(value_get(spec, "entities")));
+	if (!value_len(features))
+		return err_set(err, E_INVALID, "spec.features: names at least one feature");
+	TRY(read_schema(control, request, dataset, &schema, err));
+	if (!value_len(schema))
+		return 0;
+	TRY(need_column(schema, dataset, "spec.timestampField", value_get_str(spec, "timestampField"),
+	                "timestamp", err));
+	for (size_t i = 0; i < value_len(features); i++) {
+		const struct value *feature = value_at(features, i);
+		snprintf(path, sizeof path, "spec.features[%zu].name", i);
+		TRY(need_column(schema, dataset, path, value_get_str(feature, "name"),
+		                value_get_str(feature, "type"), err));
+	}
+	return 0;
+}
+
+/* --- sources and transformations --- */
+
+static int source_rules(const struct value *spec, struct err *err)
+{
+	const char *path = value_get_str(spec, "path");
+	for (const char *at = path; at && *at;) {
+		size_t len = strcspn(at, "/");
+		bool above = len == 2 && at[0] == '.' && at[1] == '.';
+		if ((at == path && len == 0) || above)
+			return err_set(err, E_INVALID, "spec.path: is relative to the tenant's folder: no "
+			               "leading / and no .. in it");
+		at += len + (at[len] == '/');
+	}
+	return 0;
+}
+
+struct written { char domain[64], name[64]; };
+
+static int is_output(void *context, const struct ref *ref, struct err *err)
+{
+	const struct written *output = context;
+	if (strcmp(ref->field, "inputs") != 0 || strcmp(ref->domain, output->domain) != 0 ||
+	    strcmp(ref->name, output->name) != 0)
+		return 0;
+	return err_set(err, E_INVALID, "spec.output: is also read, as %s; a transformation writes "
+	               "another dataset than it reads", ref->path);
+}
+
+static int transformation_rules(const struct manifest *manifest, struct err *err)
+{
+	struct written output;
+	TRY(catalog_ref(value_get_str(manifest->spec, "output"), manifest->domain, output.domain,
+	                output.name, err));
+	return refs_visit(kind_info[manifest->kind].fields, manifest->spec, "spec", manifest->domain,
+	                  is_output, &output, err);
+}
+
+static int by_kind(struct control *control, struct request *request,
+                   const struct manifest *manifest, const struct value *before, struct err *err)
+{
+	switch (manifest->kind) {
+	case KIND_PRINCIPAL:
+		return principal_rules(control, request, manifest, before, err);
+	case KIND_DATASET:
+		return unique_names(value_get(manifest->spec, "schema"), "spec.schema", err);
+	case KIND_FEATUREVIEW:
+		return view_rules(control, request, manifest->spec, err);
+	case KIND_SOURCE:
+		return source_rules(manifest->spec, err);
+	case KIND_TRANSFORMATION:
+		return transformation_rules(manifest, err);
+	default:
+		return 0;
+	}
+}
+
+int rules_put(struct control *control, struct request *request, const struct manifest *manifest,
+              const struct value *before, struct err *err)
+{
+	const struct field *fields = kind_info[manifest->kind].fields;
+	struct rests rests;
+	TRY(rests_new(request->arena, &rests, err));
+	struct check check = { control, request, &rests, manifest->kind };
+	TRY(scope_rests(manifest, &rests, err));
+	TRY(refs_visit(fields, manifest->spec, "spec", manifest->domain, note, &check, err));
+	TRY(intents_begin(control->intents, false, rests.keys, rests.count, &request->intent, err));
+	TRY(scope_exists(control, manifest, err));
+	TRY(refs_visit(fields, manifest->spec, "spec", manifest->domain, must_exist, &check, err));
+	return by_kind(control, request, manifest, before, err);
+}

@@ -1,0 +1,24 @@
+/* rules.h - what a resource must agree with besides its own fields: what it refers to is there and
+ * may be used, and what is deleted is not referred to. Each rule registers what the write rests on
+ * (control/intents.h) before it looks. */
+#ifndef RULES_H
+#define RULES_H
+
+#include "control/admit.h"
+
+/* Of a resource about to be written; manifest is complete (tenant and domain from the path). before:
+ * the stored resource; NULL: there is none. */
+MUST_USE int rules_put(struct control *control, struct request *request,
+                       const struct manifest *manifest, const struct value *before,
+                       struct err *err);
+/* Of a resource about to be deleted. E_CONFLICT names what still refers to it. */
+MUST_USE int rules_delete(struct control *control, struct request *request,
+                          const struct manifest *manifest, struct err *err);
+/* Of a task's spec: what it names exists and the asker may run it there. */
+MUST_USE int rules_task(struct control *control, struct request *request,
+                        const struct field *fields, const struct value *spec, struct err *err);
+/* Only an operator touches a principal that is one: granting its role, or making its keys. */
+MUST_USE int rules_operator(const struct request *request, const struct value *spec,
+                            const char *field, struct err *err);
+
+#endif
