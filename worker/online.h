@@ -2,17 +2,24 @@
  * One LMDB environment a tenant, below one folder. Keys are keyed digests of the entity key (BLAKE2b-128
  * under a sub-key of the view's key), so no entity name is on disk; values are sealed (AEAD, the key and
  * view bound as associated data) msgpack: [event time us, [values in the view's feature order]].
- * The latest event time wins: an older or equal write changes nothing, so replays are harmless. */
+ * The latest event time wins: an older or equal write changes nothing, so replays are harmless.
+ * An entity key is its text: a string's bytes, an int64 in decimal. A folder is open once a process. */
 #ifndef ONLINE_H
 #define ONLINE_H
 
 #include "api/grant.h"
+
+/* Packed values of one entity; and the room online_get needs at most. */
+enum { ONLINE_VALUES_MAX = 65536, ONLINE_ROOM = ONLINE_VALUES_MAX + 16, ONLINE_KEY_MAX = 4096 };
 
 struct online;
 MUST_USE int online_new(const char *folder, size_t map_bytes_max, struct online **ret_online,
                         struct err *err);
 void online_free(struct online *online);
 DEFINE_AUTO(online)
+
+/* For /metrics: environments open, and bytes they take on disk. */
+void online_status(struct online *online, int64_t *ret_tenants, int64_t *ret_bytes);
 
 /* A view made ready for many reads or writes: derived keys in secret memory. Any thread. */
 struct online_view;
@@ -34,8 +41,8 @@ MUST_USE int online_commit(struct online_batch *batch, int64_t *ret_changed, int
 void online_batch_free(struct online_batch *batch);
 DEFINE_AUTO(online_batch)
 
-/* One entity's values: 1 found, 0 not there, negative on failure. out receives the packed list (cap bytes);
- * ret_len its length. Does not allocate. */
+/* One entity's values: 1 found, 0 not there, negative on failure. out receives the packed list (cap bytes,
+ * ONLINE_ROOM always suffices); ret_len its length. Does not allocate once each thread has read. */
 MUST_USE int online_get(struct online_view *view, const void *entity_key, size_t key_len,
                         int64_t *ret_event_us, uint8_t *out, size_t cap, size_t *ret_len,
                         struct err *err);
