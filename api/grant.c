@@ -309,17 +309,18 @@ void grant_wipe(struct grant *grant)
 	}
 }
 
-int grant_peek(struct arena *arena, const void *data, size_t len, const char **ret_task,
-               struct token *ret_token, struct err *err)
+int grant_peek(struct arena *arena, const void *data, size_t len, struct grant_hint *ret_hint,
+               struct err *err)
 {
 	struct value *body;
-	struct token token;
+	struct grant_hint hint = { 0 };
 	TRY(signed_peek(arena, data, len, &body, err));
-	TRY(wire_read(arena, &token_wire, value_get(body, "token"), &token, err));
-	const char *task = value_get_str(body, "task");
-	if (!task || !*task || strlen(task) > TASK_ID_MAX)
+	TRY(wire_read(arena, &token_wire, value_get(body, "token"), &hint.token, err));
+	hint.task = value_get_str(body, "task");
+	if (!hint.task || !*hint.task || strlen(hint.task) > TASK_ID_MAX)
 		return err_set(err, E_INVALID, "grant: task must have 1 to %d bytes", TASK_ID_MAX);
-	*ret_task = task;
-	*ret_token = token;
+	int64_t memory = value_get_int(value_get(body, "limits"), "memoryBytes", 0);
+	hint.memory_bytes = memory > 0 ? (uint64_t)memory : 0;
+	*ret_hint = hint;
 	return 0;
 }

@@ -86,8 +86,13 @@ MUST_USE int grant_open(const struct grant_opener *opener, int64_t now_ms, struc
 void grant_wipe(struct grant *grant);
 /* What the bytes say they are, unverified: only to report on a grant that was refused, or to list one
  * that is about to be opened. */
-MUST_USE int grant_peek(struct arena *arena, const void *data, size_t len, const char **ret_task,
-                        struct token *ret_token, struct err *err);
+struct grant_hint {
+	const char *task;
+	struct token token;
+	uint64_t memory_bytes;       /* of its limits; 0: not readable */
+};
+MUST_USE int grant_peek(struct arena *arena, const void *data, size_t len,
+                        struct grant_hint *ret_hint, struct err *err);
 
 /* --- online reads --- */
 struct access_feature {

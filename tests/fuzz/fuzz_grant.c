@@ -29,13 +29,12 @@ static void open_both(const struct grant_opener *opener, struct arena *arena, co
 {
 	struct grant *grant;
 	struct access_grant *access;
-	const char *task;
-	struct token token;
+	struct grant_hint hint;
 	if (grant_open(opener, 1, arena, data, len, &grant, NULL) == 0)
 		grant_wipe(grant);
 	if (access_open(opener, 1, arena, data, len, &access, NULL) == 0)
 		access_wipe(access);
-	(void)!grant_peek(arena, data, len, &task, &token, NULL);
+	(void)!grant_peek(arena, data, len, &hint, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

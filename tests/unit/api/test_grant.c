@@ -282,14 +282,14 @@ Test(grant, a_refused_grant_still_says_which_attempt_it_was)
 	struct bench bench;
 	bench_init(&bench);
 	struct grant grant = sample(&bench);
-	const char *task;
-	struct token token;
+	struct grant_hint hint;
 	sign(&bench, &grant);
-	cr_assert_eq(grant_peek(bench.arena, bench.out.data, bench.out.len, &task, &token, NULL), 0);
-	cr_expect_str_eq(task, "01task");
-	cr_expect_eq(token.epoch, 7);
-	cr_expect_eq(token.counter, 9);
-	cr_expect_lt(grant_peek(bench.arena, "junk", 4, &task, &token, NULL), 0);
+	cr_assert_eq(grant_peek(bench.arena, bench.out.data, bench.out.len, &hint, NULL), 0);
+	cr_expect_str_eq(hint.task, "01task");
+	cr_expect_eq(hint.token.epoch, 7);
+	cr_expect_eq(hint.token.counter, 9);
+	cr_expect_eq(hint.memory_bytes, 1 << 30);
+	cr_expect_lt(grant_peek(bench.arena, "junk", 4, &hint, NULL), 0);
 	bench_release(&bench);
 }
 
