@@ -1,0 +1,327 @@
+/* plan.c - what one attempt may do: one function a task type, which fills the grant's work, inputs and
+ * outputs (api/grant.h). Keys are opened last, and wiped if anything fails. */
+#include "common/defs.h"
+#include "control/plan.h"
+
+#include "control/keys.h"
+#include "control/snapshots.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { GRACE_MS = 60000 };           /* between the deadline and the grant's expiry */
+
+struct plan {
+	struct control *control;
+	struct arena *arena;
+	const struct work *work;
+	struct value *done;          /* the grant's `work` */
+	struct grant_table *inputs, *outputs;
+	size_t input_count, output_count;
+};
+
+/* A resource that a task names, as the catalog has it. */
+struct thing {
+	enum kind kind;
+	char domain[64], name[64];
+	const char *key;
+	struct value *resource;
+	const struct value *spec;
+	int64_t revision;
+};
+
+static int nomem(struct err *err)
+{
+	return err_set(err, E_NOMEM, "no memory to plan a task");
+}
+
+static int thing_find(struct control *control, struct arena *arena, const char *tenant,
+                      enum kind kind, const char *ref, const char *own_domain,
+                      struct thing *ret_thing, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct thing thing = { .kind = kind };
+	if (!ref)
+		return err_set(err, E_INVALID, "the task names no %s", kind_info[kind].name);
+	TRY(catalog_ref(ref, own_domain, thing.domain, thing.name, err));
+	catalog_key(key, kind, tenant, thing.domain, thing.name);
+	int rc = catalog_get(control->catalog, arena, key, &thing.resource, &thing.revision, err);
+	if (rc == E_NOT_FOUND)
+		return err_set(err, E_NOT_FOUND, "the %s %s.%s does not exist; apply it and run the task "
+		               "again", kind_info[kind].name, thing.domain, thing.name);
+	TRY(rc);
+	thing.key = arena_strdup(arena, key);
+	if (!thing.key)
+		return nomem(err);
+	thing.spec = value_get(thing.resource, "spec");
+	*ret_thing = thing;
+	return 0;
+}
+
+static int plan_find(const struct plan *plan, enum kind kind, const char *ref,
+                     const char *own_domain, struct thing *ret_thing, struct err *err)
+{
+	return thing_find(plan->control, plan->arena, plan->work->tenant, kind, ref, own_domain,
+	                  ret_thing, err);
+}
+
+static const char *uid_of(const struct thing *thing)
+{
+	return value_get_str(value_get(thing->resource, "metadata"), "uid");
+}
+
+/* --- tables --- */
+
+/* {name, type, required} only: that is what a grant's schema holds. */
+static int schema_of(struct arena *arena, const struct value *columns, const struct value **ret_schema,
+                     struct err *err)
+{
+	struct value *schema = value_list(arena);
+	if (!schema)
+		return nomem(err);
+	for (size_t i = 0; i < value_len(columns); i++) {
+		const struct value *column = value_at(columns, i);
+		struct value *map = value_map(arena);
+		if (!map)
+			return nomem(err);
+		value_set_str(map, "name", value_get_str(column, "name"));
+		value_set_str(map, "type", value_get_str(column, "type"));
+		if (value_get_bool(column, "required", false))
+			value_set_bool(map, "required", true);
+		value_add(schema, map);
+	}
+	TRY(value_check(schema, err));
+	*ret_schema = schema;
+	return 0;
+}
+
+static int table_name(const struct plan *plan, const struct thing *thing, struct grant_table *table,
+                      struct err *err)
+{
+	table->domain = arena_strdup(plan->arena, thing->domain);
+	table->name = arena_strdup(plan->arena, thing->name);
+	table->uid = uid_of(thing);
+	if (!table->domain || !table->name)
+		return nomem(err);
+	if (!table->uid)
+		return err_set(err, E_CORRUPT, "the %s %s.%s has no uid", kind_info[thing->kind].name,
+		               thing->domain, thing->name);
+	return keys_open_resource(plan->control, plan->arena, plan->work->tenant, thing->resource,
+	                          table->key, &table->key_version, err);
+}
+
+static int table_files(const struct plan *plan, const struct snapshot *snapshot,
+                       struct grant_table *table, struct err *err)
+{
+	struct grant_file *files = arena_alloc(plan->arena, (snapshot->file_count + 1) * sizeof *files);
+	if (!files)
+		return nomem(err);
+	for (size_t i = 0; i < snapshot->file_count; i++)
+		files[i] = (struct grant_file){ snapshot->files[i].path, snapshot->files[i].bytes,
+		                                snapshot->files[i].rows };
+	table->files = files;
+	table->file_count = snapshot->file_count;
+	return 0;
+}
+
+/* What is declared, or else what the data has. Files only where they are read. */
+static int fill_dataset(const struct plan *plan, const struct thing *thing, bool reads,
+                        struct grant_table *table, struct err *err)
+{
+	struct dataset_at at = { plan->work->tenant, thing->domain, thing->name };
+	const struct value *declared = value_get(thing->spec, "schema");
+	struct snapshot *snapshot = NULL;
+	int64_t revision = 0;
+	TRY(snapshots_current(plan->control->catalog, plan->arena, &at, &snapshot, NULL, &revision,
+	                      err));
+	if (reads && !snapshot)
+		return err_set(err, E_INPUT, "the dataset %s.%s has no data yet; load it first",
+		               thing->domain, thing->name);
+	if (snapshot)
+		table->snapshot = snapshot->id;
+	if (reads)
+		TRY(table_files(plan, snapshot, table, err));
+	if (reads && snapshot->schema)
+		TRY(schema_of(plan->arena, snapshot->schema, &table->schema, err));
+	else if (declared || (snapshot && snapshot->schema))
+		TRY(schema_of(plan->arena, declared ? declared : snapshot->schema, &table->schema, err));
+	return table_name(plan, thing, table, err);
+}
+
+static int add_input(struct plan *plan, const char *ref, const char *own_domain, struct err *err)
+{
+	struct thing thing;
+	TRY(plan_find(plan, KIND_DATASET, ref, own_domain, &thing, err));
+	return fill_dataset(plan, &thing, true, &plan->inputs[plan->input_count++], err);
+}
+
+static int tables_new(struct plan *plan, size_t inputs, size_t outputs, struct err *err)
+{
+	if (inputs > GRANT_TABLES_MAX)
+		return err_set(err, E_TOO_LARGE, "the task reads %zu datasets; at most %d are allowed",
+		               inputs, GRANT_TABLES_MAX);
+	plan->inputs = arena_alloc(plan->arena, (inputs + 1) * sizeof *plan->inputs);
+	plan->outputs = arena_alloc(plan->arena, (outputs + 1) * sizeof *plan->outputs);
+	return plan->inputs && plan->outputs ? 0 : nomem(err);
+}
+
+/* --- task types --- */
+
+typedef int plan_fn(struct plan *plan, struct err *err);
+
+static void copy_members(struct value *to, const struct value *from, const char *const *names,
+                         size_t count, struct arena *arena)
+{
+	for (size_t i = 0; i < count; i++)
+		if (value_get(from, names[i]))
+			value_set(to, names[i], value_copy(arena, value_get(from, names[i])));
+}
+
+static int plan_ingest(struct plan *plan, struct err *err)
+{
+	static const char *const members[] = {
+		"connector", "path", "format", "compression", "mode", "delimiter", "header", "nullText",
+		"rejectLimit",
+	};
+	struct thing source, dataset;
+	TRY(plan_find(plan, KIND_SOURCE, value_get_str(plan->work->spec, "source"), plan->work->domain,
+	              &source, err));
+	TRY(plan_find(plan, KIND_DATASET, value_get_str(source.spec, "dataset"), source.domain, &dataset,
+	              err));
+	value_set_str(plan->done, "mode", "append");
+	copy_members(plan->done, source.spec, members, ARRAY_LEN(members), plan->arena);
+	TRY(tables_new(plan, 0, 1, err));
+	return fill_dataset(plan, &dataset, false, &plan->outputs[plan->output_count++], err);
+}
+
+static int plan_transform(struct plan *plan, struct err *err)
+{
+	struct thing transformation, output;
+	TRY(plan_find(plan, KIND_TRANSFORMATION, value_get_str(plan->work->spec, "transformation"),
+	              plan->work->domain, &transformation, err));
+	const struct value *inputs = value_get(transformation.spec, "inputs");
+	value_set_str(plan->done, "sql", value_get_str(transformation.spec, "sql"));
+	TRY(plan_find(plan, KIND_DATASET, value_get_str(transformation.spec, "output"),
+	              transformation.domain, &output, err));
+	TRY(tables_new(plan, value_len(inputs), 1, err));
+	for (size_t i = 0; i < value_len(inputs); i++)
+		TRY(add_input(plan, value_as_str(value_at(inputs, i)), transformation.domain, err));
+	return fill_dataset(plan, &output, false, &plan->outputs[plan->output_count++], err);
+}
+
+static int features_of(struct plan *plan, const struct value *features, struct err *err)
+{
+	const struct value *list = NULL;
+	TRY(schema_of(plan->arena, features, &list, err));
+	value_set(plan->done, "features", value_copy(plan->arena, list));
+	return 0;
+}
+
+static int plan_materialize(struct plan *plan, struct err *err)
+{
+	struct thing view, entity;
+	TRY(plan_find(plan, KIND_FEATUREVIEW, value_get_str(plan->work->spec, "featureView"),
+	              plan->work->domain, &view, err));
+	TRY(plan_find(plan, KIND_ENTITY, value_as_str(value_at(value_get(view.spec, "entities"), 0)),
+	              view.domain, &entity, err));
+	const char *type = value_get_str(entity.spec, "valueType");
+	value_set_str(plan->done, "view", view.name);
+	value_set_str(plan->done, "joinKey", value_get_str(entity.spec, "joinKey"));
+	value_set_str(plan->done, "keyType", type ? type : "string");
+	value_set_str(plan->done, "timestampField", value_get_str(view.spec, "timestampField"));
+	TRY(features_of(plan, value_get(view.spec, "features"), err));
+	TRY(tables_new(plan, 1, 1, err));
+	TRY(add_input(plan, value_get_str(view.spec, "dataset"), view.domain, err));
+	return table_name(plan, &view, &plan->outputs[plan->output_count++], err);
+}
+
+static int plan_probe(struct plan *plan, struct err *err)
+{
+	static const char *const members[] = { "sleepMs" };
+	copy_members(plan->done, plan->work->spec, members, ARRAY_LEN(members), plan->arena);
+	return tables_new(plan, 0, 0, err);
+}
+
+static plan_fn *const plan_by_type[TASK_COUNT_] = {
+	[TASK_INGEST] = plan_ingest, [TASK_TRANSFORM] = plan_transform,
+	[TASK_MATERIALIZE] = plan_materialize, [TASK_PROBE] = plan_probe,
+};
+
+/* --- the grant --- */
+
+const char *plan_prefix(struct arena *arena, const char *tenant, const char *uid,
+                        const struct token *token)
+{
+	return arena_printf(arena, "%s/%s/%" PRId64 "-%" PRId64, tenant, uid, token->epoch,
+	                    token->counter);
+}
+
+static int fill_grant(struct plan *plan, const char *worker, struct grant *grant, struct err *err)
+{
+	const struct work *work = plan->work;
+	TRY(plan_by_type[work->type](plan, err));
+	TRY(value_check(plan->done, err));
+	*grant = (struct grant){
+		.task = work->id, .token = work->token, .attempt = work->attempt, .worker = worker,
+		.tenant = work->tenant, .domain = work->domain, .type = work->type, .work = plan->done,
+		.inputs = plan->inputs, .input_count = plan->input_count,
+		.outputs = plan->outputs, .output_count = plan->output_count, .limits = work->limits,
+		.expires_ms = clock_unix_ms(plan->control->clock) + work->limits.deadline_ms + GRACE_MS,
+		.output_prefix = plan_prefix(plan->arena, work->tenant, plan->output_count ?
+		                             plan->outputs[0].uid : work->id, &work->token),
+	};
+	return grant->output_prefix ? 0 : nomem(err);
+}
+
+static void wipe(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->input_count; i++)
+		secret_wipe(plan->inputs[i].key, KEY_BYTES);
+	for (size_t i = 0; i < plan->output_count; i++)
+		secret_wipe(plan->outputs[i].key, KEY_BYTES);
+}
+
+int plan_grant(struct control *control, struct arena *arena, const struct work *work,
+               const char *worker, struct grant **ret_grant, struct err *err)
+{
+	struct plan plan = {
+		.control = control, .arena = arena, .work = work, .done = value_map(arena)
+	};
+	struct grant *grant = arena_alloc(arena, sizeof *grant);
+	if (!plan.done || !grant)
+		return nomem(err);
+	int rc = fill_grant(&plan, worker, grant, err);
+	if (rc < 0) {
+		wipe(&plan);
+		return rc;
+	}
+	*ret_grant = grant;
+	return 0;
+}
+
+/* --- what it writes --- */
+
+int plan_output(struct control *control, struct arena *arena, const struct work *work,
+                struct plan_output *ret_output, struct err *err)
+{
+	struct thing by, dataset;
+	bool ingest = work->type == TASK_INGEST;
+	*ret_output = (struct plan_output){ 0 };
+	if (!ingest && work->type != TASK_TRANSFORM)
+		return 0;
+	TRY(thing_find(control, arena, work->tenant, ingest ? KIND_SOURCE : KIND_TRANSFORMATION,
+	               value_get_str(work->spec, ingest ? "source" : "transformation"), work->domain,
+	               &by, err));
+	TRY(thing_find(control, arena, work->tenant, KIND_DATASET,
+	               value_get_str(by.spec, ingest ? "dataset" : "output"), by.domain, &dataset, err));
+	const char *mode = value_get_str(by.spec, "mode");
+	struct plan_output output = {
+		.domain = arena_strdup(arena, dataset.domain), .name = arena_strdup(arena, dataset.name),
+		.uid = uid_of(&dataset), .key = dataset.key, .revision = dataset.revision,
+		.replace = !ingest || (mode && strcmp(mode, "replace") == 0),
+	};
+	if (!output.domain || !output.name)
+		return nomem(err);
+	*ret_output = output;
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* plan.h - from a task to the grant of one attempt: its spec's references resolved to what the catalog
+ * says now, its inputs' current snapshots, its datasets' keys. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "control/control.h"
+#include "control/shard_work.h"
+
+/* ret_grant and all in it lie in the arena, keys opened: grant_wipe it when it is signed. work must be
+ * running under its token. E_NOT_FOUND, E_INPUT: it cannot run as things are, and the sentence is the
+ * user's. */
+MUST_USE int plan_grant(struct control *control, struct arena *arena, const struct work *work,
+                        const char *worker, struct grant **ret_grant, struct err *err);
+
+/* The dataset a task writes, as things are now. */
+struct plan_output {
+	const char *domain, *name, *uid;     /* uid NULL: the task writes no dataset */
+	const char *key;             /* of its resource, */
+	int64_t revision;            /* and that one's revision */
+	bool replace;
+};
+MUST_USE int plan_output(struct control *control, struct arena *arena, const struct work *work,
+                         struct plan_output *ret_output, struct err *err);
+
+/* "TENANT/UID/EPOCH-COUNTER": the object path all of an attempt's files lie under. */
+const char *plan_prefix(struct arena *arena, const char *tenant, const char *uid,
+                        const struct token *token);
+
+#endif

@@ -1,0 +1,393 @@
+/* settle.c - SETTLE, see settle.h. The step table is at the end.
+ * Invariants: a report whose token is not its task's current one changes nothing; result, usage and audit
+ * of an attempt are in one change; a usage record's id is TASK/ATTEMPT and is counted once. */
+#include "common/defs.h"
+#include "control/settle.h"
+
+#include "common/log.h"
+#include "control/audit.h"
+#include "control/publish.h"
+#include "control/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ARENA_MAX = 256 * 1024 * 1024, BATCH_MAX = 32 };
+
+struct settlement {
+	struct control *control;
+	struct arena *arena;
+	struct change *change;
+	struct settle_item *item;
+	const struct err *refused;   /* the change it made cannot be committed: it fails with this */
+	int64_t now_ms;
+	bool done;                   /* nothing more to do for this item */
+	struct work work;
+	enum task_event event;       /* what becomes of the task */
+	int code;
+	const char *text;
+	struct value *outputs;       /* NULL: none */
+	struct amounts amounts;      /* to be charged */
+	int64_t cost;
+};
+
+typedef int step_fn(struct settlement *settlement, struct err *err);
+
+static bool is_task(const struct settlement *settlement)
+{
+	return settlement->item->kind != SETTLE_READS;
+}
+
+/* --- match: is this about the task's current attempt? --- */
+
+static int ignore(struct settlement *settlement)
+{
+	settlement->done = true;
+	settlement->item->ignored = true;
+	return 0;
+}
+
+static int match_waiting(struct settlement *settlement, struct err *err)
+{
+	int found = shard_find(settlement->control->shard, settlement->arena, NULL,
+	                       settlement->item->report->task, &settlement->work, err);
+	TRY(found);
+	bool waits = found && settlement->work.state == STATE_QUEUED && settlement->work.cancel;
+	return waits ? 0 : ignore(settlement);
+}
+
+static int match(struct settlement *settlement, struct err *err)
+{
+	const struct settle_item *item = settlement->item;
+	struct shard *shard = settlement->control->shard;
+	if (item->kind == SETTLE_READS)
+		return shard_meter_is_new(shard, item->worker, item->incarnation, item->meter_seq) ?
+			0 : ignore(settlement);
+	if (item->kind == SETTLE_CANCEL)
+		return match_waiting(settlement, err);
+	int current = shard_match(shard, settlement->arena, item->report->task, &item->report->token,
+	                          &settlement->work, err);
+	TRY(current);
+	return current ? 0 : ignore(settlement);
+}
+
+/* --- apply: what becomes of the task --- */
+
+static void fail(struct settlement *settlement, int code, const char *text)
+{
+	const struct work *work = &settlement->work;
+	bool again = task_may_retry(code, work->attempt, work->limits.attempts_max);
+	settlement->event = again ? EVENT_RETRY : EVENT_FAILED;
+	settlement->code = code;
+	settlement->text = text;
+	if (!work->cancel)
+		return;
+	settlement->event = EVENT_CANCELLED;
+	settlement->code = 0;
+}
+
+static int apply(struct settlement *settlement, struct err *err)
+{
+	const struct report *report = settlement->item->report;
+	enum task_state next;
+	if (!is_task(settlement))
+		return 0;
+	settlement->event = EVENT_CANCELLED;
+	if (settlement->item->kind == SETTLE_CANCEL)
+		return task_apply(settlement->work.state, EVENT_CANCELLED, &next, err);
+	if (settlement->refused)
+		fail(settlement, settlement->refused->code, settlement->refused->text);
+	else if (report->outcome == OUTCOME_SUCCEEDED)
+		settlement->event = EVENT_SUCCEEDED;
+	else if (report->outcome == OUTCOME_FAILED)
+		fail(settlement, report->code < 0 ? report->code : E_INTERNAL, report->text);
+	/* Ended by its worker though nobody asked: a worker that drains; another takes it. */
+	else if (!settlement->work.cancel)
+		fail(settlement, E_DEAD_WORKER, "its worker gave it back");
+	return task_apply(settlement->work.state, settlement->event, &next, err);
+}
+
+/* --- publish: the output becomes the dataset's current snapshot --- */
+
+static int publish_output(struct settlement *settlement, struct err *err)
+{
+	struct published published;
+	struct err why;
+	int rc = publish(settlement->control, settlement->arena, settlement->change, &settlement->work,
+	                 settlement->item->report, &published, &why);
+	if (rc == 0) {
+		settlement->outputs = published.outputs;
+		settlement->amounts.v[DIM_BYTES_STORED] = published.stored_delta;
+		return 0;
+	}
+	if (rc == E_NOMEM || rc == E_BUSY)   /* not the report's fault: later */
+		return err_set(err, rc, "%s", why.text);
+	char *text = arena_strdup(settlement->arena, why.text);
+	if (!text)
+		return err_set(err, E_NOMEM, "no memory to settle a report");
+	fail(settlement, rc, text);
+	return 0;
+}
+
+static int publish_step(struct settlement *settlement, struct err *err)
+{
+	bool wrote = is_task(settlement) && settlement->event == EVENT_SUCCEEDED;
+	return wrote ? publish_output(settlement, err) : 0;
+}
+
+/* --- charge: what is to be paid for, and what it costs --- */
+
+/* A task counts once, with the attempt that ends it; each attempt costs what it was measured. */
+static int charge(struct settlement *settlement, struct err *err)
+{
+	struct amounts *amounts = &settlement->amounts;
+	(void)err;
+	if (!is_task(settlement))
+		return 0;
+	if (settlement->item->kind == SETTLE_REPORT) {
+		const struct usage *usage = &settlement->item->report->usage;
+		amounts->v[DIM_CPU_MS] = usage->cpu_ms;
+		amounts->v[DIM_BYTES_READ] = usage->bytes_read;
+		amounts->v[DIM_BYTES_WRITTEN] = usage->bytes_written;
+		amounts->v[DIM_ROWS] = usage->rows;
+	}
+	if (settlement->event != EVENT_RETRY)
+		amounts->v[DIM_TASKS] = 1;
+	settlement->cost = shard_cost(settlement->control->shard, amounts);
+	return 0;
+}
+
+/* --- meter: the usage records --- */
+
+struct bill {
+	const char *id, *tenant, *domain, *source;
+	const struct amounts *amounts;
+	int64_t cost;
+};
+
+static int add_usage(struct settlement *settlement, const struct bill *bill, struct err *err)
+{
+	struct arena *arena = change_arena(settlement->change);
+	struct value *record = record_new(arena, RECORD_USAGE, settlement->now_ms);
+	TRY(value_check(record, err));
+	value_set_str(record, "id", bill->id);
+	value_set_str(record, "tenant", bill->tenant);
+	value_set_str(record, "domain", bill->domain);
+	value_set(record, "amounts", amounts_value(arena, bill->amounts));
+	value_set_int(record, "cost", bill->cost);
+	value_set_str(record, "source", bill->source);
+	return change_record(settlement->change, record, err);
+}
+
+static int meter_reads(struct settlement *settlement, struct err *err)
+{
+	const struct settle_item *item = settlement->item;
+	struct arena *arena = change_arena(settlement->change);
+	for (size_t i = 0; i < item->reads_count; i++) {
+		const struct reads *reads = &item->reads[i];
+		struct amounts amounts = { { 0 } };
+		amounts.v[DIM_ONLINE_READS] = reads->count;
+		const char *id = arena_printf(arena, "%s/%" PRId64 "/%" PRId64, item->worker,
+		                              item->incarnation, item->meter_seq);
+		struct bill bill = {
+			id, reads->tenant, reads->domain, "online", &amounts,
+			shard_cost(settlement->control->shard, &amounts),
+		};
+		TRY(add_usage(settlement, &bill, err));
+	}
+	struct value *record = record_new(arena, RECORD_METER, settlement->now_ms);
+	TRY(value_check(record, err));
+	value_set_str(record, "worker", item->worker);
+	value_set_int(record, "incarnation", item->incarnation);
+	value_set_int(record, "seq", item->meter_seq);
+	return change_record(settlement->change, record, err);
+}
+
+static int meter(struct settlement *settlement, struct err *err)
+{
+	const struct work *work = &settlement->work;
+	char id[ID_LEN + 16];
+	if (!is_task(settlement))
+		return meter_reads(settlement, err);
+	if (amounts_zero(&settlement->amounts))
+		return 0;
+	snprintf(id, sizeof id, "%s/%d", work->id, work->attempt);
+	struct bill bill = {
+		id, work->tenant, work->domain, "task", &settlement->amounts, settlement->cost
+	};
+	return add_usage(settlement, &bill, err);
+}
+
+/* --- audit --- */
+
+static const char *result_name(enum task_event event)
+{
+	switch (event) {
+	case EVENT_SUCCEEDED: return "succeeded";
+	case EVENT_CANCELLED: return "cancelled";
+	case EVENT_RETRY: return "retried";
+	default: return "failed";
+	}
+}
+
+static int audit(struct settlement *settlement, struct err *err)
+{
+	char actor[80] = "system";
+	if (!is_task(settlement))
+		return 0;
+	if (settlement->item->worker)
+		snprintf(actor, sizeof actor, "worker/%s", settlement->item->worker);
+	struct audit_event event = {
+		.tenant = settlement->work.tenant, .actor = actor, .action = "task:outcome",
+		.resource = settlement->work.id, .result = result_name(settlement->event),
+		.code = settlement->code ? err_name(settlement->code) : NULL,
+		.task = settlement->work.id, .at_ms = settlement->now_ms,
+	};
+	return audit_add(settlement->change, &event, err);
+}
+
+/* --- record: the attempt or the outcome itself --- */
+
+static const char *state_of(enum task_event event)
+{
+	switch (event) {
+	case EVENT_SUCCEEDED: return task_state_name(STATE_SUCCEEDED);
+	case EVENT_CANCELLED: return task_state_name(STATE_CANCELLED);
+	default: return task_state_name(STATE_FAILED);
+	}
+}
+
+static int record(struct settlement *settlement, struct err *err)
+{
+	struct arena *arena = change_arena(settlement->change);
+	const struct work *work = &settlement->work;
+	const struct report *report = settlement->item->report;
+	bool again = settlement->event == EVENT_RETRY;
+	if (!is_task(settlement))
+		return 0;
+	struct value *map = record_new(arena, again ? RECORD_ATTEMPT : RECORD_OUTCOME,
+	                               settlement->now_ms);
+	TRY(value_check(map, err));
+	bool ran = settlement->item->kind == SETTLE_REPORT;
+	value_set_str(map, "id", work->id);
+	value_set_str(map, "tenant", work->tenant);
+	value_set_str(map, "domain", work->domain);
+	value_set_int(map, "attempt", ran ? work->attempt : work->attempt - 1);
+	if (again) {
+		value_set_int(map, "epoch", report->token.epoch);
+		value_set_int(map, "counter", report->token.counter);
+	} else {
+		value_set_str(map, "state", state_of(settlement->event));
+	}
+	if (settlement->code) {
+		value_set_str(map, "code", err_name(settlement->code));
+		value_set_str(map, "text", settlement->text);
+	}
+	if (ran)
+		value_set(map, "usage", usage_value(arena, &report->usage));
+	if (settlement->outputs)
+		value_set(map, "outputs", value_copy(arena, settlement->outputs));
+	return change_record(settlement->change, map, err);
+}
+
+/* --- the table --- */
+
+struct step {
+	const char *name;
+	step_fn *run;
+};
+
+static const struct step steps[] = {
+	{ "match",   match },        /* only the task's current attempt may change it */
+	{ "apply",   apply },        /* succeeded, failed, to be retried, cancelled */
+	{ "publish", publish_step }, /* the output becomes the current snapshot */
+	{ "charge",  charge },       /* what was measured, and its price */
+	{ "meter",   meter },        /* the usage record */
+	{ "audit",   audit },        /* who did what */
+	{ "record",  record },       /* the attempt or the outcome */
+};
+
+static int run_steps(struct settlement *settlement, struct err *err)
+{
+	for (size_t i = 0; !settlement->done && i < ARRAY_LEN(steps); i++) {
+		int rc = steps[i].run(settlement, err);
+		if (rc < 0)
+			return err_prefix(err, "settle: %s", steps[i].name);
+	}
+	return 0;
+}
+
+/* Items whose changes can share a transaction; another attempt of the same dataset waits for the next, so
+ * that it sees the snapshot that is being made. */
+static int build(struct control *control, struct arena *arena, struct change *change,
+                 struct settle_item *const *items, size_t count, const struct err *refused,
+                 struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct settlement settlement = {
+			.control = control, .arena = arena, .change = change, .item = items[i],
+			.refused = refused, .now_ms = clock_unix_ms(control->clock),
+		};
+		items[i]->ignored = false;
+		TRY(run_steps(&settlement, err));
+		if (items[i]->ignored && items[i]->kind == SETTLE_REPORT)
+			log_info(&(struct log_context){ .task = items[i]->report->task },
+			         "report_ignored", "worker=%s reason=\"not the current attempt\"",
+			         items[i]->worker ? items[i]->worker : "none");
+	}
+	return 0;
+}
+
+static int settle_some(struct control *control, struct settle_item *const *items, size_t count,
+                       const struct err *refused, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	AUTO(change) *change = NULL;
+	bool any = false;
+	TRY(arena_new(ARENA_MAX, &arena, err));
+	TRY(change_new(&change, err));
+	TRY(build(control, arena, change, items, count, refused, err));
+	for (size_t i = 0; i < count; i++)
+		any |= !items[i]->ignored;
+	return any ? journal_commit(control->journal, change, err) : 0;
+}
+
+/* How many of the first items may share a change: at most one that could publish, no task twice, one
+ * batch of reads of a worker. */
+static size_t sharers(struct settle_item *const *items, size_t count)
+{
+	bool publishes = false;
+	for (size_t i = 0; i < count && i < BATCH_MAX; i++) {
+		bool outputs = items[i]->kind == SETTLE_REPORT && items[i]->report->output_count > 0;
+		if (outputs && publishes)
+			return i;
+		publishes |= outputs;
+		for (size_t j = 0; j < i; j++) {
+			bool reads = items[i]->kind == SETTLE_READS;
+			if (reads != (items[j]->kind == SETTLE_READS))
+				continue;
+			if (reads ? strcmp(items[i]->worker, items[j]->worker) == 0 :
+			    strcmp(items[i]->report->task, items[j]->report->task) == 0)
+				return i;
+		}
+	}
+	return count < BATCH_MAX ? count : BATCH_MAX;
+}
+
+int settle(struct control *control, struct settle_item *const *items, size_t count,
+           size_t *ret_count, struct err *err)
+{
+	size_t together = sharers(items, count);
+	int rc = settle_some(control, items, together, NULL, err);
+	if (rc < 0 && together > 1 && rc != E_NOT_LEADER && rc != E_UNKNOWN_OUTCOME) {
+		together = 1;                /* one's failure is its own */
+		rc = settle_some(control, items, together, NULL, err);
+	}
+	if (rc == E_TOO_LARGE && together == 1) {    /* it never will fit */
+		struct err refused = *err;
+		rc = settle_some(control, items, 1, &refused, err);
+	}
+	*ret_count = together;
+	return rc;
+}
