@@ -17,6 +17,8 @@ static bool leave_network(void)
 
 int cage_enter(int parent, bool *ret_network, struct err *err)
 {
+	/* First: a user namespace of one's own would take the parent's death signal away again. */
+	*ret_network = !leave_network();
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_DUMPABLE, 0) != 0)
 		return err_errno(err, errno, "the executor's process could not be confined");
@@ -28,6 +30,5 @@ int cage_enter(int parent, bool *ret_network, struct err *err)
 		return err_errno(err, errno, "the executor's limits could not be set");
 	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return err_errno(err, errno, "the executor's signals could not be set");
-	*ret_network = !leave_network();
 	return 0;
 }

@@ -21,14 +21,35 @@ MUST_USE int pool_new(const struct pool_conf *conf, struct pool **ret_pool, stru
 void pool_free(struct pool *pool);
 DEFINE_AUTO(pool)
 
-enum { POOL_FDS_MAX = 240 };
+enum { POOL_FDS_MAX = 2048, POOL_DRAINS_MAX = 2 };
 
-/* One job: a map (common/value.h) and the descriptors it names by index. Runs it to its end in an
- * executor under limits (memory, cpu, deadline; killed beyond), forwarding its progress to attempt.
- * ret_result: the executor's answer, in arena. usage: from the kernel (wait4). E_RESOURCES names the limit
- * and the figure; E_CANCELLED; E_INPUT and others as the executor said. */
-MUST_USE int pool_run(struct pool *pool, const struct value *job, const int *fds, size_t fd_count,
-                      const struct limits *limits, struct attempt *attempt, struct arena *arena,
-                      struct value **ret_result, struct usage *usage, struct err *err);
+/* A pipe's read end, read to its end while the job runs. */
+typedef int pool_sink_fn(void *context, const void *data, size_t len, struct err *err);
+struct pool_drain {
+	int fd;                      /* stays the caller's */
+	pool_sink_fn *sink;
+	void *context;
+};
+
+typedef int pool_rows_fn(void *context, const struct value *rows, struct err *err);
+struct pool_job {
+	const struct value *message; /* see worker/shop.h; names descriptors by index */
+	int *fds;                    /* pool_run closes them, whatever its outcome, */
+	size_t fd_count;             /* and sets this to 0 */
+	struct pool_drain drains[POOL_DRAINS_MAX];
+	size_t drain_count;
+	pool_rows_fn *rows;          /* NULL: rows are refused */
+	void *context;               /* of rows */
+	const struct limits *limits; /* memory, cpu, deadline: killed beyond */
+};
+
+/* Runs a job to its end in an executor of its own, forwarding its progress to attempt. ret_result: the
+ * executor's answer, in arena. usage: from the kernel (wait4), filled on failure too. E_RESOURCES names
+ * the limit and the figure; E_TIMEOUT the deadline; E_CANCELLED; others as the executor or a sink said. */
+MUST_USE int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt,
+                      struct arena *arena, struct value **ret_result, struct usage *usage,
+                      struct err *err);
+/* Executors that are waiting now. */
+int pool_ready(struct pool *pool);
 
 #endif

@@ -1,0 +1,168 @@
+/* executor.c - one job, one process. A second thread says how far it is and notices when the agent has
+ * gone; it ends with the process. */
+#include "common/defs.h"
+#include "worker/executor.h"
+#include "worker/cage.h"
+#include "worker/channel.h"
+#include "worker/duck.h"
+#include "worker/lens.h"
+#include "worker/shop.h"
+#include "worker/types.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { JOB_ARENA_MAX = 256 * 1024 * 1024, WATCH_ARENA_MAX = 64 * 1024, WATCH_MS = 200,
+       THREADS_MAX = 256 };
+
+static int send_event(struct shop *shop, struct value *message, const char *event, struct err *err)
+{
+	value_set_str(message, "event", event);
+	TRY(value_check(message, err));
+	pthread_mutex_lock(&shop->mutex);
+	int rc = channel_send(shop->socket, message, NULL, 0, err);
+	pthread_mutex_unlock(&shop->mutex);
+	return rc;
+}
+
+int shop_send_rows(struct shop *shop, struct value *rows, struct err *err)
+{
+	return send_event(shop, rows, "rows", err);
+}
+
+static void tell_progress(struct shop *shop)
+{
+	AUTO(arena) *arena = NULL;
+	if (arena_new(WATCH_ARENA_MAX, &arena, NULL) < 0)
+		return;
+	pthread_mutex_lock(&shop->mutex);
+	const char *phase = shop->phase;
+	pthread_mutex_unlock(&shop->mutex);
+	struct value *message = value_map(arena);
+	value_set_str(message, "phase", phase);
+	value_set_int(message, "bytes", (int64_t)lens_bytes());
+	value_set_int(message, "percent", duck_percent(shop->duck));
+	(void)!send_event(shop, message, "progress", NULL);
+}
+
+static void *watch(void *context)
+{
+	struct shop *shop = context;
+	for (;;) {
+		struct pollfd agent = { .fd = shop->socket, .events = POLLRDHUP };
+		int n = poll(&agent, 1, WATCH_MS);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != 0)
+			_exit(1);
+		tell_progress(shop);
+	}
+	return NULL;
+}
+
+/* Sealed files: from here on their descriptors read as plaintext. */
+static int open_sealed(struct shop *shop, struct err *err)
+{
+	const struct value *sealed = value_get(shop->job, "sealed");
+	for (size_t i = 0; i < value_len(sealed); i++) {
+		size_t len = 0;
+		const uint8_t *ticket = value_get_bin(value_at(sealed, i), "ticket", &len);
+		int64_t index = value_get_int(value_at(sealed, i), "fd", -1);
+		if (!ticket || len != OPENER_TICKET_BYTES || index < 0 || (size_t)index >= shop->fd_count)
+			return err_set(err, E_INTERNAL, "the job's file %zu has no ticket", i);
+		struct opener *opener = NULL;
+		TRY(opener_from_ticket(ticket, &opener, err));
+		TRY(lens_take(shop->fds[index], opener, err));
+	}
+	return 0;
+}
+
+static int begin(struct shop *shop, struct err *err)
+{
+	TRY(open_sealed(shop, err));
+	int64_t threads = value_get_int(shop->job, "threads", 1);
+	struct duck_limits limits = {
+		.threads = (int)(threads < THREADS_MAX ? threads : THREADS_MAX),
+		.memory_bytes = (uint64_t)value_get_int(shop->job, "memory", 0),
+	};
+	TRY(duck_lock(shop->duck, &limits, shop->fds, shop->fd_count, err));
+	return shop_tables(shop, err);
+}
+
+static int work(struct shop *shop, struct err *err)
+{
+	enum task_type type = task_by_name(value_get_str(shop->job, "type"));
+	if (type == TASK_NONE)
+		return err_set(err, E_INVALID, "this worker's release knows no such type of task");
+	TRY(begin(shop, err));
+	pthread_t watcher;
+	if (pthread_create(&watcher, NULL, watch, shop) != 0)
+		return err_set(err, E_RESOURCES, "the executor could not start a thread");
+	pthread_detach(watcher);
+	int rc = task_side(type)->work(shop, err);
+	/* A file that does not verify is the cause, whatever the engine says of it. */
+	int broken = lens_failure(rc < 0 ? err : NULL);
+	return rc < 0 && broken ? broken : rc;
+}
+
+static int answer(struct shop *shop, int rc, const struct err *why)
+{
+	if (rc >= 0) {
+		value_set_int(shop->result, "readBytes", (int64_t)lens_bytes());
+		return send_event(shop, shop->result, "result", NULL);
+	}
+	struct value *failed = value_map(shop->arena);
+	value_set_str(failed, "code", err_name(why->code));
+	value_set_str(failed, "text", why->text);
+	value_set_int(failed, "readBytes", (int64_t)lens_bytes());
+	return send_event(shop, failed, "error", NULL);
+}
+
+static int serve_one(struct shop *shop, int fds[CHANNEL_FDS_MAX], struct err *err)
+{
+	struct value *ready = value_map(shop->arena);
+	TRY(send_event(shop, ready, "ready", err));
+	struct value *job = NULL;
+	TRY(channel_receive(shop->socket, shop->arena, &job, fds, CHANNEL_FDS_MAX, &shop->fd_count, err));
+	shop->job = job;
+	shop->fds = fds;
+	struct err why = { 0 };
+	int rc = work(shop, &why);
+	return answer(shop, rc, &why);
+}
+
+static int start(struct err *err)
+{
+	TRY(crypto_start(err));
+	bool network = true;
+	TRY(cage_enter(getppid(), &network, err));
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max < LENS_FDS_MAX ? files.rlim_max : LENS_FDS_MAX;
+		(void)!setrlimit(RLIMIT_NOFILE, &files);
+	}
+	AUTO(arena) *arena = NULL;
+	TRY(arena_new(JOB_ARENA_MAX, &arena, err));
+	struct shop shop = { .arena = arena, .socket = EXECUTOR_SOCKET, .phase = "starting" };
+	shop.result = value_map(arena);
+	pthread_mutex_init(&shop.mutex, NULL);
+	TRY(duck_new(&shop.duck, err));
+	int fds[CHANNEL_FDS_MAX];
+	int rc = serve_one(&shop, fds, err);
+	/* The engine is left as it is: the kernel clears up faster, and the watcher still looks at it. */
+	_exit(rc < 0 ? 1 : 0);
+}
+
+void executor_main(void)
+{
+	struct err err = { 0 };
+	close_range(EXECUTOR_SOCKET + 1, ~0U, 0);
+	int rc = start(&err);
+	if (rc < 0 && err.code != E_UNAVAILABLE)
+		dprintf(STDERR_FILENO, "freehold executor: %s\n", err.text);
+	_exit(1);
+}

@@ -1,0 +1,367 @@
+/* pool.c - executors kept ready, and one job in one of them.
+ * Invariants: an executor takes one job; nothing it says is believed beyond its channel's bounds; it is
+ * dead before pool_run returns. Waiting children are the keeper thread's: the kernel kills an executor
+ * when the thread that started it ends, and the keeper lives as long as the pool. */
+#include "common/defs.h"
+#include "worker/pool.h"
+#include "common/log.h"
+#include "worker/channel.h"
+#include "worker/run.h"
+#include "worker/spawn.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { READY_MAX = 64, TICK_MS = 20, RETRY_MS = 1000, DRAIN_BYTES = 256 * 1024,
+       MESSAGE_ARENA = 128 * 1024 * 1024 };
+
+struct pool {
+	struct pool_conf conf;
+	char *program;
+	pthread_t keeper;
+	bool kept;                   /* the keeper was started */
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	bool stopping;               /* guarded by mutex, as what follows */
+	struct child ready[READY_MAX];
+	int ready_count;
+};
+
+/* The keeper. */
+
+static int start_one(struct pool *pool, struct child *ret_child, struct err *err)
+{
+	struct child child;
+	TRY(child_start(pool->program, &child, err));
+	int rc = child_ready(&child, err);
+	if (rc < 0)
+		child_end(&child, NULL, NULL);
+	else
+		*ret_child = child;
+	return rc;
+}
+
+/* Outside the mutex: starting takes tens of milliseconds. */
+static bool fill_one(struct pool *pool)
+{
+	struct child child;
+	struct err err = { 0 };
+	if (start_one(pool, &child, &err) < 0) {
+		log_warn(NULL, "executor_not_started", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+		return false;
+	}
+	pthread_mutex_lock(&pool->mutex);
+	pool->ready[pool->ready_count++] = child;
+	pthread_cond_broadcast(&pool->cond);
+	pthread_mutex_unlock(&pool->mutex);
+	return true;
+}
+
+static void *keep(void *context)
+{
+	struct pool *pool = context;
+	pthread_mutex_lock(&pool->mutex);
+	while (!pool->stopping) {
+		if (pool->ready_count >= pool->conf.ready) {
+			pthread_cond_wait(&pool->cond, &pool->mutex);
+			continue;
+		}
+		pthread_mutex_unlock(&pool->mutex);
+		bool filled = fill_one(pool);
+		pthread_mutex_lock(&pool->mutex);
+		int64_t deadline = clock_mono_ms(pool->conf.clock) + RETRY_MS;
+		while (!filled && !pool->stopping &&
+		       clock_wait(pool->conf.clock, &pool->cond, &pool->mutex, deadline))
+			;
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	return NULL;
+}
+
+int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *err)
+{
+	AUTO(pool) *pool = calloc(1, sizeof *pool);
+	if (!pool)
+		return err_set(err, E_NOMEM, "no memory for the executors' pool");
+	pthread_mutex_init(&pool->mutex, NULL);
+	clock_cond_init(&pool->cond);
+	pool->conf = *conf;
+	if (conf->ready < 0 || conf->ready > READY_MAX)
+		return err_set(err, E_INVALID, "executors kept ready: 0 to %d, not %d", READY_MAX,
+		               conf->ready);
+	if (conf->program && !(pool->program = strdup(conf->program)))
+		return err_set(err, E_NOMEM, "no memory for the executors' pool");
+	if (conf->ready > 0) {
+		if (pthread_create(&pool->keeper, NULL, keep, pool) != 0)
+			return err_set(err, E_RESOURCES, "the executors' pool could not start a thread");
+		pool->kept = true;
+	}
+	*ret_pool = MOVE(pool);
+	return 0;
+}
+
+void pool_free(struct pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->mutex);
+	pool->stopping = true;
+	pthread_cond_broadcast(&pool->cond);
+	pthread_mutex_unlock(&pool->mutex);
+	if (pool->kept)
+		pthread_join(pool->keeper, NULL);
+	for (int i = 0; i < pool->ready_count; i++)
+		child_end(&pool->ready[i], NULL, NULL);
+	pthread_cond_destroy(&pool->cond);
+	pthread_mutex_destroy(&pool->mutex);
+	free(pool->program);
+	free(pool);
+}
+
+int pool_ready(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->mutex);
+	int count = pool->ready_count;
+	pthread_mutex_unlock(&pool->mutex);
+	return count;
+}
+
+/* One that waits, or a new one. */
+static int claim(struct pool *pool, struct child *ret_child, struct err *err)
+{
+	for (;;) {
+		struct child child = { .pid = -1 };
+		pthread_mutex_lock(&pool->mutex);
+		if (pool->ready_count > 0)
+			child = pool->ready[--pool->ready_count];
+		pthread_cond_broadcast(&pool->cond);
+		pthread_mutex_unlock(&pool->mutex);
+		if (child.pid < 0)
+			return start_one(pool, ret_child, err);
+		if (child_alive(&child)) {
+			*ret_child = child;
+			return 0;
+		}
+		child_end(&child, NULL, NULL);
+	}
+}
+
+/* One job. */
+
+struct job_run {
+	struct pool *pool;
+	struct pool_job *job;
+	struct attempt *attempt;
+	struct arena *arena;         /* of the caller, for the result */
+	struct arena *scratch;       /* of one message */
+	struct child child;
+	int64_t started_ms;
+	bool drained[POOL_DRAINS_MAX];
+	uint8_t *bytes;              /* DRAIN_BYTES */
+	struct value *result;        /* NULL: not yet */
+	int64_t read_bytes;
+	struct err *err;
+};
+
+static void close_fds(struct pool_job *job)
+{
+	for (size_t i = 0; i < job->fd_count; i++)
+		close(job->fds[i]);
+	job->fd_count = 0;
+}
+
+/* From here on attempt_cancel reaches the executor. */
+static int watch_cancel(struct job_run *run)
+{
+	pthread_mutex_lock(&run->attempt->mutex);
+	bool cancelled = run->attempt->cancelled;
+	run->attempt->executor_fd = cancelled ? -1 : run->child.pidfd;
+	pthread_mutex_unlock(&run->attempt->mutex);
+	return cancelled ? err_set(run->err, E_CANCELLED, "the task was cancelled") : 0;
+}
+
+static bool unwatch_cancel(struct job_run *run)
+{
+	pthread_mutex_lock(&run->attempt->mutex);
+	bool cancelled = run->attempt->cancelled;
+	run->attempt->executor_fd = -1;
+	pthread_mutex_unlock(&run->attempt->mutex);
+	return cancelled;
+}
+
+static int check_limits(struct job_run *run)
+{
+	const struct limits *limits = run->job->limits;
+	int64_t took_ms = clock_mono_ms(run->pool->conf.clock) - run->started_ms;
+	if (took_ms > limits->deadline_ms)
+		return err_set(run->err, E_TIMEOUT, "deadline: the attempt may take %" PRId64 " ms and was "
+		               "ended after %" PRId64 " ms; raise limits.deadline", limits->deadline_ms, took_ms);
+	int64_t cpu_ms = child_cpu_ms(&run->child);
+	if (cpu_ms > limits->cpu_ms)
+		return err_set(run->err, E_RESOURCES, "cpuSeconds: the attempt may take %" PRId64 " ms of cpu "
+		               "and was ended at %" PRId64 " ms; raise limits.cpuSeconds", limits->cpu_ms, cpu_ms);
+	int64_t memory = child_memory_bytes(&run->child);
+	if (memory > 0 && (uint64_t)memory > limits->memory_bytes)
+		return err_set(run->err, E_RESOURCES, "memoryBytes: the attempt may take %" PRIu64 " bytes and "
+		               "was ended at %" PRId64 "; raise limits.memoryBytes", limits->memory_bytes,
+		               memory);
+	return 0;
+}
+
+static int on_error(struct job_run *run, const struct value *message)
+{
+	const char *text = value_get_str(message, "text"), *name = value_get_str(message, "code");
+	run->read_bytes = value_get_int(message, "readBytes", 0);
+	int code = name ? err_by_name(name) : E_INTERNAL;
+	if (code == E_RESOURCES && text)
+		return err_set(run->err, code, "memoryBytes is %" PRIu64 ": %s",
+		               run->job->limits->memory_bytes, text);
+	return err_set(run->err, code, "%s", text ? text : "the executor failed without a reason");
+}
+
+static int on_message(struct job_run *run, const struct value *message)
+{
+	const char *event = value_get_str(message, "event");
+	if (!event)
+		return err_set(run->err, E_INTERNAL, "an executor's message has no event");
+	if (strcmp(event, "progress") == 0) {
+		run->read_bytes = value_get_int(message, "bytes", 0);
+		attempt_progress(run->attempt, value_get_str(message, "phase"),
+		                 value_get_int(message, "rows", 0), run->read_bytes,
+		                 (int)value_get_int(message, "percent", -1));
+		return 0;
+	}
+	if (strcmp(event, "rows") == 0 && run->job->rows)
+		return run->job->rows(run->job->context, message, run->err);
+	if (strcmp(event, "error") == 0)
+		return on_error(run, message);
+	if (strcmp(event, "result") != 0)
+		return err_set(run->err, E_INTERNAL, "an executor sent what it was not asked for");
+	run->read_bytes = value_get_int(message, "readBytes", 0);
+	run->result = value_copy(run->arena, message);
+	return value_check(run->result, run->err);
+}
+
+static int on_socket(struct job_run *run)
+{
+	struct value *message;
+	arena_reset(run->scratch);
+	TRY(channel_receive(run->child.socket, run->scratch, &message, NULL, 0, NULL, run->err));
+	return on_message(run, message);
+}
+
+static int on_drain(struct job_run *run, size_t i)
+{
+	struct pool_drain *drain = &run->job->drains[i];
+	ssize_t n = read(drain->fd, run->bytes, DRAIN_BYTES);
+	if (n < 0)
+		return errno == EINTR ? 0 : err_errno(run->err, errno, "an executor's output");
+	if (n == 0)
+		run->drained[i] = true;
+	return n > 0 ? drain->sink(drain->context, run->bytes, (size_t)n, run->err) : 0;
+}
+
+static bool finished(const struct job_run *run)
+{
+	bool drained = true;
+	for (size_t i = 0; i < run->job->drain_count; i++)
+		drained = drained && run->drained[i];
+	return run->result && drained;
+}
+
+static int step(struct job_run *run)
+{
+	struct pollfd wait[1 + POOL_DRAINS_MAX] = { { .fd = run->result ? -1 : run->child.socket,
+	                                              .events = POLLIN } };
+	for (size_t i = 0; i < run->job->drain_count; i++)
+		wait[1 + i] = (struct pollfd){ .fd = run->drained[i] ? -1 : run->job->drains[i].fd,
+		                               .events = POLLIN };
+	int n = poll(wait, 1 + run->job->drain_count, TICK_MS);
+	if (n < 0 && errno != EINTR)
+		return err_errno(run->err, errno, "waiting for an executor");
+	for (size_t i = 0; n > 0 && i < run->job->drain_count; i++)
+		if (wait[1 + i].revents)
+			TRY(on_drain(run, i));
+	if (n > 0 && wait[0].revents)
+		TRY(on_socket(run));
+	return 0;
+}
+
+static int converse(struct job_run *run)
+{
+	TRY(watch_cancel(run));
+	child_limit_cpu(&run->child, run->job->limits->cpu_ms);
+	TRY(channel_send(run->child.socket, run->job->message, run->job->fds, run->job->fd_count,
+	                 run->err));
+	close_fds(run->job);
+	int64_t looked_ms = run->started_ms;
+	while (!finished(run)) {
+		TRY(step(run));
+		int64_t now_ms = clock_mono_ms(run->pool->conf.clock);
+		if (now_ms - looked_ms < TICK_MS && now_ms != looked_ms)
+			continue;
+		looked_ms = now_ms;
+		if (!run->result)
+			TRY(check_limits(run));
+	}
+	return 0;
+}
+
+/* An executor that went without a word: why, as far as the kernel says. */
+static int explain(struct job_run *run, int status)
+{
+	int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (signal_number == SIGXCPU)
+		return err_set(run->err, E_RESOURCES, "cpuSeconds: the attempt took more than the %" PRId64
+		               " ms of cpu it may; raise limits.cpuSeconds", run->job->limits->cpu_ms);
+	if (signal_number == SIGKILL)
+		return err_set(run->err, E_DEAD_WORKER, "the executor was killed by the system, most likely "
+		               "because the machine is out of memory (limits.memoryBytes is %" PRIu64 ")",
+		               run->job->limits->memory_bytes);
+	return err_set(run->err, E_INTERNAL, "the executor ended without an answer (%s %d)",
+	               signal_number ? "signal" : "status",
+	               signal_number ? signal_number : WEXITSTATUS(status));
+}
+
+static int run_in_child(struct job_run *run, struct usage *usage)
+{
+	int rc = converse(run), status = 0;
+	bool cancelled = unwatch_cancel(run);
+	/* One that is gone by itself is waited for as it is; child_end's signal then comes too late. */
+	child_end(&run->child, usage, &status);
+	usage->bytes_read += run->read_bytes;
+	if (rc < 0 && cancelled)
+		return err_set(run->err, E_CANCELLED, "the task was cancelled");
+	if (rc == E_UNAVAILABLE)
+		return explain(run, status);
+	return rc;
+}
+
+int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt, struct arena *arena,
+             struct value **ret_result, struct usage *usage, struct err *err)
+{
+	struct job_run run = { .pool = pool, .job = job, .attempt = attempt, .arena = arena, .err = err,
+	                       .started_ms = clock_mono_ms(pool->conf.clock),
+	                       .bytes = malloc(DRAIN_BYTES) };
+	int rc = run.bytes ? 0 : err_set(err, E_NOMEM, "no memory for an executor's output");
+	if (rc == 0)
+		rc = arena_new(MESSAGE_ARENA, &run.scratch, err);
+	if (rc == 0)
+		rc = claim(pool, &run.child, err);
+	if (rc == 0)
+		rc = run_in_child(&run, usage);
+	close_fds(job);
+	arena_free(run.scratch);
+	free(run.bytes);
+	usage->wall_ms += clock_mono_ms(pool->conf.clock) - run.started_ms;
+	if (rc >= 0)
+		*ret_result = run.result;
+	return rc < 0 ? rc : 0;
+}

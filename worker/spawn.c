@@ -1,0 +1,196 @@
+/* spawn.c - processes of executors. posix_spawn does not copy the agent's memory, however large it is. */
+#include "common/defs.h"
+#include "worker/spawn.h"
+#include "common/arena.h"
+#include "worker/channel.h"
+#include "worker/executor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { START_MS_MAX = 30000, READY_ARENA = 64 * 1024, ENV_MAX = 8 };
+
+static int make_actions(posix_spawn_file_actions_t *actions, int socket)
+{
+	if (posix_spawn_file_actions_init(actions) != 0)
+		return -1;
+	if (posix_spawn_file_actions_adddup2(actions, socket, EXECUTOR_SOCKET) == 0 &&
+	    posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
+	    posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0) == 0)
+		return 0;
+	posix_spawn_file_actions_destroy(actions);
+	return -1;
+}
+
+static int make_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t none, all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	if (posix_spawnattr_init(attributes) != 0)
+		return -1;
+	if (posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+	                             POSIX_SPAWN_SETSIGDEF) == 0 &&
+	    posix_spawnattr_setsigmask(attributes, &none) == 0 &&
+	    posix_spawnattr_setsigdefault(attributes, &all) == 0)
+		return 0;
+	posix_spawnattr_destroy(attributes);
+	return -1;
+}
+
+/* What a loader or a sanitizer needs, and nothing else. */
+static void make_environment(const char *out[ENV_MAX + 1])
+{
+	static const char *const kept[] = { "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+	                                    "TSAN_OPTIONS", "LSAN_OPTIONS" };
+	size_t count = 0;
+	out[count++] = "TZ=UTC";
+	out[count++] = "LC_ALL=C.UTF-8";
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		const char *text = getenv(kept[i]);
+		if (text)
+			out[count++] = text - strlen(kept[i]) - 1;
+	}
+	out[count] = NULL;
+}
+
+static int spawn(const char *program, int socket, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	if (make_actions(&actions, socket) != 0)
+		return ENOMEM;
+	if (make_attributes(&attributes) != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return ENOMEM;
+	}
+	const char *environment[ENV_MAX + 1];
+	make_environment(environment);
+	const char *args[] = { "freehold-worker", "executor", NULL };
+	int rc = posix_spawn(ret_pid, program, &actions, &attributes, (char *const *)args,
+	                     (char *const *)environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return rc;
+}
+
+int child_start(const char *program, struct child *ret_child, struct err *err)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return err_errno(err, errno, "an executor's channel");
+	struct child child = { .pid = -1, .pidfd = -1, .socket = pair[0] };
+	int rc = spawn(program ? program : "/proc/self/exe", pair[1], &child.pid);
+	close(pair[1]);
+	if (rc == 0)
+		child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
+	if (rc == 0 && child.pidfd >= 0) {
+		*ret_child = child;
+		return 0;
+	}
+	int code = err_errno(err, rc ? rc : errno, "an executor could not be started");
+	if (rc == 0) {
+		kill(child.pid, SIGKILL);
+		waitpid(child.pid, NULL, 0);
+	}
+	close(pair[0]);
+	return code;
+}
+
+int child_ready(struct child *child, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	TRY(arena_new(READY_ARENA, &arena, err));
+	struct pollfd wait = { .fd = child->socket, .events = POLLIN };
+	int n;
+	do
+		n = poll(&wait, 1, START_MS_MAX);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return err_set(err, E_TIMEOUT, "an executor was not ready within %d ms", START_MS_MAX);
+	struct value *message;
+	TRY(channel_receive(child->socket, arena, &message, NULL, 0, NULL, err));
+	const char *event = value_get_str(message, "event");
+	if (!event || strcmp(event, "ready") != 0)
+		return err_set(err, E_INTERNAL, "an executor did not begin with \"ready\"");
+	return 0;
+}
+
+bool child_alive(const struct child *child)
+{
+	struct pollfd ended = { .fd = child->pidfd, .events = POLLIN };
+	return poll(&ended, 1, 0) == 0;
+}
+
+int64_t child_cpu_ms(const struct child *child)
+{
+	clockid_t clock;
+	struct timespec used;
+	if (clock_getcpuclockid(child->pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+		return -1;
+	return used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+int64_t child_memory_bytes(const struct child *child)
+{
+	char path[40], text[128];
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)child->pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t len = read(fd, text, sizeof text - 1);
+	close(fd);
+	long size, resident, shared;
+	text[len > 0 ? len : 0] = 0;
+	if (sscanf(text, "%ld %ld %ld", &size, &resident, &shared) != 3)
+		return -1;
+	return (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+void child_limit_cpu(const struct child *child, int64_t cpu_ms)
+{
+	/* Behind the agent's own look at the clock, should the agent be slow. */
+	rlim_t seconds = (rlim_t)(cpu_ms / 1000 + 2);
+	struct rlimit limit = { seconds, seconds };
+	(void)!prlimit(child->pid, RLIMIT_CPU, &limit, NULL);
+}
+
+void child_kill(const struct child *child)
+{
+	(void)!syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+}
+
+static int64_t timeval_ms(struct timeval time)
+{
+	return time.tv_sec * 1000 + time.tv_usec / 1000;
+}
+
+void child_end(struct child *child, struct usage *usage, int *ret_status)
+{
+	struct rusage used = { 0 };
+	int status = 0;
+	child_kill(child);
+	while (wait4(child->pid, &status, 0, &used) < 0 && errno == EINTR)
+		;
+	if (usage) {
+		usage->cpu_ms += timeval_ms(used.ru_utime) + timeval_ms(used.ru_stime);
+		usage->memory_peak_bytes = used.ru_maxrss * 1024;
+	}
+	if (ret_status)
+		*ret_status = status;
+	close(child->pidfd);
+	close(child->socket);
+	*child = (struct child){ .pid = -1, .pidfd = -1, .socket = -1 };
+}
