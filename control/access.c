@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/text.h"
+#include "control/admit.h"
 #include "control/audit.h"
 #include "control/identity.h"
 #include "control/keys.h"
@@ -250,6 +251,7 @@ int access_answer(struct control *control, struct arena *arena, const struct acc
 {
 	struct asked asked = { .control = control, .arena = arena,
 	                       .now_ms = clock_unix_ms(control->clock) };
+	TRY(request_needs_lead(control, err));
 	TRY(identity_check(control, arena, ask->credential, asked.now_ms, &asked.asker, err));
 	int code = decide(&asked, ask, err);
 	if (code < 0)

@@ -41,6 +41,7 @@ struct catalog {
 	size_t count, cap;
 	int64_t followed;      /* the watch has told of everything up to here */
 	int64_t revision;      /* highest seen */
+	int64_t own_listings;  /* counts down */
 };
 
 int catalog_new(struct clock *clock, const uint8_t *state_key, struct catalog **ret_catalog,
@@ -268,8 +269,8 @@ static void on_event(void *context, const struct store_event *event)
 	pthread_mutex_unlock(&catalog->order);
 }
 
-/* Ends a listing: what it did not name is gone, unless it came later. */
-static void sweep(struct catalog *catalog, int64_t revision)
+/* Ends a listing: what it did not name is gone, unless it came later. The order mutex is held. */
+static void sweep(struct catalog *catalog, int64_t listing, int64_t revision)
 {
 	for (size_t i = 0;; i++) {
 		char key[STORE_KEY_MAX + 1] = "";
@@ -278,7 +279,7 @@ static void sweep(struct catalog *catalog, int64_t revision)
 		if (i < catalog->count) {
 			struct entry *entry = catalog->entries[i];
 			snprintf(key, sizeof key, "%s", entry->key);
-			gone = entry->listed != revision && entry->revision <= revision;
+			gone = entry->listed != listing && entry->revision <= revision;
 			was_live = entry->packed != NULL;
 		}
 		if (gone)
@@ -292,36 +293,70 @@ static void sweep(struct catalog *catalog, int64_t revision)
 	}
 }
 
+/* An item of a listing. The order mutex is held. */
+static void list_item(struct catalog *catalog, const struct store_item *item, int64_t listing)
+{
+	if (known(catalog, item->key, item->mod_revision, listing))
+		return;
+	take_sealed(catalog, item);
+	known(catalog, item->key, item->mod_revision, listing);
+}
+
 static void on_sync(void *context, const struct store_item *item, int64_t revision)
 {
 	struct catalog *catalog = context;
 	pthread_mutex_lock(&catalog->order);
-	if (!item) {
-		sweep(catalog, revision);
+	if (item) {
+		list_item(catalog, item, revision);
+	} else {
+		sweep(catalog, revision, revision);
 		followed_to(catalog, revision);
-	} else if (!known(catalog, item->key, item->mod_revision, revision)) {
-		take_sealed(catalog, item);
-		known(catalog, item->key, item->mod_revision, revision);
 	}
 	pthread_mutex_unlock(&catalog->order);
 }
 
+/* A listing of our own is numbered below zero: the watch's go by their revisions. */
+struct own_listing {
+	struct catalog *catalog;
+	int64_t number;
+};
+
 static int on_listed(void *context, const struct store_item *item, struct err *err)
 {
-	struct catalog *catalog = context;
+	struct own_listing *own = context;
 	(void)err;
+	pthread_mutex_lock(&own->catalog->order);
+	list_item(own->catalog, item, own->number);
+	pthread_mutex_unlock(&own->catalog->order);
+	return 0;
+}
+
+int catalog_refresh(struct catalog *catalog, struct store *store, struct err *err)
+{
+	struct own_listing own = { .catalog = catalog };
+	int64_t revision = 0;
+	pthread_mutex_lock(&catalog->mutex);
+	own.number = --catalog->own_listings;
+	pthread_mutex_unlock(&catalog->mutex);
+	TRY(store_list(store, "r/", on_listed, &own, &revision, err));
 	pthread_mutex_lock(&catalog->order);
-	take_sealed(catalog, item);
+	sweep(catalog, own.number, revision);
+	followed_to(catalog, revision);
 	pthread_mutex_unlock(&catalog->order);
 	return 0;
 }
 
 int catalog_follow(struct catalog *catalog, struct store *store, struct err *err)
 {
-	int64_t revision = 0;
-	TRY(store_list(store, "r/", on_listed, catalog, &revision, err));
+	TRY(catalog_refresh(catalog, store, err));
 	const struct store_watch_ops ops = { .event = on_event, .sync = on_sync, .context = catalog };
 	return store_watch_new(store, "r/", &ops, RELIST_MS, &catalog->watch, err);
+}
+
+void catalog_unfollow(struct catalog *catalog)
+{
+	store_watch_free(catalog->watch);
+	catalog->watch = NULL;
 }
 
 /* --- reading --- */

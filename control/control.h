@@ -27,6 +27,7 @@ struct control {
 	struct dispatch *dispatch;   /* workers, held polls, what runs where */
 	struct intents *intents;     /* what writes under way rest on, so that no reference dangles */
 	struct metrics *metrics;
+	_Atomic int64_t led;         /* the epoch that is replayed and in force here; 0: none */
 	_Atomic int held;            /* requests that wait for a task now */
 	int held_max;                /* more are answered at once */
 };

@@ -7,6 +7,7 @@
 #include "control/dispatch.h"
 #include "control/keys.h"
 #include "control/rules.h"
+#include "control/snapshots.h"
 #include "tenant/keyring.h"
 
 #include <stdio.h>
@@ -48,7 +49,8 @@ static int delete_dataset(struct control *control, struct request *request, stru
                           struct err *err)
 {
 	char key[STORE_KEY_MAX];
-	snprintf(key, sizeof key, "r/head/%s/%s/%s", request->tenant, request->domain, request->name);
+	const struct dataset_at at = { request->tenant, request->domain, request->name };
+	snapshots_key(key, &at);
 	return catalog_has(control->catalog, key) ? change_delete(change, key, -1, err) : 0;
 }
 

@@ -5,6 +5,7 @@
 #include "common/json.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,7 +96,8 @@ int request_resume(struct request *request, const char *prefix, const char *last
 
 int request_needs_lead(struct control *control, struct err *err)
 {
-	if (journal_epoch(control->journal) != 0)
+	int64_t epoch = journal_epoch(control->journal);
+	if (epoch != 0 && epoch == atomic_load(&control->led))
 		return 0;
 	return err_set(err, E_NOT_LEADER, "the replica %s does not lead; ask again, or another replica",
 	               control->replica);

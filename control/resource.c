@@ -2,7 +2,8 @@
 #include "common/defs.h"
 #include "control/resource.h"
 
-#include "control/head.h"
+#include "api/table.h"
+#include "control/snapshots.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -93,21 +94,39 @@ int resource_store(struct request *request, const struct manifest *manifest,
 	return 0;
 }
 
+/* {snapshot: {...}} of a dataset with data. */
+static int set_status(struct control *control, struct arena *arena, const struct value *stored,
+                      struct value *shown, struct err *err)
+{
+	const struct value *metadata = value_get(stored, "metadata");
+	const struct dataset_at at = { value_get_str(metadata, "tenant"),
+	                               value_get_str(metadata, "domain"),
+	                               value_get_str(metadata, "name") };
+	struct snapshot *snapshot = NULL;
+	int64_t revision = 0;
+	if (kind_by_name(value_get_str(stored, "kind")) != KIND_DATASET)
+		return 0;
+	TRY(snapshots_current(control->catalog, arena, &at, &snapshot, NULL, &revision, err));
+	if (!snapshot)
+		return 0;
+	struct value *status = value_map(arena);
+	value_set(status, "snapshot", snapshot_summary(arena, snapshot));
+	value_set(shown, "status", status);
+	return 0;
+}
+
 int resource_show(struct control *control, struct arena *arena, const struct value *stored,
                   int64_t revision, struct value **ret_value, struct err *err)
 {
 	struct value *shown = value_map(arena);
 	struct value *metadata = value_copy(arena, value_get(stored, "metadata"));
-	struct value *status = NULL;
 	if (revision)
 		value_set_str(metadata, "etag", resource_etag(arena, revision));
 	value_set_str(shown, "apiVersion", API_VERSION);
 	value_set_str(shown, "kind", value_get_str(stored, "kind"));
 	value_set(shown, "metadata", metadata);
 	set_copy(arena, shown, "spec", value_get(stored, "spec"));
-	TRY(head_status(control, arena, stored, &status, err));
-	if (status)
-		value_set(shown, "status", status);
+	TRY(set_status(control, arena, stored, shown, err));
 	TRY(value_check(shown, err));
 	*ret_value = shown;
 	return 0;

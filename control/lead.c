@@ -1,0 +1,146 @@
+/* lead.c - becoming the leader, in one order: the catalog is made current, the shard emptied, the
+ * journal replayed into it, its queue made ready, the installation bootstrapped; only then is
+ * control->led set and are requests let in. Any failure is tried again; so is a journal that stopped
+ * leading by itself, or a shard that could not hold what was committed. */
+#include "common/defs.h"
+#include "control/lead.h"
+
+#include "common/log.h"
+#include "control/bootstrap.h"
+#include "control/dispatch.h"
+#include "control/shard_work.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { LOOK_MS = 500, RETRY_MOST_MS = 16000, TTL_DEFAULT_S = 5 };
+
+struct lead {
+	struct control *control;
+	struct lead_conf conf;
+	struct store_lead *campaign;
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t mutex;       /* guards all below */
+	pthread_cond_t moved;
+	int64_t epoch;               /* what the store says: ours now, 0 for none */
+	bool ending;
+};
+
+/* In the store's thread. */
+static void on_change(void *context, int64_t create_revision)
+{
+	struct lead *lead = context;
+	if (create_revision == 0)
+		atomic_store(&lead->control->led, 0);
+	pthread_mutex_lock(&lead->mutex);
+	lead->epoch = create_revision;
+	pthread_cond_broadcast(&lead->moved);
+	pthread_mutex_unlock(&lead->mutex);
+}
+
+static int take_over(struct lead *lead, int64_t epoch, struct err *err)
+{
+	struct control *control = lead->control;
+	TRY(journal_lead(control->journal, 0, err));
+	TRY(catalog_refresh(control->catalog, control->store, err));
+	shard_clear(control->shard);
+	TRY(journal_lead(control->journal, epoch, err));
+	shard_ready(control->shard);
+	return bootstrap(control, lead->conf.bootstrap_key_file, err);
+}
+
+static void step_down(struct lead *lead)
+{
+	struct err err = { 0 };
+	atomic_store(&lead->control->led, 0);
+	if (journal_lead(lead->control->journal, 0, &err) < 0)
+		log_error(NULL, "lead_not_given_up", "reason=\"%s\"", err.text);
+	log_info(NULL, "lead_lost", "replica=%s", lead->control->replica);
+}
+
+static bool step_up(struct lead *lead, int64_t epoch)
+{
+	struct err err = { 0 };
+	atomic_store(&lead->control->led, 0);
+	if (take_over(lead, epoch, &err) < 0) {
+		log_error(NULL, "lead_not_taken", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+		return false;
+	}
+	atomic_store(&lead->control->led, epoch);
+	dispatch_wake(lead->control->dispatch);
+	log_info(NULL, "lead_taken", "replica=%s epoch=%" PRId64, lead->control->replica, epoch);
+	return true;
+}
+
+/* One look: brings what we do in line with what the store says. False: it could not. */
+static bool look(struct lead *lead, int64_t epoch)
+{
+	struct control *control = lead->control;
+	int64_t led = atomic_load(&control->led);
+	bool in_force = led == epoch && journal_epoch(control->journal) == epoch &&
+	                shard_sound(control->shard);
+	if (epoch && !in_force)
+		return step_up(lead, epoch);
+	if (!epoch && journal_epoch(control->journal))
+		step_down(lead);
+	return true;
+}
+
+static void *run(void *context)
+{
+	struct lead *lead = context;
+	struct clock *clock = lead->control->clock;
+	int64_t wait_ms = LOOK_MS;
+	pthread_mutex_lock(&lead->mutex);
+	while (!lead->ending) {
+		int64_t epoch = lead->epoch;
+		pthread_mutex_unlock(&lead->mutex);
+		bool done = look(lead, epoch);
+		wait_ms = done ? LOOK_MS : wait_ms < RETRY_MOST_MS ? wait_ms * 2 : RETRY_MOST_MS;
+		pthread_mutex_lock(&lead->mutex);
+		if (!lead->ending && lead->epoch == epoch)
+			clock_wait(clock, &lead->moved, &lead->mutex, clock_mono_ms(clock) + wait_ms);
+	}
+	pthread_mutex_unlock(&lead->mutex);
+	return NULL;
+}
+
+int lead_new(struct control *control, const struct lead_conf *conf, struct lead **ret_lead,
+             struct err *err)
+{
+	AUTO(lead) *lead = calloc(1, sizeof *lead);
+	if (!lead)
+		return err_set(err, E_NOMEM, "no memory to campaign for the lead");
+	lead->control = control;
+	lead->conf = *conf;
+	pthread_mutex_init(&lead->mutex, NULL);
+	clock_cond_init(&lead->moved);
+	int code = pthread_create(&lead->thread, NULL, run, lead);
+	if (code)
+		return err_errno(err, code, "cannot start the lead's thread");
+	lead->started = true;
+	TRY(store_lead_new(control->store, LEADER_KEY, control->replica,
+	                   conf->ttl_s ? conf->ttl_s : TTL_DEFAULT_S, on_change, lead,
+	                   &lead->campaign, err));
+	*ret_lead = MOVE(lead);
+	return 0;
+}
+
+void lead_free(struct lead *lead)
+{
+	if (!lead)
+		return;
+	store_lead_free(lead->campaign);
+	pthread_mutex_lock(&lead->mutex);
+	lead->ending = true;
+	pthread_cond_broadcast(&lead->moved);
+	pthread_mutex_unlock(&lead->mutex);
+	if (lead->started)
+		pthread_join(lead->thread, NULL);
+	pthread_mutex_destroy(&lead->mutex);
+	pthread_cond_destroy(&lead->moved);
+	free(lead);
+}

@@ -1,0 +1,211 @@
+/* main.c - freehold-control: builds everything in order, waits for a signal, ends it in reverse. */
+#include "common/defs.h"
+
+#include "api/http.h"
+#include "api/link.h"
+#include "common/store_etcd.h"
+#include "control/admit.h"
+#include "control/conf.h"
+#include "control/dispatch.h"
+#include "control/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- the HTTP door --- */
+
+static const char *ask_query(const void *source, const char *name)
+{
+	return http_query(source, name);
+}
+
+static const char *ask_header(const void *source, const char *name)
+{
+	return http_header(source, name);
+}
+
+static void add_headers(struct http_request *http, const struct reply *reply)
+{
+	char seconds[16];
+	http_add_header(http, "X-Request-Id", reply->request_id);
+	http_add_header(http, "Cache-Control", "no-store");
+	if (reply->etag)
+		http_add_header(http, "ETag", reply->etag);
+	if (reply->location)
+		http_add_header(http, "Location", reply->location);
+	if (reply->allow)
+		http_add_header(http, "Allow", reply->allow);
+	if (reply->status == 401)
+		http_add_header(http, "WWW-Authenticate", "Bearer realm=\"freehold\"");
+	if (reply->retry_after_s) {
+		snprintf(seconds, sizeof seconds, "%d", reply->retry_after_s);
+		http_add_header(http, "Retry-After", seconds);
+	}
+}
+
+static void serve(void *context, struct http_request *http)
+{
+	struct reply reply;
+	struct ask ask = {
+		.method = http_method(http), .path = http_path(http), .query = ask_query,
+		.header = ask_header, .source = http,
+	};
+	ask.body = http_body(http, &ask.body_len);
+	admit(context, http_arena(http), &ask, &reply);
+	add_headers(http, &reply);
+	http_answer(http, reply.status, reply.content_type, &reply.body);
+	buf_release(&reply.body);
+}
+
+/* --- what is built --- */
+
+struct process {
+	struct conf conf;
+	struct keyring *keyring;
+	struct store *store;
+	struct control *control;
+	struct http_server *http;
+	struct link_server *link;
+};
+
+/* Written whole under another name first: a worker never reads half a key. */
+static int write_public(const char *path, const uint8_t key[SIGN_PUBLIC_BYTES], struct err *err)
+{
+	char hex[2 * SIGN_PUBLIC_BYTES + 1], partial[4096];
+	hex_print(key, SIGN_PUBLIC_BYTES, hex);
+	snprintf(partial, sizeof partial, "%s.partial", path);
+	int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_errno(err, errno, "cannot write --signing-public-file %s", partial);
+	bool written = dprintf(fd, "%s\n", hex) == 2 * SIGN_PUBLIC_BYTES + 1 && fsync(fd) == 0;
+	int reason = errno;
+	if (close(fd) == 0 && written && rename(partial, path) == 0)
+		return 0;
+	return err_errno(err, written ? errno : reason, "cannot write --signing-public-file %s", path);
+}
+
+static int open_store(struct process *process, struct err *err)
+{
+	const struct conf *conf = &process->conf;
+	const struct store_etcd_conf etcd = {
+		.endpoints = conf->etcd, .prefix = conf->etcd_prefix, .user = conf->etcd_user,
+		.password_file = conf->etcd_password_file, .ca_file = conf->etcd_ca_file,
+		.cert_file = conf->etcd_cert_file, .key_file = conf->etcd_key_file,
+	};
+	return store_etcd_new(&etcd, clock_system(), &process->store, err);
+}
+
+static int build_control(struct process *process, struct err *err)
+{
+	const struct conf *conf = &process->conf;
+	const struct start_conf start = {
+		.clock = clock_system(), .store = process->store, .keyring = process->keyring,
+		.replica = conf->replica ? conf->replica : "control",
+		.lead = { .ttl_s = conf->lead_ttl_s, .bootstrap_key_file = conf->bootstrap_key_file },
+		.journal_window_ms = conf->journal_window_ms, .held_max = conf->http_threads / 2,
+	};
+	TRY(control_new(&start, &process->control, err));
+	if (conf->signing_public_file)
+		TRY(write_public(conf->signing_public_file, process->control->signer_public, err));
+	return 0;
+}
+
+static int open_doors(struct process *process, struct err *err)
+{
+	const struct conf *conf = &process->conf;
+	const struct http_conf http = {
+		.listen = conf->listen, .cert_file = conf->cert_file, .key_file = conf->key_file,
+		.threads = conf->http_threads, .serve = serve, .context = process->control,
+	};
+	const struct link_server_conf link = {
+		.url = conf->link,
+		.tls = { conf->link_ca_file, conf->link_cert_file, conf->link_key_file },
+		.call = dispatch_call, .context = process->control->dispatch,
+	};
+	TRY(http_server_new(&http, &process->http, err));
+	return link_server_new(&link, &process->link, err);
+}
+
+static int build(struct process *process, struct err *err)
+{
+	const struct conf *conf = &process->conf;
+	if (!conf->root_key_file || !conf->etcd || !conf->listen || !conf->link)
+		return err_set(err, E_INVALID, "--listen, --link, --etcd and --root-key-file need a value");
+	TRY(crypto_start(err));
+	TRY(keyring_new(conf->root_key_file, conf->make_root_key, &process->keyring, err));
+	TRY(open_store(process, err));
+	TRY(build_control(process, err));
+	return open_doors(process, err);
+}
+
+static void end(struct process *process)
+{
+	http_server_free(process->http);
+	link_server_free(process->link);
+	control_free(process->control);
+	store_free(process->store);
+	keyring_free(process->keyring);
+}
+
+/* --- the process --- */
+
+static void wait_for_end(const sigset_t *signals)
+{
+	int number = 0;
+	while (sigwait(signals, &number) != 0)
+		;
+	log_info(NULL, "ending", "signal=%d", number);
+}
+
+static int run(struct process *process, const sigset_t *signals)
+{
+	struct err err = { 0 };
+	int code = build(process, &err);
+	if (code < 0) {
+		log_error(NULL, "not_started", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+	} else {
+		log_info(NULL, "started", "replica=%s port=%d version=%s", process->control->replica,
+		         http_server_port(process->http), FREEHOLD_VERSION);
+		wait_for_end(signals);
+	}
+	end(process);
+	return code < 0 ? 1 : 0;
+}
+
+static int print_help(void)
+{
+	AUTO_BUF out;
+	buf_init(&out, 64 * KIB);
+	conf_help(&out);
+	if (buf_check(&out, NULL) < 0)
+		return 1;
+	return fputs((char *)out.data, stdout) == EOF;
+}
+
+int main(int argc, char **argv)
+{
+	struct process process = { .keyring = NULL };
+	struct err err = { 0 };
+	enum log_level level = LOG_INFO;
+	sigset_t signals;
+	if (conf_read(argc, argv, &process.conf, &err) < 0 ||
+	    conf_log_level(&process.conf, &level, &err) < 0) {
+		fprintf(stderr, "freehold-control: %s\n", err.text);
+		return 2;
+	}
+	if (process.conf.help)
+		return print_help();
+	if (process.conf.version)
+		return printf("freehold-control %s\n", FREEHOLD_VERSION) < 0;
+	log_start("control", level);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);     /* before any thread: all inherit it */
+	return run(&process, &signals);
+}

@@ -1,0 +1,24 @@
+/* start.h - the control plane put together, apart from its doors: what main.c and the tests share. */
+#ifndef START_H
+#define START_H
+
+#include "control/control.h"
+#include "control/lead.h"
+
+struct start_conf {
+	struct clock *clock;
+	struct store *store;         /* outlives the control */
+	struct keyring *keyring;     /* outlives the control */
+	const char *replica;         /* outlives the control */
+	struct lead_conf lead;
+	int journal_window_ms;
+	int held_max;                /* requests that may wait for a task at one time */
+};
+
+/* Builds everything in order, follows the store and campaigns for the lead. */
+MUST_USE int control_new(const struct start_conf *conf, struct control **ret_control,
+                         struct err *err);
+void control_free(struct control *control);      /* ends it in reverse */
+DEFINE_AUTO(control)
+
+#endif
