@@ -1,0 +1,552 @@
+/* agent.c - invariants, under the mutex: queued + running jobs <= slots; a job is in the list from the
+ * grant's arrival until its outcome is acknowledged (or there is nothing to report); in_flight polls <=
+ * POLLERS; dirty means something happened that no poll has told yet. */
+#include "common/defs.h"
+#include "worker/agent.h"
+
+#include "common/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	POLLERS = 2, ANSWER_MARGIN_MS = 5000, PROGRESS_MS = 1000, RETRY_MIN_MS = 50,
+	RETRY_MAX_MS = 2000, CANCEL_GRACE_MS = 5000, STOP_STEP_MS = 50, SEEN_MAX = 1024,
+	TASK_ROOM = 65
+};
+#define JOB_ARENA_MAX (256 * MIB)
+#define POLL_ARENA_MAX (64 * MIB)
+
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
+
+struct job {
+	struct job *next;
+	enum job_state state;
+	struct token token;
+	char task[TASK_ROOM];
+	uint64_t memory_bytes;
+	struct attempt attempt;
+	int64_t told_rows, told_bytes;   /* progress the last poll carried */
+	struct arena *arena;             /* the run's, and its report's */
+	struct report report;
+	struct buf grant;
+};
+
+struct agent {
+	struct agent_conf conf;
+	pthread_mutex_t mutex;           /* guards all below */
+	pthread_cond_t work;             /* a job was queued */
+	pthread_cond_t news;             /* something for the pollers, or for who drains */
+	struct job *jobs;                /* in order of arrival */
+	struct token seen[SEEN_MAX];     /* grants that came, as a ring: a repeat starts nothing */
+	size_t seen_count;
+	bool dirty, draining, stopping, connected;
+	int in_flight, pollers;
+	int failures;                    /* polls in a row that no leader answered */
+	int64_t retry_at_ms, told_at_ms;
+	size_t done_max;                 /* reports in one poll; fewer when they grow too large */
+	int64_t polls, tasks;
+	pthread_t slot_threads[AGENT_SLOTS_MAX], poll_threads[POLLERS];
+	int slot_count, poll_count;      /* threads that were started */
+};
+
+/* ---- jobs ---- */
+
+static void job_free(struct job *job)
+{
+	if (!job)
+		return;
+	buf_release(&job->grant);
+	arena_free(job->arena);
+	attempt_release(&job->attempt);
+	free(job);
+}
+
+static int job_new(const struct poll_task *task, const struct grant_hint *hint,
+                   struct job **ret_job, struct err *err)
+{
+	struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return err_set(err, E_NOMEM, "no memory for a task");
+	attempt_init(&job->attempt);
+	buf_init(&job->grant, GRANT_BYTES_MAX);
+	job->token = hint->token;
+	job->memory_bytes = hint->memory_bytes;
+	strncpy(job->task, hint->task, TASK_ROOM - 1);
+	buf_put(&job->grant, task->grant, task->grant_len);
+	int rc = buf_check(&job->grant, err);
+	if (rc == 0)
+		rc = arena_new(JOB_ARENA_MAX, &job->arena, err);
+	if (rc < 0) {
+		job_free(job);
+		return rc;
+	}
+	*ret_job = job;
+	return 0;
+}
+
+static bool same(struct token a, struct token b)
+{
+	return a.epoch == b.epoch && a.counter == b.counter;
+}
+
+static struct job **job_at(struct agent *agent, struct token token)
+{
+	struct job **at = &agent->jobs;
+	while (*at && !same((*at)->token, token))
+		at = &(*at)->next;
+	return at;
+}
+
+static void job_remove(struct agent *agent, struct job *job)
+{
+	struct job **at = job_at(agent, job->token);
+	*at = job->next;
+	job_free(job);
+	pthread_cond_broadcast(&agent->news);
+}
+
+static int count_jobs(const struct agent *agent, bool done)
+{
+	int count = 0;
+	for (const struct job *job = agent->jobs; job; job = job->next)
+		count += (job->state == JOB_DONE) == done;
+	return count;
+}
+
+static bool was_seen(const struct agent *agent, struct token token)
+{
+	size_t count = agent->seen_count < SEEN_MAX ? agent->seen_count : SEEN_MAX;
+	for (size_t i = 0; i < count; i++)
+		if (same(agent->seen[i], token))
+			return true;
+	return false;
+}
+
+/* ---- slots ---- */
+
+static struct job *take_job(struct agent *agent)
+{
+	for (;;) {
+		for (struct job *job = agent->jobs; job; job = job->next)
+			if (job->state == JOB_QUEUED)
+				return job;
+		if (agent->stopping)
+			return NULL;
+		pthread_cond_wait(&agent->work, &agent->mutex);
+	}
+}
+
+static void run_job(struct agent *agent, struct job *job)
+{
+	const struct log_context context = { .task = job->task };
+	struct err err = { 0 };
+	job->state = JOB_RUNNING;
+	pthread_mutex_unlock(&agent->mutex);
+	int rc = agent->conf.run(agent->conf.runner, &job->attempt, job->arena, job->grant.data,
+	                         job->grant.len, &job->report, &err);
+	if (rc < 0)
+		log_error(&context, "task_not_reportable", "code=%s reason=\"%s\"", err_name(rc), err.text);
+	pthread_mutex_lock(&agent->mutex);
+	agent->tasks++;
+	agent->dirty = true;
+	if (rc < 0)
+		job_remove(agent, job);
+	else
+		job->state = JOB_DONE;
+	pthread_cond_broadcast(&agent->news);
+}
+
+static void *slot_main(void *arg)
+{
+	struct agent *agent = arg;
+	struct job *job;
+	pthread_mutex_lock(&agent->mutex);
+	while ((job = take_job(agent)))
+		run_job(agent, job);
+	pthread_mutex_unlock(&agent->mutex);
+	return NULL;
+}
+
+/* ---- what a poll says; mutex held ---- */
+
+static int fill_running(struct agent *agent, struct arena *arena, struct poll *poll,
+                        struct err *err)
+{
+	struct running *running = arena_alloc(arena, POLL_RUNNING_MAX * sizeof *running);
+	if (!running)
+		return err_set(err, E_NOMEM, "no memory for a poll");
+	size_t count = 0;
+	for (struct job *job = agent->jobs; job && count < POLL_RUNNING_MAX; job = job->next) {
+		if (job->state == JOB_DONE)
+			continue;
+		struct running *one = &running[count++];
+		pthread_mutex_lock(&job->attempt.mutex);
+		*one = (struct running) { job->task, job->token, job->attempt.progress };
+		if (one->progress.phase)
+			one->progress.phase = arena_strdup(arena, one->progress.phase);
+		pthread_mutex_unlock(&job->attempt.mutex);
+		job->told_rows = one->progress.rows;
+		job->told_bytes = one->progress.bytes;
+	}
+	poll->running = running;
+	poll->running_count = count;
+	return 0;
+}
+
+static int fill_done(struct agent *agent, struct arena *arena, struct poll *poll, struct err *err)
+{
+	struct report *done = arena_alloc(arena, POLL_DONE_MAX * sizeof *done);
+	if (!done)
+		return err_set(err, E_NOMEM, "no memory for a poll");
+	size_t count = 0;
+	for (struct job *job = agent->jobs; job && count < agent->done_max; job = job->next)
+		if (job->state == JOB_DONE)
+			done[count++] = job->report;
+	poll->done = done;
+	poll->done_count = count;
+	return 0;
+}
+
+static uint64_t free_memory(const struct agent *agent)
+{
+	uint64_t left = agent->conf.memory_bytes;
+	for (const struct job *job = agent->jobs; job; job = job->next)
+		if (job->state != JOB_DONE)
+			left -= job->memory_bytes < left ? job->memory_bytes : left;
+	return left;
+}
+
+static int free_slots(const struct agent *agent)
+{
+	int taken = count_jobs(agent, false);
+	bool full = agent->draining || count_jobs(agent, true) >= POLL_DONE_MAX;
+	return full || taken >= agent->conf.slots ? 0 : agent->conf.slots - taken;
+}
+
+static int make_poll(struct agent *agent, struct arena *arena, struct value **ret_body,
+                     struct err *err)
+{
+	struct poll poll = {
+		.slots = free_slots(agent), .slots_max = agent->conf.slots,
+		.memory_bytes = free_memory(agent), .box_public = agent->conf.box_public,
+		.serve_url = agent->conf.serve_url, .version = FREEHOLD_VERSION,
+		.draining = agent->draining,
+	};
+	TRY(fill_running(agent, arena, &poll, err));
+	TRY(fill_done(agent, arena, &poll, err));
+	if (agent->conf.meter)
+		TRY(meter_report(agent->conf.meter, clock_unix_ms(agent->conf.clock), arena,
+		                 &poll.meter_seq, &poll.reads, &poll.reads_count, err));
+	return poll_value(arena, &poll, ret_body, err);
+}
+
+/* ---- what an answer says; mutex held ---- */
+
+static void take_task(struct agent *agent, struct arena *arena, const struct poll_task *task)
+{
+	struct grant_hint hint;
+	struct job *job = NULL;
+	struct err err = { 0 };
+	int rc = grant_peek(arena, task->grant, task->grant_len, &hint, &err);
+	if (rc == 0 && was_seen(agent, hint.token))
+		return;
+	if (rc == 0 && count_jobs(agent, false) >= agent->conf.slots)
+		rc = err_set(&err, E_BUSY, "all %d slots are taken", agent->conf.slots);
+	if (rc == 0)
+		rc = job_new(task, &hint, &job, &err);
+	if (rc < 0) {    /* control sees that the next polls do not name it */
+		log_warn(NULL, "grant_not_taken", "code=%s reason=\"%s\"", err_name(rc), err.text);
+		return;
+	}
+	agent->seen[agent->seen_count++ % SEEN_MAX] = hint.token;
+	struct job **end = &agent->jobs;
+	while (*end)
+		end = &(*end)->next;
+	*end = job;
+	pthread_cond_signal(&agent->work);
+}
+
+static void apply_answer(struct agent *agent, struct arena *arena,
+                         const struct poll_answer *answer)
+{
+	for (size_t i = 0; i < answer->ack_count; i++) {
+		struct job *job = *job_at(agent, answer->acks[i]);
+		if (job && job->state == JOB_DONE)
+			job_remove(agent, job);
+	}
+	for (size_t i = 0; i < answer->cancel_count; i++) {
+		struct job *job = *job_at(agent, answer->cancels[i]);
+		if (job && job->state != JOB_DONE)
+			attempt_cancel(&job->attempt);
+	}
+	for (size_t i = 0; i < answer->task_count; i++)
+		take_task(agent, arena, &answer->tasks[i]);
+	agent->done_max = POLL_DONE_MAX;
+}
+
+/* ---- polling ---- */
+
+static void poll_answered(struct agent *agent)
+{
+	if (!agent->connected)
+		log_info(NULL, "control_answers", "failures=%d", agent->failures);
+	agent->connected = true;
+	agent->failures = 0;
+	agent->retry_at_ms = 0;
+}
+
+/* A report that does not fit into a message alone cannot be told: its attempt failed. */
+static void shrink(struct agent *agent)
+{
+	if (agent->done_max > 1) {
+		agent->done_max /= 2;
+		return;
+	}
+	for (struct job *job = agent->jobs; job; job = job->next) {
+		if (job->state != JOB_DONE)
+			continue;
+		job->report.outcome = OUTCOME_FAILED;
+		job->report.code = E_TOO_LARGE;
+		job->report.text = "the list of files that the task wrote is over the size of a message; let it "
+			"write fewer, larger files";
+		job->report.outputs = NULL;
+		job->report.output_count = 0;
+		return;
+	}
+}
+
+static void poll_failed(struct agent *agent, int rc, int replica, const struct err *err)
+{
+	if (rc == E_TOO_LARGE)
+		shrink(agent);
+	else
+		peer_switch(agent->conf.peer, replica);
+	agent->dirty = true;
+	if (agent->stopping)
+		return;
+	if (agent->connected || agent->failures == 0)
+		log_warn(NULL, "poll_failed", "replica=%d code=%s reason=\"%s\"", replica, err_name(rc),
+		         err->text);
+	agent->connected = false;
+	agent->failures++;
+	/* Every replica is tried before waiting; then ever longer. */
+	int rounds = agent->failures / peer_count(agent->conf.peer);
+	int wait = rounds == 0 ? 0 : RETRY_MIN_MS << (rounds < 6 ? rounds - 1 : 5);
+	agent->retry_at_ms = clock_mono_ms(agent->conf.clock) +
+		(wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
+}
+
+static int exchange(struct agent *agent, struct arena *arena, const struct value *body,
+                    int *ret_replica, struct poll_answer *ret_answer, struct err *err)
+{
+	const struct value *said;
+	TRY(peer_ask(agent->conf.peer, "poll", body, POLL_HOLD_MS + ANSWER_MARGIN_MS, arena, &said,
+	             ret_replica, err));
+	TRY(poll_answer_read(arena, said, ret_answer, err));
+	if (!ret_answer->leader)
+		return err_set(err, E_NOT_LEADER, "replica %d does not lead", *ret_replica);
+	/* Before anything else, and outside the mutex: reads must not outlive a revocation. */
+	for (size_t i = 0; agent->conf.drop && i < ret_answer->drop_count; i++)
+		agent->conf.drop(agent->conf.drop_context, ret_answer->drop[i]);
+	if (agent->conf.meter)
+		meter_ack(agent->conf.meter, ret_answer->meter_ack);
+	return 0;
+}
+
+static void poll_once(struct agent *agent)
+{
+	AUTO(arena) *arena = NULL;
+	struct value *body;
+	struct poll_answer answer;
+	struct err err = { 0 };
+	int replica = 0;
+	agent->dirty = false;
+	agent->told_at_ms = clock_mono_ms(agent->conf.clock);
+	agent->polls++;
+	int rc = arena_new(POLL_ARENA_MAX, &arena, &err);
+	if (rc == 0)
+		rc = make_poll(agent, arena, &body, &err);
+	if (rc == 0) {
+		agent->in_flight++;
+		pthread_mutex_unlock(&agent->mutex);
+		rc = exchange(agent, arena, body, &replica, &answer, &err);
+		pthread_mutex_lock(&agent->mutex);
+		agent->in_flight--;
+	}
+	if (rc < 0) {
+		poll_failed(agent, rc, replica, &err);
+		return;
+	}
+	poll_answered(agent);
+	apply_answer(agent, arena, &answer);
+}
+
+static bool progress_changed(struct agent *agent)
+{
+	bool changed = false;
+	for (struct job *job = agent->jobs; job && !changed; job = job->next) {
+		if (job->state != JOB_RUNNING)
+			continue;
+		pthread_mutex_lock(&job->attempt.mutex);
+		changed = job->attempt.progress.rows != job->told_rows ||
+			job->attempt.progress.bytes != job->told_bytes;
+		pthread_mutex_unlock(&job->attempt.mutex);
+	}
+	return changed;
+}
+
+/* Whether to poll now; otherwise until when to wait for news. */
+static bool poll_is_due(struct agent *agent, int64_t *ret_until_ms)
+{
+	int64_t now = clock_mono_ms(agent->conf.clock);
+	*ret_until_ms = now + POLL_HOLD_MS;
+	if (agent->retry_at_ms > now) {
+		*ret_until_ms = agent->retry_at_ms;
+		return false;
+	}
+	if (agent->in_flight == 0 || (agent->dirty && agent->in_flight < POLLERS))
+		return true;
+	if (count_jobs(agent, false) == 0 || agent->in_flight == POLLERS)
+		return false;
+	if (now >= agent->told_at_ms + PROGRESS_MS && progress_changed(agent))
+		return true;
+	*ret_until_ms = now + PROGRESS_MS;
+	return false;
+}
+
+static void *poll_main(void *arg)
+{
+	struct agent *agent = arg;
+	pthread_mutex_lock(&agent->mutex);
+	while (!agent->stopping) {
+		int64_t until;
+		if (poll_is_due(agent, &until))
+			poll_once(agent);
+		else
+			clock_wait(agent->conf.clock, &agent->news, &agent->mutex, until);
+	}
+	agent->pollers--;
+	pthread_cond_broadcast(&agent->news);
+	pthread_mutex_unlock(&agent->mutex);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static int start_threads(struct agent *agent, struct err *err)
+{
+	for (; agent->slot_count < agent->conf.slots; agent->slot_count++) {
+		int rc = pthread_create(&agent->slot_threads[agent->slot_count], NULL, slot_main, agent);
+		if (rc)
+			return err_errno(err, rc, "start a thread for slot %d", agent->slot_count);
+	}
+	for (; agent->poll_count < POLLERS; agent->poll_count++) {
+		pthread_mutex_lock(&agent->mutex);
+		agent->pollers++;
+		pthread_mutex_unlock(&agent->mutex);
+		int rc = pthread_create(&agent->poll_threads[agent->poll_count], NULL, poll_main, agent);
+		if (rc) {
+			pthread_mutex_lock(&agent->mutex);
+			agent->pollers--;
+			pthread_mutex_unlock(&agent->mutex);
+			return err_errno(err, rc, "start a polling thread");
+		}
+	}
+	return 0;
+}
+
+int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct err *err)
+{
+	if (conf->slots < 1 || conf->slots > AGENT_SLOTS_MAX)
+		return err_set(err, E_INVALID, "slots: must be 1 to %d, not %d", AGENT_SLOTS_MAX,
+		               conf->slots);
+	AUTO(agent) *agent = calloc(1, sizeof *agent);
+	if (!agent)
+		return err_set(err, E_NOMEM, "no memory for the agent");
+	agent->conf = *conf;
+	agent->done_max = POLL_DONE_MAX;
+	pthread_mutex_init(&agent->mutex, NULL);
+	pthread_cond_init(&agent->work, NULL);
+	clock_cond_init(&agent->news);
+	TRY(start_threads(agent, err));
+	*ret_agent = MOVE(agent);
+	return 0;
+}
+
+static void cancel_all(struct agent *agent)
+{
+	for (struct job *job = agent->jobs; job; job = job->next)
+		if (job->state != JOB_DONE)
+			attempt_cancel(&job->attempt);
+}
+
+static void wait_settled(struct agent *agent, int64_t until_ms)
+{
+	while (agent->jobs && clock_wait(agent->conf.clock, &agent->news, &agent->mutex, until_ms))
+		;
+}
+
+void agent_drain(struct agent *agent, int grace_ms)
+{
+	pthread_mutex_lock(&agent->mutex);
+	int64_t until = clock_mono_ms(agent->conf.clock) + grace_ms;
+	agent->draining = true;
+	agent->dirty = true;
+	pthread_cond_broadcast(&agent->news);
+	wait_settled(agent, until);
+	if (agent->jobs) {
+		log_warn(NULL, "drain_cut_short", "running=%d unacknowledged=%d", count_jobs(agent, false),
+		         count_jobs(agent, true));
+		cancel_all(agent);
+		wait_settled(agent, until + CANCEL_GRACE_MS);
+	}
+	pthread_mutex_unlock(&agent->mutex);
+}
+
+static void stop(struct agent *agent)
+{
+	pthread_mutex_lock(&agent->mutex);
+	agent->stopping = true;
+	cancel_all(agent);
+	pthread_cond_broadcast(&agent->work);
+	pthread_cond_broadcast(&agent->news);
+	/* A poller may be on its way into an exchange, where no interrupt reaches it yet. */
+	while (agent->pollers > 0) {
+		pthread_mutex_unlock(&agent->mutex);
+		peer_interrupt(agent->conf.peer);
+		pthread_mutex_lock(&agent->mutex);
+		clock_wait(clock_system(), &agent->news, &agent->mutex,
+		           clock_mono_ms(clock_system()) + STOP_STEP_MS);
+	}
+	pthread_mutex_unlock(&agent->mutex);
+}
+
+void agent_free(struct agent *agent)
+{
+	if (!agent)
+		return;
+	stop(agent);
+	for (int i = 0; i < agent->poll_count; i++)
+		pthread_join(agent->poll_threads[i], NULL);
+	for (int i = 0; i < agent->slot_count; i++)
+		pthread_join(agent->slot_threads[i], NULL);
+	while (agent->jobs)
+		job_remove(agent, agent->jobs);
+	pthread_cond_destroy(&agent->work);
+	pthread_cond_destroy(&agent->news);
+	pthread_mutex_destroy(&agent->mutex);
+	free(agent);
+}
+
+void agent_status(struct agent *agent, struct agent_status *ret_status)
+{
+	pthread_mutex_lock(&agent->mutex);
+	*ret_status = (struct agent_status) {
+		.slots = agent->conf.slots, .running = count_jobs(agent, false),
+		.unacknowledged = count_jobs(agent, true), .connected = agent->connected,
+		.polls = agent->polls, .tasks = agent->tasks,
+	};
+	pthread_mutex_unlock(&agent->mutex);
+}

@@ -1,0 +1,48 @@
+/* agent.h - the worker's poll loop: tells control what it can take, runs what it is given in slots, and
+ * reports each outcome until control says that it is durable.
+ *
+ * One poll is held; news (an outcome, progress once a second) goes out at once in a second one. A
+ * grant that is repeated starts nothing. Threads: one a slot, two that poll. */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include "worker/meter.h"
+#include "worker/peer.h"
+#include "worker/run.h"
+
+typedef int agent_run_fn(struct runner *runner, struct attempt *attempt, struct arena *arena,
+                         const uint8_t *grant, size_t len, struct report *ret_report,
+                         struct err *err);
+typedef void agent_drop_fn(void *context, const char *tenant);
+
+struct agent_conf {              /* all borrowed for the agent's life */
+	struct clock *clock;
+	struct peer *peer;
+	agent_run_fn *run;           /* run_grant */
+	struct runner *runner;
+	struct meter *meter;         /* NULL: nothing is served here */
+	agent_drop_fn *drop;         /* a tenant's access grants are revoked; NULL: nobody cares */
+	void *drop_context;
+	const uint8_t *box_public;
+	const char *serve_url;       /* NULL: nothing is served here */
+	int slots;                   /* 1 to AGENT_SLOTS_MAX */
+	uint64_t memory_bytes;       /* for all attempts together */
+};
+enum { AGENT_SLOTS_MAX = 256 };
+
+struct agent;
+MUST_USE int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct err *err);
+/* Takes nothing new, and returns when all is done and acknowledged. After grace_ms what still runs is
+ * cancelled, and given a little more to be reported. */
+void agent_drain(struct agent *agent, int grace_ms);
+void agent_free(struct agent *agent);   /* cancels what runs; unacknowledged outcomes are forgotten */
+DEFINE_AUTO(agent)
+
+struct agent_status {
+	int slots, running, unacknowledged;
+	bool connected;              /* the last poll was answered by a leader */
+	int64_t polls, tasks;        /* since the start */
+};
+void agent_status(struct agent *agent, struct agent_status *ret_status);
+
+#endif
