@@ -2,7 +2,7 @@
  * under a key opens only with its view's key, uid and version and under that very key.
  *
  * Stored: key = 8 bytes of the view, 16 of the entity's keyed digest; value = format byte, 24 random
- * bytes of nonce, sealed msgpack [event us as int64, values]. XChaCha20-Poly1305: its nonces may be drawn at
+ * bytes of nonce, sealed msgpack [event us, layout, values] with the first two as int64. XChaCha20-Poly1305: its nonces may be drawn at
  * random for ever, where AES-GCM's 96 bits would bound the writes of a view to 2^32.
  *
  * Reads take a finished read transaction out of a slot and renew it: no lock, no allocation. */
@@ -24,7 +24,7 @@ enum {
 	TENANTS_MAX = 1024,          /* environments open at one time */
 	READER_SLOTS = 64, READERS_MAX = 512,
 	VIEW_TAG = 8, ENTITY_TAG = 16, ROW_KEY = VIEW_TAG + ENTITY_TAG,
-	FORMAT = 1, NONCE = 24, HEAD = 1 + NONCE, EVENT_HEAD = 10, AD_MAX = 128, UID_MAX = 64
+	FORMAT = 1, NONCE = 24, HEAD = 1 + NONCE, ROW_HEAD = 19, AD_MAX = 128, UID_MAX = 64
 };
 
 struct tenant_env {
@@ -52,6 +52,7 @@ struct online_view {
 	uint8_t tag[VIEW_TAG];
 	uint8_t ad[AD_MAX];          /* uid, NUL, version; the row's key is put behind */
 	size_t ad_len;
+	int64_t layout;
 };
 
 struct online_batch {
@@ -272,6 +273,23 @@ int online_view_new(struct online *online, const char *tenant, const char *view_
 	return 0;
 }
 
+int64_t online_layout(int64_t layout, const char *feature, const char *type)
+{
+	uint8_t whole[DIGEST_BYTES], text[3 * DIGEST_BYTES];
+	memcpy(text, &layout, sizeof layout);
+	memset(text + sizeof layout, 0, DIGEST_BYTES - sizeof layout);
+	digest(feature, strlen(feature), text + DIGEST_BYTES);
+	digest(type, strlen(type), text + 2 * DIGEST_BYTES);
+	digest(text, sizeof text, whole);
+	memcpy(&layout, whole, sizeof layout);
+	return layout;
+}
+
+void online_view_set_layout(struct online_view *view, int64_t layout)
+{
+	view->layout = layout;
+}
+
 void online_view_free(struct online_view *view)
 {
 	if (!view)
@@ -305,23 +323,38 @@ static size_t row_ad(const struct online_view *view, const uint8_t key[ROW_KEY],
 
 /* ---- rows ---- */
 
-/* msgpack: an array of two, the first an int64. */
-static void event_print(int64_t event_us, uint8_t out[EVENT_HEAD])
+/* What stands before the values: an array of three, two of them int64. */
+struct row_head {
+	int64_t event_us, layout;
+};
+
+static void int64_print(int64_t n, uint8_t out[9])
 {
-	out[0] = 0x92;
-	out[1] = 0xd3;
+	out[0] = 0xd3;
 	for (int i = 0; i < 8; i++)
-		out[2 + i] = (uint8_t)((uint64_t)event_us >> (56 - 8 * i));
+		out[1 + i] = (uint8_t)((uint64_t)n >> (56 - 8 * i));
 }
 
-static bool event_parse(const uint8_t *plain, size_t len, int64_t *ret_event_us)
+static int64_t int64_parse(const uint8_t *bytes)
 {
 	uint64_t n = 0;
-	if (len < EVENT_HEAD || plain[0] != 0x92 || plain[1] != 0xd3)
-		return false;
 	for (int i = 0; i < 8; i++)
-		n = n << 8 | plain[2 + i];
-	*ret_event_us = (int64_t)n;
+		n = n << 8 | bytes[1 + i];
+	return (int64_t)n;
+}
+
+static void head_print(const struct row_head *head, uint8_t out[ROW_HEAD])
+{
+	out[0] = 0x93;
+	int64_print(head->event_us, out + 1);
+	int64_print(head->layout, out + 10);
+}
+
+static bool head_parse(const uint8_t *plain, size_t len, struct row_head *ret_head)
+{
+	if (len < ROW_HEAD || plain[0] != 0x93 || plain[1] != 0xd3 || plain[10] != 0xd3)
+		return false;
+	*ret_head = (struct row_head) { int64_parse(plain + 1), int64_parse(plain + 10) };
 	return true;
 }
 
@@ -331,7 +364,7 @@ static size_t row_plain_len(const MDB_val *row)
 }
 
 static int row_open(const struct online_view *view, const uint8_t key[ROW_KEY], const MDB_val *row,
-                    uint8_t *out, size_t cap, int64_t *ret_event_us, struct err *err)
+                    uint8_t *out, size_t cap, struct row_head *ret_head, struct err *err)
 {
 	const uint8_t *bytes = row->mv_data;
 	uint8_t ad[AD_MAX];
@@ -340,9 +373,9 @@ static int row_open(const struct online_view *view, const uint8_t key[ROW_KEY], 
 	if (plain_len > cap)
 		return err_set(err, E_TOO_LARGE, "online store: a value of %zu bytes, there is room for %zu",
 		               plain_len, cap);
-	if (plain_len < EVENT_HEAD || bytes[0] != FORMAT ||
+	if (plain_len < ROW_HEAD || bytes[0] != FORMAT ||
 	    !aead_open(view->aead, bytes + 1, ad, ad_len, bytes + HEAD, row->mv_size - HEAD, out) ||
-	    !event_parse(out, plain_len, ret_event_us))
+	    !head_parse(out, plain_len, ret_head))
 		return err_set(err, E_CORRUPT, "online store: a value does not verify; materialize the view "
 		               "anew");
 	return 0;
@@ -361,29 +394,30 @@ int online_batch_new(struct online_view *view, struct online_batch **ret_batch, 
 	return 0;
 }
 
-/* 1: what is there is as new. */
+/* 1: what is there is as new, and of the same layout if it is not newer. */
 static int is_old(struct online_batch *batch, const uint8_t key[ROW_KEY], int64_t event_us,
                   uint8_t *room, struct err *err)
 {
 	MDB_val at = { ROW_KEY, (void *)(uintptr_t)key }, row;
-	int64_t there;
+	struct row_head there;
 	int rc = mdb_get(batch->txn, batch->view->env->dbi, &at, &row);
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	TRY(failed(rc, "read", err));
 	TRY(row_open(batch->view, key, &row, room, ONLINE_ROOM, &there, err));
-	return there >= event_us;
+	return there.event_us > event_us ||
+		(there.event_us == event_us && there.layout == batch->view->layout);
 }
 
 static int write_row(struct online_batch *batch, const uint8_t key[ROW_KEY], int64_t event_us,
                      const void *values, size_t values_len, uint8_t *room, struct err *err)
 {
 	struct online_view *view = batch->view;
-	size_t plain_len = EVENT_HEAD + values_len;
+	size_t plain_len = ROW_HEAD + values_len;
 	uint8_t ad[AD_MAX];
 	size_t ad_len = row_ad(view, key, ad);
-	event_print(event_us, room);
-	memcpy(room + EVENT_HEAD, values, values_len);
+	head_print(&(struct row_head) { event_us, view->layout }, room);
+	memcpy(room + ROW_HEAD, values, values_len);
 	MDB_val at = { ROW_KEY, (void *)(uintptr_t)key };
 	MDB_val row = { HEAD + plain_len + AEAD_TAG_BYTES, NULL };
 	TRY(failed(mdb_put(batch->txn, view->env->dbi, &at, &row, MDB_RESERVE), "write", err));
@@ -410,7 +444,7 @@ int online_put(struct online_batch *batch, const void *entity_key, size_t key_le
 	int rc = is_old(batch, key, event_us, room, err);
 	if (rc == 0)
 		rc = write_row(batch, key, event_us, values, values_len, room, err);
-	secret_wipe(room, EVENT_HEAD + values_len);
+	secret_wipe(room, ROW_HEAD + values_len);
 	return rc < 0 ? rc : 0;
 }
 
@@ -475,6 +509,7 @@ int online_get(struct online_view *view, const void *entity_key, size_t key_len,
 {
 	uint8_t key[ROW_KEY];
 	MDB_txn *txn = NULL;
+	struct row_head head = { 0 };
 	row_key(view, entity_key, key_len, key);
 	MDB_val at = { ROW_KEY, key }, row;
 	TRY(reader_take(view->env, &txn, err));
@@ -482,12 +517,13 @@ int online_get(struct online_view *view, const void *entity_key, size_t key_len,
 	bool found = rc == 0;
 	rc = rc == MDB_NOTFOUND ? 0 : failed(rc, "read", err);
 	if (found)
-		rc = row_open(view, key, &row, out, cap, ret_event_us, err);
-	size_t len = found ? row_plain_len(&row) - EVENT_HEAD : 0;
+		rc = row_open(view, key, &row, out, cap, &head, err);
+	size_t len = found ? row_plain_len(&row) - ROW_HEAD : 0;
 	reader_give(view->env, txn);
-	if (rc < 0 || !found)
+	if (rc < 0 || !found || head.layout != view->layout)
 		return rc;
-	memmove(out, out + EVENT_HEAD, len);
+	*ret_event_us = head.event_us;
+	memmove(out, out + ROW_HEAD, len);
 	*ret_len = len;
 	return 1;
 }

@@ -1,7 +1,7 @@
 /* online.h - the online store: latest feature values by entity, sealed; the only door to LMDB.
  * One LMDB environment a tenant, below one folder. Keys are keyed digests of the entity key (BLAKE2b-128
  * under a sub-key of the view's key), so no entity name is on disk; values are sealed (AEAD, the key and
- * view bound as associated data) msgpack: [event time us, [values in the view's feature order]].
+ * view bound as associated data) msgpack: [event time us, layout, [values in the view's feature order]].
  * The latest event time wins: an older or equal write changes nothing, so replays are harmless.
  * An entity key is its text: a string's bytes, an int64 in decimal. A folder is open once a process. */
 #ifndef ONLINE_H
@@ -10,7 +10,7 @@
 #include "api/grant.h"
 
 /* Packed values of one entity; and the room online_get needs at most. */
-enum { ONLINE_VALUES_MAX = 65536, ONLINE_ROOM = ONLINE_VALUES_MAX + 16, ONLINE_KEY_MAX = 4096 };
+enum { ONLINE_VALUES_MAX = 65536, ONLINE_ROOM = ONLINE_VALUES_MAX + 32, ONLINE_KEY_MAX = 4096 };
 
 struct online;
 MUST_USE int online_new(const char *folder, size_t map_bytes_max, struct online **ret_online,
@@ -28,6 +28,12 @@ MUST_USE int online_view_new(struct online *online, const char *tenant, const ch
                              struct online_view **ret_view, struct err *err);
 void online_view_free(struct online_view *view);
 DEFINE_AUTO(online_view)
+
+/* The layout: which features, of which types, in which order; a digest begun at 0 and continued feature
+ * by feature. Values of another layout are not there for a reader, and a write of the same event time
+ * replaces them. To be set before the view is used. */
+int64_t online_layout(int64_t layout, const char *feature, const char *type);
+void online_view_set_layout(struct online_view *view, int64_t layout);
 
 /* A batch of writes, durable and visible together at commit. values: packed msgpack of the list. */
 struct online_batch;

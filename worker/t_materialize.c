@@ -194,8 +194,14 @@ static int materialize_open(struct run *run, struct err *err)
 		return err_set(err, E_UNAVAILABLE, "this worker has no online store; materialize on one that "
 		               "serves");
 	const struct grant_table *view = &run->grant->outputs[0];
+	const struct value *features = value_get(run->grant->work, "features");
+	int64_t layout = 0;
+	for (size_t i = 0; i < value_len(features); i++)
+		layout = online_layout(layout, value_get_str(value_at(features, i), "name"),
+		                       value_get_str(value_at(features, i), "type"));
 	TRY(online_view_new(run->runner->online, run->grant->tenant, view->uid, view->key_version,
 	                    view->key, &run->view, err));
+	online_view_set_layout(run->view, layout);
 	return online_batch_new(run->view, &run->batch, err);
 }
 

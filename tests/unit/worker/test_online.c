@@ -246,3 +246,24 @@ Test(online, readers_in_many_threads_see_whole_values_while_one_writes)
 	}
 	place_release(&place);
 }
+
+Test(online, values_of_another_layout_are_not_there_until_written_anew)
+{
+	struct place place;
+	char text[256];
+	int64_t event, one, two;
+	place_init(&place);
+	one = online_layout(online_layout(0, "delay", "float64"), "flights", "int64");
+	two = online_layout(online_layout(0, "flights", "int64"), "delay", "float64");
+	cr_expect_neq(one, two);
+	cr_expect_neq(one, online_layout(0, "delay", "float64"));
+	online_view_set_layout(place.view, one);
+	cr_expect_eq(put(place.view, "ATL", 1000, "as one"), 1);
+	expect(place.view, "ATL", 1000, "as one");
+	online_view_set_layout(place.view, two);
+	cr_expect_eq(get(place.view, "ATL", &event, text), 0);
+	cr_expect_eq(put(place.view, "ATL", 999, "older"), 0);
+	cr_expect_eq(put(place.view, "ATL", 1000, "as two"), 1);
+	expect(place.view, "ATL", 1000, "as two");
+	place_release(&place);
+}
