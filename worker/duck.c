@@ -94,7 +94,7 @@ static int config_set(duckdb_config config, struct err *err)
 	static const char *const settings[][2] = {
 		{ "autoinstall_known_extensions", "false" }, { "autoload_known_extensions", "false" },
 		{ "allow_community_extensions", "false" }, { "allow_persistent_secrets", "false" },
-		{ "threads", "1" }, { "preserve_insertion_order", "false" },
+		{ "threads", "1" },
 		{ "enable_external_file_cache", "false" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)

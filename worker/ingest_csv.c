@@ -111,30 +111,22 @@ static void put_reader(const struct ingest *ingest, bool numbered, struct buf *s
 	           "rejects_scan = 'csv_scans%s')", STORED_MAX, numbered ? "2" : "", numbered ? "2" : "");
 }
 
-/* A row's line: those before it, with the line breaks inside their values and the lines that were
- * refused between them. */
+/* A row's line as the reader counts them: those before it, and the lines refused between them. A line
+ * break inside quotes begins no line. The hash makes the reader look at every column, as it did the
+ * first time: it refuses a line only for columns that somebody wants. */
 static void put_numbered(const struct ingest *ingest, struct buf *sql)
 {
-	buf_puts(sql, "(SELECT * REPLACE (line + (SELECT count(*) FROM (SELECT line - row_number() OVER "
-	         "(ORDER BY line) + 1 AS base FROM (SELECT DISTINCT line FROM csv_errors)) e WHERE e.base <= "
-	         "r.line) AS line) FROM (SELECT *, row_number() OVER () + ");
-	buf_puts(sql, has_header(ingest) ? "1" : "0");
-	buf_puts(sql, " + coalesce(sum(0");
-	for (size_t i = 0; i < value_len(ingest->found); i++) {
-		const char *name = value_get_str(value_at(ingest->found, i), "name");
-		const struct value *column = ingest_column(ingest->schema, name);
-		const char *type = column ? value_get_str(column, "type") : "string";
-		if (!type || strcmp(type, "string") != 0)
-			continue;
-		buf_puts(sql, " + coalesce(length(");
-		duck_put_name(sql, name);
-		buf_puts(sql, ") - length(replace(");
-		duck_put_name(sql, name);
-		buf_puts(sql, ", chr(10), '')), 0)");
-	}
-	buf_puts(sql, ") OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::BIGINT AS line FROM ");
+	buf_printf(sql, "(SELECT * REPLACE (line + (SELECT count(*) FROM (SELECT line - row_number() OVER "
+	           "(ORDER BY line) + 1 AS base FROM (SELECT DISTINCT line FROM csv_errors)) e WHERE "
+	           "e.base <= r.line) AS line) FROM (SELECT *, row_number() OVER () + %d AS line FROM "
+	           "(SELECT * FROM ", has_header(ingest) ? 1 : 0);
 	put_reader(ingest, true, sql);
-	buf_puts(sql, ") r)");
+	buf_puts(sql, " WHERE hash(");
+	for (size_t i = 0; i < value_len(ingest->schema); i++) {
+		buf_puts(sql, i ? ", " : "");
+		duck_put_name(sql, value_get_str(value_at(ingest->schema, i), "name"));
+	}
+	buf_puts(sql, ") IS NOT NULL)) r)");
 }
 
 static int csv_source(const struct ingest *ingest, bool numbered, struct buf *sql, struct err *err)

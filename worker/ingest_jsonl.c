@@ -21,7 +21,8 @@ static int jsonl_look(struct ingest *ingest, struct err *err)
 	duck_put_fd(&sql, ingest->fd);
 	buf_puts(&sql, ", format = 'newline_delimited', records = true, ignore_errors = true, "
 	         "compression = ");
-	duck_put_text(&sql, ingest->compression);
+	bool none = strcmp(ingest->compression, "none") == 0;
+	duck_put_text(&sql, none ? "uncompressed" : ingest->compression);
 	buf_putc(&sql, ')');
 	TRY(buf_check(&sql, err));
 	struct value *schema = NULL;
