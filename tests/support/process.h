@@ -1,4 +1,4 @@
-/* process.h - children of a test: started with a log, signalled, waited for; dead when the test is. */
+/* process.h - children of a test: started with a log, signalled, waited for; dead when it is. */
 #ifndef TESTS_SUPPORT_PROCESS_H
 #define TESTS_SUPPORT_PROCESS_H
 

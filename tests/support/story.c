@@ -32,10 +32,9 @@ static const char platform[] =
 
 const char *story_key(struct system *system, const char *who)
 {
-	char *key = (char *)(uintptr_t)file_text(system_arena(system), system_path(system, "%s.key", who));
-	cr_assert_not_null(key, "%s has no key", who);
-	key[strcspn(key, "\n")] = 0;
-	return key;
+	const char *text = file_text(system_arena(system), system_path(system, "%s.key", who));
+	cr_assert_not_null(text, "%s has no key", who);
+	return arena_strndup(system_arena(system), text, strcspn(text, "\n"));
 }
 
 static void login(struct system *system, const char *who)
@@ -99,7 +98,8 @@ void data_csv(struct system *system, const char *name, int64_t rows)
 
 struct ran story_try_apply(struct system *system, const char *profile, const char *yaml)
 {
-	const char *path = system_path(system, "manifests/%" PRId64 ".yaml", clock_mono_us(clock_system()));
+	int64_t now_us = clock_mono_us(clock_system());
+	const char *path = system_path(system, "manifests/%" PRId64 ".yaml", now_us);
 	file_write(path, yaml);
 	return system_cli(system, "apply", "-f", path, "--profile", profile, NULL);
 }
@@ -113,39 +113,49 @@ const char *story_apply(struct system *system, const char *profile, const char *
 
 void story_orders(struct system *system, const char *path, const char *format, const char *more)
 {
-	story_apply(system, "ada", arena_printf(system_arena(system),
-		"apiVersion: freehold.io/v1\nkind: Dataset\nmetadata: {name: orders, domain: sales}\n"
-		"spec:\n  schema:\n    - {name: customer, type: string, required: true}\n"
+	static const char dataset[] =
+		"apiVersion: freehold.io/v1\nkind: Dataset\n"
+		"metadata: {name: orders, domain: sales}\nspec:\n  schema:\n"
+		"    - {name: customer, type: string, required: true}\n"
 		"    - {name: at, type: timestamp, required: true}\n"
-		"    - {name: amount, type: float64}\n    - {name: note, type: string}\n---\n"
-		"apiVersion: freehold.io/v1\nkind: Source\nmetadata: {name: orders, domain: sales}\n"
-		"spec: {connector: file, path: %s, format: %s, dataset: orders%s}\n", path, format, more));
+		"    - {name: amount, type: float64}\n"
+		"    - {name: note, type: string}\n---\n"
+		"apiVersion: freehold.io/v1\nkind: Source\n"
+		"metadata: {name: orders, domain: sales}\n";
+	story_apply(system, "ada", arena_printf(system_arena(system),
+		"%sspec: {connector: file, path: %s, format: %s, dataset: orders%s}\n", dataset,
+		path, format, more));
 }
 
 void story_spending(struct system *system)
 {
 	story_apply(system, "ada",
-		"apiVersion: freehold.io/v1\nkind: Dataset\nmetadata: {name: spending, domain: sales}\n---\n"
+		"apiVersion: freehold.io/v1\nkind: Dataset\n"
+		"metadata: {name: spending, domain: sales}\n---\n"
 		"apiVersion: freehold.io/v1\nkind: Transformation\n"
-		"metadata: {name: spending, domain: sales}\nspec:\n  inputs: [orders]\n  output: spending\n"
+		"metadata: {name: spending, domain: sales}\nspec:\n"
+		"  inputs: [orders]\n  output: spending\n"
 		"  sql: SELECT customer, max(at) AS at, count(*) AS orders, sum(amount) AS total,"
 		" any_value(note) AS note FROM orders GROUP BY customer\n---\n"
-		"apiVersion: freehold.io/v1\nkind: Entity\nmetadata: {name: customer, domain: sales}\n"
-		"spec: {joinKey: customer}\n---\n"
-		"apiVersion: freehold.io/v1\nkind: FeatureView\nmetadata: {name: spending, domain: sales}\n"
-		"spec:\n  entities: [customer]\n  dataset: spending\n  timestampField: at\n"
+		"apiVersion: freehold.io/v1\nkind: Entity\n"
+		"metadata: {name: customer, domain: sales}\nspec: {joinKey: customer}\n---\n"
+		"apiVersion: freehold.io/v1\nkind: FeatureView\n"
+		"metadata: {name: spending, domain: sales}\nspec:\n"
+		"  entities: [customer]\n  dataset: spending\n  timestampField: at\n"
 		"  features: [{name: orders, type: int64}, {name: total, type: float64},"
 		" {name: note, type: string}]\n---\n"
 		"apiVersion: freehold.io/v1\nkind: FeatureView\n"
-		"metadata: {name: spending_today, domain: sales}\n"
-		"spec:\n  entities: [customer]\n  dataset: spending\n  timestampField: at\n  ttl: 24h\n"
+		"metadata: {name: spending_today, domain: sales}\nspec:\n"
+		"  entities: [customer]\n  dataset: spending\n  timestampField: at\n  ttl: 24h\n"
 		"  features: [{name: orders, type: int64}]\n");
 }
 
 const char *story_submit(struct system *system, const char *type, const char *spec)
 {
-	const char *body = arena_printf(system_arena(system), "{\"type\":\"%s\",\"spec\":%s}", type, spec);
-	struct value *task = system_ask(system, story_key(system, "ada"), "POST", SALES "/tasks", body);
+	const char *body = arena_printf(system_arena(system), "{\"type\":\"%s\",\"spec\":%s}",
+	                                type, spec);
+	struct value *task = system_ask(system, story_key(system, "ada"), "POST", SALES "/tasks",
+	                                body);
 	const char *id = value_get_str(task, "id");
 	cr_assert_not_null(id, "the answer names no task");
 	return id;
@@ -177,7 +187,8 @@ static struct value *await_state(struct system *system, const char *id, const ch
 			return answer.body;
 		cr_assert(answer.status != 404, "task %s is lost", id);
 	}
-	cr_assert_fail("task %s is not %s after %d ms: %s", id, state ? state : "at its end", ms, last);
+	cr_assert_fail("task %s is not %s after %d ms: %s", id, state ? state : "at its end", ms,
+	               last);
 	return NULL;
 }
 

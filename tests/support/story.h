@@ -1,7 +1,7 @@
 /* story.h - what system tests begin with: two tenants and their people, data written by the engine
- * itself, and the usual steps. Tenant acme has the domain sales, with ada (domain-owner), eve (consumer)
- * and abe (tenant-admin); globex has trips, with gus (domain-owner). Each has a profile of that name,
- * as has the operator. */
+ * itself, and the usual steps. Tenant acme has the domain sales, with ada (domain-owner), eve
+ * (consumer) and abe (tenant-admin); globex has trips, with gus (domain-owner). Each has a profile
+ * of that name, as has the operator. */
 #ifndef TESTS_SUPPORT_STORY_H
 #define TESTS_SUPPORT_STORY_H
 

@@ -1,6 +1,6 @@
-/* system.c - see system.h. Ports come in blocks below the kernel's own range; a lock on a file holds a
- * block for as long as the test lives, so that tests at the same time do not meet, and a part that is
- * started again finds its port free. */
+/* system.c - see system.h. Ports come in blocks below the kernel's own range; a lock on a file
+ * holds a block for as long as the test lives, so that tests at the same time do not meet, and a
+ * part that is started again finds its port free. */
 #include "common/defs.h"
 #include "tests/support/system.h"
 
@@ -131,8 +131,8 @@ static void make_folder(const char *path)
 static void make_folders(struct system *system)
 {
 	static const char *const folders[] = {
-		"etcd", "objects", "online", "online-2", "keys", "log", "out", "files", "files/acme",
-		"files/globex", "manifests"
+		"etcd", "objects", "online", "online-2", "keys", "log", "out", "files",
+		"files/acme", "files/globex", "manifests"
 	};
 	const char *build = getenv("FREEHOLD_BUILD");
 	cr_assert_not_null(build, "FREEHOLD_BUILD is not set; run it with tests/run.sh");
@@ -245,9 +245,11 @@ static void worker_args(struct system *system, const char **argv, bool second)
 		"--link-cert-file", system_path(system, "keys/%s.pem", name),
 		"--link-key-file", system_path(system, "keys/%s.key", name),
 		"--signing-public-file", system_path(system, "keys/grants.pub"),
-		"--objects", system_path(system, "objects"), "--files", system_path(system, "files"),
+		"--objects", system_path(system, "objects"),
+		"--files", system_path(system, "files"),
 		"--online", system_path(system, second ? "online-2" : "online"),
-		"--listen", text(system, "127.0.0.1:%d", system_port(system, port)), "--slots", "2", NULL
+		"--listen", text(system, "127.0.0.1:%d", system_port(system, port)),
+		"--slots", "2", NULL
 	};
 	add_all(argv, add_all(argv, 0, parts), system->options.worker);
 }
@@ -271,7 +273,8 @@ static bool is_up(void *context)
 
 static void await(struct system *system, enum part part, int port, const char *path)
 {
-	struct waiting waiting = { system, part, text(system, "%s%s", system_url(system, port), path) };
+	const char *url = text(system, "%s%s", system_url(system, port), path);
+	struct waiting waiting = { system, part, url };
 	cr_assert(wait_until(is_up, &waiting, START_MS), "%s is not there after %d ms; see %s/log",
 	          waiting.url, START_MS, system->folder);
 }
@@ -288,7 +291,8 @@ void system_run(struct system *system, enum part part)
 		control_args(system, argv);
 	else
 		worker_args(system, argv, part == PART_WORKER_2);
-	system->pids[part] = process_start(argv, system_path(system, "log/%s.log", logs[part]), NULL);
+	const char *log = system_path(system, "log/%s.log", logs[part]);
+	system->pids[part] = process_start(argv, log, NULL);
 	await(system, part, ports[part], part == PART_ETCD ? "/health" : "/healthz");
 }
 
@@ -410,17 +414,22 @@ pid_t system_cli_start(struct system *system, const char *out, const char *const
 	return process_start(argv, out, NULL);
 }
 
-static struct ran run_cli(struct system *system, va_list ap)
+struct ran system_cli_args(struct system *system, const char *const *args)
 {
-	const char *args[PROCESS_ARGS_MAX] = { NULL };
-	for (size_t i = 0; (args[i] = va_arg(ap, const char *)); i++)
-		cr_assert(i < PROCESS_ARGS_MAX - 2);
 	const char *out = system_path(system, "out/%d", ++system->outs);
 	struct ran ran = { .code = process_wait(system_cli_start(system, out, args), 120000) };
 	ran.out = file_text(system->arena, out);
 	cr_assert(ran.code >= 0, "freehold %s ... does not end; it said: %s", args[0], ran.out);
 	cr_assert_not_null(ran.out);
 	return ran;
+}
+
+static struct ran run_cli(struct system *system, va_list ap)
+{
+	const char *args[PROCESS_ARGS_MAX] = { NULL };
+	for (size_t i = 0; (args[i] = va_arg(ap, const char *)); i++)
+		cr_assert(i < PROCESS_ARGS_MAX - 2);
+	return system_cli_args(system, args);
 }
 
 struct ran system_cli(struct system *system, ...)

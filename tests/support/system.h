@@ -1,7 +1,7 @@
-/* system.h - a whole Freehold for a test: etcd, freehold-control and workers as real processes on ports
- * of their own, in one folder that lies as `freehold dev` lays it, and the ways to ask it something.
- * Each part can be killed, stopped and started alone. Functions fail the test when they cannot do what
- * they say. The folder of a failed test is kept, below $FREEHOLD_BUILD/system. */
+/* system.h - a whole Freehold for a test: etcd, freehold-control and workers as real processes on
+ * ports of their own, in one folder that lies as `freehold dev` lays it, and the ways to ask it
+ * something. Each part can be killed, stopped and started alone. Functions fail the test when they
+ * cannot do what they say. The folder of a failed test is kept, below $FREEHOLD_BUILD/system. */
 #ifndef TESTS_SUPPORT_SYSTEM_H
 #define TESTS_SUPPORT_SYSTEM_H
 
@@ -64,6 +64,7 @@ struct ran {
 };
 /* freehold ARGS...; the last is NULL. */
 struct ran system_cli(struct system *system, ...) __attribute__((sentinel));
+struct ran system_cli_args(struct system *system, const char *const *args);
 pid_t system_cli_start(struct system *system, const char *out, const char *const *args);
 /* Must end with exit code 0. */
 const char *system_cli_ok(struct system *system, ...) __attribute__((sentinel));
