@@ -1,8 +1,8 @@
 /* fetch.c - libcurl behind one call and one stream.
  *
- * Invariants: made <= max easy handles exist; each is idle or owned by one call. A request body is
- * read by curl at most once: the rewind is refused, so that curl never repeats a write in silence
- * (it would after a kept connection broke), and "sent or not" is ours to know. */
+ * Invariants: made <= max easy handles exist; each is idle or owned by one call. A request
+ * with a body is begun at most once: curl would begin it anew, in silence, after a kept connection
+ * broke, and on_begin refuses that, so that "sent or not" is ours to know. */
 #include "common/defs.h"
 #include "common/fetch.h"
 
@@ -31,9 +31,8 @@ struct fetch {
 
 /* One request and what came of it so far. */
 struct transfer {
-	const uint8_t *body;
-	size_t body_len, body_at;
-	bool sent;                 /* curl took of the body: the request is on its way */
+	bool once;                 /* it must not be begun again */
+	bool begun;                /* the request is on its way */
 	struct buf *ret_body;      /* a call */
 	struct buf *ret_headers;
 	fetch_data_fn *data;       /* a stream */
@@ -64,7 +63,7 @@ int fetch_new(const struct fetch_conf *conf, struct fetch **ret_fetch, struct er
 	int max = conf->connections_max ? conf->connections_max : CONNECTIONS;
 	if (max < 0 || max > CONNECTIONS_MAX)
 		return err_set(err, E_INVALID, "connections_max is %d; it may be 1 to %d", max,
-		               CONNECTIONS_MAX);
+			       CONNECTIONS_MAX);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, E_INTERNAL, "libcurl does not start");
 	struct fetch *fetch = calloc(1, sizeof *fetch);
@@ -107,14 +106,14 @@ void fetch_free(struct fetch *fetch)
 
 /* The last handle used is taken first: its connection is the likeliest to be alive. */
 static int handle_take(struct fetch *fetch, int64_t deadline_mono_ms, CURL **ret_curl,
-                       struct err *err)
+		       struct err *err)
 {
 	CURL *curl = NULL;
 	pthread_mutex_lock(&fetch->mutex);
 	bool in_time = true;
 	while (in_time && fetch->idle_count == 0 && fetch->made == fetch->max)
 		in_time = clock_wait(clock_system(), &fetch->freed, &fetch->mutex,
-		                     deadline_mono_ms);
+				     deadline_mono_ms);
 	bool make = false;
 	if (fetch->idle_count > 0)
 		curl = fetch->idle[--fetch->idle_count];
@@ -123,7 +122,7 @@ static int handle_take(struct fetch *fetch, int64_t deadline_mono_ms, CURL **ret
 	pthread_mutex_unlock(&fetch->mutex);
 	if (!curl && !make)
 		return err_set(err, E_UNAVAILABLE,
-		               "all %d connections stayed busy until the timeout", fetch->max);
+			       "all %d connections stayed busy until the timeout", fetch->max);
 	if (make && !(curl = curl_easy_init())) {
 		pthread_mutex_lock(&fetch->mutex);
 		fetch->made--;
@@ -144,25 +143,18 @@ static void handle_give(struct fetch *fetch, CURL *curl)
 	pthread_mutex_unlock(&fetch->mutex);
 }
 
-static size_t on_send(char *into, size_t size, size_t count, void *context)
+/* Called with a connection at hand, before the request goes out. */
+static int on_begin(void *context, char *remote, char *local, int remote_port, int local_port)
 {
 	struct transfer *transfer = context;
-	size_t room = size * count;
-	size_t left = transfer->body_len - transfer->body_at;
-	size_t len = left < room ? left : room;
-	transfer->sent = true;
-	if (len)
-		memcpy(into, transfer->body + transfer->body_at, len);
-	transfer->body_at += len;
-	return len;
-}
-
-/* Only the first pass over the body is allowed: see the top of the file. */
-static int on_rewind(void *context, curl_off_t offset, int origin)
-{
-	struct transfer *transfer = context;
-	bool untouched = !transfer->sent && offset == 0 && origin == SEEK_SET;
-	return untouched ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+	(void)remote;
+	(void)local;
+	(void)remote_port;
+	(void)local_port;
+	if (transfer->begun && transfer->once)
+		return CURL_PREREQFUNC_ABORT;
+	transfer->begun = true;
+	return CURL_PREREQFUNC_OK;
 }
 
 static size_t on_data(char *data, size_t size, size_t count, void *context)
@@ -202,7 +194,7 @@ static int header_add(struct transfer *transfer, const char *line, struct err *e
 }
 
 static int headers_build(struct transfer *transfer, const struct fetch_call *call,
-                         struct err *err)
+			 struct err *err)
 {
 	bool typed = false;
 	for (int i = 0; call->headers && call->headers[i]; i++) {
@@ -223,7 +215,7 @@ static int headers_build(struct transfer *transfer, const struct fetch_call *cal
 } while (0)
 
 static int set_method(CURL *curl, const struct fetch_call *call, struct transfer *transfer,
-                      struct err *err)
+		      struct err *err)
 {
 	const char *method = call->method ? call->method : call->body ? "POST" : "GET";
 	bool takes_body = call->body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
@@ -231,10 +223,8 @@ static int set_method(CURL *curl, const struct fetch_call *call, struct transfer
 	if (takes_body) {
 		SET(CURLOPT_POST, 1L);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
-		SET(CURLOPT_READFUNCTION, on_send);
-		SET(CURLOPT_READDATA, transfer);
-		SET(CURLOPT_SEEKFUNCTION, on_rewind);
-		SET(CURLOPT_SEEKDATA, transfer);
+		SET(CURLOPT_POSTFIELDS, call->body ? call->body : "");
+		transfer->once = true;
 	} else if (strcmp(method, "HEAD") == 0) {
 		SET(CURLOPT_NOBODY, 1L);
 	} else {
@@ -258,7 +248,7 @@ static int set_tls(CURL *curl, const struct fetch *fetch, struct err *err)
 
 /* HTTP/1.1 only: etcd starves a watch that shares a connection, and a pool gives no less. */
 static int set_common(CURL *curl, const struct fetch *fetch, const struct fetch_call *call,
-                      struct transfer *transfer, struct err *err)
+		      struct transfer *transfer, struct err *err)
 {
 	SET(CURLOPT_ERRORBUFFER, transfer->reason);
 	SET(CURLOPT_URL, call->url);
@@ -275,6 +265,8 @@ static int set_common(CURL *curl, const struct fetch *fetch, const struct fetch_
 	SET(CURLOPT_WRITEDATA, transfer);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
 	SET(CURLOPT_HEADERDATA, transfer);
+	SET(CURLOPT_PREREQFUNCTION, on_begin);
+	SET(CURLOPT_PREREQDATA, transfer);
 	TRY(headers_build(transfer, call, err));
 	SET(CURLOPT_HTTPHEADER, transfer->headers);
 	TRY(set_method(curl, call, transfer, err));
@@ -289,36 +281,30 @@ static int address_len(const char *url)
 	return (int)(head + strcspn(url + head, "/?#"));
 }
 
-static bool was_sent(CURL *curl, const struct transfer *transfer)
-{
-	long request_bytes = 0;
-	curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &request_bytes);
-	return transfer->sent || request_bytes > 0;
-}
-
-static int failure_of(CURL *curl, CURLcode code, const struct fetch_call *call,
-                      const struct transfer *transfer, struct err *err)
+static int failure_of(CURLcode code, const struct fetch_call *call,
+		      const struct transfer *transfer, struct err *err)
 {
 	int len = address_len(call->url);
 	const char *reason = transfer->reason[0] ? transfer->reason : curl_easy_strerror(code);
 	if (transfer->failure == E_TOO_LARGE)
 		return err_set(err, E_TOO_LARGE, "the answer of %.*s is over %zu bytes", len,
-		               call->url, transfer->ret_body ? transfer->ret_body->max : 0);
+			       call->url, transfer->ret_body ? transfer->ret_body->max : 0);
 	if (transfer->failure < 0 || code == CURLE_OUT_OF_MEMORY)
 		return err_set(err, E_NOMEM, "no memory for the answer of %.*s", len, call->url);
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ||
 	    code == CURLE_LOGIN_DENIED)
-		return err_set(err, E_INVALID, "the address must be http:// or https:// with a host "
-		               "and no user name: %s", reason);
-	if (was_sent(curl, transfer))
+		return err_set(err, E_INVALID,
+			       "the address must be http:// or https:// with a host "
+			       "and no user name: %s", reason);
+	if (transfer->begun)
 		return err_set(err, E_UNKNOWN_OUTCOME, "no answer from %.*s: %s", len, call->url,
-		               reason);
+			       reason);
 	return err_set(err, E_UNAVAILABLE, "%.*s does not answer: %s", len, call->url, reason);
 }
 
 static int perform(struct fetch *fetch, CURL *curl, const struct fetch_call *call,
-                   int64_t deadline_mono_ms, struct transfer *transfer, int *ret_status,
-                   struct err *err)
+		   int64_t deadline_mono_ms, struct transfer *transfer, int *ret_status,
+		   struct err *err)
 {
 	TRY(set_common(curl, fetch, call, transfer, err));
 	int64_t left = deadline_mono_ms - clock_mono_ms(clock_system());
@@ -329,7 +315,7 @@ static int perform(struct fetch *fetch, CURL *curl, const struct fetch_call *cal
 	SET(CURLOPT_CONNECTTIMEOUT_MS, connect);
 	CURLcode code = curl_easy_perform(curl);
 	if (code != CURLE_OK)
-		return failure_of(curl, code, call, transfer, err);
+		return failure_of(code, call, transfer, err);
 	long status = 0;
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	*ret_status = (int)status;
@@ -337,14 +323,13 @@ static int perform(struct fetch *fetch, CURL *curl, const struct fetch_call *cal
 }
 
 int fetch_call(struct fetch *fetch, const struct fetch_call *call, int *ret_status,
-               struct buf *ret_body, struct buf *ret_headers, struct err *err)
+	       struct buf *ret_body, struct buf *ret_headers, struct err *err)
 {
 	int timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
 	int64_t deadline_mono_ms = clock_mono_ms(clock_system()) + timeout_ms;
 	CURL *curl = NULL;
 	TRY(handle_take(fetch, deadline_mono_ms, &curl, err));
 	struct transfer transfer = {
-		.body = call->body, .body_len = call->body_len,
 		.ret_body = ret_body, .ret_headers = ret_headers,
 	};
 	int rc = perform(fetch, curl, call, deadline_mono_ms, &transfer, ret_status, err);
@@ -367,23 +352,23 @@ static int stream_over(CURLM *multi, CURLcode *ret_code)
 }
 
 /* Silent for too long: before the answer began by the call's timeout, after that by idle_ms. */
-static int stream_silence(CURL *curl, const struct fetch_call *call, int idle_ms,
-                          const struct transfer *transfer, struct err *err)
+static int stream_silence(const struct fetch_call *call, int idle_ms,
+			  const struct transfer *transfer, struct err *err)
 {
 	int start_ms = call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
 	int64_t silent_ms = clock_mono_ms(clock_system()) - transfer->heard_mono_ms;
 	if (!transfer->started)
 		return silent_ms < start_ms ? 0
-			: failure_of(curl, CURLE_OPERATION_TIMEDOUT, call, transfer, err);
+			: failure_of(CURLE_OPERATION_TIMEDOUT, call, transfer, err);
 	if (idle_ms <= 0 || silent_ms < idle_ms)
 		return 0;
 	return err_set(err, E_TIMEOUT, "%.*s was silent for %d ms", address_len(call->url),
-	               call->url, idle_ms);
+		       call->url, idle_ms);
 }
 
 /* Drives the stream until it is over (0 or a failure); stop and data() end it without one. */
-static int stream_run(CURLM *multi, CURL *curl, const struct fetch_call *call, int idle_ms,
-                      const volatile int *stop, struct transfer *transfer, struct err *err)
+static int stream_run(CURLM *multi, const struct fetch_call *call, int idle_ms,
+		      const volatile int *stop, struct transfer *transfer, struct err *err)
 {
 	int poll_ms = idle_ms > 0 && idle_ms < STREAM_POLL_MS ? idle_ms : STREAM_POLL_MS;
 	CURLcode code = CURLE_OK;
@@ -394,16 +379,16 @@ static int stream_run(CURLM *multi, CURL *curl, const struct fetch_call *call, i
 		if (transfer->ended)
 			return 0;
 		if (stream_over(multi, &code))
-			return code == CURLE_OK ? 0 : failure_of(curl, code, call, transfer, err);
-		TRY(stream_silence(curl, call, idle_ms, transfer, err));
+			return code == CURLE_OK ? 0 : failure_of(code, call, transfer, err);
+		TRY(stream_silence(call, idle_ms, transfer, err));
 		curl_multi_poll(multi, NULL, 0, poll_ms, NULL);
 	}
 	return 0;
 }
 
 static int stream_begin(struct fetch *fetch, CURLM *multi, CURL *curl,
-                        const struct fetch_call *call, struct transfer *transfer,
-                        struct err *err)
+			const struct fetch_call *call, struct transfer *transfer,
+			struct err *err)
 {
 	TRY(set_common(curl, fetch, call, transfer, err));
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)fetch->connect_timeout_ms);
@@ -413,11 +398,11 @@ static int stream_begin(struct fetch *fetch, CURLM *multi, CURL *curl,
 }
 
 int fetch_stream(struct fetch *fetch, const struct fetch_call *call, fetch_data_fn *data,
-                 void *context, int idle_ms, const volatile int *stop, int *ret_status,
-                 struct err *err)
+		 void *context, int idle_ms, const volatile int *stop, int *ret_status,
+		 struct err *err)
 {
 	struct transfer transfer = {
-		.body = call->body, .body_len = call->body_len, .data = data, .context = context,
+		.data = data, .context = context,
 		.heard_mono_ms = clock_mono_ms(clock_system()),
 	};
 	CURL *curl = curl_easy_init();
@@ -425,7 +410,7 @@ int fetch_stream(struct fetch *fetch, const struct fetch_call *call, fetch_data_
 	int rc = curl && multi ? stream_begin(fetch, multi, curl, call, &transfer, err)
 		: err_set(err, E_NOMEM, "no memory for a stream");
 	if (rc == 0) {
-		rc = stream_run(multi, curl, call, idle_ms, stop, &transfer, err);
+		rc = stream_run(multi, call, idle_ms, stop, &transfer, err);
 		long status = 0;
 		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 		if (rc == 0)

@@ -24,10 +24,10 @@ struct fetch_call {
 	int timeout_ms;              /* 0: 5000 */
 };
 /* The status (200, 404 ...) is a result, not a failure. E_UNAVAILABLE: no connection, so the
- * request was not sent. E_UNKNOWN_OUTCOME: it may have arrived. E_TOO_LARGE: the answer passed body's max.
+ * request was not sent. E_UNKNOWN_OUTCOME: it may have arrived. E_TOO_LARGE: over ret_body's max.
  * ret_headers may be NULL; otherwise receives the raw header lines. */
 MUST_USE int fetch_call(struct fetch *fetch, const struct fetch_call *call, int *ret_status,
-                        struct buf *ret_body, struct buf *ret_headers, struct err *err);
+			struct buf *ret_body, struct buf *ret_headers, struct err *err);
 
 /* A long answer, handed over as it comes, on a connection of its own. data returning false ends it.
  * call->timeout_ms bounds the wait for the answer to begin. idle_ms: longest silence after that,
@@ -35,7 +35,7 @@ MUST_USE int fetch_call(struct fetch *fetch, const struct fetch_call *call, int 
  * or so. The stream's end, by either side, is 0. */
 typedef bool fetch_data_fn(void *context, const char *data, size_t len);
 MUST_USE int fetch_stream(struct fetch *fetch, const struct fetch_call *call, fetch_data_fn *data,
-                          void *context, int idle_ms, const volatile int *stop, int *ret_status,
-                          struct err *err);
+			  void *context, int idle_ms, const volatile int *stop, int *ret_status,
+			  struct err *err);
 
 #endif

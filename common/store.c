@@ -16,13 +16,14 @@ static int text_check(const char *what, const char *text, size_t len_min, struct
 {
 	size_t len = strlen(text);
 	if (len < len_min || len > STORE_KEY_MAX)
-		return err_set(err, E_INVALID, "a store %s has %zu bytes; it may have %zu to %d", what,
-		               len, len_min, STORE_KEY_MAX);
+		return err_set(err, E_INVALID,
+			       "a store %s has %zu bytes; it may have %zu to %d", what,
+			       len, len_min, STORE_KEY_MAX);
 	for (size_t i = 0; i < len; i++)
 		if (text[i] < 0x21 || text[i] > 0x7e)
 			return err_set(err, E_INVALID, "a store %s holds byte 0x%02x at %zu; only "
-			               "printable ASCII without spaces is allowed", what,
-			               (unsigned char)text[i], i);
+				       "printable ASCII without spaces is allowed", what,
+				       (unsigned char)text[i], i);
 	return 0;
 }
 
@@ -42,18 +43,12 @@ int store_txn_new(struct store_txn **ret_txn, struct err *err)
 	return 0;
 }
 
-static void op_release(struct store_op *op)
-{
-	free(op->key);
-	free(op->value);
-}
-
 static void txn_cut(struct store_txn *txn, size_t count)
 {
 	while (txn->count > count) {
 		struct store_op *op = &txn->ops[--txn->count];
 		txn->bytes -= strlen(op->key) + op->value_len;
-		op_release(op);
+		free(op->key);
 	}
 }
 
@@ -99,15 +94,16 @@ static int op_check(const struct store_txn *txn, const struct store_op *op, stru
 			return 1;
 		if (store_op_writes(op) && store_op_writes(have) && writes_clash(have, op))
 			return err_set(err, E_CONFLICT, "a store transaction writes one key twice; "
-			               "merge the two writes before they are added");
+				       "merge the two writes before they are added");
 	}
 	size_t bytes = strlen(op->key) + op->value_len;
 	if (txn->count == STORE_OPS_MAX)
 		return err_set(err, E_TOO_LARGE, "a store transaction has at most %d compares and "
-		               "operations; split it", STORE_OPS_MAX);
+			       "operations; split it", STORE_OPS_MAX);
 	if (bytes > STORE_TXN_BYTES_MAX - txn->bytes)
-		return err_set(err, E_TOO_LARGE, "a store transaction would have %zu bytes; at most "
-		               "%d are allowed; split it", txn->bytes + bytes, STORE_TXN_BYTES_MAX);
+		return err_set(err, E_TOO_LARGE,
+			       "a store transaction would have %zu bytes; at most "
+			       "%d are allowed; split it", txn->bytes + bytes, STORE_TXN_BYTES_MAX);
 	return 0;
 }
 
@@ -131,13 +127,13 @@ static int txn_add(struct store_txn *txn, const struct store_op *op, struct err 
 	if (known != 0)
 		return known < 0 ? known : 0;
 	TRY(txn_reserve(txn, err));
+	size_t key_size = strlen(op->key) + 1;
 	struct store_op copy = *op;
-	copy.key = strdup(op->key);
-	copy.value = malloc(op->value_len + 1);     /* never of size 0: NULL would mean failure */
-	if (!copy.key || !copy.value) {
-		op_release(&copy);
+	copy.key = malloc(key_size + op->value_len);
+	if (!copy.key)
 		return err_set(err, E_NOMEM, "no memory for a store transaction");
-	}
+	memcpy(copy.key, op->key, key_size);
+	copy.value = (uint8_t *)copy.key + key_size;
 	if (op->value_len)
 		memcpy(copy.value, op->value, op->value_len);
 	txn->ops[txn->count++] = copy;
@@ -146,12 +142,12 @@ static int txn_add(struct store_txn *txn, const struct store_op *op, struct err 
 }
 
 static int add_compare(struct store_txn *txn, enum store_op_kind kind, const char *key,
-                       int64_t revision, struct err *err)
+		       int64_t revision, struct err *err)
 {
 	TRY(key_check(key, err));
 	if (revision < 0)
 		return err_set(err, E_INVALID, "a compared revision is %" PRId64 "; it may not be "
-		               "negative", revision);
+			       "negative", revision);
 	struct store_op op = { .kind = kind, .key = (char *)key, .revision = revision };
 	return txn_add(txn, &op, err);
 }
@@ -162,18 +158,19 @@ int store_txn_if_mod(struct store_txn *txn, const char *key, int64_t mod_revisio
 }
 
 int store_txn_if_create(struct store_txn *txn, const char *key, int64_t create_revision,
-                        struct err *err)
+			struct err *err)
 {
 	return add_compare(txn, STORE_IF_CREATE, key, create_revision, err);
 }
 
 int store_txn_put(struct store_txn *txn, const char *key, const void *value, size_t len,
-                  struct err *err)
+		  struct err *err)
 {
 	TRY(key_check(key, err));
 	if (len > STORE_VALUE_MAX)
-		return err_set(err, E_TOO_LARGE, "a store value has %zu bytes; at most %d are allowed",
-		               len, STORE_VALUE_MAX);
+		return err_set(err, E_TOO_LARGE,
+			       "a store value has %zu bytes; at most %d are allowed",
+			       len, STORE_VALUE_MAX);
 	struct store_op op = {
 		.kind = STORE_PUT, .key = (char *)key, .value = (uint8_t *)value, .value_len = len,
 	};
@@ -210,32 +207,32 @@ int store_txn_merge(struct store_txn *into, const struct store_txn *from, struct
 /* --- the way to the backing --- */
 
 int store_get(struct store *store, const char *key, store_visit_fn *visit, void *context,
-              struct err *err)
+	      struct err *err)
 {
 	TRY(key_check(key, err));
 	return store->ops->get(store, key, visit, context, err);
 }
 
 int store_list(struct store *store, const char *prefix, store_visit_fn *visit, void *context,
-               int64_t *ret_revision, struct err *err)
+	       int64_t *ret_revision, struct err *err)
 {
 	TRY(text_check("prefix", prefix, 0, err));
 	return store->ops->list(store, prefix, visit, context, ret_revision, err);
 }
 
 int store_commit(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
-                 struct err *err)
+		 struct err *err)
 {
 	return store->ops->commit(store, txn, ret_revision, err);
 }
 
 int store_watch_new(struct store *store, const char *prefix, const struct store_watch_ops *ops,
-                    int64_t relist_ms, struct store_watch **ret_watch, struct err *err)
+		    int64_t relist_ms, struct store_watch **ret_watch, struct err *err)
 {
 	TRY(text_check("prefix", prefix, 0, err));
 	if (relist_ms <= 0)
 		return err_set(err, E_INVALID, "relist_ms is %" PRId64 "; it must be at least 1",
-		               relist_ms);
+			       relist_ms);
 	return store->ops->watch_new(store, prefix, ops, relist_ms, ret_watch, err);
 }
 
@@ -246,16 +243,18 @@ void store_watch_free(struct store_watch *watch)
 }
 
 int store_lead_new(struct store *store, const char *key, const char *id, int ttl_s,
-                   store_lead_fn *change, void *context, struct store_lead **ret_lead,
-                   struct err *err)
+		   store_lead_fn *change, void *context, struct store_lead **ret_lead,
+		   struct err *err)
 {
 	TRY(key_check(key, err));
 	if (ttl_s < STORE_TTL_MIN_S || ttl_s > STORE_TTL_MAX_S)
-		return err_set(err, E_INVALID, "a leader's lease is %d s; it may be %d to %d", ttl_s,
-		               STORE_TTL_MIN_S, STORE_TTL_MAX_S);
+		return err_set(err, E_INVALID,
+			       "a leader's lease is %d s; it may be %d to %d", ttl_s,
+			       STORE_TTL_MIN_S, STORE_TTL_MAX_S);
 	if (!*id || strlen(id) > STORE_KEY_MAX)
-		return err_set(err, E_INVALID, "a campaigner's id has %zu bytes; it may have 1 to %d",
-		               strlen(id), STORE_KEY_MAX);
+		return err_set(err, E_INVALID,
+			       "a campaigner's id has %zu bytes; it may have 1 to %d",
+			       strlen(id), STORE_KEY_MAX);
 	return store->ops->lead_new(store, key, id, ttl_s, change, context, ret_lead, err);
 }
 
@@ -268,8 +267,9 @@ void store_lead_free(struct store_lead *lead)
 int store_compact(struct store *store, int64_t revision, struct err *err)
 {
 	if (revision <= 0)
-		return err_set(err, E_INVALID, "a compaction's revision is %" PRId64 "; it must be at "
-		               "least 1", revision);
+		return err_set(err, E_INVALID,
+			       "a compaction's revision is %" PRId64 "; it must be at "
+			       "least 1", revision);
 	return store->ops->compact(store, revision, err);
 }
 

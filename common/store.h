@@ -34,10 +34,10 @@ struct store_item {
  * read and is returned. store_get calls visit once, with mod_revision 0 when there is no key. */
 typedef int store_visit_fn(void *context, const struct store_item *item, struct err *err);
 MUST_USE int store_get(struct store *store, const char *key, store_visit_fn *visit, void *context,
-                       struct err *err);
+		       struct err *err);
 /* All keys that begin with prefix, in key order, from one revision (paged underneath). */
 MUST_USE int store_list(struct store *store, const char *prefix, store_visit_fn *visit,
-                        void *context, int64_t *ret_revision, struct err *err);
+			void *context, int64_t *ret_revision, struct err *err);
 
 /* A transaction: all compares hold and all ops happen, or none. Built by one thread. No two of its
  * writes may touch one key (E_CONFLICT); a compare that is there already counts once. */
@@ -47,11 +47,11 @@ void store_txn_free(struct store_txn *txn);
 DEFINE_AUTO(store_txn)
 /* The key's mod revision is that (0: the key does not exist). */
 MUST_USE int store_txn_if_mod(struct store_txn *txn, const char *key, int64_t mod_revision,
-                              struct err *err);
+			      struct err *err);
 MUST_USE int store_txn_if_create(struct store_txn *txn, const char *key, int64_t create_revision,
-                                 struct err *err);
+				 struct err *err);
 MUST_USE int store_txn_put(struct store_txn *txn, const char *key, const void *value, size_t len,
-                           struct err *err);
+			   struct err *err);
 MUST_USE int store_txn_delete(struct store_txn *txn, const char *key, struct err *err);
 MUST_USE int store_txn_delete_prefix(struct store_txn *txn, const char *prefix, struct err *err);
 size_t store_txn_ops(const struct store_txn *txn);     /* compares + ops so far */
@@ -62,7 +62,7 @@ MUST_USE int store_txn_merge(struct store_txn *into, const struct store_txn *fro
 
 /* E_PRECONDITION when a compare does not hold; nothing happened then. ret_revision may be NULL. */
 MUST_USE int store_commit(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
-                          struct err *err);
+			  struct err *err);
 
 /* Watch: follows a prefix until stopped, in a thread of its own. Events of one transaction come in
  * one run, `last_of_txn` set on the last. First of all, after a compaction, after a lost stream and
@@ -83,8 +83,8 @@ struct store_watch_ops {
 };
 struct store_watch;
 MUST_USE int store_watch_new(struct store *store, const char *prefix,
-                             const struct store_watch_ops *ops, int64_t relist_ms,
-                             struct store_watch **ret_watch, struct err *err);
+			     const struct store_watch_ops *ops, int64_t relist_ms,
+			     struct store_watch **ret_watch, struct err *err);
 void store_watch_free(struct store_watch *watch);      /* returns when no call is under way */
 DEFINE_AUTO(store_watch)
 
@@ -96,8 +96,8 @@ DEFINE_AUTO(store_watch)
 typedef void store_lead_fn(void *context, int64_t create_revision);
 struct store_lead;
 MUST_USE int store_lead_new(struct store *store, const char *key, const char *id, int ttl_s,
-                            store_lead_fn *change, void *context, struct store_lead **ret_lead,
-                            struct err *err);
+			    store_lead_fn *change, void *context, struct store_lead **ret_lead,
+			    struct err *err);
 void store_lead_free(struct store_lead *lead);
 DEFINE_AUTO(store_lead)
 

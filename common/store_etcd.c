@@ -14,7 +14,7 @@ enum { TIMEOUT_MS = 5000, TIMEOUT_MAX_MS = 600000, PAGE_KEYS = 1000 };
 /* --- requests --- */
 
 void etcd_print_key(struct buf *out, const struct store_etcd *etcd, const char *name,
-                    const char *key)
+		    const char *key)
 {
 	char full[ETCD_FULL_KEY_MAX + 1];
 	size_t prefix_len = strlen(etcd->prefix), key_len = strlen(key);
@@ -43,7 +43,7 @@ void etcd_print_end(struct buf *out, const struct store_etcd *etcd, const char *
 /* --- reads --- */
 
 int etcd_read(struct store_etcd *etcd, const char *key, int64_t revision, int64_t deadline_mono_ms,
-              struct etcd_item *ret_item, bool *ret_found, struct err *err)
+	      struct etcd_item *ret_item, bool *ret_found, struct err *err)
 {
 	AUTO_BUF body;
 	buf_init(&body, 4 * KIB);
@@ -65,7 +65,7 @@ int etcd_read(struct store_etcd *etcd, const char *key, int64_t revision, int64_
 }
 
 static int get(struct store *store, const char *key, store_visit_fn *visit, void *context,
-               struct err *err)
+	       struct err *err)
 {
 	struct store_etcd *etcd = (struct store_etcd *)store;
 	AUTO_ETCD_ITEM item;
@@ -97,7 +97,7 @@ static int listing_ask(struct listing *listing, struct etcd_answer *ret_answer, 
 	buf_init(&body, 4 * KIB);
 	buf_puts(&body, "{");
 	if (listing->item.key.len) {
-		buf_puts(&body, "\"key\":\"");       /* the last key and a NUL: the next possible key */
+		buf_puts(&body, "\"key\":\"");   /* the last key and a NUL: the next one */
 		base64_print(listing->item.key.data, listing->item.key.len + 1, &body);
 		buf_puts(&body, "\"");
 	} else {
@@ -106,7 +106,7 @@ static int listing_ask(struct listing *listing, struct etcd_answer *ret_answer, 
 	buf_puts(&body, ",");
 	etcd_print_end(&body, etcd, listing->prefix);
 	buf_printf(&body, ",\"limit\":\"%d\",\"revision\":\"%" PRId64 "\"}", listing->limit,
-	           *listing->revision);
+		   *listing->revision);
 	TRY(buf_check(&body, err));
 	struct etcd_call call = {
 		.path = "/v3/kv/range", .body = &body, .deadline_mono_ms = etcd_deadline(etcd),
@@ -126,7 +126,7 @@ static int listing_page(struct listing *listing, struct err *err)
 	}
 	if (rc == E_CONFLICT)
 		return err_set(err, E_UNAVAILABLE, "the store was compacted during a listing; list "
-		               "again");
+			       "again");
 	TRY(rc);
 	if (*listing->revision == 0)
 		*listing->revision = answer.revision;
@@ -140,7 +140,7 @@ static int listing_page(struct listing *listing, struct err *err)
 }
 
 int etcd_list_pages(struct store_etcd *etcd, const char *prefix, store_visit_fn *visit,
-                    void *context, int64_t *revision, struct err *err)
+		    void *context, int64_t *revision, struct err *err)
 {
 	struct listing listing = {
 		.etcd = etcd, .prefix = prefix, .visit = visit, .context = context,
@@ -155,7 +155,7 @@ int etcd_list_pages(struct store_etcd *etcd, const char *prefix, store_visit_fn 
 }
 
 static int list(struct store *store, const char *prefix, store_visit_fn *visit, void *context,
-                int64_t *ret_revision, struct err *err)
+		int64_t *ret_revision, struct err *err)
 {
 	int64_t revision = 0;
 	TRY(etcd_list_pages((struct store_etcd *)store, prefix, visit, context, &revision, err));
@@ -241,11 +241,13 @@ static int endpoint_add(struct store_etcd *etcd, const char *text, size_t len, s
 	if (etcd->endpoint_count == ETCD_ENDPOINTS_MAX)
 		return err_set(err, E_INVALID, "etcd endpoints: at most %d", ETCD_ENDPOINTS_MAX);
 	if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
-		return err_set(err, E_INVALID, "etcd endpoint %d must begin with http:// or https://",
-		               etcd->endpoint_count + 1);
+		return err_set(err, E_INVALID,
+			       "etcd endpoint %d must begin with http:// or https://",
+			       etcd->endpoint_count + 1);
 	if (len > STORE_KEY_MAX || len < strlen("http://h"))
-		return err_set(err, E_INVALID, "etcd endpoint %d has %zu bytes; it may have %zu to %d",
-		               etcd->endpoint_count + 1, len, strlen("http://h"), STORE_KEY_MAX);
+		return err_set(err, E_INVALID,
+			       "etcd endpoint %d has %zu bytes; it may have %zu to %d",
+			       etcd->endpoint_count + 1, len, strlen("http://h"), STORE_KEY_MAX);
 	char *endpoint = strndup(text, len);
 	if (!endpoint)
 		return err_set(err, E_NOMEM, "no memory for etcd's endpoints");
@@ -264,7 +266,7 @@ static int endpoints_parse(struct store_etcd *etcd, const char *list, struct err
 	}
 	if (etcd->endpoint_count == 0)
 		return err_set(err, E_INVALID, "etcd endpoints: at least one is needed, such as "
-		               "http://127.0.0.1:2379");
+			       "http://127.0.0.1:2379");
 	return 0;
 }
 
@@ -272,17 +274,20 @@ static int conf_check(const struct store_etcd_conf *conf, struct err *err)
 {
 	size_t len = conf->prefix ? strlen(conf->prefix) : 0;
 	if (len == 0 || len > ETCD_PREFIX_MAX)
-		return err_set(err, E_INVALID, "the etcd key prefix has %zu bytes; it may have 1 to %d",
-		               len, ETCD_PREFIX_MAX);
+		return err_set(err, E_INVALID,
+			       "the etcd key prefix has %zu bytes; it may have 1 to %d",
+			       len, ETCD_PREFIX_MAX);
 	for (size_t i = 0; i < len; i++)
 		if (conf->prefix[i] < 0x21 || conf->prefix[i] > 0x7e)
-			return err_set(err, E_INVALID, "the etcd key prefix must be printable ASCII "
-			               "without spaces");
+			return err_set(err, E_INVALID,
+				       "the etcd key prefix must be printable ASCII "
+				       "without spaces");
 	if (conf->user && !conf->password_file)
 		return err_set(err, E_INVALID, "an etcd user is set without a password file");
 	if (conf->timeout_ms < 0 || conf->timeout_ms > TIMEOUT_MAX_MS)
-		return err_set(err, E_INVALID, "the etcd timeout is %d ms; it may be 1 to %d, or 0 for "
-		               "%d", conf->timeout_ms, TIMEOUT_MAX_MS, TIMEOUT_MS);
+		return err_set(err, E_INVALID,
+			       "the etcd timeout is %d ms; it may be 1 to %d, or 0 for "
+			       "%d", conf->timeout_ms, TIMEOUT_MAX_MS, TIMEOUT_MS);
 	return 0;
 }
 
@@ -308,7 +313,7 @@ static int fill(struct store_etcd *etcd, const struct store_etcd_conf *conf, str
 }
 
 int store_etcd_new(const struct store_etcd_conf *conf, struct clock *clock,
-                   struct store **ret_store, struct err *err)
+		   struct store **ret_store, struct err *err)
 {
 	TRY(conf_check(conf, err));
 	struct store_etcd *etcd = calloc(1, sizeof *etcd);

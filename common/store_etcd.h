@@ -7,7 +7,7 @@
 
 struct store_etcd_conf {
 	const char *endpoints;       /* "http://127.0.0.1:2379,https://b:2379": tried in turn */
-	const char *prefix;          /* put before every key, taken off what is read: "/freehold/" */
+	const char *prefix;          /* put before every key, taken off when read: "/freehold/" */
 	const char *user;            /* NULL: no authentication */
 	const char *password_file;   /* one line; 0600 */
 	const char *ca_file, *cert_file, *key_file;   /* NULL: none */
@@ -15,7 +15,7 @@ struct store_etcd_conf {
 	int connections_max;         /* 0: 16 */
 };
 MUST_USE int store_etcd_new(const struct store_etcd_conf *conf, struct clock *clock,
-                            struct store **ret_store, struct err *err);
+			    struct store **ret_store, struct err *err);
 /* Which endpoint answers and how full it is, for /readyz and /metrics. */
 MUST_USE int store_etcd_status(struct store *store, int64_t *ret_db_bytes, struct err *err);
 

@@ -65,7 +65,7 @@ static int attempt_ms(struct store_etcd *etcd, int64_t deadline_mono_ms)
 }
 
 static int post(struct store_etcd *etcd, const char *path, const struct buf *body,
-                const char *authorization, int timeout_ms, struct buf *ret_body, struct err *err)
+		const char *authorization, int timeout_ms, struct buf *ret_body, struct err *err)
 {
 	const char *endpoint = etcd_endpoint(etcd);
 	char url[URL_MAX];
@@ -98,8 +98,9 @@ static int password_read(const char *path, struct buf *out, struct err *err)
 	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode))
 		rc = err_set(err, E_INVALID, "etcd's password file is not a regular file");
 	else if (stat.st_mode & 077)
-		rc = err_set(err, E_INVALID, "etcd's password file has mode %04o; it may be readable "
-		             "by its owner only (0600)", (unsigned)(stat.st_mode & 07777));
+		rc = err_set(err, E_INVALID,
+			     "etcd's password file has mode %04o; it may be readable "
+			     "by its owner only (0600)", (unsigned)(stat.st_mode & 07777));
 	else if (!buf_room(out, PASSWORD_MAX) || (len = read(fd, out->data, PASSWORD_MAX)) < 0)
 		rc = err_set(err, E_IO, "etcd's password file cannot be read");
 	close(fd);
@@ -109,7 +110,7 @@ static int password_read(const char *path, struct buf *out, struct err *err)
 		out->len++;
 	if (out->len == 0 || out->len == PASSWORD_MAX)
 		return err_set(err, E_INVALID, "etcd's password file must hold one line of 1 to %d "
-		               "bytes", PASSWORD_MAX - 1);
+			       "bytes", PASSWORD_MAX - 1);
 	return 0;
 }
 
@@ -130,7 +131,7 @@ static int token_of(const struct buf *answer, char **ret_token, struct err *err)
 }
 
 static int login(struct store_etcd *etcd, const struct buf *password, struct buf *body,
-                 int64_t deadline_mono_ms, char **ret_token, struct err *err)
+		 int64_t deadline_mono_ms, char **ret_token, struct err *err)
 {
 	AUTO_BUF answer;
 	buf_init(&answer, 64 * KIB);
@@ -141,14 +142,14 @@ static int login(struct store_etcd *etcd, const struct buf *password, struct buf
 	buf_puts(body, "}");
 	TRY(buf_check(body, err));
 	int rc = post(etcd, "/v3/auth/authenticate", body, NULL,
-	              attempt_ms(etcd, deadline_mono_ms), &answer, err);
+		      attempt_ms(etcd, deadline_mono_ms), &answer, err);
 	if (rc == E_UNKNOWN_OUTCOME)
 		return err_set(err, E_UNAVAILABLE, "etcd does not answer a login");
 	return rc < 0 ? rc : token_of(&answer, ret_token, err);
 }
 
 static int authenticate(struct store_etcd *etcd, int64_t deadline_mono_ms, char **ret_token,
-                        struct err *err)
+			struct err *err)
 {
 	AUTO_BUF password;
 	AUTO_BUF body;
@@ -185,7 +186,7 @@ static int token_renew(struct store_etcd *etcd, int64_t deadline_mono_ms, struct
 }
 
 int etcd_authorization(struct store_etcd *etcd, int64_t deadline_mono_ms, struct buf *ret_header,
-                       uint64_t *ret_serial, struct err *err)
+		       uint64_t *ret_serial, struct err *err)
 {
 	buf_clear(ret_header);
 	if (!etcd->user)
@@ -220,7 +221,7 @@ void etcd_token_drop(struct store_etcd *etcd, uint64_t serial)
 /* --- a call --- */
 
 static int answer_read(struct store_etcd *etcd, const struct buf *body,
-                       struct etcd_answer *ret_answer, struct err *err)
+		       struct etcd_answer *ret_answer, struct err *err)
 {
 	struct etcd_answer answer = { 0 };
 	TRY(arena_new(64 * KIB + 16 * body->len, &answer.arena, err));
@@ -240,7 +241,7 @@ static int answer_read(struct store_etcd *etcd, const struct buf *body,
 }
 
 static int attempt(struct store_etcd *etcd, const struct etcd_call *call, uint64_t *ret_serial,
-                   struct etcd_answer *ret_answer, struct err *err)
+		   struct etcd_answer *ret_answer, struct err *err)
 {
 	AUTO_BUF header;
 	AUTO_BUF body;
@@ -248,7 +249,7 @@ static int attempt(struct store_etcd *etcd, const struct etcd_call *call, uint64
 	buf_init(&body, ETCD_ANSWER_MAX);
 	TRY(etcd_authorization(etcd, call->deadline_mono_ms, &header, ret_serial, err));
 	TRY(post(etcd, call->path, call->body, header.len ? (const char *)header.data : NULL,
-	         attempt_ms(etcd, call->deadline_mono_ms), &body, err));
+		 attempt_ms(etcd, call->deadline_mono_ms), &body, err));
 	int rc = answer_read(etcd, &body, ret_answer, err);
 	if (rc < 0 && !call->repeatable)    /* it arrived, and what it said is lost */
 		return err_set(err, E_UNKNOWN_OUTCOME, "etcd's answer cannot be read");
@@ -257,7 +258,7 @@ static int attempt(struct store_etcd *etcd, const struct etcd_call *call, uint64
 
 /* Whether the same request may be tried again. */
 static bool again(struct store_etcd *etcd, const struct etcd_call *call, int rc, uint64_t serial,
-                  struct attempts *attempts)
+		  struct attempts *attempts)
 {
 	if (rc == E_UNAUTHENTICATED && etcd->user && attempts->tokens < TOKENS_PER_CALL) {
 		attempts->tokens++;
@@ -277,7 +278,7 @@ void etcd_wait(struct store_etcd *etcd, int64_t until_mono_ms)
 
 /* After a round over all endpoints: wait, longer each time. False: the deadline comes first. */
 static bool pause_between(struct store_etcd *etcd, const struct etcd_call *call, int rc,
-                          struct attempts *attempts)
+			  struct attempts *attempts)
 {
 	int64_t now = clock_mono_ms(etcd->clock);
 	if (rc == E_UNAUTHENTICATED || ++attempts->failed % etcd->endpoint_count != 0)
@@ -292,7 +293,7 @@ static bool pause_between(struct store_etcd *etcd, const struct etcd_call *call,
 }
 
 int etcd_call(struct store_etcd *etcd, const struct etcd_call *call, struct etcd_answer *ret_answer,
-              struct err *err)
+	      struct err *err)
 {
 	struct attempts attempts = { .pause_ms = PAUSE_FIRST_MS };
 	struct err why = { 0 };

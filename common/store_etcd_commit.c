@@ -34,7 +34,7 @@ enum verdict { HAPPENED, NOT_HAPPENED, ABSENT, IN_DOUBT };
 struct commit {
 	struct store_etcd *etcd;
 	const struct store_txn *txn;
-	const struct store_op *probe;      /* first put, else first delete; NULL: it writes nothing */
+	const struct store_op *probe;      /* first put, else first delete; NULL: no writes */
 	bool fenced;
 	int64_t floor;                     /* what happened has a higher revision */
 	int64_t deadline_mono_ms;
@@ -51,7 +51,7 @@ static void print_compare(struct buf *out, const struct store_etcd *etcd, const 
 	buf_printf(out, "{\"result\":\"EQUAL\",\"target\":\"%s\",", mod ? "MOD" : "CREATE");
 	etcd_print_key(out, etcd, "key", op->key);
 	buf_printf(out, ",\"%s\":\"%" PRId64 "\"}", mod ? "mod_revision" : "create_revision",
-	           op->revision);
+		   op->revision);
 }
 
 static void print_write(struct buf *out, const struct store_etcd *etcd, const struct store_op *op)
@@ -70,7 +70,7 @@ static void print_write(struct buf *out, const struct store_etcd *etcd, const st
 }
 
 static void print_ops(struct buf *out, const struct store_etcd *etcd, const struct store_txn *txn,
-                      bool writes)
+		      bool writes)
 {
 	bool first = true;
 	for (size_t i = 0; i < txn->count; i++) {
@@ -118,13 +118,13 @@ static int send_once(struct commit *commit, bool *ret_held, struct err *err)
 static int report_compare(struct err *err)
 {
 	return err_set(err, E_PRECONDITION, "a compared key was changed in between; read it again "
-	               "and retry");
+		       "and retry");
 }
 
 static int report_doubt(const struct commit *commit, struct err *err)
 {
 	return err_set(err, E_UNKNOWN_OUTCOME, "it is not known whether the store took a write: %s",
-	               commit->lost.text);
+		       commit->lost.text);
 }
 
 /* --- what became of it --- */
@@ -190,7 +190,7 @@ static int investigate(struct commit *commit, enum verdict *ret_verdict, struct 
 	for (int step = 0; step < HISTORY_STEPS; step++) {
 		bool found = false;
 		int rc = etcd_read(commit->etcd, commit->probe->key, at, commit->deadline_mono_ms,
-		                   &item, &found, err);
+				   &item, &found, err);
 		if (rc == E_CONFLICT)              /* compacted */
 			return 0;
 		TRY(rc);
@@ -254,7 +254,7 @@ static int resolve(struct commit *commit, struct err *err)
 }
 
 int etcd_commit(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
-                struct err *err)
+		struct err *err)
 {
 	struct store_etcd *etcd = (struct store_etcd *)store;
 	struct commit commit = {

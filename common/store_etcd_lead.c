@@ -63,7 +63,7 @@ static int64_t call_deadline(const struct etcd_lead *lead)
 
 /* Body: {"ID":"lease"} and more. */
 static int lease_call(struct etcd_lead *lead, const char *path, int64_t ttl_s, int64_t deadline_ms,
-                      struct etcd_answer *ret_answer, struct err *err)
+		      struct etcd_answer *ret_answer, struct err *err)
 {
 	AUTO_BUF body;
 	buf_init(&body, KIB);
@@ -89,7 +89,7 @@ static int lease_grant(struct etcd_lead *lead, struct err *err)
 	lead->lease = id;          /* so that it is revoked even if it is refused below */
 	if (id == 0 || got_s < ttl_s)
 		return err_set(err, E_CORRUPT, "etcd granted a lease of %" PRId64 " s instead of "
-		               "%" PRId64, got_s, ttl_s);
+			       "%" PRId64, got_s, ttl_s);
 	lead->sure_mono_ms = asked_ms + lead->ttl_ms - lead->ttl_ms / DRIFT_PART;
 	lead->alive_mono_ms = asked_ms + lead->ttl_ms / 3;
 	return 0;
@@ -102,7 +102,7 @@ static void lease_revoke(struct etcd_lead *lead)
 	struct err ignored = { 0 };
 	if (lead->lease)
 		(void)!lease_call(lead, "/v3/lease/revoke", 0, now_ms(lead) + REVOKE_MS, &answer,
-		                  &ignored);
+				  &ignored);
 	lead->lease = 0;
 }
 
@@ -122,7 +122,7 @@ static int lease_keep(struct etcd_lead *lead, struct err *err)
 }
 
 static int key_read(struct etcd_lead *lead, int64_t deadline_ms, int64_t *ret_create,
-                    int64_t *ret_lease, struct err *err)
+		    int64_t *ret_lease, struct err *err)
 {
 	AUTO_ETCD_ITEM item;
 	etcd_item_init(&item);
@@ -244,8 +244,8 @@ static void lead_release(struct etcd_lead *lead)
 }
 
 int etcd_lead_new(struct store *store, const char *key, const char *id, int ttl_s,
-                  store_lead_fn *change, void *context, struct store_lead **ret_lead,
-                  struct err *err)
+		  store_lead_fn *change, void *context, struct store_lead **ret_lead,
+		  struct err *err)
 {
 	struct etcd_lead *lead = calloc(1, sizeof *lead);
 	if (!lead)

@@ -35,14 +35,15 @@ void etcd_item_release(struct etcd_item *item)
 }
 
 int etcd_parse(struct arena *arena, const char *text, size_t len, const struct value **ret_root,
-               struct err *err)
+	       struct err *err)
 {
 	struct value *root = NULL;
 	int rc = json_parse(arena, text, len, &root, err);
 	if (rc == E_NOMEM)
 		return rc;
 	if (rc < 0 || value_kind(root) != VALUE_MAP)
-		return err_set(err, E_CORRUPT, "etcd's answer of %zu bytes is not a JSON object", len);
+		return err_set(err, E_CORRUPT,
+			       "etcd's answer of %zu bytes is not a JSON object", len);
 	*ret_root = root;
 	return 0;
 }
@@ -75,12 +76,13 @@ static int decode_bytes(const struct value *map, const char *name, struct buf *o
 	if (field && !text)
 		return err_set(err, E_CORRUPT, "etcd's field %s is not text", name);
 	if (text && base64_parse(text, value_len(field), out, err) < 0)
-		return err_set(err, E_CORRUPT, "etcd's field %s is not base64 or is too long", name);
+		return err_set(err, E_CORRUPT,
+			       "etcd's field %s is not base64 or is too long", name);
 	return buf_check(out, err);
 }
 
 int etcd_item_decode(const struct value *kv, const char *prefix, struct etcd_item *ret_item,
-                     struct err *err)
+		     struct err *err)
 {
 	struct store_item *item = &ret_item->item;
 	size_t prefix_len = strlen(prefix);
@@ -102,7 +104,7 @@ int etcd_item_decode(const struct value *kv, const char *prefix, struct etcd_ite
 }
 
 int etcd_line_decode(struct arena *arena, const char *text, size_t len, struct etcd_line *ret_line,
-                     struct err *err)
+		     struct err *err)
 {
 	const struct value *root = NULL;
 	struct etcd_line line = { 0 };
@@ -119,7 +121,7 @@ int etcd_line_decode(struct arena *arena, const char *text, size_t len, struct e
 }
 
 int etcd_event_decode(const struct value *event, const char *prefix, struct etcd_item *ret_item,
-                      bool *ret_deleted, struct err *err)
+		      bool *ret_deleted, struct err *err)
 {
 	const struct value *type = value_get(event, "type");
 	const char *name = type ? value_as_str(type) : "PUT";
@@ -159,8 +161,9 @@ static int refusal_invalid(const char *reason, struct err *err)
 static int refusal_exhausted(const char *reason, struct err *err)
 {
 	if (strstr(reason, "space exceeded"))
-		return err_set(err, E_NO_SPACE, "etcd is full: compact and defragment it, raise its "
-		               "--quota-backend-bytes, then disarm the NOSPACE alarm");
+		return err_set(err, E_NO_SPACE,
+			       "etcd is full: compact and defragment it, raise its "
+			       "--quota-backend-bytes, then disarm the NOSPACE alarm");
 	if (strstr(reason, "too many requests"))
 		return err_set(err, E_UNAVAILABLE, "etcd is overloaded: %s", reason);
 	return err_set(err, E_TOO_LARGE, "etcd refuses the request's size: %s", reason);
@@ -198,8 +201,9 @@ int etcd_refusal(int status, const char *text, size_t len, struct err *err)
 	TRY(arena_new(MIB, &arena, err));
 	if (etcd_parse(arena, text, len, &root, &ignored) < 0) {
 		if (status == 404 || status == 405)
-			return err_set(err, E_INTERNAL, "this is no JSON gateway of etcd 3.4 or newer "
-			               "(HTTP %d)", status);
+			return err_set(err, E_INTERNAL,
+				       "this is no JSON gateway of etcd 3.4 or newer "
+				       "(HTTP %d)", status);
 		return err_set(err, E_UNKNOWN_OUTCOME, "etcd answers HTTP %d", status);
 	}
 	const char *message = value_get_str(root, "message");

@@ -73,7 +73,7 @@ static bool sync_all(struct etcd_watch *watch)
 	struct err err = { 0 };
 	struct sync sync = { .watch = watch };
 	if (etcd_list_pages(etcd_of(watch), watch->prefix, sync_item, &sync, &sync.revision,
-	                    &err) < 0)
+			    &err) < 0)
 		return false;
 	watch->ops.sync(watch->ops.context, NULL, sync.revision);
 	watch->revision = sync.revision;
@@ -108,7 +108,7 @@ static int tell_events(struct etcd_watch *watch, const struct value *events, str
 	for (size_t i = 0; i < value_len(events) && !stopping(watch); i++) {
 		bool deleted = false;
 		TRY(etcd_event_decode(value_at(events, i), etcd_of(watch)->prefix, &watch->item,
-		                      &deleted, err));
+				      &deleted, err));
 		int64_t revision = watch->item.item.mod_revision;
 		if (revision <= told)
 			continue;
@@ -148,7 +148,7 @@ static bool on_data(void *context, const char *data, size_t len)
 	}
 	size_t begin = 0;
 	for (const uint8_t *end; (end = memchr(watch->line.data + watch->scanned, '\n',
-	                                       watch->line.len - watch->scanned));) {
+					       watch->line.len - watch->scanned));) {
 		size_t at = (size_t)(end - watch->line.data);
 		const char *text = (const char *)watch->line.data + begin;
 		if (at > begin && take_line(watch, text, at - begin, &err) < 0) {
@@ -169,12 +169,12 @@ static int print_request(const struct etcd_watch *watch, struct buf *body, struc
 	buf_puts(body, ",");
 	etcd_print_end(body, etcd_of(watch), watch->prefix);
 	buf_printf(body, ",\"start_revision\":\"%" PRId64 "\",\"progress_notify\":true}}",
-	           watch->revision + 1);
+		   watch->revision + 1);
 	return buf_check(body, err);
 }
 
 static int stream(struct etcd_watch *watch, const char *endpoint, uint64_t *ret_serial,
-                  struct err *err)
+		  struct err *err)
 {
 	struct store_etcd *etcd = etcd_of(watch);
 	AUTO_BUF body;
@@ -193,14 +193,15 @@ static int stream(struct etcd_watch *watch, const char *endpoint, uint64_t *ret_
 		authorization.len ? (const char *)authorization.data : NULL, NULL,
 	};
 	struct fetch_call call = {
-		.method = "POST", .url = (const char *)url.data, .headers = headers, .body = body.data,
+		.method = "POST", .url = (const char *)url.data, .headers = headers,
+		.body = body.data,
 		.body_len = body.len, .timeout_ms = START_MS,
 	};
 	int64_t left = watch->relist_mono_ms - clock_mono_ms(etcd->clock);
 	int status = 0;
 	return left <= 0 ? 0 : fetch_stream(etcd->fetch, &call, on_data, watch,
-	                                    left < INT32_MAX ? (int)left : INT32_MAX,
-	                                    &watch->stopping, &status, err);
+					    left < INT32_MAX ? (int)left : INT32_MAX,
+					    &watch->stopping, &status, err);
 }
 
 /* True: it ended because it was time to list again. */
@@ -252,7 +253,7 @@ static void watch_release(struct etcd_watch *watch)
 }
 
 int etcd_watch_new(struct store *store, const char *prefix, const struct store_watch_ops *ops,
-                   int64_t relist_ms, struct store_watch **ret_watch, struct err *err)
+		   int64_t relist_ms, struct store_watch **ret_watch, struct err *err)
 {
 	struct etcd_watch *watch = calloc(1, sizeof *watch);
 	if (!watch)

@@ -7,17 +7,17 @@
 /* Arguments are checked by store.c; a backing's own struct begins with the struct below. */
 struct store_ops {
 	int (*get)(struct store *store, const char *key, store_visit_fn *visit, void *context,
-	           struct err *err);
+		   struct err *err);
 	int (*list)(struct store *store, const char *prefix, store_visit_fn *visit, void *context,
-	            int64_t *ret_revision, struct err *err);
+		    int64_t *ret_revision, struct err *err);
 	int (*commit)(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
-	              struct err *err);
+		      struct err *err);
 	int (*watch_new)(struct store *store, const char *prefix, const struct store_watch_ops *ops,
-	                 int64_t relist_ms, struct store_watch **ret_watch, struct err *err);
+			 int64_t relist_ms, struct store_watch **ret_watch, struct err *err);
 	void (*watch_free)(struct store_watch *watch);
 	int (*lead_new)(struct store *store, const char *key, const char *id, int ttl_s,
-	                store_lead_fn *change, void *context, struct store_lead **ret_lead,
-	                struct err *err);
+			store_lead_fn *change, void *context, struct store_lead **ret_lead,
+			struct err *err);
 	void (*lead_free)(struct store_lead *lead);
 	int (*compact)(struct store *store, int64_t revision, struct err *err);
 	void (*free)(struct store *store);
@@ -32,7 +32,7 @@ enum store_op_kind { STORE_IF_MOD, STORE_IF_CREATE, STORE_PUT, STORE_DELETE, STO
 struct store_op {
 	enum store_op_kind kind;
 	char *key;                 /* owned; for STORE_DELETE_PREFIX the prefix */
-	uint8_t *value;            /* owned; STORE_PUT only */
+	uint8_t *value;            /* in the key's allocation; STORE_PUT only */
 	size_t value_len;
 	int64_t revision;          /* compares only */
 };

@@ -11,36 +11,27 @@
 
 enum { HISTORY_MAX = 100000 };   /* versions; past it the older half is compacted away */
 
-static void version_free(struct version *version)
-{
-	free(version->key);
-	free(version->value);
-	free(version);
-}
-
 void mem_unref(struct version *version)
 {
 	if (version && --version->refs == 0)
-		version_free(version);
+		free(version);
 }
 
 /* A version with one reference; NULL when out of memory. */
 static struct version *version_new(const char *key, const struct store_op *put)
 {
-	struct version *version = calloc(1, sizeof *version);
+	size_t key_size = strlen(key) + 1, value_len = put ? put->value_len : 0;
+	struct version *version = malloc(sizeof *version + key_size + value_len);
 	if (!version)
 		return NULL;
-	version->refs = 1;
-	version->deleted = !put;
-	version->value_len = put ? put->value_len : 0;
-	version->key = strdup(key);
-	version->value = malloc(version->value_len + 1);
-	if (!version->key || !version->value) {
-		version_free(version);
-		return NULL;
-	}
-	if (version->value_len)
-		memcpy(version->value, put->value, put->value_len);
+	char *bytes = (char *)(version + 1);
+	*version = (struct version){
+		.refs = 1, .deleted = !put, .key = bytes, .value = (uint8_t *)bytes + key_size,
+		.value_len = value_len,
+	};
+	memcpy(version->key, key, key_size);
+	if (value_len)
+		memcpy(version->value, put->value, value_len);
 	return version;
 }
 
@@ -138,7 +129,7 @@ static bool compare_holds(const struct store_mem *mem, const struct store_op *op
 		return op->revision == 0;
 	const struct version *version = mem->live[i];
 	return op->revision == (op->kind == STORE_IF_MOD ? version->mod_revision
-	                                                 : version->create_revision);
+							 : version->create_revision);
 }
 
 static void live_remove(struct store_mem *mem, size_t i)
@@ -196,8 +187,9 @@ int mem_commit(struct store_mem *mem, const struct store_txn *txn, struct err *e
 {
 	for (size_t i = 0; i < txn->count; i++)
 		if (!store_op_writes(&txn->ops[i]) && !compare_holds(mem, &txn->ops[i]))
-			return err_set(err, E_PRECONDITION, "a compared key was changed in between; "
-			               "read it again and retry");
+			return err_set(err, E_PRECONDITION,
+				       "a compared key was changed in between; "
+				       "read it again and retry");
 	if (mem->history_count > HISTORY_MAX)
 		history_drop(mem, mem->history[mem->history_count / 2]->mod_revision);
 	struct versions versions = { 0 };
@@ -218,7 +210,7 @@ int mem_commit(struct store_mem *mem, const struct store_txn *txn, struct err *e
 }
 
 static int commit(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
-                  struct err *err)
+		  struct err *err)
 {
 	struct store_mem *mem = (struct store_mem *)store;
 	bool happens = false;
@@ -238,7 +230,7 @@ static int commit(struct store *store, const struct store_txn *txn, int64_t *ret
 /* --- reads --- */
 
 static int get(struct store *store, const char *key, store_visit_fn *visit, void *context,
-               struct err *err)
+	       struct err *err)
 {
 	struct store_mem *mem = (struct store_mem *)store;
 	bool happens = false, found = false;
@@ -259,7 +251,7 @@ static int get(struct store *store, const char *key, store_visit_fn *visit, void
 
 /* Every live version under prefix, each with a reference more. */
 static int snapshot(struct store_mem *mem, const char *prefix, struct version ***ret_versions,
-                    size_t *ret_count, int64_t *ret_revision, struct err *err)
+		    size_t *ret_count, int64_t *ret_revision, struct err *err)
 {
 	bool found = false;
 	pthread_mutex_lock(&mem->mutex);
@@ -283,7 +275,7 @@ static int snapshot(struct store_mem *mem, const char *prefix, struct version **
 }
 
 static int list(struct store *store, const char *prefix, store_visit_fn *visit, void *context,
-                int64_t *ret_revision, struct err *err)
+		int64_t *ret_revision, struct err *err)
 {
 	struct store_mem *mem = (struct store_mem *)store;
 	struct version **versions = NULL;
@@ -312,8 +304,9 @@ static int list(struct store *store, const char *prefix, store_visit_fn *visit, 
 static int compact_to(struct store_mem *mem, int64_t revision, struct err *err)
 {
 	if (revision > mem->revision)
-		return err_set(err, E_INVALID, "cannot compact to revision %" PRId64 "; the store is at "
-		               "%" PRId64, revision, mem->revision);
+		return err_set(err, E_INVALID,
+			       "cannot compact to revision %" PRId64 "; the store is at "
+			       "%" PRId64, revision, mem->revision);
 	if (revision > mem->compacted)
 		history_drop(mem, revision);
 	pthread_cond_broadcast(&mem->changed);

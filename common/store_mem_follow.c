@@ -36,7 +36,7 @@ struct mem_lead {
 static void wait_for_memory(struct store_mem *mem)
 {
 	clock_wait(clock_system(), &mem->changed, &mem->mutex,
-	           clock_mono_ms(clock_system()) + RETRY_MS);
+		   clock_mono_ms(clock_system()) + RETRY_MS);
 }
 
 /* --- watch --- */
@@ -162,7 +162,7 @@ static void stop_thread(struct store_mem *mem, bool *stopping, pthread_t thread)
 }
 
 int mem_watch_new(struct store *store, const char *prefix, const struct store_watch_ops *ops,
-                  int64_t relist_ms, struct store_watch **ret_watch, struct err *err)
+		  int64_t relist_ms, struct store_watch **ret_watch, struct err *err)
 {
 	struct store_mem *mem = (struct store_mem *)store;
 	bool happens = false;
@@ -250,7 +250,7 @@ static void *lead_main(void *context)
 			lead_try(mem, lead);
 		else
 			clock_wait(mem->clock, &mem->changed, &mem->mutex,
-			           clock_mono_ms(mem->clock) + NEVER_MS);
+				   clock_mono_ms(mem->clock) + NEVER_MS);
 	}
 	if (lead->leading)
 		lead_give_up(mem, lead);
@@ -266,8 +266,8 @@ static void lead_release(struct mem_lead *lead)
 }
 
 int mem_lead_new(struct store *store, const char *key, const char *id, int ttl_s,
-                 store_lead_fn *change, void *context, struct store_lead **ret_lead,
-                 struct err *err)
+		 store_lead_fn *change, void *context, struct store_lead **ret_lead,
+		 struct err *err)
 {
 	struct store_mem *mem = (struct store_mem *)store;
 	(void)ttl_s;

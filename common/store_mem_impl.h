@@ -8,8 +8,8 @@
 /* One state of one key, or its deletion. Immutable but for refs. */
 struct version {
 	int refs;                  /* by the store's mutex */
-	char *key;                 /* owned */
-	uint8_t *value;            /* owned */
+	char *key;                 /* this and the value are in the same allocation */
+	uint8_t *value;
 	size_t value_len;
 	int64_t mod_revision, create_revision;
 	bool deleted;
@@ -43,11 +43,11 @@ MUST_USE int mem_commit(struct store_mem *mem, const struct store_txn *txn, stru
 MUST_USE int mem_fault(struct store_mem *mem, bool *ret_happens, struct err *err);
 
 int mem_watch_new(struct store *store, const char *prefix, const struct store_watch_ops *ops,
-                  int64_t relist_ms, struct store_watch **ret_watch, struct err *err);
+		  int64_t relist_ms, struct store_watch **ret_watch, struct err *err);
 void mem_watch_free(struct store_watch *watch);
 int mem_lead_new(struct store *store, const char *key, const char *id, int ttl_s,
-                 store_lead_fn *change, void *context, struct store_lead **ret_lead,
-                 struct err *err);
+		 store_lead_fn *change, void *context, struct store_lead **ret_lead,
+		 struct err *err);
 void mem_lead_free(struct store_lead *lead);
 
 #endif

@@ -337,7 +337,7 @@ ON_BOTH(a_list_has_every_key_in_order_and_from_one_revision)
 	int64_t before = get_key(store, "list/002499").mod_revision, revision = 0;
 	struct list_check check = { .store = store };
 	cr_assert_eq(store_list(store, "list/", check_order, &check, &revision, &err), 0, "%s",
-	             err.text);
+		     err.text);
 	cr_assert_eq(check.count, LIST_KEYS);
 	cr_assert_eq(revision, before);
 	struct list_check none = { 0 };

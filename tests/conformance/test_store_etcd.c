@@ -85,7 +85,7 @@ static void check_writer(struct store *store, const struct writer *writer, int c
 		int code = writer->codes[i];
 		if (code == 0)
 			cr_assert(there && item.mod_revision == item.create_revision,
-			          "an acknowledged write is lost or was done twice");
+				  "an acknowledged write is lost or was done twice");
 		else if (code != E_UNKNOWN_OUTCOME)
 			cr_assert_not(there, "a write reported as %s happened", err_name(code));
 		cr_assert_neq(code, E_PRECONDITION, "a first write was refused");
@@ -283,7 +283,7 @@ Test(store_etcd_faults, a_write_that_happened_is_found_under_later_ones)
 	relay_lose(lossy.relay, RELAY_LOSE_ANSWER, "/kv/txn", 1, overwrite, lossy.direct);
 	revision = put_key(lossy.store, "key", "ours, blind");
 	cr_assert_str_eq(get_key(lossy.direct, "key").value, "theirs, later still",
-	                 "a write that happened was done again over a later one");
+			 "a write that happened was done again over a later one");
 	lossy_stop(&lossy);
 }
 
@@ -412,7 +412,7 @@ static void lease_of(struct etcd *etcd, char *ret_lease, size_t len)
 	char answer[4096];
 	/* base64 of "/freehold/lead" */
 	cr_assert_eq(etcd_post(etcd, "/v3/kv/range", "{\"key\":\"L2ZyZWVob2xkL2xlYWQ=\"}", answer,
-	                       sizeof answer), 200);
+			       sizeof answer), 200);
 	const char *at = strstr(answer, "\"lease\":\"");
 	cr_assert_not_null(at, "the leader key has no lease");
 	snprintf(ret_lease, len, "%.*s", (int)strspn(at + 9, "0123456789-"), at + 9);
@@ -493,13 +493,13 @@ Test(store_etcd_faults, an_earlier_process_of_the_same_id_is_waited_out)
 	struct etcd *etcd = etcd_start();
 	struct store *store = open_at(etcd_url(etcd), 5000);
 	cr_assert_eq(etcd_post(etcd, "/v3/lease/grant", "{\"TTL\":\"3\"}", answer, sizeof answer),
-	             200);
+		     200);
 	const char *id = strstr(answer, "\"ID\":\"");
 	cr_assert_not_null(id);
 	snprintf(lease, sizeof lease, "%.*s", (int)strspn(id + 6, "0123456789"), id + 6);
 	/* "/freehold/lead" held by "a", as a process that was killed left it */
 	snprintf(json, sizeof json, "{\"key\":\"L2ZyZWVob2xkL2xlYWQ=\",\"value\":\"YQ==\","
-	         "\"lease\":\"%s\"}", lease);
+		 "\"lease\":\"%s\"}", lease);
 	cr_assert_eq(etcd_post(etcd, "/v3/kv/put", json, NULL, 0), 200);
 	int64_t old = get_key(store, "lead").create_revision;
 	campaign_start(&a, store, "lead", "a", 2);
@@ -557,7 +557,7 @@ Test(store_etcd_faults, a_user_logs_in_and_again_when_etcd_has_forgotten_the_tok
 	conf.user = NULL;
 	store = open_conf(&conf);
 	cr_assert_eq(store_get(store, "w/a", ignore_item, &visits, &err), E_UNAUTHENTICATED, "%s",
-	             err.text);
+		     err.text);
 	store_free(store);
 	etcd_stop(etcd);
 }
@@ -569,7 +569,7 @@ Test(store_etcd_faults, the_other_endpoints_are_tried_when_one_is_dead_or_stalle
 	etcd_kill(dead);
 	etcd_pause(stalled);
 	snprintf(endpoints, sizeof endpoints, "%s, %s/,%s", etcd_url(dead), etcd_url(stalled),
-	         etcd_url(etcd));
+		 etcd_url(etcd));
 	struct store *store = open_at(endpoints, 4000);
 	put_key(store, "a", "1");
 	int64_t begin = mono_ms();
@@ -589,7 +589,7 @@ Test(store_etcd_faults, tls_with_client_certificates_works_and_without_them_does
 	cr_assert_not_null(mkdtemp(dir));
 	cr_assert_eq(cert_make_ca(dir, "test", 2, &err), 0, "%s", err.text);
 	cr_assert_eq(cert_make(dir, "etcd", "DNS:localhost,IP:127.0.0.1", 2, &err), 0, "%s",
-	             err.text);
+		     err.text);
 	snprintf(ca, sizeof ca, "%s/ca.pem", dir);
 	snprintf(cert, sizeof cert, "%s/etcd.pem", dir);
 	snprintf(key, sizeof key, "%s/etcd.key", dir);
@@ -637,12 +637,14 @@ Test(store_etcd_faults, a_wrong_configuration_is_refused_by_name)
 		{ { .endpoints = "http://a", .prefix = "/f /" }, "prefix" },
 		{ { .endpoints = "http://a", .prefix = "/f/", .user = "u" }, "password" },
 		{ { .endpoints = "http://a", .prefix = "/f/", .timeout_ms = -1 }, "timeout" },
-		{ { .endpoints = "http://a", .prefix = "/f/", .connections_max = -1 }, "connections" },
+		{ { .endpoints = "http://a", .prefix = "/f/", .connections_max = -1 },
+		  "connections" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = { 0 };
 		struct store *store = NULL;
-		cr_assert_eq(store_etcd_new(&cases[i].conf, clock_system(), &store, &err), E_INVALID);
+		cr_assert_eq(store_etcd_new(&cases[i].conf, clock_system(), &store, &err),
+			     E_INVALID);
 		cr_assert_not_null(strstr(err.text, cases[i].names), "%s", err.text);
 		cr_assert_null(store);
 	}

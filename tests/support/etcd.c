@@ -49,7 +49,7 @@ static int free_port(void)
 	socklen_t len = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
-	          getsockname(fd, (struct sockaddr *)&address, &len) == 0, "no free port");
+		  getsockname(fd, (struct sockaddr *)&address, &len) == 0, "no free port");
 	close(fd);
 	return ntohs(address.sin_port);
 }
@@ -72,8 +72,8 @@ static int post(int port, const char *path, const char *json, char *answer, size
 {
 	char text[16384];
 	int n = snprintf(text, sizeof text, "POST %s HTTP/1.0\r\nHost: localhost\r\n"
-	                 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", path,
-	                 strlen(json), json);
+			 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", path,
+			 strlen(json), json);
 	int fd = dial(port);
 	if (fd < 0 || n >= (int)sizeof text || send(fd, text, (size_t)n, MSG_NOSIGNAL) != n) {
 		if (fd >= 0)
@@ -109,7 +109,7 @@ static bool is_up(const struct etcd *etcd)
 			close(fd);
 		return fd >= 0;
 	}
-	/* A read that needs the leader: only then will writes do. Under authentication it is 400. */
+	/* A read that needs the leader: only then will writes do. With authentication: 400. */
 	int status = post(etcd->client_port, "/v3/kv/range", "{\"key\":\"YQ==\"}", NULL, 0);
 	return status == 200 || status == 400;
 }
@@ -194,7 +194,7 @@ struct etcd *etcd_start_with(const struct etcd_options *options)
 		etcd->client_port = free_port();
 		etcd->peer_port = free_port();
 		snprintf(etcd->url, sizeof etcd->url, "http%s://127.0.0.1:%d", etcd->tls ? "s" : "",
-		         etcd->client_port);
+			 etcd->client_port);
 		if (launch(etcd))
 			return etcd;
 	}
@@ -251,7 +251,7 @@ void etcd_enable_auth(struct etcd *etcd, const char *password)
 	snprintf(json, sizeof json, "{\"name\":\"root\",\"password\":\"%s\"}", password);
 	cr_assert_eq(etcd_post(etcd, "/v3/auth/user/add", json, NULL, 0), 200);
 	cr_assert_eq(etcd_post(etcd, "/v3/auth/user/grant",
-	                       "{\"user\":\"root\",\"role\":\"root\"}", NULL, 0), 200);
+			       "{\"user\":\"root\",\"role\":\"root\"}", NULL, 0), 200);
 	cr_assert_eq(etcd_post(etcd, "/v3/auth/enable", "{}", NULL, 0), 200);
 }
 

@@ -8,7 +8,7 @@
 struct etcd;
 
 struct etcd_options {
-	const char *ca_file, *cert_file, *key_file;   /* all set: TLS, client certificates asked for */
+	const char *ca_file, *cert_file, *key_file;   /* all set: TLS both ways */
 };
 
 struct etcd *etcd_start(void);                     /* ready for requests when it returns */
@@ -17,7 +17,7 @@ const char *etcd_url(const struct etcd *etcd);     /* "http://127.0.0.1:PORT" */
 const char *etcd_dir(const struct etcd *etcd);     /* its directory; a test may put files there */
 
 void etcd_kill(struct etcd *etcd);                 /* SIGKILL, and waits for its death */
-void etcd_restart(struct etcd *etcd);              /* the same data and ports; kills it if it runs */
+void etcd_restart(struct etcd *etcd);              /* same data and ports; kills it if it runs */
 void etcd_pause(struct etcd *etcd);                /* SIGSTOP: connections open, no answers */
 void etcd_resume(struct etcd *etcd);
 /* One request straight to the JSON gateway; the HTTP status. answer may be NULL. */

@@ -52,7 +52,7 @@ struct kept get_key(struct store *store, const char *key)
 }
 
 static int put(struct store *store, const char *key, const char *value, const int64_t *mod_revision,
-               int64_t *ret_revision, struct err *err)
+	       int64_t *ret_revision, struct err *err)
 {
 	AUTO(store_txn) *txn = NULL;
 	TRY(store_txn_new(&txn, err));
@@ -71,7 +71,7 @@ int64_t put_key(struct store *store, const char *key, const char *value)
 }
 
 int put_if_mod(struct store *store, const char *key, const char *value, int64_t mod_revision,
-               int64_t *ret_revision)
+	       int64_t *ret_revision)
 {
 	struct err err = { 0 };
 	return put(store, key, value, &mod_revision, ret_revision, &err);
@@ -121,7 +121,8 @@ static void on_event(void *context, const struct store_event *event)
 	struct follower *follower = context;
 	pthread_mutex_lock(&follower->mutex);
 	bool same = follower->open_revision != 0;
-	if (same ? event->revision != follower->open_revision : event->revision <= follower->revision)
+	if (same ? event->revision != follower->open_revision
+		 : event->revision <= follower->revision)
 		follower->faults++;
 	struct kept *kept = find(follower, event->item.key);
 	if (!event->deleted)
@@ -157,7 +158,7 @@ static void on_sync(void *context, const struct store_item *item, int64_t revisi
 }
 
 void follower_start(struct follower *follower, struct store *store, const char *prefix,
-                    int64_t relist_ms)
+		    int64_t relist_ms)
 {
 	struct err err = { 0 };
 	*follower = (struct follower){ .keys = calloc(FOLLOW_KEYS_MAX, sizeof(struct kept)) };
@@ -166,7 +167,7 @@ void follower_start(struct follower *follower, struct store *store, const char *
 	clock_cond_init(&follower->changed);
 	struct store_watch_ops ops = { .event = on_event, .sync = on_sync, .context = follower };
 	cr_assert_eq(store_watch_new(store, prefix, &ops, relist_ms, &follower->watch, &err), 0,
-	             "%s", err.text);
+		     "%s", err.text);
 }
 
 void follower_stop(struct follower *follower)
@@ -227,14 +228,14 @@ static void on_change(void *context, int64_t create_revision)
 }
 
 void campaign_start(struct campaign *campaign, struct store *store, const char *key, const char *id,
-                    int ttl_s)
+		    int ttl_s)
 {
 	struct err err = { 0 };
 	*campaign = (struct campaign){ 0 };
 	pthread_mutex_init(&campaign->mutex, NULL);
 	clock_cond_init(&campaign->changed);
 	cr_assert_eq(store_lead_new(store, key, id, ttl_s, on_change, campaign, &campaign->lead,
-	                            &err), 0, "%s", err.text);
+				    &err), 0, "%s", err.text);
 }
 
 void campaign_stop(struct campaign *campaign)
@@ -269,7 +270,8 @@ int64_t campaign_await(struct campaign *campaign, bool leads, int64_t over, int 
 			told = -1;
 			break;
 		}
-		in_time = clock_wait(clock_system(), &campaign->changed, &campaign->mutex, deadline);
+		in_time = clock_wait(clock_system(), &campaign->changed, &campaign->mutex,
+				     deadline);
 	}
 	pthread_mutex_unlock(&campaign->mutex);
 	return told;

@@ -20,7 +20,7 @@ struct kept get_key(struct store *store, const char *key);
 int64_t put_key(struct store *store, const char *key, const char *value);   /* no compare */
 /* key must have that mod revision; the code, *ret_revision on success. */
 int put_if_mod(struct store *store, const char *key, const char *value, int64_t mod_revision,
-               int64_t *ret_revision);
+	       int64_t *ret_revision);
 int delete_key(struct store *store, const char *key);
 
 enum { FOLLOW_KEYS_MAX = 4096, FOLLOW_CHANGES_MAX = 64 };
@@ -38,7 +38,7 @@ struct follower {
 	struct store_watch *watch;
 };
 void follower_start(struct follower *follower, struct store *store, const char *prefix,
-                    int64_t relist_ms);
+		    int64_t relist_ms);
 void follower_stop(struct follower *follower);
 void follower_await_syncs(struct follower *follower, int syncs);
 /* Until key has the value (NULL: until there is no key). */
@@ -53,7 +53,7 @@ struct campaign {
 	struct store_lead *lead;
 };
 void campaign_start(struct campaign *campaign, struct store *store, const char *key, const char *id,
-                    int ttl_s);
+		    int ttl_s);
 void campaign_stop(struct campaign *campaign);
 int64_t campaign_now(struct campaign *campaign);           /* what it was told last */
 /* Waits until the last it was told is a revision over `over` (leads) or 0 (does not); returns it.

@@ -100,7 +100,7 @@ out:
 
 /* Notes the path; says what is to happen to this request. */
 static enum relay_loss note(struct relay *relay, const char *request, relay_hook_fn **ret_hook,
-                            void **ret_context)
+			    void **ret_context)
 {
 	char path[PATH_LEN] = "";
 	enum relay_loss loss = RELAY_LOSE_NOTHING;
@@ -175,9 +175,9 @@ struct relay *relay_start(const char *server_url)
 	cr_assert_eq(sscanf(server_url, "http://127.0.0.1:%d", &relay->server_port), 1);
 	relay->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert(relay->listener >= 0 &&
-	          bind(relay->listener, (struct sockaddr *)&address, len) == 0 &&
-	          listen(relay->listener, 64) == 0 &&
-	          getsockname(relay->listener, (struct sockaddr *)&address, &len) == 0);
+		  bind(relay->listener, (struct sockaddr *)&address, len) == 0 &&
+		  listen(relay->listener, 64) == 0 &&
+		  getsockname(relay->listener, (struct sockaddr *)&address, &len) == 0);
 	snprintf(relay->url, sizeof relay->url, "http://127.0.0.1:%d", ntohs(address.sin_port));
 	pthread_mutex_init(&relay->mutex, NULL);
 	cr_assert_eq(pthread_create(&relay->thread, NULL, relay_main, relay), 0);
@@ -190,7 +190,7 @@ const char *relay_url(const struct relay *relay)
 }
 
 void relay_lose(struct relay *relay, enum relay_loss loss, const char *part, int count,
-                relay_hook_fn *hook, void *context)
+		relay_hook_fn *hook, void *context)
 {
 	pthread_mutex_lock(&relay->mutex);
 	relay->loss = loss;

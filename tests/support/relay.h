@@ -20,7 +20,7 @@ struct relay *relay_start(const char *server_url);   /* "http://127.0.0.1:PORT" 
 const char *relay_url(const struct relay *relay);
 /* The next count requests whose path contains part are lost that way. */
 void relay_lose(struct relay *relay, enum relay_loss loss, const char *part, int count,
-                relay_hook_fn *hook, void *context);
+		relay_hook_fn *hook, void *context);
 int relay_seen(struct relay *relay, const char *part);   /* requests so far with that path part */
 void relay_stop(struct relay *relay);
 

@@ -57,8 +57,9 @@ static void say(int fd, const char *text, size_t len)
 static void answer(int fd, int status, const char *extra, const char *body, size_t len)
 {
 	char head[256];
-	int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n", status,
-	                 extra, len);
+	int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n",
+			 status,
+			 extra, len);
 	say(fd, head, (size_t)n);
 	say(fd, body, len);
 }
@@ -156,7 +157,7 @@ static void *accept_all(void *context)
 		pthread_mutex_lock(&server->mutex);
 		server->fds[server->count] = fd;
 		REQUIRE(pthread_create(&server->threads[server->count++], NULL, converse,
-		                       connection) == 0);
+				       connection) == 0);
 		pthread_mutex_unlock(&server->mutex);
 	}
 	return NULL;
@@ -171,8 +172,8 @@ static void server_start(struct server *server)
 	*server = (struct server){ .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
 	pthread_mutex_init(&server->mutex, NULL);
 	cr_assert(bind(server->listener, (struct sockaddr *)&address, len) == 0 &&
-	          listen(server->listener, 64) == 0 &&
-	          getsockname(server->listener, (struct sockaddr *)&address, &len) == 0);
+		  listen(server->listener, 64) == 0 &&
+		  getsockname(server->listener, (struct sockaddr *)&address, &len) == 0);
 	server->port = ntohs(address.sin_port);
 	cr_assert_eq(pthread_create(&server->acceptor, NULL, accept_all, server), 0);
 }
@@ -225,7 +226,7 @@ struct result {
 };
 
 static struct result run(struct fetch *fetch, int port, const char *path, struct fetch_call call,
-                         size_t body_max)
+			 size_t body_max)
 {
 	struct result result = { 0 };
 	char url[128];
@@ -265,7 +266,9 @@ Test(fetch, sends_method_headers_and_body_and_nothing_of_its_own)
 	server_start(&server);
 	AUTO(fetch) *fetch = client(0);
 	const char *headers[] = { "X-Two: 2", NULL };
-	struct fetch_call call = { .method = "PUT", .headers = headers, .body = "abc", .body_len = 3 };
+	struct fetch_call call = {
+		.method = "PUT", .headers = headers, .body = "abc", .body_len = 3,
+	};
 	struct result put = run(fetch, server.port, "/echo", call, 4 * KIB);
 	const char *text = (const char *)put.body.data;
 	cr_assert_eq(put.rc, 0, "%s", put.err.text);
@@ -274,11 +277,12 @@ Test(fetch, sends_method_headers_and_body_and_nothing_of_its_own)
 	cr_assert_not_null(strstr(text, "\r\n\r\nabc"));
 	cr_assert_null(strcasestr(text, "Expect:"));
 	cr_assert_null(strcasestr(text, "Content-Type:"));
-	struct result empty = run(fetch, server.port, "/echo", (struct fetch_call){ .method = "PUT" },
-	                          4 * KIB);
+	struct result empty = run(fetch, server.port, "/echo",
+				  (struct fetch_call){ .method = "PUT" },
+				  4 * KIB);
 	cr_assert_not_null(strstr((char *)empty.body.data, "\r\nContent-Length: 0\r\n"));
 	struct result delete = run(fetch, server.port, "/echo",
-	                           (struct fetch_call){ .method = "DELETE" }, 4 * KIB);
+				   (struct fetch_call){ .method = "DELETE" }, 4 * KIB);
 	cr_assert_eq(strncmp((char *)delete.body.data, "DELETE /echo ", 13), 0);
 	buf_release(&put.body);
 	buf_release(&empty.body);
@@ -307,7 +311,8 @@ Test(fetch, keeps_a_connection_for_the_next_call)
 	server_start(&server);
 	AUTO(fetch) *fetch = client(0);
 	for (int i = 0; i < 10; i++) {
-		struct result result = run(fetch, server.port, "/ok", (struct fetch_call){ 0 }, KIB);
+		struct result result = run(fetch, server.port, "/ok",
+					   (struct fetch_call){ 0 }, KIB);
 		cr_assert_eq(result.rc, 0);
 		buf_release(&result.body);
 	}
@@ -392,7 +397,7 @@ Test(fetch, other_schemes_user_names_and_broken_headers_are_refused)
 	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
 		struct fetch_call call = { .url = urls[i] };
 		cr_assert_eq(fetch_call(fetch, &call, &status, &body, NULL, &err), E_INVALID,
-		             "%s: %s", urls[i], err.text);
+			     "%s: %s", urls[i], err.text);
 		cr_assert_null(strstr(err.text, "word"));
 	}
 	const char *headers[] = { "X: 1\r\nY: 2", NULL };
@@ -411,7 +416,7 @@ static void *call_once(void *context)
 {
 	struct caller *caller = context;
 	struct result result = run(caller->fetch, caller->port, caller->path,
-	                           (struct fetch_call){ .timeout_ms = caller->timeout_ms }, KIB);
+				   (struct fetch_call){ .timeout_ms = caller->timeout_ms }, KIB);
 	caller->rc = result.rc;
 	buf_release(&result.body);
 	return NULL;
@@ -477,7 +482,7 @@ static bool hear(void *context, const char *data, size_t len)
 }
 
 static int stream(struct server *server, const char *path, struct heard *heard, int idle_ms,
-                  int *ret_status)
+		  int *ret_status)
 {
 	struct err err = { 0 };
 	char url[64];
