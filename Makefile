@@ -64,6 +64,10 @@ $(BUILD)/freehold-worker: $(call objs,worker/main.c worker/lens.c) $(WORKER_LIBS
 	@echo "  ld   $@"
 	@$(CC) -o $@ $(filter %.o %.a,$^) -Wl,--export-dynamic $(LDFLAGS_ALL) $(DUCK) $(LIBS)
 
+$(BUILD)/gen-docs: $(call objs,docs/gen_docs.c) $(CLI_LIBS)
+	@echo "  ld   $@"
+	@$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+
 $(BUILD)/libduckdb.so: $(THIRD)/libduckdb.so
 	@mkdir -p $(@D)
 	@cp $< $@
@@ -75,7 +79,11 @@ $(THIRD)/libduckdb.so: $(DEPS)
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 include tests/tests.mk
 
-.PHONY: deps demo bench install clean help
+.PHONY: deps demo bench install clean help docs
+docs: $(BUILD)/gen-docs ## the reference pages, out of the tables
+	@mkdir -p docs/reference
+	@$(BUILD)/gen-docs docs/reference
+
 deps:
 	@sh $(DEPS) $(BUILD)
 
@@ -97,6 +105,7 @@ help:
 	@echo 'make demo     the story on real data, with what it needs installed'
 	@echo 'make test     every test that must hold'
 	@echo 'make check    style, layers, doors, sizes, globals, generated docs up to date'
+	@echo 'make docs     the reference pages, out of the tables'
 	@echo 'make bench    figures beside their floors; ONLY=NAME for one'
 	@echo 'make fuzz     the fuzz targets for FUZZ_SECONDS each'
 	@echo 'make install  DESTDIR= PREFIX=/usr/local'

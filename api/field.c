@@ -1,5 +1,5 @@
-/* field.c - checks a value against a table of fields. Paths in errors grow as the check descends and
- * shrink as it returns; a path too long for its buffer ends early, never overruns. */
+/* field.c - checks a value against a table of fields. Paths in errors grow as the check descends
+ * and shrink as it returns; a path too long for its buffer ends early, never overruns. */
 #include "common/defs.h"
 #include "api/field.h"
 
@@ -40,7 +40,7 @@ static void path_cut(struct path *path, size_t len)
 	path->text[len] = 0;
 }
 
-/* A member's name as the client wrote it may hold anything; an error shows it in part and in print. */
+/* A member's name as the client wrote it may hold anything; an error shows its print, in part. */
 static void path_add_member(struct path *path, const char *name)
 {
 	char shown[48];
@@ -143,8 +143,8 @@ static int check_ref(const struct field *field, const struct value *value,
 	bool valid = !dot || (len < sizeof domain && name_check("", domain, NULL) == 0);
 	if (valid && name_check("", dot ? dot + 1 : text, NULL) == 0)
 		return 0;
-	return err_set(err, E_INVALID, "%s: must name one %s, as NAME or DOMAIN.NAME, each 1 to %d of "
-	               "a-z 0-9 - _ beginning with a letter", path->text, kind, NAME_MAX_LEN);
+	return err_set(err, E_INVALID, "%s: must name one %s, as NAME or DOMAIN.NAME, each 1 to "
+	               "%d of a-z 0-9 - _ beginning with a letter", path->text, kind, NAME_MAX_LEN);
 }
 
 static int check_int(const struct field *field, const struct value *value,
@@ -221,8 +221,8 @@ static int check_map(const struct value *value, struct path *path, struct err *e
 		path_add_member(path, name);
 		size_t len = strlen(name);
 		if (len == 0 || len > MAP_KEY_MAX)
-			return err_set(err, E_INVALID, "%s: a member's name has %zu bytes, 1 to %d are "
-			               "allowed", path->text, len, MAP_KEY_MAX);
+			return err_set(err, E_INVALID, "%s: a member's name has %zu bytes, 1 to "
+			               "%d are allowed", path->text, len, MAP_KEY_MAX);
 		static const struct field text = { .kind = FIELD_TEXT };
 		TRY(check_text(&text, member, path, err));
 		path_cut(path, base);
@@ -269,19 +269,27 @@ static const char *item_identity(const struct field *field, const struct value *
 	return field->kind == FIELD_OBJECTS ? value_get_str(item, "name") : value_as_str(item);
 }
 
+/* The first item before item i that names the same; i when there is none. */
+static size_t find_twin(const struct field *field, const struct value *list, size_t i)
+{
+	const char *mine = item_identity(field, value_at(list, i));
+	for (size_t j = 0; mine && j < i; j++) {
+		const char *other = item_identity(field, value_at(list, j));
+		if (other && strcasecmp(mine, other) == 0)
+			return j;
+	}
+	return i;
+}
+
 static int check_unique(const struct field *field, const struct value *list,
                         const struct path *path, struct err *err)
 {
+	const char *folded = field->kind == FIELD_OBJECTS ? " (case does not count)" : "";
 	for (size_t i = 1; i < value_len(list); i++) {
-		const char *mine = item_identity(field, value_at(list, i));
-		for (size_t j = 0; mine && j < i; j++) {
-			const char *other = item_identity(field, value_at(list, j));
-			if (other && strcasecmp(mine, other) == 0)
-				return err_set(err, E_INVALID, "%s[%zu]: names the same as item %zu%s; "
-				               "leave one out", path->text, i, j,
-				               field->kind == FIELD_OBJECTS ? " (case does not count)"
-				                                            : "");
-		}
+		size_t twin = find_twin(field, list, i);
+		if (twin < i)
+			return err_set(err, E_INVALID, "%s[%zu]: names the same as item %zu%s; "
+			               "leave one out", path->text, i, twin, folded);
 	}
 	return 0;
 }
@@ -293,8 +301,8 @@ static int check_list(const struct field *field, const struct value *value, stru
 		return wrong_kind(path, "a list", value, err);
 	size_t len = value_len(value);
 	if (len > FIELD_LIST_MAX)
-		return err_set(err, E_INVALID, "%s: has %zu items, at most %d are allowed", path->text,
-		               len, FIELD_LIST_MAX);
+		return err_set(err, E_INVALID, "%s: has %zu items, at most %d are allowed",
+		               path->text, len, FIELD_LIST_MAX);
 	if (len == 0 && field->required)
 		return err_set(err, E_INVALID, "%s: must have at least one item", path->text);
 	size_t base = path->len;
@@ -349,8 +357,8 @@ static int unknown_field(const struct field *table, const struct path *path, con
 		if (strcasecmp(name, names[i]) == 0)
 			nearest = names[i];
 	if (nearest)
-		return err_set(err, E_INVALID, "%s: unknown field; did you mean \"%s\"?", path->text,
-		               nearest);
+		return err_set(err, E_INVALID, "%s: unknown field; did you mean \"%s\"?",
+		               path->text, nearest);
 	char list[240] = "";
 	size_t used = 0;
 	for (size_t i = 0; i < count && used < sizeof list; i++) {

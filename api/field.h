@@ -37,8 +37,8 @@ struct field {
 enum { FIELD_LIST_MAX = 1024 };
 
 /* Checks every member of map (NULL: a map without members); `path` is put before names in errors
- * ("spec"). Ends at a row with a NULL name. What is required is also not empty; a list names nothing
- * twice (objects: by their `name`, case does not count). E_INVALID. */
+ * ("spec"). Ends at a row with a NULL name. What is required is also not empty; a list names
+ * nothing twice (objects: by their `name`, case does not count). E_INVALID. */
 MUST_USE int fields_check(const struct field *table, const struct value *map, const char *path,
                           struct err *err);
 /* The JSON schema of a table, as OpenAPI 3.1 wants it. */

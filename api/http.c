@@ -1,10 +1,10 @@
-/* http.c - the HTTP door: libmicrohttpd in epoll threads, handlers in a crew behind a bounded queue.
+/* http.c - the HTTP door: libmicrohttpd in epoll threads, handlers behind a bounded queue.
  *
- * Every connection owns one struct http_request, made when it opens and used by one request after the
- * other: nothing is allocated for a request but its answer. Phases: READING (the server's thread)
- * -> FAST (same thread) and, unless that answered, -> HANDED (suspended; a handler's) -> ANSWERED.
- * Invariants: a request is touched by the server's thread or by its handler, never by both;
- * handed counts the suspended, active what was begun and not ended. */
+ * Every connection owns one struct http_request, made when it opens and used by one request after
+ * the other: nothing is allocated for a request but its answer. Phases: READING (the server's
+ * thread) -> FAST (same thread) and, unless that answered, -> HANDED (suspended; a handler's) ->
+ * ANSWERED. Invariants: a request is touched by the server's thread or by its handler, never by
+ * both; handed counts the suspended, active what was begun and not ended. */
 #include "common/defs.h"
 #include "api/http.h"
 
@@ -28,7 +28,7 @@
 enum {
 	HEADERS_MAX = 16,            /* an answer's, beside the constant ones */
 	KEEP_BYTES = 64 * 1024,      /* memory a connection keeps for its next request */
-	DRAIN_FACTOR = 8,            /* an oversized body is read and dropped up to that many body_max */
+	DRAIN_FACTOR = 8,            /* an oversized body is read and dropped up to 8 body_max */
 	DRAIN_MS = 2000,             /* given to half-read requests when the server ends */
 	PEM_MAX = 256 * 1024,
 	CONNECTION_MEMORY = 16 * 1024   /* libmicrohttpd clears all of it after every request */
@@ -297,8 +297,8 @@ static int check_target(struct http_request *request, const char *url, struct er
 {
 	request->path = decode(request->arena, url);
 	if (request->path)
-		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, visit_argument,
-		                          request);
+		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND,
+		                          visit_argument, request);
 	if (request->path)
 		return 0;
 	request->path = "";
@@ -308,8 +308,8 @@ static int check_target(struct http_request *request, const char *url, struct er
 
 static int too_large(const struct http_request *request, struct err *err)
 {
-	return err_set(err, E_TOO_LARGE, "the body may have %zu bytes at most; send less in one request",
-	               request->server->conf.body_max);
+	return err_set(err, E_TOO_LARGE, "the body may have %zu bytes at most; send less in one "
+	               "request", request->server->conf.body_max);
 }
 
 /* Whether the declared length is too large to be read to its end only to be refused. */
@@ -353,7 +353,7 @@ static enum MHD_Result request_begin(struct http_request *request, const char *m
 	return now ? send_answer(request) : MHD_YES;
 }
 
-/* A body in chunks tells no length: past the bound it is dropped, and soon the connection with it. */
+/* A body in chunks tells no length: past the bound it is dropped, and soon its connection too. */
 static enum MHD_Result request_feed(struct http_request *request, const char *data, size_t len)
 {
 	request->body_seen += len;
@@ -561,8 +561,8 @@ static int start_daemon(struct http_server *server, int fd, const char *cert, co
 	if (server->daemon)
 		return 0;
 	if (cert)
-		return err_set(err, E_INVALID, "the HTTPS server does not start; are certificate and "
-		               "key PEM and of one pair?");
+		return err_set(err, E_INVALID, "the HTTPS server does not start; are certificate "
+		               "and key PEM and of one pair?");
 	return err_set(err, E_IO, "the HTTP server does not start; are there enough file "
 	               "descriptors for %d connections?", conf->connections_max);
 }
@@ -610,8 +610,8 @@ int http_server_new(const struct http_conf *conf, struct http_server **ret_serve
 {
 	REQUIRE(conf->serve);
 	if (!conf->cert_file != !conf->key_file)
-		return err_set(err, E_INVALID, "HTTPS needs a certificate and its key; one of the two "
-		               "is not given");
+		return err_set(err, E_INVALID, "HTTPS needs a certificate and its key; one of the "
+		               "two is not given");
 	struct http_server *made = calloc(1, sizeof *made);
 	if (!made)
 		return err_set(err, E_NOMEM, "no memory for an HTTP server");

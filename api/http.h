@@ -42,7 +42,7 @@ const char *http_query(const struct http_request *request, const char *name);   
 const char *http_header(const struct http_request *request, const char *name);  /* NULL: absent */
 const uint8_t *http_body(const struct http_request *request, size_t *ret_len);
 const char *http_peer(const struct http_request *request);      /* "127.0.0.1" */
-struct arena *http_arena(struct http_request *request);         /* for this request; 16 MiB at most */
+struct arena *http_arena(struct http_request *request);   /* for this request; 16 MiB at most */
 
 /* The answer: headers first, then exactly one http_answer, from any thread. It takes body's bytes
  * over (body is empty afterwards) and ends the request: no use of it after that. */

@@ -73,8 +73,8 @@ static int open_one(const struct addrinfo *info, const struct place *place, int 
 	int on = 1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
-		int code = err_errno(err, errno, "listen: cannot listen on %s port %s; choose another "
-		                     "address or port, or stop what uses it", place->host,
+		int code = err_errno(err, errno, "listen: cannot listen on %s port %s; choose "
+		                     "another address or port, or stop what uses it", place->host,
 		                     place->port);
 		close(fd);
 		return code;
@@ -109,8 +109,8 @@ int listen_open(const char *address, bool loopback_only, int *ret_fd, int *ret_p
 	int fd = -1;
 	int rc;
 	if (loopback_only && !is_loopback(info->ai_addr))
-		rc = err_set(err, E_INVALID, "listen: plain HTTP is served on loopback only, and %s is "
-		             "not; give a certificate and its key, or listen on 127.0.0.1:%s",
+		rc = err_set(err, E_INVALID, "listen: plain HTTP is served on loopback only, and "
+		             "%s is not; give a certificate and its key, or listen on 127.0.0.1:%s",
 		             place.host, place.port);
 	else
 		rc = open_one(info, &place, &fd, err);

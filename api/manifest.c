@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct field metadata_fields[] = {
+const struct field manifest_metadata_fields[] = {
 	{ FIELD_NAME, true, "name", NULL, NULL, "1 to 63 of a-z 0-9 - _" },
 	{ FIELD_NAME, false, "tenant", NULL, NULL, "default: the path's" },
 	{ FIELD_NAME, false, "domain", NULL, NULL, "default: the path's" },
@@ -23,7 +23,7 @@ static const struct field metadata_fields[] = {
 static const struct field top_fields[] = {
 	{ FIELD_TEXT, true, "apiVersion", NULL, NULL, "write " API_VERSION },
 	{ FIELD_TEXT, true, "kind", NULL, NULL, "for example Dataset" },
-	{ FIELD_OBJECT, true, "metadata", NULL, metadata_fields, "it holds at least a name" },
+	{ FIELD_OBJECT, true, "metadata", NULL, manifest_metadata_fields, "at least a name" },
 	{ FIELD_OBJECT, false, "spec", NULL, NULL, "by kind" },
 	{ FIELD_OBJECT, false, "status", NULL, NULL, "set by the server" },
 	{ FIELD_TEXT, false, NULL, NULL, NULL, NULL }
@@ -65,11 +65,11 @@ static int check_scope(const struct manifest *manifest, struct err *err)
 {
 	const struct kind_info *info = &kind_info[manifest->kind];
 	if (manifest->tenant && info->scope == SCOPE_PLATFORM)
-		return err_set(err, E_INVALID, "metadata.tenant: a %s belongs to the platform, not to a "
-		               "tenant; leave it out", info->kind);
+		return err_set(err, E_INVALID, "metadata.tenant: a %s belongs to the platform, "
+		               "not to a tenant; leave it out", info->kind);
 	if (manifest->domain && info->scope != SCOPE_DOMAIN)
-		return err_set(err, E_INVALID, "metadata.domain: a %s belongs to %s, not to a domain; "
-		               "leave it out", info->kind,
+		return err_set(err, E_INVALID, "metadata.domain: a %s belongs to %s, not to a "
+		               "domain; leave it out", info->kind,
 		               info->scope == SCOPE_TENANT ? "a tenant" : "the platform");
 	return 0;
 }
@@ -102,11 +102,11 @@ int manifest_path(const struct manifest *manifest, struct buf *out, struct err *
 {
 	const struct kind_info *info = &kind_info[manifest->kind];
 	if (info->scope != SCOPE_PLATFORM && !manifest->tenant)
-		return err_set(err, E_INVALID, "metadata.tenant: is missing; a %s belongs to a tenant",
-		               info->kind);
+		return err_set(err, E_INVALID, "metadata.tenant: is missing; a %s belongs to a "
+		               "tenant", info->kind);
 	if (info->scope == SCOPE_DOMAIN && !manifest->domain)
-		return err_set(err, E_INVALID, "metadata.domain: is missing; a %s belongs to a domain",
-		               info->kind);
+		return err_set(err, E_INVALID, "metadata.domain: is missing; a %s belongs to a "
+		               "domain", info->kind);
 	buf_puts(out, "/v1");
 	if (info->scope != SCOPE_PLATFORM)
 		buf_printf(out, "/tenants/%s", manifest->tenant);

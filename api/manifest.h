@@ -1,12 +1,15 @@
 /* manifest.h - {apiVersion: freehold.io/v1, kind, metadata, spec}, as Kubernetes users know it.
- * metadata: name (required), tenant, domain (where the scope asks), labels, annotations (text maps).
- * What the server adds: metadata.uid, metadata.createdAt, metadata.updatedAt, metadata.etag, status. */
+ * metadata: name (required), tenant, domain (where the scope asks), labels, annotations (text
+ * maps). What the server adds: metadata.uid, metadata.createdAt, metadata.updatedAt, metadata.etag,
+ * status. */
 #ifndef MANIFEST_H
 #define MANIFEST_H
 
 #include "api/kinds.h"
 
 #define API_VERSION "freehold.io/v1"
+
+extern const struct field manifest_metadata_fields[];
 
 struct manifest {
 	enum kind kind;

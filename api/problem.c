@@ -30,8 +30,8 @@ int problem_print(const struct err *err, const char *request_id, struct buf *out
 
 static int not_a_problem(int status, struct err *err)
 {
-	return err_set(err, E_INTERNAL, "the server answered with status %d and no problem document; "
-	               "is it Freehold that answers at this address?", status);
+	return err_set(err, E_INTERNAL, "the server answered with status %d and no problem "
+	               "document; is it Freehold that answers at this address?", status);
 }
 
 static int read_document(const char *text, size_t len, int status, struct arena *arena,

@@ -1,5 +1,6 @@
 /* schema.c - field tables as JSON schemas. What fields_check accepts a schema accepts, and what it
- * refuses a schema refuses, but for lengths in bytes, column types' precision and items named twice. */
+ * refuses a schema refuses, but for lengths in bytes, column types' precision and items named
+ * twice. */
 #include "common/defs.h"
 #include "api/schema.h"
 
@@ -25,7 +26,8 @@ struct value *schema_type(struct arena *arena, const char *type, const char *doc
 struct value *schema_ref(struct arena *arena, const char *name)
 {
 	struct value *schema = value_map(arena);
-	value_set_str(schema, "$ref", arena_printf(arena, "#/components/schemas/%s", name));
+	const char *text = arena_printf(arena, "#/components/schemas/%s", name);
+	value_set(schema, "$ref", value_str(arena, text));
 	return schema;
 }
 
@@ -114,7 +116,14 @@ static struct value *bare_schema(struct arena *arena, const struct field *field)
 	case FIELD_MAP: return map_schema(arena);
 	case FIELD_OBJECT: break;
 	}
-	return field->sub ? schema_of_fields(arena, field->sub) : schema_type(arena, "object", NULL);
+	return field->sub ? schema_of_fields(arena, field->sub)
+	                  : schema_type(arena, "object", NULL);
+}
+
+void schema_set_list(struct value *map, const char *name, struct value *list)
+{
+	if (value_len(list) || value_check(list, NULL) < 0)
+		value_set(map, name, list);
 }
 
 struct value *schema_of_field(struct arena *arena, const struct field *field)
@@ -135,8 +144,7 @@ struct value *schema_of_fields(struct arena *arena, const struct field *table)
 			value_add_str(required, table->name);
 	}
 	value_set(schema, "properties", properties);
-	if (value_len(required))
-		value_set(schema, "required", required);
+	schema_set_list(schema, "required", required);
 	value_set_bool(schema, "additionalProperties", false);
 	return schema;
 }

@@ -36,7 +36,8 @@ const struct field task_limit_fields[] = {
 	{ FIELD_INT, false, "threads", "256", NULL, "of one attempt, at least 1; default 2" },
 	{ FIELD_INT, false, "cpuSeconds", "1000000", NULL,
 	  "reserved at admission, and an attempt ends at it; at least 1; default 60" },
-	{ FIELD_INT, false, "attempts", "10", NULL, "before the task fails; at least 1; default 3" },
+	{ FIELD_INT, false, "attempts", "10", NULL,
+	  "before the task fails; at least 1; default 3" },
 	FIELD_END
 };
 

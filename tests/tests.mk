@@ -65,7 +65,7 @@ fuzz:
 	@sh tests/fuzz/run.sh $(BUILD) $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: check
-check: all ## style, layers, doors, sizes, globals, generated docs
+check: all $(BUILD)/gen-docs ## style, layers, doors, sizes, globals, generated docs
 	@sh tests/lint/all.sh $(BUILD)
 
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))

@@ -1,3 +1,4 @@
+/* test_field.c - fields against their table: what is refused, and in which words. */
 #include "common/defs.h"
 #include "api/field.h"
 
@@ -70,7 +71,8 @@ Test(field, accepts_each_kind_of_value)
 	ACCEPTED("\"rejectLimit\":1000");
 	ACCEPTED("\"ratio\":0.5,\"header\":false,\"ttl\":\"1h30m\",\"format\":\"csv\"");
 	ACCEPTED("\"names\":[\"a\",\"b\"],\"roles\":[\"consumer\"]");
-	ACCEPTED("\"schema\":[{\"name\":\"a\",\"type\":\"int64\"},{\"name\":\"b\",\"type\":\"date\"}]");
+	ACCEPTED("\"schema\":[{\"name\":\"a\",\"type\":\"int64\"},"
+	         "{\"name\":\"b\",\"type\":\"date\"}]");
 	ACCEPTED("\"labels\":{\"team\":\"ops\"}");
 	ACCEPTED("\"any\":{\"x\":[1,{\"y\":null}]}");
 }
@@ -79,9 +81,11 @@ Test(field, names_the_unknown_field_and_the_nearest_known_one)
 {
 	REFUSED("\"schema\":[{\"name\":\"a\",\"type\":\"date\"},{\"name\":\"b\",\"typ\":\"date\"}]",
 	        "spec.schema[1].typ: unknown field; did you mean \"type\"?");
-	REFUSED("\"rejectlimit\":1", "spec.rejectlimit: unknown field; did you mean \"rejectLimit\"?");
+	REFUSED("\"rejectlimit\":1", "spec.rejectlimit: unknown field; did you mean "
+	        "\"rejectLimit\"?");
 	REFUSED("\"TTL\":\"1h\"", "spec.TTL: unknown field; did you mean \"ttl\"?");
-	cr_expect(strstr(verdict("\"zzzzzz\":1"), "spec.zzzzzz: unknown field; known here: description, "));
+	cr_expect(strstr(verdict("\"zzzzzz\":1"), "spec.zzzzzz: unknown field; known here: "
+	                 "description, "));
 }
 
 Test(field, shows_an_unknown_name_in_print_and_in_part)
@@ -119,13 +123,14 @@ Test(field, holds_texts_and_numbers_to_their_bounds)
 	        "spec.schema[0].name: must not be empty");
 	REFUSED("\"rejectLimit\":-1", "spec.rejectLimit: must not be negative");
 	REFUSED("\"rejectLimit\":1001", "spec.rejectLimit: must be at most 1000");
-	REFUSED("\"ttl\":\"soon\"", "spec.ttl: must be a duration such as \"90s\", \"15m\", \"24h\" "
-	        "or \"1h30m\"");
+	REFUSED("\"ttl\":\"soon\"", "spec.ttl: must be a duration such as \"90s\", \"15m\", "
+	        "\"24h\" or \"1h30m\"");
 }
 
 Test(field, lists_the_choices_and_the_nearest_one)
 {
-	REFUSED("\"format\":\"cvs\"", "spec.format: must be csv, jsonl or parquet; did you mean \"csv\"?");
+	REFUSED("\"format\":\"cvs\"", "spec.format: must be csv, jsonl or parquet; did you mean "
+	        "\"csv\"?");
 	REFUSED("\"format\":\"xml\"", "spec.format: must be csv, jsonl or parquet");
 	REFUSED("\"roles\":[\"consumer\",\"producr\"]",
 	        "spec.roles[1]: must be producer or consumer; did you mean \"producer\"?");
@@ -138,16 +143,20 @@ Test(field, refuses_references_that_are_no_names)
 	const char *bad[] = { "A", "a.", ".a", "a.b.c", "a b", "", "-a", "a-" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		const char *text = verdict(arena_printf(arena, "\"dataset\":\"%s\"", bad[i]));
-		cr_expect(strstr(text, "spec.dataset: must name one dataset, as NAME or DOMAIN.NAME"),
+		cr_expect(strstr(text, "spec.dataset: must name one dataset, as NAME or "
+		                 "DOMAIN.NAME"),
 		          "\"%s\" gave: %s", bad[i], text);
 	}
-	cr_expect(strstr(verdict("\"domain\":\"Flights\""), "spec.domain must begin with a letter a-z"));
+	cr_expect(strstr(verdict("\"domain\":\"Flights\""), "spec.domain must begin with a letter "
+	                 "a-z"));
 }
 
 Test(field, refuses_lists_that_name_something_twice)
 {
-	REFUSED("\"names\":[\"a\",\"b\",\"a\"]", "spec.names[2]: names the same as item 0; leave one out");
-	REFUSED("\"schema\":[{\"name\":\"a\",\"type\":\"date\"},{\"name\":\"A\",\"type\":\"date\"}]",
+	REFUSED("\"names\":[\"a\",\"b\",\"a\"]", "spec.names[2]: names the same as item 0; leave "
+	        "one out");
+	REFUSED("\"schema\":[{\"name\":\"a\",\"type\":\"date\"},"
+	        "{\"name\":\"A\",\"type\":\"date\"}]",
 	        "spec.schema[1]: names the same as item 0 (case does not count); leave one out");
 }
 
@@ -215,7 +224,8 @@ Test(field, writes_a_json_schema_of_a_table)
 	buf_init(&out, 64 * KIB);
 	fields_schema(table, &out);
 	cr_assert_eq(buf_check(&out, &err), 0);
-	cr_assert_eq(json_parse(arena, (char *)out.data, out.len, &schema, &err), 0, "%s", err.text);
+	cr_assert_eq(json_parse(arena, (char *)out.data, out.len, &schema, &err), 0, "%s",
+	             err.text);
 	cr_expect_str_eq(value_get_str(schema, "type"), "object");
 	cr_expect_eq(value_get_bool(schema, "additionalProperties", true), false);
 	cr_expect_str_eq(value_as_str(value_at(value_get(schema, "required"), 0)), "inputs");

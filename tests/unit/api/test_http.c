@@ -1,4 +1,5 @@
-/* test_http.c - the HTTP door, spoken to over plain sockets: what clients send is not always sound. */
+/* test_http.c - the HTTP door, spoken to over plain sockets: what clients send is not always
+ * sound. */
 #include "common/defs.h"
 #include "api/http.h"
 
@@ -115,7 +116,8 @@ TestSuite(http, .init = begin, .fini = end, .timeout = 30);
 static int dial(void)
 {
 	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)http_server_port(fixture->server)),
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)http_server_port(fixture->server)),
 		.sin_addr = { htonl(INADDR_LOOPBACK) }
 	};
 	struct timeval patience = { .tv_sec = 10 };
@@ -200,7 +202,8 @@ Test(http, one_connection_serves_request_after_request)
 	char answer[8192];
 	int fd = dial();
 	for (int i = 0; i < 20; i++) {
-		say(fd, "POST /one HTTP/1.1\r\nHost: h\r\nX-Test: t\r\nContent-Length: 3\r\n\r\nabc");
+		say(fd, "POST /one HTTP/1.1\r\nHost: h\r\nX-Test: t\r\n"
+		    "Content-Length: 3\r\n\r\nabc");
 		cr_expect_str_eq(body_of(hear(fd, answer)), "POST|/one|-|t|127.0.0.1|abc");
 		say(fd, "GET /fast" END);
 		cr_expect_str_eq(body_of(hear(fd, answer)), "quick");
@@ -465,7 +468,8 @@ Test(http, addresses_that_are_none_are_refused)
 		struct http_server *second = NULL;
 		struct http_conf wanted = conf();
 		wanted.listen = bad[i];
-		cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID, "%s", bad[i]);
+		cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID, "%s",
+		             bad[i]);
 		cr_expect(strstr(fixture->err.text, "write HOST:PORT"), "%s: %s", bad[i],
 		          fixture->err.text);
 	}
@@ -513,7 +517,8 @@ Test(http, https_is_spoken_with_a_certificate_and_on_any_address)
 	for (int i = 0; i < 2; i++) {
 		char answer[64] = "";
 		snprintf(line, sizeof line, "curl -s --max-time 10 --cacert %s/ca.pem "
-		         "https://127.0.0.1:%d/%s", dir, http_server_port(second), i ? "fast" : "s");
+		         "https://127.0.0.1:%d/%s", dir, http_server_port(second),
+		         i ? "fast" : "s");
 		FILE *pipe = popen(line, "r");
 		cr_assert_not_null(pipe);
 		cr_expect_not_null(fgets(answer, sizeof answer, pipe));

@@ -1,3 +1,4 @@
+/* test_kinds.c - the table of kinds holds together. */
 #include "common/defs.h"
 #include "api/kinds.h"
 

@@ -1,3 +1,4 @@
+/* test_manifest.c - manifests: checked, placed, compared. */
 #include "common/defs.h"
 #include "api/manifest.h"
 
@@ -105,7 +106,8 @@ Test(manifest, errors_say_what_is_missing_or_of_another_version)
 	                 "apiVersion: must be freehold.io/v1");
 	cr_expect(strstr(refusal(HEAD "metadata: {name: a}\n"), "kind: is missing"));
 	cr_expect(strstr(refusal(HEAD "kind: Tenant\n"), "metadata: is missing"));
-	cr_expect(strstr(refusal(HEAD "kind: Tenant\nmetadata: {}\n"), "metadata.name: is missing"));
+	cr_expect(strstr(refusal(HEAD "kind: Tenant\nmetadata: {}\n"), "metadata.name: is "
+	                 "missing"));
 	cr_expect(strstr(refusal(HEAD "kind: Tenant\nmetadata: {name: Acme}\n"), "metadata.name"));
 	cr_expect(strstr(refusal("- 1\n"), "a manifest must be a map"));
 	cr_expect(strstr(refusal("just text\n"), "a manifest must be a map"));
@@ -116,8 +118,8 @@ Test(manifest, errors_say_what_is_missing_or_of_another_version)
 Test(manifest, refuses_a_place_its_kind_does_not_have)
 {
 	cr_expect_str_eq(refusal(HEAD "kind: Tenant\nmetadata: {name: a, tenant: b}\n"),
-	                 "metadata.tenant: a Tenant belongs to the platform, not to a tenant; leave "
-	                 "it out");
+	                 "metadata.tenant: a Tenant belongs to the platform, not to a tenant; "
+	                 "leave it out");
 	cr_expect_str_eq(refusal(HEAD "kind: Quota\nmetadata: {name: a, tenant: b, domain: c}\n"),
 	                 "metadata.domain: a Quota belongs to a tenant, not to a domain; leave it "
 	                 "out");
@@ -139,7 +141,8 @@ Test(manifest, lies_on_the_path_of_its_scope)
 		struct manifest manifest;
 		AUTO_BUF out;
 		buf_init(&out, 4096);
-		cr_assert_eq(manifest_check(yaml(rows[i].text), &manifest, &err), 0, "%s", err.text);
+		cr_assert_eq(manifest_check(yaml(rows[i].text), &manifest, &err), 0, "%s",
+		             err.text);
 		cr_assert_eq(manifest_path(&manifest, &out, &err), 0, "%s", err.text);
 		cr_expect_str_eq((char *)out.data, rows[i].path);
 	}
@@ -165,7 +168,8 @@ static void expect_diff(const char *before, const char *after, const char *expec
 	struct value *list = NULL;
 	AUTO_BUF out;
 	buf_init(&out, 64 * KIB);
-	cr_assert_eq(manifest_diff(arena, before ? yaml(before) : NULL, yaml(after), &list, &err), 0);
+	cr_assert_eq(manifest_diff(arena, before ? yaml(before) : NULL, yaml(after), &list, &err),
+	             0);
 	json_print(list, &out);
 	cr_assert_eq(buf_check(&out, &err), 0);
 	cr_expect_str_eq((char *)out.data, expected);

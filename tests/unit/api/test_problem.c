@@ -1,3 +1,4 @@
+/* test_problem.c - problem documents, there and back. */
 #include "common/defs.h"
 #include "api/problem.h"
 

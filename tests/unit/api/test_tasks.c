@@ -1,3 +1,4 @@
+/* test_tasks.c - task requests and their limits. */
 #include "common/defs.h"
 #include "api/tasks.h"
 
@@ -70,13 +71,15 @@ Test(tasks, limits_out_of_bounds_are_refused_with_the_bound)
 	cr_expect_str_eq(refusal(LIMITED("\"memoryBytes\":1")),
 	                 "limits.memoryBytes: must be at least 67108864");
 	cr_expect_str_eq(refusal(LIMITED("\"threads\":0")), "limits.threads: must be at least 1");
-	cr_expect_str_eq(refusal(LIMITED("\"threads\":257")), "limits.threads: must be at most 256");
+	cr_expect_str_eq(refusal(LIMITED("\"threads\":257")), "limits.threads: must be at most "
+	                 "256");
 	cr_expect_str_eq(refusal(LIMITED("\"cpuSeconds\":0")),
 	                 "limits.cpuSeconds: must be at least 1");
-	cr_expect_str_eq(refusal(LIMITED("\"attempts\":11")), "limits.attempts: must be at most 10");
+	cr_expect_str_eq(refusal(LIMITED("\"attempts\":11")), "limits.attempts: must be at most "
+	                 "10");
 	cr_expect_str_eq(refusal(LIMITED("\"memory\":1")),
-	                 "limits.memory: unknown field; known here: deadline, memoryBytes, threads, "
-	                 "cpuSeconds, attempts");
+	                 "limits.memory: unknown field; known here: deadline, memoryBytes, "
+	                 "threads, cpuSeconds, attempts");
 }
 
 Test(tasks, refused_limits_leave_the_others_alone)
