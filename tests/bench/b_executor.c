@@ -1,5 +1,5 @@
-/* b_executor.c - how long a job waits for its executor: a probe's job through the pool, with and without
- * executors waiting, beside a process that opens DuckDB and ends. */
+/* b_executor.c - how long a job waits for its executor: a probe's job through the pool, with and
+ * without executors waiting, beside a process that opens DuckDB and ends. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
@@ -11,7 +11,7 @@ enum { POOL_RUNS = 60, COLD_RUNS = 15, READY = 2, ARENA_MAX = 16 * 1024 * 1024, 
 
 static int run_probe(struct local *local, double *ret_ms, struct err *err)
 {
-	struct usage usage = { 0 };
+	struct usage usage = {0};
 	struct limits limits;
 	struct attempt attempt;
 	struct value *result;
@@ -25,7 +25,7 @@ static int run_probe(struct local *local, double *ret_ms, struct err *err)
 	value_set_int(message, "memory", (int64_t)limits.memory_bytes);
 	value_set(message, "work", value_map(arena));
 	TRY(value_check(message, err));
-	struct pool_job job = { .message = message, .limits = &limits };
+	struct pool_job job = {.message = message, .limits = &limits};
 	attempt_init(&attempt);
 	double began = now_s();
 	int rc = pool_run(local->pool, &job, &attempt, arena, &result, &usage, err);
@@ -34,10 +34,11 @@ static int run_probe(struct local *local, double *ret_ms, struct err *err)
 	return rc;
 }
 
-/* Jobs do not come faster than executors are made; the pool's own figure is about those that wait. */
+/* Jobs do not come faster than executors are made; the pool's own figure is about those that wait.
+ */
 static int await_ready(struct local *local, struct err *err)
 {
-	struct timespec pause = { 0, 5000000 };
+	struct timespec pause = {0, 5000000};
 	double began = now_s();
 	while (pool_ready(local->pool) < READY) {
 		if (now_s() - began > WAIT_S)
@@ -49,7 +50,7 @@ static int await_ready(struct local *local, struct err *err)
 
 static int open_alone(struct bench *bench, double *ret_ms, struct err *err)
 {
-	const char *const argv[] = { bench->program, "--floor", "open", NULL };
+	const char *const argv[] = {bench->program, "--floor", "open", NULL};
 	char said[512];
 	double began = now_s();
 	TRY(process_run(argv, NULL, said, sizeof said, err));
@@ -60,7 +61,8 @@ static int open_alone(struct bench *bench, double *ret_ms, struct err *err)
 int bench_executor(struct bench *bench, struct err *err)
 {
 	double warm[POOL_RUNS], cold[COLD_RUNS], floor[COLD_RUNS];
-	size_t warm_runs = bench_scaled(bench, POOL_RUNS, 5), cold_runs = bench_scaled(bench, COLD_RUNS, 5);
+	size_t warm_runs = bench_scaled(bench, POOL_RUNS, 5),
+	       cold_runs = bench_scaled(bench, COLD_RUNS, 5);
 	AUTO(local) *waiting = NULL;
 	AUTO(local) *none = NULL;
 	TRY(local_new(bench, 0, &none, err));

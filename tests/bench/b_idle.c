@@ -1,4 +1,5 @@
-/* b_idle.c - what a Freehold that has been used and now rests takes of the machine, from the kernel. */
+/* b_idle.c - what a Freehold that has been used and now rests takes of the machine, from the
+ * kernel. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
@@ -19,7 +20,7 @@ static double cpu_s(int pid)
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	FILE *file = fopen(path, "r");
 	if (file && fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-	                   &user, &kernel) != 2)
+			   &user, &kernel) != 2)
 		user = kernel = 0;
 	if (file)
 		fclose(file);
@@ -44,7 +45,8 @@ static double memory_mb(int pid, const char *member)
 
 static void rest(double seconds)
 {
-	struct timespec pause = { (time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9) };
+	struct timespec pause = {(time_t)seconds,
+				 (long)((seconds - (double)(time_t)seconds) * 1e9)};
 	nanosleep(&pause, NULL);
 }
 
@@ -57,7 +59,8 @@ int bench_idle(struct bench *bench, struct err *err)
 	int control = system_process(system, "freehold-control");
 	int worker = system_process(system, "freehold-worker");
 	if (!control || !worker)
-		return err_set(err, E_INTERNAL, "freehold dev has no control or no worker below it");
+		return err_set(err, E_INTERNAL,
+			       "freehold dev has no control or no worker below it");
 	rest(SETTLE_S);
 	double control_s = cpu_s(control), worker_s = cpu_s(worker), began = now_s();
 	rest(bench->scale < 1 ? 2 : WATCH_S);

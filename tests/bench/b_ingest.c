@@ -1,5 +1,5 @@
-/* b_ingest.c - the flights as CSV into a sealed dataset: one attempt from its grant to its report, in a
- * real executor, beside DuckDB writing the same CSV as plain Parquet. */
+/* b_ingest.c - the flights as CSV into a sealed dataset: one attempt from its grant to its report,
+ * in a real executor, beside DuckDB writing the same CSV as plain Parquet. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
@@ -20,7 +20,7 @@ struct job {
 };
 
 static void column(struct arena *arena, struct value *schema, const char *name, const char *type,
-                   bool required)
+		   bool required)
 {
 	struct value *row = value_map(arena);
 	value_set_str(row, "name", name);
@@ -50,27 +50,36 @@ static int product(void *context, double *ret_value, struct err *err)
 	value_set_str(work, "path", job->path);
 	value_set_str(work, "format", "csv");
 	value_set_str(work, "mode", "append");
-	struct grant_table output = { .domain = LOCAL_DOMAIN, .name = "flights", .uid = "bench-flights",
-	                              .key_version = 1, .schema = flights_schema(arena) };
+	struct grant_table output = {.domain = LOCAL_DOMAIN,
+				     .name = "flights",
+				     .uid = "bench-flights",
+				     .key_version = 1,
+				     .schema = flights_schema(arena)};
 	random_bytes(output.key, sizeof output.key);
 	TRY(value_check(work, err));
 	TRY(value_check(output.schema, err));
-	struct grant grant = { .type = TASK_INGEST, .work = work, .outputs = &output, .output_count = 1 };
+	struct grant grant = {
+		.type = TASK_INGEST, .work = work, .outputs = &output, .output_count = 1};
 	int64_t rows = 0;
 	double began = now_s();
 	TRY(local_run(job->local, arena, &grant, &rows, err));
 	*ret_value = (double)rows / (now_s() - began);
-	return rows == job->rows ? 0
-	       : err_set(err, E_INTERNAL, "%" PRId64 " rows of %" PRId64 " arrived", rows, job->rows);
+	return rows == job->rows
+		       ? 0
+		       : err_set(err, E_INTERNAL, "%" PRId64 " rows of %" PRId64 " arrived", rows,
+				 job->rows);
 }
 
 static int alone(void *context, double *ret_value, struct err *err)
 {
 	struct job *job = context;
-	const char *sql = arena_printf(job->bench->arena,
+	const char *sql = arena_printf(
+		job->bench->arena,
 		"COPY (FROM read_csv('%s/bench/%s', header=true, columns={'date': 'TIMESTAMP', "
-		"'delay': 'BIGINT', 'distance': 'BIGINT', 'origin': 'VARCHAR', 'destination': 'VARCHAR'})) "
-		"TO '%s/flights.parquet' (FORMAT parquet)", job->bench->data, job->path, job->bench->folder);
+		"'delay': 'BIGINT', 'distance': 'BIGINT', 'origin': 'VARCHAR', 'destination': "
+		"'VARCHAR'})) "
+		"TO '%s/flights.parquet' (FORMAT parquet)",
+		job->bench->data, job->path, job->bench->folder);
 	if (!sql)
 		return err_set(err, E_NOMEM, "no memory for a statement");
 	double began = now_s();
@@ -81,7 +90,7 @@ static int alone(void *context, double *ret_value, struct err *err)
 
 int bench_ingest(struct bench *bench, struct err *err)
 {
-	struct job job = { .bench = bench };
+	struct job job = {.bench = bench};
 	AUTO(local) *local = NULL;
 	AUTO(plain) *plain = NULL;
 	double value, floor;

@@ -1,5 +1,5 @@
-/* b_scan.c - SQL over a sealed dataset, from grant to report, beside DuckDB on the very same Parquet
- * files in the clear; both in the page cache. */
+/* b_scan.c - SQL over a sealed dataset, from grant to report, beside DuckDB on the very same
+ * Parquet files in the clear; both in the page cache. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
@@ -18,25 +18,29 @@ enum { ROUNDS = 3, THREADS = 2, ARENA_MAX = 64 * 1024 * 1024, COPY_BYTES = 4 * 1
 
 struct table {
 	const char *name;
-	const char *columns[5][2];   /* name, type */
-	const char *all, *one;       /* what is selected */
+	const char *columns[5][2]; /* name, type */
+	const char *all, *one;	   /* what is selected */
 };
 
-static const struct table flights = {
-	"flights",
-	{ { "date", "timestamp" }, { "delay", "int64" }, { "distance", "int64" }, { "origin", "string" },
-	  { "destination", "string" } },
-	"max(date) AS a, avg(delay) AS b, avg(distance) AS c, min(origin) AS d, max(destination) AS e",
-	"avg(delay) AS b"
-};
+static const struct table flights = {"flights",
+				     {{"date", "timestamp"},
+				      {"delay", "int64"},
+				      {"distance", "int64"},
+				      {"origin", "string"},
+				      {"destination", "string"}},
+				     "max(date) AS a, avg(delay) AS b, avg(distance) AS c, "
+				     "min(origin) AS d, max(destination) AS e",
+				     "avg(delay) AS b"};
 
 static const struct table noise = {
 	"noise",
-	{ { "k", "int64" }, { "seen", "timestamp" }, { "price", "float64" }, { "quantity", "int64" },
-	  { "code", "string" } },
+	{{"k", "int64"},
+	 {"seen", "timestamp"},
+	 {"price", "float64"},
+	 {"quantity", "int64"},
+	 {"code", "string"}},
 	"max(k) AS a, max(seen) AS b, avg(price) AS c, max(quantity) AS d, min(code) AS e",
-	"avg(price) AS c"
-};
+	"avg(price) AS c"};
 
 struct job {
 	struct bench *bench;
@@ -71,8 +75,10 @@ static int copy_sealed(int fd, struct sealer *sealer, struct err *err)
 
 static int seal_file(struct job *job, const char *path, struct grant_file *file, struct err *err)
 {
-	struct seal_label label = { .tenant = LOCAL_TENANT, .dataset = job->input.uid,
-	                            .path = file->path, .version = job->input.key_version };
+	struct seal_label label = {.tenant = LOCAL_TENANT,
+				   .dataset = job->input.uid,
+				   .path = file->path,
+				   .version = job->input.key_version};
 	AUTO(object_writer) *writer = NULL;
 	AUTO(sealer) *sealer = NULL;
 	int fd = open(path, O_RDONLY | O_CLOEXEC), sealed = -1;
@@ -97,8 +103,8 @@ static int seal_files(struct job *job, struct err *err)
 	if (!job->sealed)
 		return err_set(err, E_NOMEM, "no memory for a list of files");
 	for (size_t i = 0; i < job->files.count; i++) {
-		job->sealed[i].path = arena_printf(job->bench->arena, "%s/%s/0-1/%s-%zu.parquet", LOCAL_TENANT,
-		                                   LOCAL_DOMAIN, job->table->name, i);
+		job->sealed[i].path = arena_printf(job->bench->arena, "%s/%s/0-1/%s-%zu.parquet",
+						   LOCAL_TENANT, LOCAL_DOMAIN, job->table->name, i);
 		if (!job->sealed[i].path)
 			return err_set(err, E_NOMEM, "no memory for a path");
 		job->sealed[i].rows = job->files.rows;
@@ -121,8 +127,12 @@ static int describe(struct job *job, struct err *err)
 		value_add(schema, column);
 	}
 	job->input = (struct grant_table){
-		.domain = LOCAL_DOMAIN, .name = job->table->name, .uid = job->table->name, .snapshot = 1,
-		.key_version = 1, .schema = schema,
+		.domain = LOCAL_DOMAIN,
+		.name = job->table->name,
+		.uid = job->table->name,
+		.snapshot = 1,
+		.key_version = 1,
+		.schema = schema,
 	};
 	random_bytes(job->input.key, sizeof job->input.key);
 	return value_check(schema, err);
@@ -136,14 +146,18 @@ static int product(void *context, double *ret_value, struct err *err)
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(ARENA_MAX, &arena, err));
 	struct value *work = value_map(arena);
-	value_set_str(work, "sql", arena_printf(arena, "SELECT %s FROM %s", job->select,
-	                                        job->table->name));
-	struct grant_table output = { .domain = LOCAL_DOMAIN, .name = "result", .uid = "bench-result",
-	                              .key_version = 1 };
+	value_set_str(work, "sql",
+		      arena_printf(arena, "SELECT %s FROM %s", job->select, job->table->name));
+	struct grant_table output = {
+		.domain = LOCAL_DOMAIN, .name = "result", .uid = "bench-result", .key_version = 1};
 	random_bytes(output.key, sizeof output.key);
 	TRY(value_check(work, err));
-	struct grant grant = { .type = TASK_TRANSFORM, .work = work, .inputs = &job->input,
-	                       .input_count = 1, .outputs = &output, .output_count = 1 };
+	struct grant grant = {.type = TASK_TRANSFORM,
+			      .work = work,
+			      .inputs = &job->input,
+			      .input_count = 1,
+			      .outputs = &output,
+			      .output_count = 1};
 	double began = now_s();
 	TRY(local_run(job->local, arena, &grant, NULL, err));
 	*ret_value = now_s() - began;
@@ -192,7 +206,7 @@ int bench_scan(struct bench *bench, struct err *err)
 	AUTO(plain) *plain = NULL;
 	TRY(local_new(bench, 1, &local, err));
 	TRY(plain_new(THREADS, &plain, err));
-	struct job job = { .bench = bench, .local = local, .plain = plain, .table = &flights };
+	struct job job = {.bench = bench, .local = local, .plain = plain, .table = &flights};
 	TRY(input_flights_files(bench, &job.files, err));
 	TRY(scan(&job, FIGURE_scan_all, FIGURE_scan_one, err));
 	job.table = &noise;

@@ -21,8 +21,8 @@ struct job {
 
 static struct seal_label label(void)
 {
-	return (struct seal_label){ .tenant = "bench", .dataset = "bench", .path = "bench/object",
-	                            .version = 1 };
+	return (struct seal_label){
+		.tenant = "bench", .dataset = "bench", .path = "bench/object", .version = 1};
 }
 
 static double rate(const struct job *job, double began)
@@ -34,7 +34,8 @@ static int keep(void *context, const void *data, size_t len, struct err *err)
 {
 	struct job *job = context;
 	if (job->cap - job->sealed_len < len)
-		return err_set(err, E_TOO_LARGE, "the sealed object is larger than %zu bytes", job->cap);
+		return err_set(err, E_TOO_LARGE, "the sealed object is larger than %zu bytes",
+			       job->cap);
 	memcpy(job->sealed + job->sealed_len, data, len);
 	job->sealed_len += len;
 	return 0;
@@ -63,16 +64,17 @@ static int open_all(void *context, double *ret_value, struct err *err)
 	double began = now_s();
 	TRY(seal_tail(job->sealed, SEAL_HEADER_MAX, job->sealed_len, &tail, err));
 	TRY(opener_new(&at, job->key, job->sealed, SEAL_HEADER_MAX, job->sealed_len,
-	               job->sealed + tail.offset, &opener, err));
+		       job->sealed + tail.offset, &opener, err));
 	size_t len = 0;
 	for (size_t done = 0, chunk = 0; done < job->len; done += len, chunk++) {
 		struct seal_span span = opener_span(opener, chunk);
-		TRY(opener_chunk(opener, chunk, job->sealed + span.offset, span.len, job->work + done, &len,
-		                 err));
+		TRY(opener_chunk(opener, chunk, job->sealed + span.offset, span.len,
+				 job->work + done, &len, err));
 	}
 	*ret_value = rate(job, began);
-	return memcmp(job->work, job->plain, job->len) == 0 ? 0
-	       : err_set(err, E_INTERNAL, "what was opened is not what was sealed");
+	return memcmp(job->work, job->plain, job->len) == 0
+		       ? 0
+		       : err_set(err, E_INTERNAL, "what was opened is not what was sealed");
 }
 
 /* The chunk's number is its nonce, as in the real thing. */
@@ -92,11 +94,13 @@ static int sodium_seal(void *context, double *ret_value, struct err *err)
 		uint8_t *out = job->sealed + k * (SEAL_CHUNK + TAG);
 		nonce_of(k, nonce);
 		if (job->aes)
-			crypto_aead_aes256gcm_encrypt_afternm(out, NULL, job->plain + k * SEAL_CHUNK, SEAL_CHUNK,
-			                                      NULL, 0, NULL, nonce, &job->state);
+			crypto_aead_aes256gcm_encrypt_afternm(
+				out, NULL, job->plain + k * SEAL_CHUNK, SEAL_CHUNK, NULL, 0, NULL,
+				nonce, &job->state);
 		else
-			crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, job->plain + k * SEAL_CHUNK,
-			                                           SEAL_CHUNK, NULL, 0, NULL, nonce, job->key);
+			crypto_aead_xchacha20poly1305_ietf_encrypt(
+				out, NULL, job->plain + k * SEAL_CHUNK, SEAL_CHUNK, NULL, 0, NULL,
+				nonce, job->key);
 	}
 	*ret_value = rate(job, began);
 	return 0;
@@ -112,10 +116,13 @@ static int sodium_open(void *context, double *ret_value, struct err *err)
 		const uint8_t *sealed = job->sealed + k * (SEAL_CHUNK + TAG);
 		uint8_t *out = job->work + k * SEAL_CHUNK;
 		nonce_of(k, nonce);
-		bad |= job->aes ? crypto_aead_aes256gcm_decrypt_afternm(
-					out, NULL, NULL, sealed, SEAL_CHUNK + TAG, NULL, 0, nonce, &job->state)
-				: crypto_aead_xchacha20poly1305_ietf_decrypt(
-					out, NULL, NULL, sealed, SEAL_CHUNK + TAG, NULL, 0, nonce, job->key);
+		bad |= job->aes
+			       ? crypto_aead_aes256gcm_decrypt_afternm(out, NULL, NULL, sealed,
+								       SEAL_CHUNK + TAG, NULL, 0,
+								       nonce, &job->state)
+			       : crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed,
+									    SEAL_CHUNK + TAG, NULL,
+									    0, nonce, job->key);
 	}
 	*ret_value = rate(job, began);
 	return bad ? err_set(err, E_INTERNAL, "libsodium does not open what it sealed") : 0;
@@ -125,7 +132,7 @@ static int sodium_open(void *context, double *ret_value, struct err *err)
 static int measure(struct bench *bench, struct job *job, struct err *err)
 {
 	double values[4][ROUNDS];
-	measure_fn *const steps[4] = { sodium_seal, sodium_open, seal_all, open_all };
+	measure_fn *const steps[4] = {sodium_seal, sodium_open, seal_all, open_all};
 	double warm;
 	for (size_t k = 0; k < 4; k++)
 		TRY(steps[k](job, &warm, err));
@@ -142,7 +149,7 @@ static int measure(struct bench *bench, struct job *job, struct err *err)
 
 int bench_seal(struct bench *bench, struct err *err)
 {
-	struct job job = { .aes = crypto_aead_aes256gcm_is_available() };
+	struct job job = {.aes = crypto_aead_aes256gcm_is_available()};
 	job.len = bench_scaled(bench, 256 * MIB, MIB) / SEAL_CHUNK * SEAL_CHUNK;
 	job.cap = job.len / SEAL_CHUNK * (SEAL_CHUNK + TAG) + MIB;
 	job.plain = malloc(job.len);

@@ -1,5 +1,6 @@
-/* b_task.c - a task that does nothing, from the request that submits it to the answer that shows its
- * outcome, beside what it cannot do without: two etcd puts (accepted, outcome) and one nng round trip. */
+/* b_task.c - a task that does nothing, from the request that submits it to the answer that shows
+ * its outcome, beside what it cannot do without: two etcd puts (accepted, outcome) and one nng
+ * round trip. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
@@ -18,23 +19,24 @@ static bool ended(const char *state)
 }
 
 static int run_task(struct bench_system *system, struct arena *arena, double *ret_ms,
-                    struct err *err)
+		    struct err *err)
 {
 	struct value *task = NULL;
 	const char *url = arena_printf(arena, "%s%s", system->url, system->tasks_path);
 	double began = now_s();
-	TRY(system_call(system, arena, url, system->owner, "{\"type\": \"probe\", \"spec\": {}}", &task,
-	                err));
+	TRY(system_call(system, arena, url, system->owner, "{\"type\": \"probe\", \"spec\": {}}",
+			&task, err));
 	const char *id = value_get_str(task, "id");
 	while (id && !ended(value_get_str(task, "state"))) {
-		const char *wait = arena_printf(arena, "%s/%s?waitMs=20000&afterVersion=%" PRId64, url, id,
-		                                value_get_int(task, "version", 0));
+		const char *wait = arena_printf(arena, "%s/%s?waitMs=20000&afterVersion=%" PRId64,
+						url, id, value_get_int(task, "version", 0));
 		TRY(system_call(system, arena, wait, system->owner, NULL, &task, err));
 	}
 	*ret_ms = (now_s() - began) * 1000;
 	const char *state = value_get_str(task, "state");
 	if (!state || strcmp(state, "succeeded") != 0)
-		return err_set(err, E_INTERNAL, "a task ended as %s", state ? state : "nothing known");
+		return err_set(err, E_INTERNAL, "a task ended as %s",
+			       state ? state : "nothing known");
 	return 0;
 }
 
@@ -51,7 +53,7 @@ static int put(struct bench_system *system, struct arena *arena, struct err *err
 }
 
 static int run_floor(struct bench_system *system, struct echo *echo, struct arena *arena,
-                     double *ret_ms, struct err *err)
+		     double *ret_ms, struct err *err)
 {
 	double began = now_s();
 	TRY(put(system, arena, err));
@@ -80,7 +82,9 @@ int bench_task(struct bench *bench, struct err *err)
 		TRY(run_floor(system, echo, arena, &floors[i], err));
 		TRY(run_task(system, arena, &values[i], err));
 	}
-	bench_figure(bench, FIGURE_task_p50, quantile(values, runs, 0.5), quantile(floors, runs, 0.5));
-	bench_figure(bench, FIGURE_task_p99, quantile(values, runs, 0.99), quantile(floors, runs, 0.99));
+	bench_figure(bench, FIGURE_task_p50, quantile(values, runs, 0.5),
+		     quantile(floors, runs, 0.5));
+	bench_figure(bench, FIGURE_task_p99, quantile(values, runs, 0.99),
+		     quantile(floors, runs, 0.99));
 	return 0;
 }

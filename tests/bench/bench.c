@@ -1,5 +1,6 @@
-/* bench.c - make bench: runs the table of bench.def, one line a figure and all of them in bench.json.
- * A benchmark that fails is said on standard error and fails the program; the others still run. */
+/* bench.c - make bench: runs the table of bench.def, one line a figure and all of them in
+ * bench.json. A benchmark that fails is said on standard error and fails the program; the others
+ * still run. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
@@ -30,7 +31,7 @@ struct figure_row {
 };
 
 static const struct figure_row rows[FIGURE_COUNT] = {
-#define FIGURE(name, unit, aim, bound, summary) { #name, unit, aim, bound, summary },
+#define FIGURE(name, unit, aim, bound, summary) {#name, unit, aim, bound, summary},
 #include "tests/bench/bench.def"
 };
 
@@ -39,7 +40,7 @@ static const struct {
 	bench_fn *run;
 	const char *summary;
 } benches[] = {
-#define BENCH(name, summary) { #name, bench_##name, summary },
+#define BENCH(name, summary) {#name, bench_##name, summary},
 #include "tests/bench/bench.def"
 };
 
@@ -51,10 +52,14 @@ static double ratio(double value, double floor)
 static bool aim_met(const struct figure_row *row, double value, double floor)
 {
 	switch (row->aim) {
-	case RATIO_MIN: return ratio(value, floor) >= row->bound;
-	case RATIO_MAX: return ratio(value, floor) <= row->bound;
-	case VALUE_MAX: return value <= row->bound;
-	case NONE: break;
+	case RATIO_MIN:
+		return ratio(value, floor) >= row->bound;
+	case RATIO_MAX:
+		return ratio(value, floor) <= row->bound;
+	case VALUE_MAX:
+		return value <= row->bound;
+	case NONE:
+		break;
 	}
 	return true;
 }
@@ -62,7 +67,9 @@ static bool aim_met(const struct figure_row *row, double value, double floor)
 static const char *aim_text(const struct figure_row *row, char out[64])
 {
 	static const char *const forms[] = {
-		[NONE] = "none", [RATIO_MIN] = "ratio at least %g", [RATIO_MAX] = "ratio at most %g",
+		[NONE] = "none",
+		[RATIO_MIN] = "ratio at least %g",
+		[RATIO_MAX] = "ratio at most %g",
 		[VALUE_MAX] = "value at most %g",
 	};
 	snprintf(out, 64, forms[row->aim], row->bound);
@@ -103,8 +110,8 @@ static void put_machine(struct buf *out)
 		fclose(info);
 	if (uname(&name) < 0)
 		return;
-	buf_printf(out, "  \"machine\": {\"cpu\": \"%s\", \"cores\": %ld, \"kernel\": \"%s\"},\n", model,
-	           sysconf(_SC_NPROCESSORS_ONLN), name.release);
+	buf_printf(out, "  \"machine\": {\"cpu\": \"%s\", \"cores\": %ld, \"kernel\": \"%s\"},\n",
+		   model, sysconf(_SC_NPROCESSORS_ONLN), name.release);
 }
 
 static int write_json(const struct bench *bench, const char *path, struct err *err)
@@ -116,7 +123,7 @@ static int write_json(const struct bench *bench, const char *path, struct err *e
 	struct tm utc;
 	strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
 	buf_printf(&out, "{\n  \"version\": \"%s\",\n  \"at\": \"%s\",\n  \"scale\": %g,\n",
-	           FREEHOLD_VERSION, at, bench->scale);
+		   FREEHOLD_VERSION, at, bench->scale);
 	put_machine(&out);
 	buf_puts(&out, "  \"figures\": [");
 	const char *comma = "";
@@ -124,10 +131,13 @@ static int write_json(const struct bench *bench, const char *path, struct err *e
 		double value = bench->figures[i].value, floor = bench->figures[i].floor;
 		if (!bench->figures[i].known)
 			continue;
-		buf_printf(&out, "%s\n    {\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"floor\": %.6g, "
-		           "\"ratio\": %.4g, \"aim\": \"%s\", \"met\": %s}", comma, rows[i].name, value,
-		           rows[i].unit, floor, ratio(value, floor), aim_text(&rows[i], aim),
-		           aim_met(&rows[i], value, floor) ? "true" : "false");
+		buf_printf(&out,
+			   "%s\n    {\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", "
+			   "\"floor\": %.6g, "
+			   "\"ratio\": %.4g, \"aim\": \"%s\", \"met\": %s}",
+			   comma, rows[i].name, value, rows[i].unit, floor, ratio(value, floor),
+			   aim_text(&rows[i], aim),
+			   aim_met(&rows[i], value, floor) ? "true" : "false");
 		comma = ",";
 	}
 	buf_puts(&out, "\n  ]\n}\n");
@@ -175,7 +185,7 @@ static int run_all(struct bench *bench, const char *only)
 {
 	int failed = 0, ran = 0;
 	for (size_t i = 0; i < ARRAY_LEN(benches); i++) {
-		struct err err = { 0 };
+		struct err err = {0};
 		if (!wanted(benches[i].name, only))
 			continue;
 		ran++;
@@ -186,7 +196,9 @@ static int run_all(struct bench *bench, const char *only)
 		failed++;
 	}
 	if (ran == 0)
-		fprintf(stderr, "bench: no benchmark or figure is called %s; see tests/bench/bench.def\n", only);
+		fprintf(stderr,
+			"bench: no benchmark or figure is called %s; see tests/bench/bench.def\n",
+			only);
 	return failed || !ran ? 1 : 0;
 }
 
@@ -201,7 +213,7 @@ static int measure(const char *program, const char *build, const char *only, str
 {
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(ARENA_MAX, &arena, err));
-	struct bench bench = { .program = program, .scale = read_scale(), .arena = arena };
+	struct bench bench = {.program = program, .scale = read_scale(), .arena = arena};
 	TRY(make_folders(&bench, build, err));
 	int failed = run_all(&bench, only);
 	system_stop(&bench);
@@ -214,7 +226,7 @@ static int measure(const char *program, const char *build, const char *only, str
 int main(int argc, char **argv)
 {
 	const char *build = "build", *only = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 	if (argc == 3 && strcmp(argv[1], "--floor") == 0)
 		return floor_child(argv[2]);
 	for (int i = 1; i + 1 < argc; i += 2) {

@@ -63,8 +63,8 @@ struct constant {
 };
 
 static enum MHD_Result answer_constant(void *context, struct MHD_Connection *connection,
-                                       const char *url, const char *method, const char *version,
-                                       const char *data, size_t *len, void **state)
+				       const char *url, const char *method, const char *version,
+				       const char *data, size_t *len, void **state)
 {
 	const struct constant *constant = context;
 	(void)url, (void)method, (void)version, (void)data;
@@ -80,13 +80,13 @@ static enum MHD_Result answer_constant(void *context, struct MHD_Connection *con
 }
 
 int constant_new(int threads, const char *answer, struct constant **ret_constant, int *ret_port,
-                 struct err *err)
+		 struct err *err)
 {
 	AUTO(constant) *constant = calloc(1, sizeof *constant);
 	if (!constant)
 		return err_set(err, E_NOMEM, "no memory for a server");
 	constant->response = MHD_create_response_from_buffer(strlen(answer), (void *)answer,
-	                                                     MHD_RESPMEM_MUST_COPY);
+							     MHD_RESPMEM_MUST_COPY);
 	constant->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer_constant, constant,
 		threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (unsigned)threads,
@@ -188,6 +188,6 @@ int floor_child(const char *name)
 	if (strcmp(name, "open") != 0)
 		return 1;
 	bool open = duckdb_open(NULL, &database) == DuckDBSuccess &&
-	            duckdb_connect(database, &connection) == DuckDBSuccess;
+		    duckdb_connect(database, &connection) == DuckDBSuccess;
 	_exit(open ? 0 : 1);
 }

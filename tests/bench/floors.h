@@ -4,17 +4,19 @@
 
 #include "common/err.h"
 
-/* DuckDB with no part of ours: an in-memory database with that many threads, one statement at a time. */
+/* DuckDB with no part of ours: an in-memory database with that many threads, one statement at a
+ * time. */
 struct plain;
 MUST_USE int plain_new(int threads, struct plain **ret_plain, struct err *err);
 void plain_free(struct plain *plain);
 DEFINE_AUTO(plain)
 MUST_USE int plain_exec(struct plain *plain, const char *sql, struct err *err);
 
-/* libmicrohttpd, with as many threads as the worker's door has, answering every POST with the same. */
+/* libmicrohttpd, with as many threads as the worker's door has, answering every POST with the same.
+ */
 struct constant;
 MUST_USE int constant_new(int threads, const char *answer, struct constant **ret_constant,
-                          int *ret_port, struct err *err);
+			  int *ret_port, struct err *err);
 void constant_free(struct constant *constant);
 DEFINE_AUTO(constant)
 

@@ -12,7 +12,8 @@
 
 enum { FLIGHTS = 3000000, RANDOM = 6250000, COPIES = 60, THREADS = 2, COPY_BYTES = 1024 * 1024 };
 
-#define FLIGHTS_COLUMNS "date, delay::BIGINT AS delay, distance::BIGINT AS distance, origin, " \
+#define FLIGHTS_COLUMNS                                                                            \
+	"date, delay::BIGINT AS delay, distance::BIGINT AS distance, origin, "                     \
 	"destination FROM 'third_party/vega/flights-3m.parquet'"
 
 static int make(const char *path, const char *part, const char *sql, struct err *err)
@@ -32,7 +33,9 @@ int input_flights(struct bench *bench, const char **ret_path, int64_t *ret_rows,
 	const char *path = arena_printf(bench->arena, "%s/%s", folder, name);
 	const char *part = arena_printf(bench->arena, "%s.part", path);
 	const char *sql = arena_printf(bench->arena,
-		"COPY (SELECT " FLIGHTS_COLUMNS " LIMIT %zu) TO '%s' (FORMAT csv, HEADER true)", rows, part);
+				       "COPY (SELECT " FLIGHTS_COLUMNS
+				       " LIMIT %zu) TO '%s' (FORMAT csv, HEADER true)",
+				       rows, part);
 	if (!folder || !name || !path || !part || !sql)
 		return err_set(err, E_NOMEM, "no memory for paths");
 	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
@@ -66,15 +69,16 @@ int input_flights_files(struct bench *bench, struct input_files *ret_files, stru
 	for (size_t i = 0; paths && i < count; i++) {
 		paths[i] = arena_printf(bench->arena, "%s/flights-%02zu.parquet", bench->data, i);
 		const char *part = arena_printf(bench->arena, "%s.part", paths[i]);
-		const char *sql = arena_printf(bench->arena,
-			"COPY (SELECT " FLIGHTS_COLUMNS ") TO '%s' (FORMAT parquet)", part);
+		const char *sql = arena_printf(
+			bench->arena, "COPY (SELECT " FLIGHTS_COLUMNS ") TO '%s' (FORMAT parquet)",
+			part);
 		if (!paths[i] || !part || !sql)
 			return err_set(err, E_NOMEM, "no memory for paths");
 		if (access(paths[i], F_OK) == 0)
 			continue;
 		TRY(i == 0 ? make(paths[i], part, sql, err) : copy_file(paths[0], paths[i], err));
 	}
-	*ret_files = (struct input_files){ paths, count, FLIGHTS };
+	*ret_files = (struct input_files){paths, count, FLIGHTS};
 	return paths ? 0 : err_set(err, E_NOMEM, "no memory for paths");
 }
 
@@ -84,11 +88,14 @@ int input_random(struct bench *bench, struct input_files *ret_files, struct err 
 	const char **path = arena_alloc(bench->arena, sizeof *path);
 	const char *part = arena_printf(bench->arena, "%s/random-%zu.part", bench->data, rows);
 	const char *sql = arena_printf(bench->arena,
-		"COPY (SELECT (hash(i) >> 1)::BIGINT AS k, "
-		"make_timestamp(978307200000000 + (hash(i + 1) %% 31536000000000)::BIGINT) AS seen, "
-		"(hash(i + 2) >> 11)::DOUBLE / 1e9 AS price, (hash(i + 3) >> 24)::BIGINT AS quantity, "
-		"to_base((hash(i + 4) >> 30)::BIGINT, 36, 7) AS code "
-		"FROM range(%zu) r(i)) TO '%s' (FORMAT parquet)", rows, part);
+				       "COPY (SELECT (hash(i) >> 1)::BIGINT AS k, "
+				       "make_timestamp(978307200000000 + (hash(i + 1) %% "
+				       "31536000000000)::BIGINT) AS seen, "
+				       "(hash(i + 2) >> 11)::DOUBLE / 1e9 AS price, (hash(i + 3) "
+				       ">> 24)::BIGINT AS quantity, "
+				       "to_base((hash(i + 4) >> 30)::BIGINT, 36, 7) AS code "
+				       "FROM range(%zu) r(i)) TO '%s' (FORMAT parquet)",
+				       rows, part);
 	if (!path || !part || !sql)
 		return err_set(err, E_NOMEM, "no memory for paths");
 	*path = arena_printf(bench->arena, "%s/random-%zu.parquet", bench->data, rows);
@@ -96,6 +103,6 @@ int input_random(struct bench *bench, struct input_files *ret_files, struct err 
 		return err_set(err, E_NOMEM, "no memory for paths");
 	if (access(*path, F_OK) < 0)
 		TRY(make(*path, part, sql, err));
-	*ret_files = (struct input_files){ path, 1, (int64_t)rows };
+	*ret_files = (struct input_files){path, 1, (int64_t)rows};
 	return 0;
 }

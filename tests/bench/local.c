@@ -32,7 +32,7 @@ int local_new(struct bench *bench, int ready, struct local **ret_local, struct e
 		return err_errno(err, errno, "%s", objects);
 	TRY(make_keys(local, err));
 	TRY(object_store_dir(objects, &local->objects, err));
-	struct pool_conf conf = { .program = program, .ready = ready, .clock = clock_system() };
+	struct pool_conf conf = {.program = program, .ready = ready, .clock = clock_system()};
 	TRY(pool_new(&conf, &local->pool, err));
 	local->runner.clock = clock_system();
 	local->runner.objects = local->objects;
@@ -56,7 +56,7 @@ void local_free(struct local *local)
 static void fill_in(struct local *local, struct grant *grant, char prefix[GRANT_PREFIX_MAX])
 {
 	grant->task = "bench-task";
-	grant->token = (struct token){ .epoch = 1, .counter = ++local->counter };
+	grant->token = (struct token){.epoch = 1, .counter = ++local->counter};
 	grant->attempt = 1;
 	grant->worker = local->runner.opener.worker;
 	grant->tenant = LOCAL_TENANT;
@@ -72,7 +72,7 @@ static void fill_in(struct local *local, struct grant *grant, char prefix[GRANT_
 }
 
 int local_run(struct local *local, struct arena *arena, struct grant *grant, int64_t *ret_rows,
-              struct err *err)
+	      struct err *err)
 {
 	char prefix[GRANT_PREFIX_MAX];
 	AUTO_BUF bytes;
@@ -87,8 +87,8 @@ int local_run(struct local *local, struct arena *arena, struct grant *grant, int
 	if (rc < 0)
 		return rc;
 	if (report.outcome != OUTCOME_SUCCEEDED)
-		return err_set(err, E_INTERNAL, "an attempt ended with %s: %s", err_name(report.code),
-		               report.text ? report.text : "no reason");
+		return err_set(err, E_INTERNAL, "an attempt ended with %s: %s",
+			       err_name(report.code), report.text ? report.text : "no reason");
 	if (ret_rows)
 		*ret_rows = report.usage.rows;
 	return 0;

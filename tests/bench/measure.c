@@ -38,7 +38,7 @@ double quantile(double *samples, size_t count, double q)
 }
 
 int bench_turns(size_t rounds, measure_fn *value, measure_fn *floor, void *context,
-                double *ret_value, double *ret_floor, struct err *err)
+		double *ret_value, double *ret_floor, struct err *err)
 {
 	double values[ROUNDS_MAX], floors[ROUNDS_MAX];
 	REQUIRE(rounds > 0 && rounds <= ROUNDS_MAX);
@@ -75,8 +75,8 @@ static int ended_well(const char *name, int status, const char *said, struct err
 		return 0;
 	size_t len = strlen(said);
 	return err_set(err, E_INTERNAL, "%s ended with status %d: %s", name,
-	               WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
-	               said + (len > 300 ? len - 300 : 0));
+		       WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+		       said + (len > 300 ? len - 300 : 0));
 }
 
 int process_run(const char *const *argv, const char *env, char *out, size_t cap, struct err *err)

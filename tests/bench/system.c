@@ -1,4 +1,5 @@
-/* system.c - starts and sets up what tests/bench/system.h says, as its users would: by the command line. */
+/* system.c - starts and sets up what tests/bench/system.h says, as its users would: by the command
+ * line. */
 #include "common/defs.h"
 #include "tests/bench/system.h"
 
@@ -14,8 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PORTS = 5, PORT_FIRST = 17070, PORT_LAST = 18000, START_S = 60, WORDS_MAX = 16,
-       OUTPUT_MAX = 64 * 1024, ANSWER_MAX = 1024 * 1024, CHILDREN_MAX = 64 };
+enum {
+	PORTS = 5,
+	PORT_FIRST = 17070,
+	PORT_LAST = 18000,
+	START_S = 60,
+	WORDS_MAX = 16,
+	OUTPUT_MAX = 64 * 1024,
+	ANSWER_MAX = 1024 * 1024,
+	CHILDREN_MAX = 64
+};
 
 #define TENANT "bench"
 
@@ -31,17 +40,20 @@ static const char tenant_yaml[] =
 
 static const char domain_yaml[] =
 	"apiVersion: freehold.io/v1\nkind: Dataset\n"
-	"metadata: {name: readings, tenant: bench, domain: bench}\nspec: {description: readings}\n---\n"
+	"metadata: {name: readings, tenant: bench, domain: bench}\nspec: {description: "
+	"readings}\n---\n"
 	"apiVersion: freehold.io/v1\nkind: Source\n"
 	"metadata: {name: readings, tenant: bench, domain: bench}\n"
-	"spec: {connector: file, path: readings.csv, format: csv, dataset: readings, mode: replace}\n"
+	"spec: {connector: file, path: readings.csv, format: csv, dataset: readings, mode: "
+	"replace}\n"
 	"---\napiVersion: freehold.io/v1\nkind: Entity\n"
 	"metadata: {name: station, tenant: bench, domain: bench}\n"
 	"spec: {joinKey: station, valueType: string}\n---\n"
 	"apiVersion: freehold.io/v1\nkind: FeatureView\n"
 	"metadata: {name: readings, tenant: bench, domain: bench}\n"
 	"spec:\n  entities: [station]\n  dataset: readings\n  timestampField: at\n  features:\n"
-	"    - {name: a, type: int64}\n    - {name: b, type: int64}\n    - {name: c, type: float64}\n"
+	"    - {name: a, type: int64}\n    - {name: b, type: int64}\n    - {name: c, type: "
+	"float64}\n"
 	"    - {name: d, type: float64}\n    - {name: e, type: float64}\n";
 
 static const char *at(struct bench *bench, const char *name)
@@ -67,13 +79,14 @@ static int write_readings(const char *path, struct err *err)
 		return err_errno(err, errno, "%s", path);
 	fputs("station,at,a,b,c,d,e\n", file);
 	for (int i = 0; i < SYSTEM_ENTITIES; i++)
-		fprintf(file, "S%d,2026-01-01 00:00:00,%d,%d,%d.25,%d.5,%d.75\n", i, i, i * 7, i, i * 3, i * 5);
+		fprintf(file, "S%d,2026-01-01 00:00:00,%d,%d,%d.25,%d.5,%d.75\n", i, i, i * 7, i,
+			i * 3, i * 5);
 	return fclose(file) == 0 ? 0 : err_errno(err, errno, "%s", path);
 }
 
 static int write_files(struct bench *bench, struct err *err)
 {
-	static const char *const folders[] = { "files", "files/" TENANT, "tenant", "domain" };
+	static const char *const folders[] = {"files", "files/" TENANT, "tenant", "domain"};
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (mkdir(at(bench, folders[i]), 0700) < 0)
 			return err_errno(err, errno, "%s", at(bench, folders[i]));
@@ -86,8 +99,9 @@ static int write_files(struct bench *bench, struct err *err)
 
 static bool port_free(int port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-	                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons((uint16_t)port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
 	if (fd >= 0)
@@ -120,11 +134,12 @@ static bool said(const char *path, const char *words)
 
 static int await_up(const char *log, struct err *err)
 {
-	struct timespec pause = { 0, 20000000 };
+	struct timespec pause = {0, 20000000};
 	double began = now_s();
 	while (!said(log, "Freehold is up")) {
 		if (now_s() - began > START_S)
-			return err_set(err, E_TIMEOUT, "freehold dev is not up after %d s; see %s", START_S, log);
+			return err_set(err, E_TIMEOUT, "freehold dev is not up after %d s; see %s",
+				       START_S, log);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -135,8 +150,9 @@ static int start(struct bench *bench, struct bench_system *system, int port, str
 	const char *program = arena_printf(bench->arena, "%s/freehold", bench->build);
 	const char *number = arena_printf(bench->arena, "%d", port);
 	const char *log = at(bench, "dev.out");
-	const char *const argv[] = { program, "dev", "--data", at(bench, "dev"), "--files",
-	                             at(bench, "files"), "--port", number, NULL };
+	const char *const argv[] = {program,	      "dev",	 "--data",
+				    at(bench, "dev"), "--files", at(bench, "files"),
+				    "--port",	      number,	 NULL};
 	if (!program || !number)
 		return err_set(err, E_NOMEM, "no memory for a command");
 	TRY(write_file(log, "", err));
@@ -148,7 +164,7 @@ static int start(struct bench *bench, struct bench_system *system, int port, str
 
 int system_cli(struct bench *bench, const char *profile, const char *const *words, struct err *err)
 {
-	const char *argv[WORDS_MAX] = { arena_printf(bench->arena, "%s/freehold", bench->build) };
+	const char *argv[WORDS_MAX] = {arena_printf(bench->arena, "%s/freehold", bench->build)};
 	char output[OUTPUT_MAX];
 	int count = 1;
 	for (; words[count - 1]; count++) {
@@ -163,12 +179,15 @@ int system_cli(struct bench *bench, const char *profile, const char *const *word
 }
 
 int system_call(struct bench_system *system, struct arena *arena, const char *url,
-                const char *authorization, const char *body, struct value **ret_answer,
-                struct err *err)
+		const char *authorization, const char *body, struct value **ret_answer,
+		struct err *err)
 {
-	const char *headers[] = { authorization, "Content-Type: application/json", NULL };
-	struct fetch_call call = { .url = url, .headers = headers, .body = body,
-	                           .body_len = body ? strlen(body) : 0, .timeout_ms = 30000 };
+	const char *headers[] = {authorization, "Content-Type: application/json", NULL};
+	struct fetch_call call = {.url = url,
+				  .headers = headers,
+				  .body = body,
+				  .body_len = body ? strlen(body) : 0,
+				  .timeout_ms = 30000};
 	AUTO_BUF answer;
 	int status = 0;
 	buf_init(&answer, ANSWER_MAX);
@@ -176,7 +195,7 @@ int system_call(struct bench_system *system, struct arena *arena, const char *ur
 	TRY(buf_check(&answer, err));
 	if (status / 100 != 2)
 		return err_set(err, E_INTERNAL, "%s answers %d: %.200s", url, status,
-		               (const char *)answer.data);
+			       (const char *)answer.data);
 	return json_parse(arena, (const char *)answer.data, answer.len, ret_answer, err);
 }
 
@@ -214,13 +233,13 @@ static int read_key(struct bench *bench, const char *name, const char **ret_head
 }
 
 static int principal(struct bench *bench, const char *name, const char **ret_header,
-                     struct err *err)
+		     struct err *err)
 {
 	const char *file = arena_printf(bench->arena, "%s.key", name);
-	const char *const create[] = { "keys", "create", name, "--tenant", TENANT, "--out",
-	                               at(bench, file), NULL };
-	const char *const login[] = { "login", "--url", bench->system->url, "--key-file",
-	                              at(bench, file), NULL };
+	const char *const create[] = {"keys",  "create",	name, "--tenant", TENANT,
+				      "--out", at(bench, file), NULL};
+	const char *const login[] = {"login",	   "--url",	    bench->system->url,
+				     "--key-file", at(bench, file), NULL};
 	TRY(system_cli(bench, "operator", create, err));
 	TRY(system_cli(bench, name, login, err));
 	return read_key(bench, file, ret_header, err);
@@ -229,12 +248,12 @@ static int principal(struct bench *bench, const char *name, const char **ret_hea
 static int set_up(struct bench *bench, struct err *err)
 {
 	struct bench_system *system = bench->system;
-	const char *const login[] = { "login", "--url", system->url, "--key-file",
-	                              at(bench, "dev/operator.key"), NULL };
-	const char *const tenant[] = { "apply", "-f", at(bench, "tenant"), NULL };
-	const char *const domain[] = { "apply", "-f", at(bench, "domain"), NULL };
-	const char *const ingest[] = { "run", "ingest", "readings", NULL };
-	const char *const materialize[] = { "run", "materialize", "readings", NULL };
+	const char *const login[] = {
+		"login", "--url", system->url, "--key-file", at(bench, "dev/operator.key"), NULL};
+	const char *const tenant[] = {"apply", "-f", at(bench, "tenant"), NULL};
+	const char *const domain[] = {"apply", "-f", at(bench, "domain"), NULL};
+	const char *const ingest[] = {"run", "ingest", "readings", NULL};
+	const char *const materialize[] = {"run", "materialize", "readings", NULL};
 	TRY(system_cli(bench, "operator", login, err));
 	TRY(system_cli(bench, "operator", tenant, err));
 	TRY(principal(bench, "owner", &system->owner, err));
@@ -248,11 +267,12 @@ int system_get(struct bench *bench, struct bench_system **ret_system, struct err
 {
 	if (bench->system) {
 		*ret_system = bench->system;
-		return bench->system->reader ? 0 : err_set(err, E_INTERNAL, "the system did not start");
+		return bench->system->reader ? 0
+					     : err_set(err, E_INTERNAL, "the system did not start");
 	}
 	int port = ports_free();
 	struct bench_system *system = arena_alloc(bench->arena, sizeof *system);
-	struct fetch_conf conf = { .connect_timeout_ms = 2000 };
+	struct fetch_conf conf = {.connect_timeout_ms = 2000};
 	if (!system || !port)
 		return err_set(err, E_RESOURCES, "no memory or no free ports for freehold dev");
 	bench->system = system;
@@ -260,7 +280,8 @@ int system_get(struct bench *bench, struct bench_system **ret_system, struct err
 	system->serve_url = arena_printf(bench->arena, "http://127.0.0.1:%d", port + 1);
 	system->etcd_url = arena_printf(bench->arena, "http://127.0.0.1:%d", port + 3);
 	system->tasks_path = "/v1/tenants/" TENANT "/domains/bench/tasks";
-	system->cli_env = arena_printf(bench->arena, "FREEHOLD_CONFIG=%s/config.yaml", bench->folder);
+	system->cli_env =
+		arena_printf(bench->arena, "FREEHOLD_CONFIG=%s/config.yaml", bench->folder);
 	TRY(fetch_new(&conf, &system->fetch, err));
 	TRY(write_files(bench, err));
 	TRY(start(bench, system, port, err));
@@ -271,7 +292,7 @@ int system_get(struct bench *bench, struct bench_system **ret_system, struct err
 
 void system_stop(struct bench *bench)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	if (!bench->system)
 		return;
 	if (bench->system->pid && process_stop(bench->system->pid, SIGINT, &err) < 0)
