@@ -74,7 +74,7 @@ int system_port(const struct system *system, int port)
 
 const char *system_url(struct system *system, int port)
 {
-	const char *scheme = port == PORT_LINK ? "tls+tcp" : "http";
+	const char *scheme = port == PORT_LINK || port == PORT_LINK_2 ? "tls+tcp" : "http";
 	return text(system, "%s://127.0.0.1:%d", scheme, system_port(system, port));
 }
 
@@ -217,21 +217,31 @@ static void etcd_args(struct system *system, const char **argv)
 	add_all(argv, 0, parts);
 }
 
-static void control_args(struct system *system, const char **argv)
+static void control_args(struct system *system, const char **argv, bool second)
 {
+	int api = second ? PORT_API_2 : PORT_API, link = second ? PORT_LINK_2 : PORT_LINK;
 	const char *const parts[] = {
-		text(system, "%s/freehold-control", system->build), "--replica", "control-1",
-		"--listen", text(system, "127.0.0.1:%d", system_port(system, PORT_API)),
+		text(system, "%s/freehold-control", system->build), "--replica",
+		second ? "control-2" : "control-1",
+		"--listen", text(system, "127.0.0.1:%d", system_port(system, api)),
 		"--etcd", system_url(system, PORT_ETCD),
 		"--root-key-file", system_path(system, "keys/root.key"), "--make-root-key", "true",
 		"--bootstrap-key-file", system_path(system, "operator.key"),
 		"--signing-public-file", system_path(system, "keys/grants.pub"),
-		"--link", system_url(system, PORT_LINK),
+		"--link", system_url(system, link),
 		"--link-ca-file", system_path(system, "keys/ca.pem"),
 		"--link-cert-file", system_path(system, "keys/control.pem"),
 		"--link-key-file", system_path(system, "keys/control.key"), NULL
 	};
 	add_all(argv, add_all(argv, 0, parts), system->options.control);
+}
+
+static const char *links(struct system *system)
+{
+	const char *first = system_url(system, PORT_LINK);
+	if (!system->options.replicas)
+		return first;
+	return text(system, "%s,%s", first, system_url(system, PORT_LINK_2));
 }
 
 static void worker_args(struct system *system, const char **argv, bool second)
@@ -240,7 +250,7 @@ static void worker_args(struct system *system, const char **argv, bool second)
 	int port = second ? PORT_SERVING_2 : PORT_SERVING;
 	const char *const parts[] = {
 		text(system, "%s/freehold-worker", system->build), "--name", name,
-		"--control", system_url(system, PORT_LINK),
+		"--control", links(system),
 		"--link-ca-file", system_path(system, "keys/ca.pem"),
 		"--link-cert-file", system_path(system, "keys/%s.pem", name),
 		"--link-key-file", system_path(system, "keys/%s.key", name),
@@ -281,14 +291,18 @@ static void await(struct system *system, enum part part, int port, const char *p
 
 void system_run(struct system *system, enum part part)
 {
-	static const char *const logs[] = { "etcd", "control", "worker-1", "worker-2" };
-	static const int ports[] = { PORT_ETCD, PORT_API, PORT_SERVING, PORT_SERVING_2 };
+	static const char *const logs[] = {
+		"etcd", "control-1", "control-2", "worker-1", "worker-2"
+	};
+	static const int ports[] = {
+		PORT_ETCD, PORT_API, PORT_API_2, PORT_SERVING, PORT_SERVING_2
+	};
 	const char *argv[PROCESS_ARGS_MAX];
 	cr_assert_eq(system->pids[part], 0, "part %d runs", (int)part);
 	if (part == PART_ETCD)
 		etcd_args(system, argv);
-	else if (part == PART_CONTROL)
-		control_args(system, argv);
+	else if (part == PART_CONTROL || part == PART_CONTROL_2)
+		control_args(system, argv, part == PART_CONTROL_2);
 	else
 		worker_args(system, argv, part == PART_WORKER_2);
 	const char *log = system_path(system, "log/%s.log", logs[part]);

@@ -10,12 +10,18 @@
 
 struct system;
 
-enum part { PART_ETCD, PART_CONTROL, PART_WORKER, PART_WORKER_2, PART_COUNT_ };
-enum { PORT_API, PORT_SERVING, PORT_LINK, PORT_ETCD, PORT_PEER, PORT_SERVING_2, PORT_COUNT_ };
+enum part {
+	PART_ETCD, PART_CONTROL, PART_CONTROL_2, PART_WORKER, PART_WORKER_2, PART_COUNT_
+};
+enum {
+	PORT_API, PORT_SERVING, PORT_LINK, PORT_ETCD, PORT_PEER, PORT_SERVING_2, PORT_API_2,
+	PORT_LINK_2, PORT_COUNT_
+};
 
 struct system_options {
 	const char *const *control;  /* further arguments, NULL-terminated; NULL: none */
 	const char *const *worker;
+	bool replicas;               /* workers know of control's second replica */
 };
 
 /* A folder, ports and nothing that runs. */

@@ -239,9 +239,7 @@ Test(crash, repeated_kills_under_a_stream_of_submissions_lose_none_and_double_no
 
 Test(crash, a_worker_that_comes_back_after_it_was_given_up_changes_nothing, .timeout = 240)
 {
-	static const char *const soon[] = {"--worker-lost-ms", "3000", NULL};
-	const struct system_options options = {.control = soon};
-	struct system *system = start_with_orders(BIG, &options);
+	struct system *system = start_with_orders(BIG, NULL);
 	const char *id = story_submit(system, "ingest", "{\"source\":\"orders\"}");
 	story_await_state(system, id, "running", 20000);
 	wait_ms(300);
@@ -279,15 +277,62 @@ Test(crash, a_system_that_is_started_anew_has_everything_it_had, .timeout = 240)
 	struct answer before = story_features(system, "eve", ask);
 	cr_assert_eq(before.status, 200, "%s", before.text);
 	struct value *tasks = all_tasks(system);
-	for (int part = PART_WORKER; part >= PART_ETCD; part--)
-		system_kill(system, (enum part)part);
-	for (int part = PART_ETCD; part <= PART_WORKER; part++)
-		system_run(system, (enum part)part);
+	system_kill(system, PART_WORKER);
+	system_kill(system, PART_CONTROL);
+	system_kill(system, PART_ETCD);
+	system_run(system, PART_ETCD);
+	system_run(system, PART_CONTROL);
+	system_run(system, PART_WORKER);
 	system_await_ready(system);
 	cr_assert_eq(story_rows(system, "orders"), 5000);
 	cr_assert_eq(value_len(all_tasks(system)), value_len(tasks));
 	struct answer after = story_features(system, "eve", ask);
 	cr_assert_str_eq(before.text, after.text);
+	check_bill(system);
+	system_stop(system);
+}
+
+struct replica {
+	struct system *system;
+	int port;
+};
+
+static bool leads(void *context)
+{
+	struct replica *replica = context;
+	struct answer answer = system_call_with(replica->system, replica->port, NULL, NULL, "GET",
+						"/readyz", NULL);
+	return answer.status == 200;
+}
+
+Test(crash, a_deposed_leader_that_wakes_up_writes_nothing_and_the_next_one_lost_nothing,
+     .timeout = 240)
+{
+	const struct system_options options = {.replicas = true};
+	const char *ids[PROBES];
+	struct system *system = start_with_orders(1000, &options);
+	const char *ada = story_key(system, "ada");
+	struct replica first = {system, PORT_API}, second = {system, PORT_API_2};
+	system_run(system, PART_CONTROL_2);
+	cr_assert(!leads(&second), "two replicas lead");
+	submit_probes(system, ids, PROBES);
+	system_pause(system, PART_CONTROL);
+	cr_assert(wait_until(leads, &second, 30000), "nobody follows the leader");
+	struct answer answer = system_call_with(
+		system, PORT_API_2, ada, NULL, "POST", SALES "/tasks",
+		"{\"type\":\"ingest\",\"spec\":{\"source\":\"orders\"}}");
+	cr_assert(answer.status / 100 == 2, "%d %s", answer.status, answer.text);
+	system_resume(system, PART_CONTROL);
+	struct answer late = system_call(system, ada, "POST", SALES "/tasks",
+					 "{\"type\":\"probe\",\"spec\":{}}");
+	cr_assert_eq(late.status, 503, "%d %s", late.status, late.text);
+	cr_assert_not_null(answer_header(system, &late, "Retry-After"));
+	system_kill(system, PART_CONTROL_2);
+	cr_assert(wait_until(leads, &first, 30000), "nobody leads");
+	for (int i = 0; i < PROBES; i++)
+		check_succeeded(system, ids[i]);
+	check_succeeded(system, value_get_str(answer.body, "id"));
+	cr_assert_eq(story_rows(system, "orders"), 1000);
 	check_bill(system);
 	system_stop(system);
 }
