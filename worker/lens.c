@@ -323,6 +323,28 @@ ssize_t read(int fd, void *out, size_t len)
 	return got;
 }
 
+/* What calls become where the compiler knows the buffer's size (_FORTIFY_SOURCE). */
+NORETURN void __chk_fail(void);
+ssize_t __pread_chk(int fd, void *out, size_t len, off_t offset, size_t room);
+ssize_t __read_chk(int fd, void *out, size_t len, size_t room);
+
+ssize_t __pread_chk(int fd, void *out, size_t len, off_t offset, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return pread(fd, out, len, offset);
+}
+
+ssize_t __pread64_chk(int fd, void *out, size_t len, off64_t offset, size_t room)
+	__attribute__((alias("__pread_chk")));
+
+ssize_t __read_chk(int fd, void *out, size_t len, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return read(fd, out, len);
+}
+
 off_t lseek(int fd, off_t offset, int whence)
 {
 	struct lens_entry *entry = entry_of(fd);

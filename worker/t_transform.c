@@ -29,17 +29,6 @@ static const struct value *find_column(const struct value *schema, const char *n
 	return NULL;
 }
 
-static int check_twice(const struct value *schema, struct err *err)
-{
-	for (size_t i = 0; i < value_len(schema); i++) {
-		const char *name = value_get_str(value_at(schema, i), "name");
-		if (name && find_column(schema, name) != value_at(schema, i))
-			return err_set(err, E_INVALID, "sql: two columns of the result are called \"%s\"; rename "
-			               "one with AS", name);
-	}
-	return 0;
-}
-
 /* The result's columns are the declared ones, in any order. */
 static int check_declared(const struct value *declared, const struct value *result, struct err *err)
 {
@@ -117,7 +106,6 @@ static int transform_work(struct shop *shop, struct err *err)
 	TRY(buf_check(&select, err));
 	struct value *result;
 	TRY(shop_schema(shop, (const char *)select.data, &result, err));
-	TRY(check_twice(result, err));
 	const struct value *declared = value_get(shop->job, "schema");
 	if (declared)
 		TRY(check_declared(declared, result, err));

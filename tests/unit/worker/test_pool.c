@@ -1,0 +1,100 @@
+#include "common/defs.h"
+#include "tests/support/worksite.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct worksite site;
+static void setup(void) { worksite_open(&site, 1, false); }
+static void teardown(void) { worksite_close(&site); }
+TestSuite(pool, .init = setup, .fini = teardown);
+
+static struct report probe(int sleep_ms, int64_t deadline_ms)
+{
+	struct value *work = value_map(site.arena);
+	value_set_int(work, "sleepMs", sleep_ms);
+	struct grant grant = worksite_grant(&site, TASK_PROBE, work);
+	grant.limits.deadline_ms = deadline_ms;
+	return worksite_run(&site, &grant);
+}
+
+static struct report burn(const char *sql, int64_t cpu_ms, uint64_t memory)
+{
+	static struct grant_table output;
+	output = worksite_table("x", "ds2", NULL, NULL, &site);
+	struct value *work = value_map(site.arena);
+	value_set_str(work, "sql", sql);
+	struct grant grant = worksite_grant(&site, TASK_TRANSFORM, work);
+	grant.outputs = &output;
+	grant.output_count = 1;
+	grant.limits.cpu_ms = cpu_ms;
+	grant.limits.memory_bytes = memory;
+	return worksite_run(&site, &grant);
+}
+
+static void *cancel_soon(void *context)
+{
+	usleep(200000);
+	attempt_cancel(context);
+	return NULL;
+}
+
+Test(pool, runs_a_job_in_an_executor_that_waited)
+{
+	for (int i = 0; i < 200 && pool_ready(site.runner.pool) == 0; i++)
+		usleep(50000);
+	cr_assert_eq(pool_ready(site.runner.pool), 1);
+	struct report report = probe(0, 60000);
+	cr_assert_eq(report.code, 0, "%s", report.text);
+	cr_expect_gt(report.usage.cpu_ms, 0);
+	for (int i = 0; i < 200 && pool_ready(site.runner.pool) == 0; i++)
+		usleep(50000);
+	cr_expect_eq(pool_ready(site.runner.pool), 1, "another takes its place");
+}
+
+Test(pool, ends_an_attempt_at_its_deadline)
+{
+	struct report report = probe(30000, 300);
+	cr_expect_eq(report.code, E_TIMEOUT);
+	cr_expect(strstr(report.text, "300 ms"), "%s", report.text);
+	cr_expect_lt(report.usage.wall_ms, 10000);
+}
+
+Test(pool, ends_an_attempt_at_its_cpu_limit)
+{
+	struct report report = burn("SELECT sum(hash(a.range + b.range)::DOUBLE) AS s FROM range(100000000) a, "
+	                            "range(1000) b", 700, 1024 * MIB);
+	cr_expect_eq(report.code, E_RESOURCES, "%s", report.text);
+	cr_expect(strstr(report.text, "cpuSeconds: the attempt may take 700 ms"), "%s", report.text);
+	cr_expect_geq(report.usage.cpu_ms, 700);
+}
+
+Test(pool, ends_an_attempt_at_its_memory_limit)
+{
+	struct report report = burn("SELECT list(range) AS l FROM range(200000000)", 60000, 200 * MIB);
+	cr_expect_eq(report.code, E_RESOURCES, "%s", report.text);
+	cr_expect(strstr(report.text, "memoryBytes"), "%s", report.text);
+	cr_expect(strstr(report.text, "209715200"), "%s", report.text);
+}
+
+Test(pool, cancels_a_running_attempt_within_a_second)
+{
+	pthread_t thread;
+	cr_assert_eq(pthread_create(&thread, NULL, cancel_soon, &site.attempt), 0);
+	struct report report = probe(30000, 60000);
+	pthread_join(thread, NULL);
+	cr_expect_eq(report.outcome, OUTCOME_CANCELLED);
+	cr_expect_lt(report.usage.wall_ms, 3000);
+}
+
+Test(pool, refuses_a_program_that_is_not_there)
+{
+	pool_free(site.runner.pool);
+	struct pool_conf conf = { .program = "/nonexistent/freehold-worker", .clock = clock_system() };
+	struct err err = { 0 };
+	cr_assert_eq(pool_new(&conf, &site.runner.pool, &err), 0);
+	struct report report = probe(0, 1000);
+	cr_expect_eq(report.outcome, OUTCOME_FAILED);
+}
