@@ -15,21 +15,22 @@ const struct verb *const verbs[] = {
 #define VERB(name) &verb_##name,
 #include "api/cli/verbs.def"
 #undef VERB
-	NULL
-};
+	NULL};
 
 const struct option_row common_options[] = {
-	{ "output", "table|json|yaml", "how to print (-o); default table" },
-	{ "tenant", "NAME", "instead of the profile's (-t)" },
-	{ "domain", "NAME", "instead of the profile's (-d)" },
-	{ "profile", "NAME", "which login to use; default FREEHOLD_PROFILE, else the last login" },
-	{ "help", NULL, "help for the verb (-h)" },
-	{ NULL, NULL, NULL }
-};
+	{"output", "table|json|yaml", "how to print (-o); default table"},
+	{"tenant", "NAME", "instead of the profile's (-t)"},
+	{"domain", "NAME", "instead of the profile's (-d)"},
+	{"profile", "NAME", "which login to use; default FREEHOLD_PROFILE, else the last login"},
+	{"help", NULL, "help for the verb (-h)"},
+	{NULL, NULL, NULL}};
 
-static const struct { char letter; const char *name; } short_names[] = {
-	{ 'o', "output" }, { 't', "tenant" }, { 'd', "domain" }, { 'h', "help" }, { 'f', "file" },
-	{ 'w', "watch" },
+static const struct {
+	char letter;
+	const char *name;
+} short_names[] = {
+	{'o', "output"}, {'t', "tenant"}, {'d', "domain"},
+	{'h', "help"},   {'f', "file"},   {'w', "watch"},
 };
 
 static const struct option_row *row_in(const struct option_row *rows, const char *name, size_t len)
@@ -55,7 +56,8 @@ static int unknown_option(const struct verb *verb, const char *word, struct err 
 	for (const struct option_row *row = common_options; row->name; row++)
 		names[count++] = row->name;
 	const char *nearest = name_nearest(word, names, count);
-	return err_set(err, E_INVALID, "--%s: no such option of `freehold %s`%s%s%s; see `freehold %s --help`",
+	return err_set(err, E_INVALID,
+	               "--%s: no such option of `freehold %s`%s%s%s; see `freehold %s --help`",
 	               word, verb->name, nearest ? "; did you mean --" : "", nearest ? nearest : "",
 	               nearest ? "?" : "", verb->name);
 }
@@ -105,7 +107,8 @@ static int find_verb(struct cli *cli, const char *word, struct err *err)
 		return 0;
 	const char *nearest = name_nearest(word, names, count);
 	return err_set(err, E_INVALID, "%s: no such verb%s%s%s; see `freehold help`", word,
-	               nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	               nearest ? "; did you mean " : "", nearest ? nearest : "",
+	               nearest ? "?" : "");
 }
 
 static int read_format(struct cli *cli, struct err *err)
@@ -118,7 +121,8 @@ static int read_format(struct cli *cli, struct err *err)
 	else if (strcmp(text, "yaml") == 0)
 		cli->format = FORMAT_YAML;
 	else
-		return err_set(err, E_INVALID, "--output: must be table, json or yaml, not %s", text);
+		return err_set(err, E_INVALID, "--output: must be table, json or yaml, not %s",
+		               text);
 	return 0;
 }
 
@@ -171,8 +175,10 @@ static int named(const struct cli *cli, const char *option, const char *fallback
 	if (!name)
 		name = fallback;
 	if (!name)
-		return err_set(err, E_INVALID, "which %s? give --%s NAME, or log in with one: "
-		               "freehold login --%s NAME ...", option, option, option);
+		return err_set(err, E_INVALID,
+		               "which %s? give --%s NAME, or log in with one: "
+		               "freehold login --%s NAME ...",
+		               option, option, option);
 	TRY(name_check(option, name, err));
 	*ret_name = name;
 	return 0;
@@ -191,19 +197,25 @@ int cli_domain(const struct cli *cli, const char **ret_domain, struct err *err)
 int cli_exit_code(const struct err *err)
 {
 	switch (err->code) {
-	case E_NOT_FOUND: return EXIT_NOT_FOUND;
+	case E_NOT_FOUND:
+		return EXIT_NOT_FOUND;
 	case E_DENIED:
 	case E_EXPIRED:
-	case E_UNAUTHENTICATED: return EXIT_DENIED;
+	case E_UNAUTHENTICATED:
+		return EXIT_DENIED;
 	case E_CONFLICT:
-	case E_PRECONDITION: return EXIT_CONFLICT;
+	case E_PRECONDITION:
+		return EXIT_CONFLICT;
 	case E_QUOTA:
-	case E_BUSY: return EXIT_QUOTA;
+	case E_BUSY:
+		return EXIT_QUOTA;
 	case E_UNAVAILABLE:
 	case E_UNKNOWN_OUTCOME:
 	case E_NOT_LEADER:
-	case E_TIMEOUT: return EXIT_UNAVAILABLE;
-	default: return EXIT_FAILED;
+	case E_TIMEOUT:
+		return EXIT_UNAVAILABLE;
+	default:
+		return EXIT_FAILED;
 	}
 }
 

@@ -58,14 +58,17 @@ int client_call(struct cli *cli, const struct call *call, struct value **ret_val
 	if (call->body)
 		json_print(call->body, &body);
 	TRY(buf_check(&body, err));
-	const char *headers[] = { cli->authorization, "Content-Type: application/json", call->header,
-	                          NULL };
+	const char *headers[] = {cli->authorization, "Content-Type: application/json", call->header,
+	                         NULL};
 	const char *url = arena_printf(cli->arena, "%s%s", cli->url, call->path);
 	if (!url)
 		return err_set(err, E_NOMEM, "no memory for a URL");
 	struct fetch_call fetch = {
-		.method = call->method, .url = url, .headers = headers,
-		.body = call->body ? body.data : NULL, .body_len = call->body ? body.len : 0,
+		.method = call->method,
+		.url = url,
+		.headers = headers,
+		.body = call->body ? body.data : NULL,
+		.body_len = call->body ? body.len : 0,
 		.timeout_ms = call->timeout_ms ? call->timeout_ms : 30000,
 	};
 	int status = 0;
@@ -84,8 +87,9 @@ int client_list(struct cli *cli, const char *path, size_t most, struct value **r
 		size_t left = most - value_len(list);
 		struct call call = {
 			.method = "GET",
-			.path = client_path(cli, "%s%slimit=%zu%s%s", path, join, left < PAGE ? left : PAGE,
-			                    next ? "&continue=" : "", next ? next : ""),
+			.path = client_path(cli, "%s%slimit=%zu%s%s", path, join,
+		                            left < PAGE ? left : PAGE, next ? "&continue=" : "",
+		                            next ? next : ""),
 		};
 		struct value *page = NULL;
 		TRY(client_call(cli, &call, &page, err));

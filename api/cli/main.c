@@ -32,11 +32,11 @@ int main(int argc, char **argv)
 		cli_help(NULL);
 		return argc < 2 ? EXIT_USAGE : EXIT_OK;
 	}
-	struct err err = { 0 };
+	struct err err = {0};
 	AUTO(arena) *arena = NULL;
 	if (arena_new(256 * MIB, &arena, &err) < 0)
 		return fail(&err, EXIT_FAILED);
-	struct cli cli = { .arena = arena, .terminal = isatty(STDOUT_FILENO) };
+	struct cli cli = {.arena = arena, .terminal = isatty(STDOUT_FILENO)};
 	if (cli_parse(&cli, argc, argv, &err) < 0)
 		return fail(&err, EXIT_USAGE);
 	if (cli_switch(&cli, "help")) {

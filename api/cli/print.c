@@ -22,7 +22,7 @@ struct cell {
 struct table {
 	struct arena *arena;
 	size_t columns;
-	size_t width[COLUMNS_MAX];   /* in characters */
+	size_t width[COLUMNS_MAX]; /* in characters */
 	size_t count;
 	struct cell *first;
 	struct cell **last;
@@ -42,7 +42,7 @@ static void add(struct table *table, const char *text, bool right)
 	struct cell *cell = arena_alloc(table->arena, sizeof *cell);
 	if (!cell)
 		return;
-	*cell = (struct cell){ .text = text ? text : "-", .right = right };
+	*cell = (struct cell){.text = text ? text : "-", .right = right};
 	size_t column = table->count++ % table->columns;
 	size_t width = width_of(cell->text);
 	if (width > table->width[column])
@@ -130,7 +130,7 @@ int print_value(struct cli *cli, const struct value *value, struct err *err)
 
 const char *human_bytes(struct cli *cli, int64_t bytes)
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
 	double size = (double)bytes;
 	size_t unit = 0;
 	while (size >= 1024 && unit + 1 < ARRAY_LEN(units)) {

@@ -1,4 +1,5 @@
-/* profile.c - who is logged in where. The file holds keys, hence 0600, written whole and renamed. */
+/* profile.c - who is logged in where. The file holds keys, hence 0600, written whole and renamed.
+ */
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
@@ -23,13 +24,15 @@ static int config_path(struct cli *cli, const char **ret_path, struct err *err)
 	}
 	const char *home = getenv("HOME");
 	if (!home || !*home)
-		return err_set(err, E_INVALID, "where is the login kept? set HOME or FREEHOLD_CONFIG");
+		return err_set(err, E_INVALID,
+		               "where is the login kept? set HOME or FREEHOLD_CONFIG");
 	*ret_path = arena_printf(cli->arena, "%s/.config/freehold/config.yaml", home);
 	return *ret_path ? 0 : err_set(err, E_NOMEM, "no memory for a path");
 }
 
 /* The whole document; an empty map when there is no file. */
-static int config_read(struct cli *cli, const char *path, struct value **ret_config, struct err *err)
+static int config_read(struct cli *cli, const char *path, struct value **ret_config,
+                       struct err *err)
 {
 	*ret_config = value_map(cli->arena);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -58,9 +61,10 @@ static int use_profile(struct cli *cli, const struct value *profile, struct err 
 	cli->domain = value_get_str(profile, "domain");
 	cli->ca_file = value_get_str(profile, "caFile");
 	if (!cli->url || !key)
-		return err_set(err, E_INVALID, "profile %s has no url or key; log in anew", cli->profile);
+		return err_set(err, E_INVALID, "profile %s has no url or key; log in anew",
+		               cli->profile);
 	cli->authorization = arena_printf(cli->arena, "Authorization: Bearer %s", key);
-	struct fetch_conf conf = { .ca_file = cli->ca_file };
+	struct fetch_conf conf = {.ca_file = cli->ca_file};
 	return fetch_new(&conf, &cli->fetch, err);
 }
 
@@ -76,11 +80,13 @@ int profile_load(struct cli *cli, struct err *err)
 	if (!name)
 		name = value_get_str(config, "current");
 	if (!name)
-		return err_set(err, E_UNAUTHENTICATED, "not logged in; see `freehold login --help`");
+		return err_set(err, E_UNAUTHENTICATED,
+		               "not logged in; see `freehold login --help`");
 	const struct value *profile = value_get(value_get(config, "profiles"), name);
 	if (!profile)
 		return err_set(err, E_UNAUTHENTICATED,
-		               "no profile %s; log in with: freehold login --profile %s ...", name, name);
+		               "no profile %s; log in with: freehold login --profile %s ...", name,
+		               name);
 	cli->profile = name;
 	return use_profile(cli, profile, err);
 }
@@ -94,7 +100,7 @@ static void make_parent(const char *path)
 			return;
 		memcpy(dir, path, len);
 		dir[len] = 0;
-		mkdir(dir, 0700);   /* what fails here shows when the file is opened */
+		mkdir(dir, 0700); /* what fails here shows when the file is opened */
 	}
 }
 

@@ -1,5 +1,5 @@
-/* supervisor.c - keeps children running. A child that dies soon after its start is started again after
- * a growing pause; ten such deaths in a row end the whole. */
+/* supervisor.c - keeps children running. A child that dies soon after its start is started again
+ * after a growing pause; ten such deaths in a row end the whole. */
 #include "common/defs.h"
 #include "api/cli/supervisor.h"
 
@@ -20,9 +20,9 @@ enum { QUICK_DEATH_MS = 5000, QUICK_DEATHS_MAX = 10, PAUSE_MS = 200, POLL_MS = 5
 
 struct running_child {
 	struct child child;
-	pid_t pid;                   /* 0: not running */
+	pid_t pid; /* 0: not running */
 	int64_t started_ms;
-	int64_t restart_ms;          /* when to start it again; 0: runs */
+	int64_t restart_ms; /* when to start it again; 0: runs */
 	int quick_deaths;
 };
 
@@ -89,7 +89,7 @@ int supervisor_start(struct supervisor *supervisor, const struct child *child, s
 {
 	REQUIRE(supervisor->count < CHILDREN_MAX);
 	struct running_child *running = &supervisor->children[supervisor->count];
-	*running = (struct running_child){ .child = *child };
+	*running = (struct running_child){.child = *child};
 	TRY(spawn(running, err));
 	supervisor->count++;
 	return 0;
@@ -116,8 +116,8 @@ static int reap(struct supervisor *supervisor, struct err *err)
 		running->quick_deaths = quick ? running->quick_deaths + 1 : 0;
 		running->pid = 0;
 		running->restart_ms = now + PAUSE_MS * running->quick_deaths;
-		fprintf(stderr, "freehold: %s ended (%s %d), starting it again\n", running->child.name,
-		        WIFSIGNALED(status) ? "signal" : "exit code",
+		fprintf(stderr, "freehold: %s ended (%s %d), starting it again\n",
+		        running->child.name, WIFSIGNALED(status) ? "signal" : "exit code",
 		        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		if (running->quick_deaths >= QUICK_DEATHS_MAX)
 			return err_set(err, E_UNAVAILABLE, "%s does not stay up; see %s",
@@ -140,7 +140,7 @@ static int restart_due(struct supervisor *supervisor, struct err *err)
 /* True when a signal asks for the end. */
 static bool wait_signal(struct supervisor *supervisor, int ms)
 {
-	struct timespec most = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+	struct timespec most = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
 	int signal = sigtimedwait(&supervisor->signals, NULL, &most);
 	return signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
 }
@@ -161,7 +161,8 @@ int supervisor_await(struct supervisor *supervisor, const char *name, supervisor
 			}
 		}
 		if (now_ms() > deadline)
-			return err_prefix(err, "%s is not ready after %d s", name, timeout_ms / 1000);
+			return err_prefix(err, "%s is not ready after %d s", name,
+			                  timeout_ms / 1000);
 	}
 	return 0;
 }
@@ -184,7 +185,7 @@ static void end_child(struct running_child *running)
 	while (waitpid(running->pid, NULL, WNOHANG) == 0) {
 		if (now_ms() > deadline)
 			kill(running->pid, SIGKILL);
-		struct timespec pause = { .tv_nsec = 5000000 };
+		struct timespec pause = {.tv_nsec = 5000000};
 		nanosleep(&pause, NULL);
 	}
 	running->pid = 0;

@@ -1,5 +1,5 @@
-/* v_apply.c - freehold apply: manifests in, what changed out. Parents go before children, whatever the
- * order of files; nothing is sent before every document has been read and checked. */
+/* v_apply.c - freehold apply: manifests in, what changed out. Parents go before children, whatever
+ * the order of files; nothing is sent before every document has been read and checked. */
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
@@ -21,7 +21,7 @@ enum { FILE_BYTES_MAX = 1024 * 1024, FILES_MAX = 1000, DOCUMENTS_MAX = 10000 };
 
 struct document {
 	const char *file;
-	int index;                   /* in the file, from 1 */
+	int index; /* in the file, from 1 */
 	struct value *value;
 	struct manifest manifest;
 };
@@ -72,7 +72,8 @@ static int add_folder(struct batch *batch, const char *path, struct err *err)
 	}
 	closedir(dir);
 	if (rc == 0 && batch->file_count == first)
-		return err_set(err, E_INVALID, "%s: no .yaml, .yml or .json file in this folder", path);
+		return err_set(err, E_INVALID, "%s: no .yaml, .yml or .json file in this folder",
+		               path);
 	qsort(batch->files + first, batch->file_count - first, sizeof batch->files[0], by_name);
 	return rc;
 }
@@ -97,7 +98,8 @@ static int read_text(struct batch *batch, const char *path, char **ret_text, siz
 	if (n < 0)
 		return err_errno(err, text ? reason : ENOMEM, "%s", path);
 	if (len > FILE_BYTES_MAX)
-		return err_set(err, E_TOO_LARGE, "%s: over %d bytes; split it", path, FILE_BYTES_MAX);
+		return err_set(err, E_TOO_LARGE, "%s: over %d bytes; split it", path,
+		               FILE_BYTES_MAX);
 	*ret_text = text;
 	*ret_len = len;
 	return 0;
@@ -110,7 +112,7 @@ static int add_document(struct batch *batch, const char *file, int index, struct
 	if (batch->count == DOCUMENTS_MAX)
 		return err_set(err, E_TOO_LARGE, "more than %d documents", DOCUMENTS_MAX);
 	struct document *document = &batch->documents[batch->count];
-	*document = (struct document){ .file = file, .index = index, .value = value };
+	*document = (struct document){.file = file, .index = index, .value = value};
 	struct manifest *manifest = &document->manifest;
 	if (manifest_check(value, manifest, err) < 0)
 		return err_prefix(err, "%s, document %d", file, index);
@@ -184,8 +186,10 @@ static int apply_document(struct batch *batch, const struct document *document, 
 	TRY(manifest_path(manifest, &path, err));
 	TRY(buf_check(&path, err));
 	struct call call = {
-		.method = "PUT", .body = document->value,
-		.path = client_path(cli, "%s%s", (const char *)path.data, dry_run ? "?dryRun=true" : ""),
+		.method = "PUT",
+		.body = document->value,
+		.path = client_path(cli, "%s%s", (const char *)path.data,
+	                            dry_run ? "?dryRun=true" : ""),
 	};
 	struct value *answer = NULL;
 	if (client_call(cli, &call, &answer, err) < 0)
@@ -215,7 +219,8 @@ static int collect(struct batch *batch, struct err *err)
 		TRY(folder ? add_folder(batch, path, err) : add_file(batch, path, err));
 	}
 	if (batch->file_count == 0)
-		return err_set(err, E_INVALID, "what is to be applied? give -f FILE, -f FOLDER or -f -");
+		return err_set(err, E_INVALID,
+		               "what is to be applied? give -f FILE, -f FOLDER or -f -");
 	for (size_t i = 0; i < batch->file_count; i++)
 		TRY(read_documents(batch, batch->files[i], err));
 	return 0;
@@ -240,13 +245,16 @@ static int apply(struct cli *cli, struct err *err)
 }
 
 static const struct option_row options[] = {
-	{ "file", "PATH", "a file, a folder of .yaml and .json, or - (-f); may be repeated" },
-	{ "dry-run", NULL, "say what would change, write nothing" },
-	{ NULL, NULL, NULL }
-};
+	{"file", "PATH", "a file, a folder of .yaml and .json, or - (-f); may be repeated"},
+	{"dry-run", NULL, "say what would change, write nothing"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_apply = {
-	.name = "apply", .words = "-f PATH", .words_max = 0,
+	.name = "apply",
+	.words = "-f PATH",
+	.words_max = 0,
 	.summary = "Create or change what manifests describe, and show what changed",
-	.example = "freehold apply -f manifests/ --dry-run", .options = options, .run = apply,
+	.example = "freehold apply -f manifests/ --dry-run",
+	.options = options,
+	.run = apply,
 };

@@ -116,7 +116,7 @@ static int prepare(struct dev *dev, struct err *err)
 		TRY(port_free(dev->port + i, err));
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		TRY(make_folder(at(dev, folders[i]), err));
-	TRY(cert_make_ca(at(dev, "keys"), "Freehold dev CA", CERT_DAYS, err));
+	TRY(cert_make_ca(at(dev, "keys"), "freehold-dev-ca", CERT_DAYS, err));
 	TRY(cert_make(at(dev, "keys"), "control", "DNS:localhost,IP:127.0.0.1", CERT_DAYS, err));
 	return cert_make(at(dev, "keys"), "worker-1", "DNS:localhost,IP:127.0.0.1", CERT_DAYS, err);
 }

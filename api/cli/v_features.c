@@ -35,7 +35,8 @@ static int add_entities(struct cli *cli, struct value *entities, struct err *err
 		const char *text = cli->options[i].value;
 		const char *equals = strchr(text, '=');
 		if (!equals || equals == text || !equals[1])
-			return err_set(err, E_INVALID, "--entity: must be KEY=VALUE,VALUE..., not %s", text);
+			return err_set(err, E_INVALID,
+			               "--entity: must be KEY=VALUE,VALUE..., not %s", text);
 		const char *name = arena_strndup(cli->arena, text, (size_t)(equals - text));
 		value_set(entities, name, split(cli, equals + 1, "", cli_switch(cli, "int64")));
 	}
@@ -52,7 +53,8 @@ static int request_body(struct cli *cli, struct value **ret_body, struct err *er
 		return err_set(err, E_INVALID, "which features? give --features NAME,NAME...");
 	const char *domain = cli_option(cli, "domain");
 	const char *prefix = domain && !strchr(view, '.')
-		? arena_printf(cli->arena, "%s.%s:", domain, view) : arena_printf(cli->arena, "%s:", view);
+	                             ? arena_printf(cli->arena, "%s.%s:", domain, view)
+	                             : arena_printf(cli->arena, "%s:", view);
 	struct value *body = value_map(cli->arena);
 	struct value *entities = value_map(cli->arena);
 	TRY(add_entities(cli, entities, err));
@@ -71,7 +73,8 @@ static void print_curl(const char *url, const struct value *body)
 	if (buf_check(&text, NULL) < 0)
 		return;
 	printf("\nthe same over HTTP (KEY is your API key):\n  curl -s %s/get-online-features "
-	       "-H \"Authorization: Bearer $KEY\" \\\n    -d '%s'\n", url, (const char *)text.data);
+	       "-H \"Authorization: Bearer $KEY\" \\\n    -d '%s'\n",
+	       url, (const char *)text.data);
 }
 
 static const char *cell_text(struct cli *cli, const struct value *column, size_t row)
@@ -85,7 +88,8 @@ static const char *cell_text(struct cli *cli, const struct value *column, size_t
 	AUTO_BUF text;
 	buf_init(&text, 65536);
 	json_print(cell, &text);
-	return buf_check(&text, NULL) < 0 ? "..." : arena_strdup(cli->arena, (const char *)text.data);
+	return buf_check(&text, NULL) < 0 ? "..."
+	                                  : arena_strdup(cli->arena, (const char *)text.data);
 }
 
 /* One line an entity row: its columns, then when the values were true. */
@@ -93,7 +97,7 @@ static void print_answer(struct cli *cli, const struct value *answer)
 {
 	const struct value *names = value_get(value_get(answer, "metadata"), "feature_names");
 	const struct value *results = value_get(answer, "results");
-	const char *titles[16] = { NULL };
+	const char *titles[16] = {NULL};
 	size_t columns = value_len(names) < 14 ? value_len(names) : 14;
 	for (size_t i = 0; i < columns; i++)
 		titles[i] = value_as_str(value_at(names, i));
@@ -117,17 +121,18 @@ static int features(struct cli *cli, struct err *err)
 	if (strcmp(cli_word(cli, 0), "get") != 0)
 		return err_set(err, E_INVALID, "usage: freehold features get VIEW ...");
 	struct value *who = NULL, *body = NULL, *answer = NULL;
-	struct call ask = { .method = "GET", .path = "/v1/whoami" };
+	struct call ask = {.method = "GET", .path = "/v1/whoami"};
 	TRY(client_call(cli, &ask, &who, err));
 	const char *url = cli_option(cli, "serving-url");
 	if (!url)
 		url = value_get_str(who, "servingUrl");
 	if (!url)
-		return err_set(err, E_UNAVAILABLE, "no worker serves online features now; see /readyz");
+		return err_set(err, E_UNAVAILABLE,
+		               "no worker serves online features now; see /readyz");
 	TRY(request_body(cli, &body, err));
 	const char *control = cli->url;
 	cli->url = url;
-	struct call call = { .method = "POST", .path = "/get-online-features", .body = body };
+	struct call call = {.method = "POST", .path = "/get-online-features", .body = body};
 	int rc = client_call(cli, &call, &answer, err);
 	cli->url = control;
 	if (rc < 0)
@@ -140,17 +145,21 @@ static int features(struct cli *cli, struct err *err)
 }
 
 static const struct option_row options[] = {
-	{ "features", "NAME,NAME", "features of the view" },
-	{ "entity", "KEY=VALUE,VALUE", "whose; a view of several entities takes several of these" },
-	{ "int64", NULL, "the entity's values are numbers" },
-	{ "full-names", NULL, "answer with VIEW__FEATURE" },
-	{ "serving-url", "URL", "instead of the one control names" },
-	{ NULL, NULL, NULL }
-};
+	{"features", "NAME,NAME", "features of the view"},
+	{"entity", "KEY=VALUE,VALUE", "whose; a view of several entities takes several of these"},
+	{"int64", NULL, "the entity's values are numbers"},
+	{"full-names", NULL, "answer with VIEW__FEATURE"},
+	{"serving-url", "URL", "instead of the one control names"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_features = {
-	.name = "features", .words = "get VIEW", .words_min = 2, .words_max = 2,
+	.name = "features",
+	.words = "get VIEW",
+	.words_min = 2,
+	.words_max = 2,
 	.summary = "Read online features, and see the HTTP call that does it",
-	.example = "freehold features get airport_delays --features mean_delay --entity airport=ATL,ORD",
-	.options = options, .run = features,
+	.example = "freehold features get airport_delays --features mean_delay --entity "
+                   "airport=ATL,ORD",
+	.options = options,
+	.run = features,
 };

@@ -28,7 +28,8 @@ static int kind_of_word(const char *word, enum kind *ret_kind, struct err *err)
 		names[i] = kind_info[i].plural;
 	const char *nearest = name_nearest(word, names, KIND_COUNT_);
 	return err_set(err, E_INVALID, "%s: no such kind%s%s%s", word,
-	               nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	               nearest ? "; did you mean " : "", nearest ? nearest : "",
+	               nearest ? "?" : "");
 }
 
 static int collection_path(struct cli *cli, enum kind kind, const char **ret_path, struct err *err)
@@ -40,7 +41,8 @@ static int collection_path(struct cli *cli, enum kind kind, const char **ret_pat
 	if (info->scope == SCOPE_DOMAIN)
 		TRY(cli_domain(cli, &domain, err));
 	if (info->scope == SCOPE_DOMAIN)
-		*ret_path = client_path(cli, "/v1/tenants/%s/domains/%s/%s", tenant, domain, info->plural);
+		*ret_path = client_path(cli, "/v1/tenants/%s/domains/%s/%s", tenant, domain,
+		                        info->plural);
 	else if (info->scope == SCOPE_TENANT)
 		*ret_path = client_path(cli, "/v1/tenants/%s/%s", tenant, info->plural);
 	else
@@ -65,13 +67,14 @@ static int get_one(struct cli *cli, struct value **ret_resource, struct err *err
 	enum kind kind;
 	const char *path = NULL;
 	TRY(resource_path(cli, &kind, &path, err));
-	struct call call = { .method = "GET", .path = path };
+	struct call call = {.method = "GET", .path = path};
 	return client_call(cli, &call, ret_resource, err);
 }
 
 static void print_rows(struct cli *cli, const struct value *items)
 {
-	static const char *const titles[] = { "NAME", "DOMAIN", "ROWS", "SIZE", "SNAPSHOT", "AGE", NULL };
+	static const char *const titles[] = {"NAME",     "DOMAIN", "ROWS", "SIZE",
+	                                     "SNAPSHOT", "AGE",    NULL};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(items); i++) {
 		const struct value *item = value_at(items, i);
@@ -121,8 +124,8 @@ static int get(struct cli *cli, struct err *err)
 
 static void print_snapshots(struct cli *cli, const struct value *items)
 {
-	static const char *const titles[] = { "SNAPSHOT", "OPERATION", "ROWS", "SIZE", "FILES",
-	                                      "REJECTED", "TASK", NULL };
+	static const char *const titles[] = {"SNAPSHOT", "OPERATION", "ROWS", "SIZE",
+	                                     "FILES",    "REJECTED",  "TASK", NULL};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(items); i++) {
 		const struct value *item = value_at(items, i);
@@ -144,7 +147,7 @@ static int describe(struct cli *cli, struct err *err)
 	const char *path = NULL;
 	struct value *resource = NULL;
 	TRY(resource_path(cli, &kind, &path, err));
-	struct call call = { .method = "GET", .path = path };
+	struct call call = {.method = "GET", .path = path};
 	TRY(client_call(cli, &call, &resource, err));
 	if (cli->format == FORMAT_TABLE)
 		cli->format = FORMAT_YAML;
@@ -158,31 +161,43 @@ static int describe(struct cli *cli, struct err *err)
 	return 0;
 }
 
-static int delete(struct cli *cli, struct err *err)
+static int delete (struct cli *cli, struct err *err)
 {
 	enum kind kind;
 	const char *path = NULL;
 	TRY(resource_path(cli, &kind, &path, err));
-	struct call call = { .method = "DELETE", .path = path };
+	struct call call = {.method = "DELETE", .path = path};
 	TRY(client_call(cli, &call, NULL, err));
 	printf("%s/%s deleted\n", kind_info[kind].name, cli_word(cli, 1));
 	return 0;
 }
 
 const struct verb verb_get = {
-	.name = "get", .words = "KIND [NAME]", .words_min = 1, .words_max = 2,
-	.summary = "List resources of a kind, or one of them", .run = get,
+	.name = "get",
+	.words = "KIND [NAME]",
+	.words_min = 1,
+	.words_max = 2,
+	.summary = "List resources of a kind, or one of them",
+	.run = get,
 	.example = "freehold get datasets --domain flights",
 };
 
 const struct verb verb_describe = {
-	.name = "describe", .words = "KIND NAME", .words_min = 2, .words_max = 2,
-	.summary = "Show all of one resource; of a dataset its snapshots too", .run = describe,
+	.name = "describe",
+	.words = "KIND NAME",
+	.words_min = 2,
+	.words_max = 2,
+	.summary = "Show all of one resource; of a dataset its snapshots too",
+	.run = describe,
 	.example = "freehold describe dataset flights",
 };
 
 const struct verb verb_delete = {
-	.name = "delete", .words = "KIND NAME", .words_min = 2, .words_max = 2,
-	.summary = "Delete one resource", .run = delete,
+	.name = "delete",
+	.words = "KIND NAME",
+	.words_min = 2,
+	.words_max = 2,
+	.summary = "Delete one resource",
+	.run = delete,
 	.example = "freehold delete featureview delays",
 };

@@ -1,4 +1,5 @@
-/* v_keys.c - freehold keys: API keys of a principal. The secret is shown once, or written to a file. */
+/* v_keys.c - freehold keys: API keys of a principal. The secret is shown once, or written to a
+ * file. */
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
@@ -30,7 +31,7 @@ static int create(struct cli *cli, const char *path, struct err *err)
 	if (out && access(out, F_OK) == 0)
 		return err_set(err, E_CONFLICT, "--out: %s exists; it is not overwritten", out);
 	value_set_str(body, "expiresIn", cli_option(cli, "expires-in"));
-	struct call call = { .method = "POST", .path = path, .body = body };
+	struct call call = {.method = "POST", .path = path, .body = body};
 	TRY(client_call(cli, &call, &answer, err));
 	const char *key = value_get_str(answer, "key");
 	if (!key)
@@ -48,7 +49,7 @@ static int create(struct cli *cli, const char *path, struct err *err)
 
 static int list(struct cli *cli, const char *path, struct err *err)
 {
-	static const char *const titles[] = { "ID", "CREATED", "EXPIRES", NULL };
+	static const char *const titles[] = {"ID", "CREATED", "EXPIRES", NULL};
 	struct value *items = NULL;
 	TRY(client_list(cli, path, 1000, &items, err));
 	if (cli->format != FORMAT_TABLE)
@@ -69,7 +70,7 @@ static int revoke_key(struct cli *cli, const char *path, struct err *err)
 	const char *id = cli_word(cli, 2);
 	if (!id || !id_valid(id))
 		return err_set(err, E_INVALID, "usage: freehold keys revoke PRINCIPAL KEY-ID");
-	struct call call = { .method = "DELETE", .path = client_path(cli, "%s/%s", path, id) };
+	struct call call = {.method = "DELETE", .path = client_path(cli, "%s/%s", path, id)};
 	TRY(client_call(cli, &call, NULL, err));
 	printf("key %s revoked\n", id);
 	return 0;
@@ -91,13 +92,17 @@ static int keys(struct cli *cli, struct err *err)
 }
 
 static const struct option_row options[] = {
-	{ "out", "FILE", "write the new key there (0600) instead of showing it" },
-	{ "expires-in", "DURATION", "how long the new key is valid; default without end" },
-	{ NULL, NULL, NULL }
-};
+	{"out", "FILE", "write the new key there (0600) instead of showing it"},
+	{"expires-in", "DURATION", "how long the new key is valid; default without end"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_keys = {
-	.name = "keys", .words = "create|list|revoke PRINCIPAL [KEY-ID]", .words_min = 2, .words_max = 3,
-	.summary = "API keys of a principal", .options = options, .run = keys,
+	.name = "keys",
+	.words = "create|list|revoke PRINCIPAL [KEY-ID]",
+	.words_min = 2,
+	.words_max = 3,
+	.summary = "API keys of a principal",
+	.options = options,
+	.run = keys,
 	.example = "freehold keys create alice --tenant acme --out alice.key",
 };

@@ -78,10 +78,10 @@ static int login(struct cli *cli, struct err *err)
 	cli->ca_file = cli_option(cli, "ca-file");
 	TRY(get_key(cli, key, err));
 	cli->authorization = arena_printf(cli->arena, "Authorization: Bearer %s", key);
-	struct fetch_conf conf = { .ca_file = cli->ca_file };
+	struct fetch_conf conf = {.ca_file = cli->ca_file};
 	TRY(fetch_new(&conf, &cli->fetch, err));
 	struct value *who = NULL;
-	struct call call = { .method = "GET", .path = "/v1/whoami" };
+	struct call call = {.method = "GET", .path = "/v1/whoami"};
 	TRY(client_call(cli, &call, &who, err));
 	const char *tenant = value_get_str(who, "tenant");
 	const char *name = cli_option(cli, "profile");
@@ -94,14 +94,17 @@ static int login(struct cli *cli, struct err *err)
 }
 
 static const struct option_row options[] = {
-	{ "url", "URL", "the API; default http://127.0.0.1:7070" },
-	{ "key-file", "FILE", "file with the API key; absent or -: asked on standard input" },
-	{ "ca-file", "FILE", "PEM certificates to trust instead of the system's" },
-	{ NULL, NULL, NULL }
-};
+	{"url", "URL", "the API; default http://127.0.0.1:7070"},
+	{"key-file", "FILE", "file with the API key; absent or -: asked on standard input"},
+	{"ca-file", "FILE", "PEM certificates to trust instead of the system's"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_login = {
-	.name = "login", .words = "", .summary = "Check an API key and keep it in a profile",
+	.name = "login",
+	.words = "",
+	.summary = "Check an API key and keep it in a profile",
 	.example = "freehold login --url http://127.0.0.1:7070 --key-file data/operator.key",
-	.options = options, .offline = true, .run = login,
+	.options = options,
+	.offline = true,
+	.run = login,
 };

@@ -27,34 +27,43 @@ static bool ended(const char *state)
 	                 strcmp(state, "cancelled") == 0);
 }
 
-/* One line that a terminal sees grow; elsewhere a line whenever the state changes. */
-static void show_progress(struct cli *cli, const struct value *task, const char *last_state)
+static void print_bar(int64_t percent)
+{
+	for (int i = 0; i < BAR_WIDTH; i++)
+		fputs(percent >= 0 && i * 100 < percent * BAR_WIDTH ? "█" : "░", stdout);
+	if (percent >= 0)
+		printf(" %3" PRId64 "%%", percent);
+	else
+		printf("  --%%");
+}
+
+/* One line that grows, on a terminal. */
+static void draw_progress(const struct value *task)
 {
 	const char *state = value_get_str(task, "state");
 	const struct value *progress = value_get(task, "progress");
-	int64_t percent = value_get_int(progress, "percent", -1);
-	const char *phase = value_get_str(progress, "phase");
+	const char *phase = ended(state) ? NULL : value_get_str(progress, "phase");
 	int64_t attempt = value_get_int(task, "attempt", 0);
-	const char *type = value_get_str(task, "type");
-	if (!cli->terminal) {
-		if (!last_state || strcmp(state, last_state) != 0)
-			printf("%s %s: %s%s\n", type, value_get_str(task, "id"), state,
-			       attempt > 1 ? " (another attempt)" : "");
-		fflush(stdout);
-		return;
-	}
-	char bar[BAR_WIDTH * 3 + 1] = "";
-	if (ended(state) && strcmp(state, "succeeded") == 0)
-		percent = 100;
-	for (int i = 0; i < BAR_WIDTH; i++)
-		strcat(bar, percent >= 0 && i * 100 < percent * BAR_WIDTH ? "█" : "░");
-	printf("\r\033[K%-11s %s %3s%s  %s%s%s  %" PRId64 " rows%s", type, bar,
-	       percent >= 0 ? arena_printf(cli->arena, "%" PRId64, percent) : "--", "%", state,
-	       phase && !ended(state) ? ", " : "", phase && !ended(state) ? phase : "",
-	       value_get_int(progress, "rows", 0),
-	       attempt > 1 ? arena_printf(cli->arena, "  attempt %" PRId64, attempt) : "");
+	bool done = strcmp(state, "succeeded") == 0;
+	printf("\r\033[K%-11s ", value_get_str(task, "type"));
+	print_bar(done ? 100 : value_get_int(progress, "percent", -1));
+	printf("  %s%s%s  %" PRId64 " rows", state, phase ? ", " : "", phase ? phase : "",
+	       value_get_int(done ? value_get(task, "usage") : progress, "rows", 0));
+	if (attempt > 1)
+		printf("  attempt %" PRId64, attempt);
 	if (ended(state))
 		printf("\n");
+}
+
+/* Where no terminal is, a line whenever the state changes. */
+static void show_progress(struct cli *cli, const struct value *task, const char *last_state)
+{
+	const char *state = value_get_str(task, "state");
+	if (cli->terminal)
+		draw_progress(task);
+	else if (!last_state || strcmp(state, last_state) != 0)
+		printf("%s %s: %s%s\n", value_get_str(task, "type"), value_get_str(task, "id"),
+		       state, value_get_int(task, "attempt", 0) > 1 ? " (another attempt)" : "");
 	fflush(stdout);
 }
 
@@ -67,8 +76,10 @@ static int finish(struct cli *cli, const struct value *task, struct err *err)
 	if (strcmp(state, "succeeded") == 0) {
 		if (cli->format != FORMAT_TABLE)
 			return 0;
-		printf("  %" PRId64 " rows, %s read, %s written, %.2f cpu s, peak %s, attempt %" PRId64,
-		       value_get_int(usage, "rows", 0), human_bytes(cli, value_get_int(usage, "bytesRead", 0)),
+		printf("  %" PRId64
+		       " rows, %s read, %s written, %.2f cpu s, peak %s, attempt %" PRId64,
+		       value_get_int(usage, "rows", 0),
+		       human_bytes(cli, value_get_int(usage, "bytesRead", 0)),
 		       human_bytes(cli, value_get_int(usage, "bytesWritten", 0)),
 		       (double)value_get_int(usage, "cpuMs", 0) / 1000,
 		       human_bytes(cli, value_get_int(usage, "memoryPeakBytes", 0)),
@@ -96,9 +107,10 @@ static int watch(struct cli *cli, const char *collection, const char *id, struct
 	int64_t reached = clock_mono_ms(clock_system());
 	for (;;) {
 		struct call call = {
-			.method = "GET", .timeout_ms = WAIT_MS + 10000,
-			.path = client_path(cli, "%s/%s?waitMs=%d&afterVersion=%" PRId64, collection, id,
-			                    WAIT_MS, version),
+			.method = "GET",
+			.timeout_ms = WAIT_MS + 10000,
+			.path = client_path(cli, "%s/%s?waitMs=%d&afterVersion=%" PRId64,
+		                            collection, id, WAIT_MS, version),
 		};
 		int rc = client_call(cli, &call, &task, err);
 		int64_t now = clock_mono_ms(clock_system());
@@ -124,7 +136,8 @@ static int set_spec(struct cli *cli, enum task_type type, struct value *spec, st
 	const struct field *field = task_info[type].fields;
 	const char *word = cli_word(cli, 1);
 	if (field->kind == FIELD_REF && !word)
-		return err_set(err, E_INVALID, "usage: freehold run %s %s", task_info[type].name, field->arg);
+		return err_set(err, E_INVALID, "usage: freehold run %s %s", task_info[type].name,
+		               field->arg);
 	if (field->kind == FIELD_REF)
 		value_set_str(spec, field->name, word);
 	const char *sleep = cli_option(cli, "sleep");
@@ -171,7 +184,8 @@ static int run(struct cli *cli, struct err *err)
 	const char *key = cli_option(cli, "idempotency-key");
 	bool dry_run = cli_switch(cli, "dry-run");
 	struct call call = {
-		.method = "POST", .body = body,
+		.method = "POST",
+		.body = body,
 		.path = client_path(cli, "%s%s", path, dry_run ? "?dryRun=true" : ""),
 		.header = key ? arena_printf(cli->arena, "Idempotency-Key: %s", key) : NULL,
 	};
@@ -195,12 +209,12 @@ static int list(struct cli *cli, const char *path, struct err *err)
 {
 	struct value *items = NULL;
 	const char *state = cli_option(cli, "state");
-	TRY(client_list(cli, state ? client_path(cli, "%s?state=%s", path, state) : path, LIST_DEFAULT,
-	                &items, err));
+	TRY(client_list(cli, state ? client_path(cli, "%s?state=%s", path, state) : path,
+	                LIST_DEFAULT, &items, err));
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, items, err);
-	static const char *const titles[] = { "ID", "TYPE", "STATE", "ATTEMPT", "ROWS", "CPU S", "AGE",
-	                                      "ERROR", NULL };
+	static const char *const titles[] = {"ID",    "TYPE", "STATE", "ATTEMPT", "ROWS",
+	                                     "CPU S", "AGE",  "ERROR", NULL};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(items); i++) {
 		const struct value *task = value_at(items, i);
@@ -244,29 +258,36 @@ static int tasks(struct cli *cli, struct err *err)
 }
 
 static const struct option_row run_options[] = {
-	{ "no-wait", NULL, "print the task's id and return at once" },
-	{ "deadline", "DURATION", "of one attempt; default 10m" },
-	{ "idempotency-key", "TEXT", "the same key again is the same task" },
-	{ "sleep", "DURATION", "probe: stay busy that long" },
-	{ "dry-run", NULL, "only ask whether it would be accepted" },
-	{ NULL, NULL, NULL }
-};
+	{"no-wait", NULL, "print the task's id and return at once"},
+	{"deadline", "DURATION", "of one attempt; default 10m"},
+	{"idempotency-key", "TEXT", "the same key again is the same task"},
+	{"sleep", "DURATION", "probe: stay busy that long"},
+	{"dry-run", NULL, "only ask whether it would be accepted"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_run = {
-	.name = "run", .words = "TYPE [NAME]", .words_min = 1, .words_max = 2,
+	.name = "run",
+	.words = "TYPE [NAME]",
+	.words_min = 1,
+	.words_max = 2,
 	.summary = "Run a task (ingest SOURCE, transform NAME, materialize VIEW) and follow it",
-	.example = "freehold run ingest flights-csv", .options = run_options, .run = run,
+	.example = "freehold run ingest flights-csv",
+	.options = run_options,
+	.run = run,
 };
 
 static const struct option_row tasks_options[] = {
-	{ "watch", NULL, "follow the task to its end (-w)" },
-	{ "cancel", NULL, "stop the task" },
-	{ "state", "STATE", "list only queued, running, succeeded, failed or cancelled ones" },
-	{ NULL, NULL, NULL }
-};
+	{"watch", NULL, "follow the task to its end (-w)"},
+	{"cancel", NULL, "stop the task"},
+	{"state", "STATE", "list only queued, running, succeeded, failed or cancelled ones"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_tasks = {
-	.name = "tasks", .words = "[ID]", .words_max = 1,
-	.summary = "List tasks, or show, follow or cancel one", .options = tasks_options, .run = tasks,
+	.name = "tasks",
+	.words = "[ID]",
+	.words_max = 1,
+	.summary = "List tasks, or show, follow or cancel one",
+	.options = tasks_options,
+	.run = tasks,
 	.example = "freehold tasks 01j9... --watch",
 };

@@ -32,8 +32,9 @@ static void usage_rows(struct cli *cli, struct table *table, const struct value 
 
 static int usage(struct cli *cli, struct err *err)
 {
-	static const char *const titles[] = { "TENANT", "DOMAIN", "TASKS", "CPU S", "READ", "WRITTEN",
-	                                      "STORED", "ROWS", "ONLINE READS", "COST", NULL };
+	static const char *const titles[] = {"TENANT",       "DOMAIN",  "TASKS",  "CPU S",
+	                                     "READ",         "WRITTEN", "STORED", "ROWS",
+	                                     "ONLINE READS", "COST",    NULL};
 	const char *tenant = NULL;
 	struct value *answer = NULL;
 	bool all = cli_switch(cli, "all");
@@ -58,7 +59,7 @@ static int usage(struct cli *cli, struct err *err)
 
 static const char *audit_path(struct cli *cli, const char *tenant)
 {
-	static const char *const filters[] = { "actor", "action", "result" };
+	static const char *const filters[] = {"actor", "action", "result"};
 	const char *path = client_path(cli, "/v1/tenants/%s/audit", tenant);
 	const char *join = "?";
 	for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
@@ -73,7 +74,8 @@ static const char *audit_path(struct cli *cli, const char *tenant)
 
 static int audit(struct cli *cli, struct err *err)
 {
-	static const char *const titles[] = { "TIME", "ACTOR", "ACTION", "RESULT", "RESOURCE", "WHY", NULL };
+	static const char *const titles[] = {"TIME",     "ACTOR", "ACTION", "RESULT",
+	                                     "RESOURCE", "WHY",   NULL};
 	const char *tenant = NULL;
 	struct value *items = NULL;
 	TRY(cli_tenant(cli, &tenant, err));
@@ -95,24 +97,29 @@ static int audit(struct cli *cli, struct err *err)
 	return 0;
 }
 
-static const struct option_row usage_options[] = {
-	{ "all", NULL, "every tenant (the operator's)" },
-	{ NULL, NULL, NULL }
-};
+static const struct option_row usage_options[] = {{"all", NULL, "every tenant (the operator's)"},
+                                                  {NULL, NULL, NULL}};
 
 const struct verb verb_usage = {
-	.name = "usage", .words = "", .summary = "What was used and what it cost, by domain",
-	.options = usage_options, .run = usage, .example = "freehold usage --tenant acme",
+	.name = "usage",
+	.words = "",
+	.summary = "What was used and what it cost, by domain",
+	.options = usage_options,
+	.run = usage,
+	.example = "freehold usage --tenant acme",
 };
 
 static const struct option_row audit_options[] = {
-	{ "actor", "TENANT/NAME", "only this one's" },
-	{ "action", "ACTION", "only this action, such as dataset:write" },
-	{ "result", "RESULT", "only allowed, denied, refused, succeeded, failed or cancelled" },
-	{ NULL, NULL, NULL }
-};
+	{"actor", "TENANT/NAME", "only this one's"},
+	{"action", "ACTION", "only this action, such as dataset:write"},
+	{"result", "RESULT", "only allowed, denied, refused, succeeded, failed or cancelled"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_audit = {
-	.name = "audit", .words = "", .summary = "Who did what and who was refused, newest first",
-	.options = audit_options, .run = audit, .example = "freehold audit --result denied",
+	.name = "audit",
+	.words = "",
+	.summary = "Who did what and who was refused, newest first",
+	.options = audit_options,
+	.run = audit,
+	.example = "freehold audit --result denied",
 };

@@ -50,17 +50,27 @@ static int completion(struct cli *cli, struct err *err)
 	printf("help\"\n\telse case \"${COMP_WORDS[1]}\" in\n");
 	for (const struct verb *const *verb = verbs; *verb; verb++)
 		print_case(*verb);
-	printf("\tesac; fi\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\n"
+	printf("\tesac; fi\n\tCOMPREPLY=($(compgen -W \"$words\" -- "
+	       "\"${COMP_WORDS[COMP_CWORD]}\"))\n}\n"
 	       "complete -o default -F _freehold freehold\n");
 	return 0;
 }
 
 const struct verb verb_version = {
-	.name = "version", .words = "", .summary = "Print the version", .offline = true, .run = version,
+	.name = "version",
+	.words = "",
+	.summary = "Print the version",
+	.offline = true,
+	.run = version,
 };
 
 const struct verb verb_completion = {
-	.name = "completion", .words = "bash|zsh", .words_min = 1, .words_max = 1,
-	.summary = "Print a shell completion script", .offline = true, .run = completion,
+	.name = "completion",
+	.words = "bash|zsh",
+	.words_min = 1,
+	.words_max = 1,
+	.summary = "Print a shell completion script",
+	.offline = true,
+	.run = completion,
 	.example = "source <(freehold completion bash)",
 };

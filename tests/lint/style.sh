@@ -7,7 +7,8 @@ for file in $(git ls-files '*.c' '*.h'); do
 		{ line = $0; gsub(/\t/, "        ", line); gsub(/[\200-\277]/, "", line) }
 		length(line) > 100 && line !~ /^#define|\\$/ { print file ":" NR ": over 100 columns"; bad = 1 }
 		/[ \t]$/ { print file ":" NR ": blank at the end"; bad = 1 }
-		/^        / && !/^ \*/ { print file ":" NR ": indented with spaces"; bad = 1 }
+		/^  / && before ~ /[{;]$/ { print file ":" NR ": indented with spaces"; bad = 1 }
+		{ before = $0 }
 		FNR == 1 && !/^\/\*/ { print file ": no opening comment"; bad = 1 }
 		END { exit bad }' "$file" || bad=1
 	case $file in
