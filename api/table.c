@@ -140,6 +140,7 @@ int snapshot_next(struct arena *arena, const struct snapshot *current, bool repl
                   int64_t base, const struct snapshot *added, struct snapshot **ret_next,
                   struct err *err)
 {
+	static const struct snapshot none_yet = { 0 };
 	if (replace)
 		TRY(check_base(current, base, err));
 	const struct snapshot *kept = replace ? NULL : current;
@@ -152,8 +153,8 @@ int snapshot_next(struct arena *arena, const struct snapshot *current, bool repl
 		return err_set(err, E_NOMEM, "snapshot: no memory for it");
 	*next = *added;
 	TRY(join_files(arena, kept, added, next, err));
-	next->id = (current ? current->id : 0) + 1;
-	next->parent = current ? current->id : 0;
+	next->parent = (current ? current : &none_yet)->id;
+	next->id = next->parent + 1;
 	next->operation = replace ? "replace" : "append";
 	if (has_schema)
 		next->schema = kept->schema;
