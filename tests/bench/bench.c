@@ -157,6 +157,12 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* What an interrupted run left is removed by the next. */
+static void remove_folder(const char *path)
+{
+	nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+}
+
 static int make_folders(struct bench *bench, const char *build, struct err *err)
 {
 	char full[4096];
@@ -164,14 +170,14 @@ static int make_folders(struct bench *bench, const char *build, struct err *err)
 		return err_errno(err, errno, "--build %s", build);
 	bench->build = arena_strdup(bench->arena, full);
 	bench->data = arena_printf(bench->arena, "%s/bench-data", full);
-	char *folder = arena_printf(bench->arena, "%s/bench-XXXXXX", full);
-	if (!bench->build || !bench->data || !folder)
+	bench->folder = arena_printf(bench->arena, "%s/bench-run", full);
+	if (!bench->build || !bench->data || !bench->folder)
 		return err_set(err, E_NOMEM, "no memory for paths");
+	remove_folder(bench->folder);
 	if (mkdir(bench->data, 0700) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "%s", bench->data);
-	if (!mkdtemp(folder))
-		return err_errno(err, errno, "%s", folder);
-	bench->folder = folder;
+	if (mkdir(bench->folder, 0700) < 0)
+		return err_errno(err, errno, "%s", bench->folder);
 	return 0;
 }
 
@@ -217,7 +223,7 @@ static int measure(const char *program, const char *build, const char *only, str
 	TRY(make_folders(&bench, build, err));
 	int failed = run_all(&bench, only);
 	system_stop(&bench);
-	nftw(bench.folder, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+	remove_folder(bench.folder);
 	const char *json = arena_printf(arena, "%s/bench.json", bench.build);
 	TRY(write_json(&bench, json, err));
 	return failed;
