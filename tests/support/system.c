@@ -150,7 +150,7 @@ static void make_certificates(struct system *system)
 	static const char *const names[] = { "control", "worker-1", "worker-2" };
 	const char *keys = system_path(system, "keys"), *sans = "DNS:localhost,IP:127.0.0.1";
 	struct err err = { 0 };
-	cr_assert_eq(cert_make_ca(keys, "Freehold test CA", 30, &err), 0, "%s", err.text);
+	cr_assert_eq(cert_make_ca(keys, "freehold-test-ca", 30, &err), 0, "%s", err.text);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		cr_assert_eq(cert_make(keys, names[i], sans, 30, &err), 0, "%s", err.text);
 }
