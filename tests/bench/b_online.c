@@ -23,7 +23,8 @@ struct load {
 
 static int run_wrk(struct bench *bench, const char *url, struct load *ret_load, struct err *err)
 {
-	const char *seconds = bench->scale < 1 ? "-d1s" : "-d5s", *script = "tests/bench/online.lua";
+	const char *seconds = bench->scale < 1 ? "-d1s" : "-d5s";
+	const char *script = "tests/bench/online.lua";
 	const char *const argv[] = {"wrk", "-t2", "-c32", seconds, "--latency", "-s", script, url,
 				    NULL};
 	char output[OUTPUT_MAX];

@@ -151,8 +151,8 @@ static int start(struct bench *bench, struct bench_system *system, int port, str
 	const char *number = arena_printf(bench->arena, "%d", port);
 	const char *log = at(bench, "dev.out");
 	const char *data = at(bench, "dev"), *files = at(bench, "files");
-	const char *const argv[] = {program, "dev", "--data", data, "--files", files, "--port", number,
-				    NULL};
+	const char *const argv[] = {program, "dev", "--data", data, "--files", files,
+				    "--port", number, NULL};
 	if (!program || !number)
 		return err_set(err, E_NOMEM, "no memory for a command");
 	TRY(write_file(log, "", err));
@@ -237,7 +237,8 @@ static int principal(struct bench *bench, const char *name, const char **ret_hea
 {
 	const char *file = arena_printf(bench->arena, "%s.key", name);
 	const char *key = at(bench, file), *url = bench->system->url;
-	const char *const create[] = {"keys", "create", name, "--tenant", TENANT, "--out", key, NULL};
+	const char *const create[] = {"keys", "create", name, "--tenant", TENANT,
+				      "--out", key, NULL};
 	const char *const login[] = {"login", "--url", url, "--key-file", key, NULL};
 	TRY(system_cli(bench, "operator", create, err));
 	TRY(system_cli(bench, name, login, err));
