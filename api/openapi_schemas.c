@@ -92,6 +92,20 @@ static struct value *written_schema(struct arena *arena, const struct kind_info 
 	object_add(schema, "diff", true,
 	           array_of(arena, schema_ref(arena, "Difference"), "field by field"));
 	object_add(schema, "resource", true, schema_ref(arena, info->kind));
+	object_add(schema, "missing", false,
+	           array_of(arena, schema_ref(arena, "Missing"),
+	                    "of a dry run: what must be there before it is written"));
+	return schema;
+}
+
+static struct value *missing_schema(struct arena *arena)
+{
+	struct value *schema = object_new(arena, "what a manifest refers to and is not there");
+	object_add(schema, "path", true, schema_type(arena, "string", "the field that refers to it"));
+	object_add(schema, "kind", true, schema_type(arena, "string", "its kind"));
+	object_add(schema, "name", true, schema_type(arena, "string", "its name"));
+	object_add(schema, "tenant", false, schema_type(arena, "string", "whose it is"));
+	object_add(schema, "domain", false, schema_type(arena, "string", "where it lies"));
 	return schema;
 }
 
@@ -111,6 +125,7 @@ static void add_kinds(struct arena *arena, struct value *schemas)
 	object_add(difference, "old", false, value_map(arena));
 	object_add(difference, "new", false, value_map(arena));
 	value_set(schemas, "Difference", difference);
+	value_set(schemas, "Missing", missing_schema(arena));
 	value_set(schemas, "Metadata", schema_of_fields(arena, manifest_metadata_fields));
 }
 

@@ -141,6 +141,8 @@ static int finish(struct control *control, struct request *request, struct err *
 	TRY(resource_show(control, request->arena, put->stored, revision, &shown, err));
 	value_set_str(body, "result", put->result);
 	value_set(body, "diff", put->diff);
+	if (request->missing)
+		value_set(body, "missing", request->missing);
 	value_set(body, "resource", shown);
 	request->reply->etag = revision ? resource_etag(request->arena, revision) : NULL;
 	return request_reply(request, wrote && !put->revision ? 201 : 200, body, err);

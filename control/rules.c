@@ -106,13 +106,34 @@ static int note(void *context, const struct ref *ref, struct err *err)
 	return rest_on(check->rests, key, err);
 }
 
+/* For a dry run: {path, kind, tenant, domain, name}. */
+static int add_missing(struct request *request, const char *path, const struct manifest *what,
+                       struct err *err)
+{
+	struct value *item = value_map(request->arena);
+	if (!request->missing)
+		request->missing = value_list(request->arena);
+	value_set_str(item, "path", path);
+	value_set_str(item, "kind", kind_info[what->kind].kind);
+	value_set_str(item, "tenant", what->tenant);
+	value_set_str(item, "domain", what->domain);
+	value_set_str(item, "name", what->name);
+	value_add(request->missing, item);
+	return value_check(request->missing, err);
+}
+
 static int must_exist(void *context, const struct ref *ref, struct err *err)
 {
 	const struct check *check = context;
+	struct request *request = check->request;
 	char key[STORE_KEY_MAX];
-	catalog_key(key, ref->kind, check->request->tenant, ref->domain, ref->name);
+	catalog_key(key, ref->kind, request->tenant, ref->domain, ref->name);
 	if (catalog_has(check->control->catalog, key))
 		return 0;
+	const struct manifest what = { .kind = ref->kind, .tenant = request->tenant,
+	                               .domain = ref->domain, .name = ref->name };
+	if (request->dry_run && check->owner != KIND_NONE)
+		return add_missing(request, ref->path, &what, err);
 	return err_set(err, E_INVALID, "%s: there is no %s %s in the domain %s; apply it first",
 	               ref->path, kind_info[ref->kind].name, ref->name, ref->domain);
 }
@@ -142,10 +163,32 @@ static int scope_rests(const struct manifest *manifest, struct rests *rests, str
 	return 0;
 }
 
-static int scope_exists(struct control *control, const struct manifest *manifest, struct err *err)
+/* What a dry run's scope lacks. */
+static int scope_missing(struct control *control, struct request *request,
+                         const struct manifest *manifest, struct err *err)
 {
 	char key[STORE_KEY_MAX];
 	enum kind_scope scope = kind_info[manifest->kind].scope;
+	const struct manifest tenant = { .kind = KIND_TENANT, .name = manifest->tenant };
+	const struct manifest domain = { .kind = KIND_DOMAIN, .tenant = manifest->tenant,
+	                                 .name = manifest->domain };
+	if (scope != SCOPE_PLATFORM &&
+	    !catalog_has(control->catalog, catalog_key(key, KIND_TENANT, NULL, NULL, tenant.name)))
+		TRY(add_missing(request, "metadata.tenant", &tenant, err));
+	if (scope == SCOPE_DOMAIN &&
+	    !catalog_has(control->catalog,
+	                 catalog_key(key, KIND_DOMAIN, domain.tenant, NULL, domain.name)))
+		TRY(add_missing(request, "metadata.domain", &domain, err));
+	return 0;
+}
+
+static int scope_exists(struct control *control, struct request *request,
+                        const struct manifest *manifest, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	enum kind_scope scope = kind_info[manifest->kind].scope;
+	if (request->dry_run)
+		return scope_missing(control, request, manifest, err);
 	if (scope != SCOPE_PLATFORM &&
 	    !catalog_has(control->catalog, catalog_key(key, KIND_TENANT, NULL, NULL, manifest->tenant)))
 		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", manifest->tenant);
@@ -200,10 +243,13 @@ static int principal_rules(struct control *control, struct request *request,
 			return err_set(err, E_INVALID, "spec.domain: the role %s is for a whole tenant; "
 			               "leave the domain out, or use domain-owner, producer or consumer",
 			               whole[i]);
-	if (!catalog_has(control->catalog,
-	                 catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL, domain)))
+	const struct manifest what = { .kind = KIND_DOMAIN, .tenant = manifest->tenant, .name = domain };
+	if (catalog_has(control->catalog,
+	                catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL, domain)))
+		return 0;
+	if (!request->dry_run)
 		return err_set(err, E_INVALID, "spec.domain: there is no domain %s; apply it first", domain);
-	return 0;
+	return add_missing(request, "spec.domain", &what, err);
 }
 
 /* --- columns --- */
@@ -252,6 +298,9 @@ static int read_schema(struct control *control, struct request *request, const c
 	struct value *resource = NULL;
 	TRY(catalog_ref(dataset, request->domain, domain, name, err));
 	catalog_key(key, KIND_DATASET, request->tenant, domain, name);
+	*ret_schema = NULL;
+	if (request->dry_run && !catalog_has(control->catalog, key))
+		return 0;
 	TRY(catalog_get(control->catalog, request->arena, key, &resource, NULL, err));
 	*ret_schema = value_get(value_get(resource, "spec"), "schema");
 	return 0;
@@ -349,7 +398,7 @@ int rules_put(struct control *control, struct request *request, const struct man
 	TRY(scope_rests(manifest, &rests, err));
 	TRY(refs_visit(fields, manifest->spec, "spec", manifest->domain, note, &check, err));
 	TRY(intents_begin(control->intents, false, rests.keys, rests.count, &request->intent, err));
-	TRY(scope_exists(control, manifest, err));
+	TRY(scope_exists(control, request, manifest, err));
 	TRY(refs_visit(fields, manifest->spec, "spec", manifest->domain, must_exist, &check, err));
 	return by_kind(control, request, manifest, before, err);
 }

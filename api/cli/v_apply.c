@@ -176,6 +176,40 @@ static void count_result(struct batch *batch, const char *result)
 	batch->unchanged += strcmp(result, "unchanged") == 0;
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool in_batch(const struct batch *batch, const struct value *missing)
+{
+	const char *kind = value_get_str(missing, "kind");
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct manifest *manifest = &batch->documents[i].manifest;
+		if (same(kind_info[manifest->kind].kind, kind) &&
+		    same(manifest->name, value_get_str(missing, "name")) &&
+		    same(manifest->tenant, value_get_str(missing, "tenant")) &&
+		    same(manifest->domain, value_get_str(missing, "domain")))
+			return true;
+	}
+	return false;
+}
+
+/* What a dry run lacks is made by another document, or a failure as it would be in earnest. */
+static int check_missing(const struct batch *batch, const struct document *document,
+                         const struct value *missing, struct err *err)
+{
+	for (size_t i = 0; i < value_len(missing); i++) {
+		const struct value *one = value_at(missing, i);
+		if (!in_batch(batch, one))
+			return err_set(err, E_INVALID, "%s, document %d: %s: there is no %s %s; apply "
+			               "it first", document->file, document->index,
+			               value_get_str(one, "path"), value_get_str(one, "kind"),
+			               value_get_str(one, "name"));
+	}
+	return 0;
+}
+
 static int apply_document(struct batch *batch, const struct document *document, bool dry_run,
                           struct err *err)
 {
@@ -198,6 +232,7 @@ static int apply_document(struct batch *batch, const struct document *document, 
 	const char *result = value_get_str(answer, "result");
 	if (!result)
 		return err_set(err, E_INTERNAL, "the server's answer names no result");
+	TRY(check_missing(batch, document, value_get(answer, "missing"), err));
 	count_result(batch, result);
 	printf("%s/%s %s%s\n", kind_info[manifest->kind].name, manifest->name, result,
 	       dry_run ? " (dry run)" : "");
