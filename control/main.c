@@ -145,6 +145,8 @@ static int build(struct process *process, struct err *err)
 static void end(struct process *process)
 {
 	http_server_free(process->http);
+	if (process->control)                /* it holds calls of the link */
+		dispatch_stop(process->control->dispatch);
 	link_server_free(process->link);
 	control_free(process->control);
 	store_free(process->store);

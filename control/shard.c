@@ -63,6 +63,8 @@ void shard_clear(struct shard *shard)
 	struct err err;
 	shard_lock(shard);
 	shard->sound = true;
+	shard->replaying = true;
+	shard->replays++;
 	for (struct account *at = shard->account_list; at; at = at->next) {
 		account_clear(shard, at);
 		if (account_renew(at, &err) < 0)
@@ -153,7 +155,7 @@ static void account_ready(const struct account *account)
 	for (struct task *task = account->newest; task; task = task->older) {
 		if (task_state_final(task->state))
 			continue;
-		task->inherited = true;
+		task->inherited = task->durable;
 		struct amounts holds = task_holds(task);
 		amounts_add(&sum, &holds);
 	}
@@ -166,6 +168,7 @@ void shard_ready(struct shard *shard)
 	shard_lock(shard);
 	for (const struct account *at = shard->account_list; at; at = at->next)
 		account_ready(at);
+	shard->replaying = false;
 	shard_unlock(shard);
 }
 

@@ -33,6 +33,7 @@ struct task {
 	struct hold hold;
 	struct amounts used;         /* of all its attempts, cost included */
 	int attempts;                /* that have ended */
+	int unassigned;              /* attempts that never reached a worker */
 	int billed;                  /* the last attempt whose usage is counted */
 	struct token token;          /* of the running attempt */
 	struct token dead;           /* of the last attempt that ended */
@@ -102,6 +103,8 @@ struct shard {
 	struct arena *rates_arena;
 	size_t running;
 	bool sound;
+	uint64_t replays;            /* how often it was emptied */
+	bool replaying;              /* between shard_clear and shard_ready: nothing is admitted */
 };
 
 /* shard.c */

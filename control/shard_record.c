@@ -88,6 +88,7 @@ static int apply_attempt(struct shard *shard, const struct value *record, struct
 	if (!task)
 		return 0;
 	TRY(attempt_ended(task, record, err));
+	task->unassigned = 0;
 	task->dead.epoch = value_get_int(record, "epoch", 0);
 	task->dead.counter = value_get_int(record, "counter", 0);
 	if (task->state == STATE_RUNNING)

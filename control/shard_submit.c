@@ -211,7 +211,7 @@ static int make_task(struct shard *shard, const struct submission *submission,
 static int submit(struct shard *shard, const struct submission *submission, struct change *change,
                   struct arena *arena, const char **ret_existing, struct err *err)
 {
-	if (!shard->sound)
+	if (!shard->sound || shard->replaying)
 		return err_set(err, E_UNAVAILABLE, "the leader is reading its journal again; try again "
 		               "in a second");
 	idems_expire(shard, submission->now_ms);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_AHEAD_MAX = 64, PROGRESS_EVERY_MS = 250 };
+enum { LOOK_AHEAD_MAX = 64, PROGRESS_EVERY_MS = 250, UNASSIGNED_MAX = 8 };
 
 static bool token_equal(const struct token *a, const struct token *b)
 {
@@ -74,13 +74,27 @@ static bool goes_before(const struct task *a, const struct task *b)
 	return strcmp(a->id, b->id) < 0;
 }
 
+uint64_t shard_replays(struct shard *shard)
+{
+	shard_lock(shard);
+	uint64_t replays = shard->replays;
+	shard_unlock(shard);
+	return replays;
+}
+
+static bool is_ready(const struct shard *shard, uint64_t replay)
+{
+	return shard->sound && !shard->replaying && shard->replays == replay;
+}
+
 int shard_pick(struct shard *shard, const struct pick *pick, struct arena *arena,
                struct work *ret_work, struct err *err)
 {
 	struct task *best = NULL;
 	int rc = 0;
 	shard_lock(shard);
-	for (const struct account *at = shard->account_list; at && shard->sound; at = at->next) {
+	bool ready = is_ready(shard, pick->replay);
+	for (const struct account *at = shard->account_list; ready && at; at = at->next) {
 		struct task *task = at->waiting.first ? first_of(shard, at, pick) : NULL;
 		if (task && (!best || goes_before(task, best)))
 			best = task;
@@ -113,11 +127,11 @@ int64_t shard_next_due(struct shard *shard)
 	return next;
 }
 
-bool shard_adopt(struct shard *shard, const char *id, const struct token *token,
+bool shard_adopt(struct shard *shard, uint64_t replay, const char *id, const struct token *token,
                  const char *worker, bool *ret_cancel)
 {
 	shard_lock(shard);
-	struct task *task = task_find(shard, id);
+	struct task *task = is_ready(shard, replay) ? task_find(shard, id) : NULL;
 	bool adopted = task && task->durable && task->inherited && task->state == STATE_QUEUED &&
 		token_newer(token, &task->dead);
 	if (adopted) {
@@ -135,16 +149,18 @@ static struct task *current(const struct shard *shard, const char *id, const str
 	return task && task->state == STATE_RUNNING && token_equal(&task->token, token) ? task : NULL;
 }
 
-void shard_unassign(struct shard *shard, const char *id, const struct token *token)
+bool shard_unassign(struct shard *shard, const char *id, const struct token *token)
 {
 	shard_lock(shard);
 	struct task *task = current(shard, id, token);
-	if (task) {
+	bool again = !task || ++task->unassigned < UNASSIGNED_MAX;
+	if (task && again) {
 		task_stop(shard, task);
 		task_wait_in_line(shard, task, true);
 		task_moved(shard, task);
 	}
 	shard_unlock(shard);
+	return again;
 }
 
 void shard_progress(struct shard *shard, const char *id, const struct token *token,

@@ -191,6 +191,7 @@ static bool pick(struct bench *bench, struct work *ret_work)
 	struct pick ask = {
 		.worker = "w1", .token = { bench->epoch, ++bench->counter }, .serves = true,
 		.memory_bytes = UINT64_MAX, .inherited = true,
+		.replay = shard_replays(bench->shard),
 	};
 	int rc = shard_pick(bench->shard, &ask, bench->arena, ret_work, &bench->err);
 	cr_assert_geq(rc, 0, "%s", bench->err.text);
@@ -369,9 +370,9 @@ Test(shard, a_running_attempt_is_adopted_after_a_replay_but_no_dead_one)
 	cr_assert(pick(bench, &one) && pick(bench, &two));
 	fail_attempt(bench, &two);
 	replay(bench);
-	cr_assert_not(shard_adopt(bench->shard, two.id, &two.token, "w1", &cancel));
-	cr_assert(shard_adopt(bench->shard, one.id, &one.token, "w1", &cancel));
-	cr_assert_not(shard_adopt(bench->shard, one.id, &one.token, "w1", &cancel), "only once");
+	cr_assert_not(shard_adopt(bench->shard, 1, two.id, &two.token, "w1", &cancel));
+	cr_assert(shard_adopt(bench->shard, 1, one.id, &one.token, "w1", &cancel));
+	cr_assert_not(shard_adopt(bench->shard, 1, one.id, &one.token, "w1", &cancel), "only once");
 	cr_assert_eq(shard_match(bench->shard, bench->arena, one.id, &one.token, NULL, &bench->err), 1);
 	end(bench, &one, STATE_SUCCEEDED);
 	cr_assert_str_eq(state_of(bench, "acme", one.id), "succeeded");
@@ -475,7 +476,7 @@ static void step_end(struct history *history)
 	history->running[i] = history->running[--history->count];
 	uint64_t way = dice(bench, 6);
 	if (way == 0) {
-		shard_unassign(bench->shard, work.id, &work.token);
+		cr_assert(shard_unassign(bench->shard, work.id, &work.token));
 		return;
 	}
 	if (way > 1)

@@ -1,0 +1,49 @@
+/* dispatch_access.c - asks for online reads, answered in a thread of their own: the answer waits until its
+ * audit event is durable, and polls must not wait for that. */
+#include "common/defs.h"
+#include "control/dispatch_impl.h"
+
+#include "control/access.h"
+
+static int answer_write(const struct dispatch *dispatch, const struct message *message,
+                        const struct buf *grant, struct buf *out, struct err *err)
+{
+	struct envelope envelope = {
+		.version = ENVELOPE_VERSION, .kind = "access", .worker = dispatch->control->replica,
+		.incarnation = message->envelope.incarnation, .seq = message->envelope.seq,
+		.body = value_bin(message->arena, grant->data, grant->len),
+	};
+	if (!envelope.body)
+		return err_set(err, E_NOMEM, "no memory to answer a worker");
+	TRY(envelope_write(&envelope, out, err));
+	return buf_check(out, err);
+}
+
+static int answer(struct dispatch *dispatch, struct message *message, struct err *err)
+{
+	AUTO_BUF grant, out;
+	buf_init(&grant, GRANT_BYTES_MAX);
+	buf_init(&out, LINK_MESSAGE_MAX);
+	TRY(access_answer(dispatch->control, message->arena, &message->ask, message->envelope.worker,
+	                  &grant, err));
+	TRY(buf_check(&grant, err));
+	TRY(answer_write(dispatch, message, &grant, &out, err));
+	link_answer(MOVE(message->call), out.data, out.len);
+	return 0;
+}
+
+void *access_run(void *context)
+{
+	struct dispatch *dispatch = context;
+	struct queue_item *item;
+	while ((item = queue_take(dispatch->asks, INT64_MAX)) || !queue_closed(dispatch->asks)) {
+		struct message *message = (struct message *)item;
+		struct err err;
+		if (!message)
+			continue;
+		if (answer(dispatch, message, &err) < 0)
+			answer_problem(dispatch, MOVE(message->call), &message->envelope, &err);
+		message_unref(message);
+	}
+	return NULL;
+}

@@ -1,0 +1,84 @@
+/* dispatch_assign.c - tasks to workers with free slots: the shard says which task is next, the plan what
+ * its attempt may do, the signed grant tells the worker. One task a worker a turn. */
+#include "common/defs.h"
+#include "control/dispatch_impl.h"
+
+#include "common/log.h"
+#include "control/plan.h"
+
+enum { PLAN_ARENA_MAX = 64 * 1024 * 1024 };
+
+static int make_grant(struct dispatch *dispatch, struct worker *worker, struct arena *arena,
+                      const struct work *work, struct buf *out, struct err *err)
+{
+	struct grant *grant = NULL;
+	TRY(plan_grant(dispatch->control, arena, work, worker->name, &grant, err));
+	int rc = grant_sign(dispatch->control->signer, grant, worker->box_public, out, err);
+	grant_wipe(grant);
+	return rc;
+}
+
+/* What cannot be planned ends as a failed attempt, with the user's sentence. */
+static void refuse(struct dispatch *dispatch, const struct work *work, const struct err *err)
+{
+	log_info(&(struct log_context){ .tenant = work->tenant, .task = work->id },
+	         "attempt_not_planned", "code=%s reason=\"%s\"", err_name(err->code), err->text);
+	if (err->code != E_NOMEM &&
+	    job_lost(dispatch, NULL, work->id, &work->token, err->code, err->text))
+		return;
+	if (!shard_unassign(dispatch->control->shard, work->id, &work->token))
+		log_warn(&(struct log_context){ .tenant = work->tenant, .task = work->id },
+		         "attempt_kept", "reason=\"out of memory; a new leader takes it up\"");
+}
+
+static int give(struct dispatch *dispatch, struct worker *worker, struct arena *arena,
+                const struct work *work, struct err *err)
+{
+	struct given *given = NULL;
+	TRY(worker_give(worker, work->id, &work->token, &given, err));
+	int rc = make_grant(dispatch, worker, arena, work, &given->grant, err);
+	if (rc == 0)
+		rc = buf_check(&given->grant, err);
+	if (rc < 0) {
+		worker_take_back(worker, given);
+		return rc;
+	}
+	given->cancel = work->cancel;
+	worker->slots--;
+	worker->memory_bytes -= work->limits.memory_bytes;
+	worker->prompt = true;
+	return 0;
+}
+
+/* One task for a worker; false: there is none for it now. */
+static bool assign_one(struct dispatch *dispatch, struct worker *worker)
+{
+	AUTO(arena) *arena = NULL;
+	struct control *control = dispatch->control;
+	struct work work;
+	struct err err;
+	struct pick pick = {
+		.worker = worker->name, .token = { dispatch->epoch, dispatch->counter + 1 },
+		.serves = worker->serve_url[0] != '\0', .memory_bytes = worker->memory_bytes,
+		.replay = dispatch->replay,
+		.inherited = clock_mono_ms(control->clock) >= dispatch->adopt_until_ms,
+	};
+	if (arena_new(PLAN_ARENA_MAX, &arena, &err) < 0 ||
+	    shard_pick(control->shard, &pick, arena, &work, &err) != 1)
+		return false;
+	dispatch->counter++;
+	int rc = give(dispatch, worker, arena, &work, &err);
+	if (rc < 0)
+		refuse(dispatch, &work, &err);
+	return rc != E_NOMEM;
+}
+
+void assign(struct dispatch *dispatch)
+{
+	for (bool any = true; any;) {
+		any = false;
+		for (struct worker *worker = dispatch->workers.first; worker; worker = worker->next)
+			if (worker->call && !worker->draining && worker->slots > 0)
+				any |= assign_one(dispatch, worker);
+	}
+}

@@ -1,0 +1,95 @@
+/* dispatch_impl.h - the dispatcher's parts. Private to control/dispatch*.c.
+ * Threads: the link's callback parses and posts; the dispatcher's thread owns everything about workers;
+ * the settler's thread settles; the access thread answers online-read asks, which may block on
+ * an audit commit. Only posts pass between them. */
+#ifndef DISPATCH_IMPL_H
+#define DISPATCH_IMPL_H
+
+#include "api/envelope.h"
+#include "control/dispatch.h"
+#include "control/queue.h"
+#include "control/settle.h"
+#include "control/workers.h"
+
+enum {
+	SILENT_MS = 15000, ADOPT_MS = 2000, DROP_TOLD_MS = 5000, JOBS_MAX = 64,
+	MESSAGE_ARENA_MAX = 128 * 1024 * 1024
+};
+
+enum post_kind { POST_CALL, POST_JOB, POST_CANCEL, POST_DROP };
+struct post { struct queue_item item; enum post_kind kind; };
+
+struct message {                     /* POST_CALL */
+	struct post post;
+	struct link_call *call;      /* NULL: given on */
+	struct arena *arena;
+	struct envelope envelope;
+	struct poll poll;            /* kind "poll" */
+	struct access_ask ask;       /* kind "access" */
+	int refs;                    /* of the dispatcher and of jobs; its thread alone counts */
+};
+
+struct job {                         /* POST_JOB: to the settler, and back with `settled` */
+	struct post post;
+	struct settle_item item;
+	struct report report;        /* of control itself */
+	struct message *message;     /* what item points into; NULL: nothing */
+	char worker[128], task[ID_LEN + 1];
+	char text[480];
+	bool settled;                /* durable, or it changed nothing */
+};
+
+struct note {                        /* POST_CANCEL: a task; POST_DROP: a tenant */
+	struct post post;
+	char name[64];
+};
+
+struct dispatch {
+	struct control *control;
+	struct queue *inbox;         /* to the dispatcher */
+	struct queue *jobs;          /* to the settler */
+	struct queue *asks;          /* to the access thread */
+	pthread_t dispatcher, settler, access;
+	int threads;                 /* that were started */
+
+	struct workers workers;      /* the dispatcher's own, as all down to the mutex */
+	int64_t epoch;               /* 0: leads not */
+	uint64_t replay;             /* of the shard, that this is about */
+	int64_t counter;             /* of tokens */
+	int64_t adopt_until_ms;      /* inherited tasks are not given out before */
+
+	pthread_mutex_t mutex;       /* guards what follows */
+	struct dispatch_status status;
+	char serve_url[256];
+};
+
+/* dispatch_post.c: posts, made and ended */
+void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_t *data, size_t len);
+void message_unref(struct message *message);
+void post_drop(struct post *post);           /* without doing anything about it */
+bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name);
+/* An attempt's end that control itself says. */
+bool job_lost(struct dispatch *dispatch, const char *worker, const char *task,
+              const struct token *token, int code, const char *text);
+bool job_report(struct dispatch *dispatch, struct message *message, const struct report *report);
+bool job_reads(struct dispatch *dispatch, struct message *message);
+/* The next cancelled task that waits; false: there is none. */
+bool job_cancelled(struct dispatch *dispatch);
+
+/* dispatch_poll.c */
+void poll_take_in(struct dispatch *dispatch, struct message *message);
+void job_settled(struct dispatch *dispatch, const struct job *job);
+void worker_answer(struct dispatch *dispatch, struct worker *worker);
+void answer_problem(const struct dispatch *dispatch, struct link_call *call,
+                    const struct envelope *asked, const struct err *why);
+
+/* dispatch_assign.c */
+void assign(struct dispatch *dispatch);
+
+/* dispatch_settle.c */
+void *settler_run(void *context);
+
+/* dispatch_access.c */
+void *access_run(void *context);
+
+#endif

@@ -1,0 +1,351 @@
+/* dispatch_poll.c - a worker's poll, taken in and answered.
+ * Invariants: a report is acknowledged only when it is durable or tells of nothing current; a poll that
+ * comes again gets the answer that was given; an attempt that its worker does not name is not running
+ * there. */
+#include "common/defs.h"
+#include "control/dispatch_impl.h"
+
+#include "common/log.h"
+#include "control/shard_work.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ANSWER_ARENA_MAX = 64 * 1024 * 1024, GRANTS_PER_ANSWER = 64 };
+
+static int64_t mono_ms(const struct dispatch *dispatch)
+{
+	return clock_mono_ms(dispatch->control->clock);
+}
+
+/* --- answers --- */
+
+static int answer_write(const struct dispatch *dispatch, const struct envelope *asked,
+                        const char *kind, const struct value *body, struct buf *out,
+                        struct err *err)
+{
+	struct envelope envelope = {
+		.version = ENVELOPE_VERSION, .kind = kind, .worker = dispatch->control->replica,
+		.incarnation = asked->incarnation, .seq = asked->seq, .body = body,
+	};
+	buf_clear(out);
+	TRY(envelope_write(&envelope, out, err));
+	return buf_check(out, err);
+}
+
+static int poll_answer_write(const struct dispatch *dispatch, const struct envelope *asked,
+                             const struct poll_answer *answer, struct buf *out, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	struct value *body = NULL;
+	TRY(arena_new(ANSWER_ARENA_MAX, &arena, err));
+	TRY(poll_answer_value(arena, answer, &body, err));
+	return answer_write(dispatch, asked, "poll", body, out, err);
+}
+
+void answer_problem(const struct dispatch *dispatch, struct link_call *call,
+                    const struct envelope *asked, const struct err *why)
+{
+	AUTO(arena) *arena = NULL;
+	AUTO_BUF out;
+	struct err err;
+	buf_init(&out, 64 * KIB);
+	struct value *body = arena_new(64 * KIB, &arena, &err) == 0 ? value_map(arena) : NULL;
+	if (body) {
+		value_set_str(body, "code", err_name(why->code));
+		value_set_str(body, "text", why->text);
+	}
+	if (body && answer_write(dispatch, asked, "problem", body, &out, &err) == 0)
+		link_answer(call, out.data, out.len);
+	else
+		link_drop(call);
+}
+
+static void answer_not_leader(const struct dispatch *dispatch, struct message *message)
+{
+	AUTO_BUF out;
+	struct err err;
+	struct poll_answer answer = { .leader = false };
+	buf_init(&out, 64 * KIB);
+	if (poll_answer_write(dispatch, &message->envelope, &answer, &out, &err) < 0)
+		return;                      /* the message drops its call */
+	link_answer(message->call, out.data, out.len);
+	message->call = NULL;
+}
+
+static size_t drops_now(const struct dispatch *dispatch, struct worker *worker,
+                        const char *names[DROPS_MAX])
+{
+	size_t count = 0;
+	for (size_t i = 0; i < worker->drop_count; i++)
+		if (worker->drops[i].until_mono_ms > mono_ms(dispatch))
+			worker->drops[count++] = worker->drops[i];
+	worker->drop_count = count;
+	for (size_t i = 0; i < count; i++)
+		names[i] = worker->drops[i].tenant;
+	return count;
+}
+
+/* What the worker knows of after this answer. */
+static void told(struct worker *worker, size_t grants)
+{
+	struct given *given = worker->given;
+	for (; given && grants > 0; given = given->next) {
+		if (given->sent_seq != 0 || given->grant.len == 0)
+			continue;
+		given->sent_seq = worker->seq;
+		buf_release(&given->grant);
+		grants--;
+	}
+	worker->ack_count = 0;
+	worker->cancel_count = 0;
+	worker->prompt = given != NULL && grants > 0;
+}
+
+static void gather(struct worker *worker, struct poll_answer *answer,
+                   struct poll_task tasks[GRANTS_PER_ANSWER], struct token cancels[CANCELS_MAX])
+{
+	size_t bytes = 0;
+	memcpy(cancels, worker->cancels, worker->cancel_count * sizeof cancels[0]);
+	answer->cancel_count = worker->cancel_count;
+	for (const struct given *given = worker->given; given; given = given->next) {
+		bool fits = answer->task_count < GRANTS_PER_ANSWER &&
+			bytes + given->grant.len < LINK_MESSAGE_MAX - 512 * KIB;
+		if (given->sent_seq == 0 && given->grant.len > 0 && fits) {
+			tasks[answer->task_count++] = (struct poll_task){ given->grant.data,
+			                                                  given->grant.len };
+			bytes += given->grant.len;
+		}
+		if (given->cancel && answer->cancel_count < CANCELS_MAX)
+			cancels[answer->cancel_count++] = given->token;
+	}
+}
+
+void worker_answer(struct dispatch *dispatch, struct worker *worker)
+{
+	struct poll_task tasks[GRANTS_PER_ANSWER];
+	struct token cancels[CANCELS_MAX];
+	const char *drops[DROPS_MAX];
+	struct err err;
+	struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq };
+	struct poll_answer answer = {
+		.leader = dispatch->epoch != 0, .tasks = tasks, .cancels = cancels,
+		.acks = worker->acks, .ack_count = worker->ack_count, .meter_ack = worker->meter_ack,
+		.drop = drops, .drop_count = drops_now(dispatch, worker, drops),
+	};
+	gather(worker, &answer, tasks, cancels);
+	struct link_call *call = MOVE(worker->call);
+	if (poll_answer_write(dispatch, &asked, &answer, &worker->answer, &err) < 0) {
+		log_warn(NULL, "poll_not_answered", "worker=%s reason=\"%s\"", worker->name, err.text);
+		buf_clear(&worker->answer);
+		link_drop(call);
+		return;
+	}
+	link_answer(call, worker->answer.data, worker->answer.len);
+	told(worker, answer.task_count);
+}
+
+/* --- taking in --- */
+
+static void adopt(struct dispatch *dispatch, struct worker *worker, const char *task,
+                  const struct token *token, struct given **ret_given)
+{
+	struct err err;
+	bool cancel = false;
+	*ret_given = NULL;
+	if (!shard_adopt(dispatch->control->shard, dispatch->replay, task, token, worker->name, &cancel))
+		return;
+	if (worker_give(worker, task, token, ret_given, &err) < 0) {
+		if (!shard_unassign(dispatch->control->shard, task, token))
+			log_warn(NULL, "attempt_not_adopted", "worker=%s", worker->name);
+		return;
+	}
+	(*ret_given)->sent_seq = worker->seq;
+	(*ret_given)->confirmed = true;
+	(*ret_given)->cancel = cancel;
+	worker->prompt |= cancel;
+	log_info(&(struct log_context){ .task = task }, "attempt_adopted", "worker=%s", worker->name);
+}
+
+static void take_running(struct dispatch *dispatch, struct worker *worker,
+                         const struct running *running)
+{
+	struct given *given = worker_given(worker, &running->token);
+	if (!given)
+		adopt(dispatch, worker, running->task, &running->token, &given);
+	if (!given) {
+		worker->prompt |= worker_end_zombie(worker, &running->token);
+		return;
+	}
+	given->listed = true;
+	given->confirmed = true;
+	shard_progress(dispatch->control->shard, running->task, &running->token, &running->progress);
+}
+
+static void take_done(struct dispatch *dispatch, struct worker *worker, struct message *message,
+                      const struct report *report)
+{
+	struct given *given = worker_given(worker, &report->token);
+	if (!given)
+		adopt(dispatch, worker, report->task, &report->token, &given);
+	if (!given) {
+		log_info(&(struct log_context){ .task = report->task }, "report_ignored",
+		         "worker=%s reason=\"not the current attempt\"", worker->name);
+		worker_ack(worker, &report->token);
+		return;
+	}
+	given->listed = true;
+	given->confirmed = true;
+	if (!given->settling)
+		given->settling = job_report(dispatch, message, report);
+}
+
+/* An attempt that the worker should have named and did not. */
+static void take_missing(struct dispatch *dispatch, struct worker *worker, struct given *given)
+{
+	struct shard *shard = dispatch->control->shard;
+	if (!given->confirmed && shard_unassign(shard, given->task, &given->token)) {
+		worker_take_back(worker, given);
+		return;
+	}
+	given->settling = job_lost(dispatch, worker->name, given->task, &given->token, E_DEAD_WORKER,
+	                           "its worker died or lost it");
+}
+
+static void take_worker(struct worker *worker, const struct poll *poll)
+{
+	worker->slots = poll->slots;
+	worker->slots_max = poll->slots_max;
+	worker->memory_bytes = poll->memory_bytes;
+	worker->draining = poll->draining;
+	if (poll->box_public)
+		memcpy(worker->box_public, poll->box_public, BOX_PUBLIC_BYTES);
+	else
+		worker->slots = 0;           /* nobody could open what it is given */
+	snprintf(worker->serve_url, sizeof worker->serve_url, "%s",
+	         poll->serve_url ? poll->serve_url : "");
+}
+
+static void take_reads(struct dispatch *dispatch, struct worker *worker, struct message *message)
+{
+	int64_t seq = message->poll.meter_seq;
+	if (seq <= worker->meter_ack || seq == worker->meter_settling)
+		return;
+	if (job_reads(dispatch, message))
+		worker->meter_settling = seq;
+}
+
+static void take_body(struct dispatch *dispatch, struct worker *worker, struct message *message)
+{
+	const struct poll *poll = &message->poll;
+	take_worker(worker, poll);
+	for (struct given *given = worker->given; given; given = given->next)
+		given->listed = given->settling || given->sent_seq == 0;
+	for (size_t i = 0; i < poll->running_count; i++)
+		take_running(dispatch, worker, &poll->running[i]);
+	for (size_t i = 0; i < poll->done_count; i++)
+		take_done(dispatch, worker, message, &poll->done[i]);
+	for (struct given *given = worker->given, *next = NULL; given; given = next) {
+		next = given->next;
+		if (!given->listed)
+			take_missing(dispatch, worker, given);
+	}
+	if (poll->reads_count > 0 || poll->meter_seq > 0)
+		take_reads(dispatch, worker, message);
+}
+
+/* A worker that started anew has none of its attempts. */
+static void start_anew(struct worker *worker, int64_t incarnation)
+{
+	worker->incarnation = incarnation;
+	worker->seq = -1;
+	worker->meter_ack = worker->meter_settling = 0;
+	worker->ack_count = worker->cancel_count = worker->told_count = 0;
+	buf_clear(&worker->answer);
+	for (struct given *given = worker->given; given; given = given->next) {
+		given->sent_seq = -1;
+		given->confirmed = true;
+	}
+}
+
+/* A poll that was seen before: the same answer, or held in the earlier one's place. */
+static void repeat(struct worker *worker, struct message *message)
+{
+	if (worker->call) {
+		link_drop(worker->call);
+		worker->call = MOVE(message->call);
+	} else if (worker->answer.len > 0) {
+		link_answer(MOVE(message->call), worker->answer.data, worker->answer.len);
+	}
+}
+
+static void hold(struct dispatch *dispatch, struct worker *worker, struct message *message)
+{
+	if (worker->call)
+		link_drop(worker->call);
+	worker->call = MOVE(message->call);
+	worker->seq = message->envelope.seq;
+	buf_clear(&worker->answer);
+	worker->held_until_ms = mono_ms(dispatch) + POLL_HOLD_MS;
+}
+
+void poll_take_in(struct dispatch *dispatch, struct message *message)
+{
+	const struct envelope *envelope = &message->envelope;
+	struct err err;
+	if (!dispatch->epoch) {
+		answer_not_leader(dispatch, message);
+		return;
+	}
+	struct worker *worker = workers_find(&dispatch->workers, envelope->worker);
+	if (!worker && workers_add(&dispatch->workers, envelope->worker, &worker, &err) < 0) {
+		answer_problem(dispatch, MOVE(message->call), envelope, &err);
+		return;
+	}
+	if (envelope->incarnation < worker->incarnation)
+		return;                      /* an earlier life's; its call is dropped */
+	if (envelope->incarnation > worker->incarnation)
+		start_anew(worker, envelope->incarnation);
+	worker->heard_ms = mono_ms(dispatch);
+	if (envelope->seq == worker->seq)
+		repeat(worker, message);
+	if (envelope->seq <= worker->seq)
+		return;
+	hold(dispatch, worker, message);
+	take_body(dispatch, worker, message);
+}
+
+/* --- what came of it --- */
+
+static void reads_settled(struct worker *worker, const struct job *job)
+{
+	if (job->item.incarnation != worker->incarnation)
+		return;
+	if (job->settled) {
+		worker->meter_ack = job->item.meter_seq;
+		worker->prompt = true;
+	}
+	worker->meter_settling = 0;
+}
+
+void job_settled(struct dispatch *dispatch, const struct job *job)
+{
+	struct worker *worker = workers_find(&dispatch->workers, job->worker);
+	if (!worker)
+		return;
+	if (job->item.kind == SETTLE_READS) {
+		reads_settled(worker, job);
+		return;
+	}
+	const struct token *token = &job->item.report->token;
+	struct given *given = worker_given(worker, token);
+	if (given && !job->settled)
+		given->settling = false;
+	if (!job->settled)
+		return;
+	if (given)
+		worker_take_back(worker, given);
+	if (job->item.worker)
+		worker_ack(worker, token);
+}

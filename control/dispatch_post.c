@@ -1,0 +1,167 @@
+/* dispatch_post.c - what passes between the dispatcher's threads. A message lives until the dispatcher and
+ * every job made of it are done with it. */
+#include "common/defs.h"
+#include "control/dispatch_impl.h"
+
+#include "common/log.h"
+#include "control/shard_work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- messages --- */
+
+static void message_free(struct message *message)
+{
+	if (message->call)
+		link_drop(message->call);
+	arena_free(message->arena);
+	free(message);
+}
+
+void message_unref(struct message *message)
+{
+	if (message && --message->refs == 0)
+		message_free(message);
+}
+
+static int message_parse(struct message *message, const uint8_t *data, size_t len, struct err *err)
+{
+	TRY(arena_new(MESSAGE_ARENA_MAX, &message->arena, err));
+	TRY(envelope_read(message->arena, data, len, &message->envelope, err));
+	const struct envelope *envelope = &message->envelope;
+	if (strcmp(envelope->kind, "poll") == 0)
+		return poll_read(message->arena, envelope->body, &message->poll, err);
+	if (strcmp(envelope->kind, "access") == 0)
+		return access_ask_read(message->arena, envelope->body, &message->ask, err);
+	return err_set(err, E_INVALID, "the message's kind is none that control knows; upgrade it "
+	               "first, then the workers");
+}
+
+/* In the link's thread. */
+void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_t *data, size_t len)
+{
+	struct err err;
+	struct message *message = calloc(1, sizeof *message);
+	if (!message) {
+		link_drop(call);
+		return;
+	}
+	message->post.kind = POST_CALL;
+	message->refs = 1;
+	message->call = call;
+	if (message_parse(message, data, len, &err) < 0) {
+		log_warn(NULL, "message_refused", "reason=\"%s\"", err.text);
+		answer_problem(dispatch, call, &message->envelope, &err);
+		message->call = NULL;
+		message_free(message);
+		return;
+	}
+	bool access = strcmp(message->envelope.kind, "access") == 0;
+	if (!queue_push(access ? dispatch->asks : dispatch->inbox, &message->post.item))
+		message_free(message);
+}
+
+/* --- notes --- */
+
+bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name)
+{
+	struct note *note = calloc(1, sizeof *note);
+	if (!note)
+		return false;
+	note->post.kind = kind;
+	snprintf(note->name, sizeof note->name, "%s", name);
+	bool sent = queue_push_always(dispatch->inbox, &note->post.item);
+	if (!sent)
+		free(note);
+	return sent;
+}
+
+void post_drop(struct post *post)
+{
+	if (post->kind == POST_CALL) {
+		message_unref((struct message *)post);
+		return;
+	}
+	if (post->kind == POST_JOB)
+		message_unref(((struct job *)post)->message);
+	free(post);
+}
+
+/* --- jobs --- */
+
+static struct job *job_new(enum settle_kind kind, const char *worker, const char *task)
+{
+	struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return NULL;
+	job->post.kind = POST_JOB;
+	job->item.kind = kind;
+	snprintf(job->worker, sizeof job->worker, "%s", worker ? worker : "");
+	snprintf(job->task, sizeof job->task, "%s", task ? task : "");
+	job->report.task = job->task;
+	job->item.report = &job->report;
+	return job;
+}
+
+static bool job_send(struct dispatch *dispatch, struct job *job)
+{
+	if (queue_push_always(dispatch->jobs, &job->post.item))
+		return true;
+	post_drop(&job->post);
+	return false;
+}
+
+bool job_lost(struct dispatch *dispatch, const char *worker, const char *task,
+              const struct token *token, int code, const char *text)
+{
+	struct job *job = job_new(SETTLE_REPORT, worker, task);
+	if (!job)
+		return false;
+	snprintf(job->text, sizeof job->text, "%s", text);
+	job->report.token = *token;
+	job->report.outcome = OUTCOME_FAILED;
+	job->report.code = code;
+	job->report.text = job->text;
+	return job_send(dispatch, job);
+}
+
+bool job_report(struct dispatch *dispatch, struct message *message, const struct report *report)
+{
+	struct job *job = job_new(SETTLE_REPORT, message->envelope.worker, report->task);
+	if (!job)
+		return false;
+	job->message = message;
+	message->refs++;
+	job->item.worker = job->worker;
+	job->item.report = report;
+	return job_send(dispatch, job);
+}
+
+bool job_reads(struct dispatch *dispatch, struct message *message)
+{
+	struct job *job = job_new(SETTLE_READS, message->envelope.worker, NULL);
+	if (!job)
+		return false;
+	job->message = message;
+	message->refs++;
+	job->item.worker = job->worker;
+	job->item.incarnation = message->envelope.incarnation;
+	job->item.meter_seq = message->poll.meter_seq;
+	job->item.reads = message->poll.reads;
+	job->item.reads_count = message->poll.reads_count;
+	return job_send(dispatch, job);
+}
+
+bool job_cancelled(struct dispatch *dispatch)
+{
+	bool inherited = clock_mono_ms(dispatch->control->clock) >= dispatch->adopt_until_ms;
+	struct job *job = job_new(SETTLE_CANCEL, NULL, NULL);
+	if (!job)
+		return false;
+	if (shard_take_cancelled(dispatch->control->shard, inherited, job->task))
+		return job_send(dispatch, job);
+	free(job);
+	return false;
+}
