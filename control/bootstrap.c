@@ -158,6 +158,7 @@ int bootstrap(struct control *control, const char *key_file, struct err *err)
 		code = commit_all(control, text, err);
 	secret_wipe(text, sizeof text);
 	if (code == 0)
-		log_info(NULL, "bootstrapped", "tenant=platform principal=operator");
+		log_info(&(struct log_context){ .tenant = "platform" }, "bootstrapped",
+		         "principal=operator");
 	return code;
 }

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { RESTS_MAX = FIELD_LIST_MAX + 16 };
 
@@ -254,19 +253,6 @@ static int principal_rules(struct control *control, struct request *request,
 
 /* --- columns --- */
 
-static int unique_names(const struct value *list, const char *field, struct err *err)
-{
-	for (size_t i = 0; i < value_len(list); i++)
-		for (size_t j = 0; j < i; j++) {
-			const char *a = value_get_str(value_at(list, i), "name");
-			const char *b = value_get_str(value_at(list, j), "name");
-			if (a && b && strcasecmp(a, b) == 0)
-				return err_set(err, E_INVALID, "%s[%zu].name: %.80s is named twice; names "
-				               "differ by more than case", field, i, a);
-		}
-	return 0;
-}
-
 /* The declared type of a column; NULL when the schema does not name it. */
 static const char *column_type(const struct value *schema, const char *name)
 {
@@ -312,7 +298,6 @@ static int view_rules(struct control *control, struct request *request,
 	const struct value *features = value_get(spec, "features"), *schema = NULL;
 	const char *dataset = value_get_str(spec, "dataset");
 	char path[64];
-	TRY(unique_names(features, "spec.features", err));
 	if (value_len(value_get(spec, "entities")) != 1)
 		return err_set(err, E_INVALID, "spec.entities: names %zu entities; a view describes exactly "
 		               "one", value_len(value_get(spec, "entities")));
@@ -375,8 +360,6 @@ static int by_kind(struct control *control, struct request *request,
 	switch (manifest->kind) {
 	case KIND_PRINCIPAL:
 		return principal_rules(control, request, manifest, before, err);
-	case KIND_DATASET:
-		return unique_names(value_get(manifest->spec, "schema"), "spec.schema", err);
 	case KIND_FEATUREVIEW:
 		return view_rules(control, request, manifest->spec, err);
 	case KIND_SOURCE:

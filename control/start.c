@@ -149,7 +149,7 @@ void control_free(struct control *control)
 	lead_free(started->lead);
 	if (catalog)
 		catalog_unfollow(catalog);
-	dispatch_free(control->dispatch);
+	dispatch_free(MOVE(control->dispatch));
 	grant_signer_free(control->signer);
 	journal_free(control->journal);
 	shard_free(control->shard);

@@ -20,13 +20,16 @@ static void lead_up(struct plane *plane)
 {
 	struct err err = { 0 };
 	const struct start_conf conf = {
-		.clock = clock_system(), .store = plane->store, .keyring = plane->keyring,
+		.clock = plane->clock ? plane->clock : clock_system(), .store = plane->store,
+		.keyring = plane->keyring,
 		.replica = "control-1", .held_max = 4,
 		.lead = { .ttl_s = 2, .bootstrap_key_file = plane->bootstrap_key },
 	};
 	cr_assert_eq(control_new(&conf, &plane->control, &err), 0, "%s", err.text);
 	for (int waited = 0; atomic_load(&plane->control->led) == 0; waited++) {
 		cr_assert_lt(waited, LEAD_MS, "the control plane does not lead");
+		if (plane->clock)
+			clock_advance(plane->clock, 10);
 		usleep(1000);
 	}
 }
@@ -42,9 +45,15 @@ static void read_operator_key(struct plane *plane)
 
 struct plane *plane_start(void)
 {
+	return plane_start_at(NULL);
+}
+
+struct plane *plane_start_at(struct clock *clock)
+{
 	struct err err = { 0 };
 	struct plane *plane = calloc(1, sizeof *plane);
 	cr_assert_not_null(plane);
+	plane->clock = clock;
 	cr_assert_eq(crypto_start(&err), 0, "%s", err.text);
 	snprintf(plane->dir, sizeof plane->dir, "/tmp/plane-XXXXXX");
 	cr_assert_not_null(mkdtemp(plane->dir));
@@ -52,7 +61,8 @@ struct plane *plane_start(void)
 	snprintf(plane->bootstrap_key, sizeof plane->bootstrap_key, "%s/operator.key", plane->dir);
 	cr_assert_eq(arena_new(512 * MIB, &plane->arena, &err), 0);
 	cr_assert_eq(keyring_new(plane->root_key, true, &plane->keyring, &err), 0, "%s", err.text);
-	cr_assert_eq(store_mem_new(clock_system(), &plane->store, &err), 0, "%s", err.text);
+	cr_assert_eq(store_mem_new(clock ? clock : clock_system(), &plane->store, &err), 0, "%s",
+	             err.text);
 	lead_up(plane);
 	read_operator_key(plane);
 	return plane;
