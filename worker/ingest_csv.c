@@ -11,7 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LINE_BYTES_MAX = 16 * 1024 * 1024, STORED_MAX = 1000000 };
+/* Longer lines would cost every ingestion: the reader's buffers are a multiple of the longest line. */
+enum { LINE_BYTES_MAX = 2 * 1024 * 1024, HEADER_BYTES_MAX = 256 * 1024, STORED_MAX = 1000000 };
 
 static bool has_header(const struct ingest *ingest)
 {
@@ -25,8 +26,8 @@ static void put_dialect(const struct ingest *ingest, struct buf *sql)
 	if (!delimiter || !*delimiter)
 		delimiter = ",";
 	duck_put_fd(sql, ingest->fd);
-	buf_printf(sql, ", header = %s, quote = '\"', escape = '\"', max_line_size = %d, compression = ",
-	           has_header(ingest) ? "true" : "false", LINE_BYTES_MAX);
+	buf_printf(sql, ", header = %s, quote = '\"', escape = '\"', compression = ",
+	           has_header(ingest) ? "true" : "false");
 	duck_put_text(sql, ingest->compression);
 	buf_puts(sql, ", delim = ");
 	duck_put_text(sql, strcmp(delimiter, "\\t") == 0 ? "\t" : delimiter);
@@ -41,9 +42,11 @@ static int describe(struct ingest *ingest, bool as_text, struct value **ret_sche
 	buf_init(&sql, INGEST_SQL_MAX);
 	buf_puts(&sql, "SELECT * FROM read_csv(");
 	put_dialect(ingest, &sql);
-	buf_puts(&sql, as_text ? ", all_varchar = true, store_rejects = true, rejects_table = 'look_e', "
-	         "rejects_scan = 'look_s')" : ", store_rejects = true, rejects_table = 'look_e', "
-	         "rejects_scan = 'look_s')");
+	buf_printf(&sql, ", store_rejects = true, rejects_table = 'look_errors', rejects_scan = 'look_scans', "
+	           "max_line_size = %d", as_text ? HEADER_BYTES_MAX : LINE_BYTES_MAX);
+	if (as_text)                 /* only the header matters */
+		buf_printf(&sql, ", all_varchar = true, sample_size = 1, buffer_size = %d", HEADER_BYTES_MAX);
+	buf_putc(&sql, ')');
 	TRY(buf_check(&sql, err));
 	return shop_schema(ingest->shop, (const char *)sql.data, ret_schema, err);
 }
@@ -107,8 +110,8 @@ static void put_reader(const struct ingest *ingest, bool numbered, struct buf *s
 		put_required(ingest, sql);
 	}
 	/* The second reading must not be counted again. */
-	buf_printf(sql, ", store_rejects = true, rejects_limit = %d, rejects_table = 'csv_errors%s', "
-	           "rejects_scan = 'csv_scans%s')", STORED_MAX, numbered ? "2" : "", numbered ? "2" : "");
+	buf_printf(sql, ", max_line_size = %d, store_rejects = true, rejects_limit = %d, rejects_table = "
+	           "'csv_errors%s', rejects_scan = 'csv_scans%s')", LINE_BYTES_MAX, STORED_MAX, numbered ? "2" : "", numbered ? "2" : "");
 }
 
 /* A row's line as the reader counts them: those before it, and the lines refused between them. A line

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { LINE_BYTES_MAX = 16 * 1024 * 1024 };
+enum { LINE_BYTES_MAX = 2 * 1024 * 1024 };
 
 static int jsonl_look(struct ingest *ingest, struct err *err)
 {
