@@ -32,7 +32,6 @@ static void add_headers(struct http_request *http, const struct reply *reply)
 {
 	char seconds[16];
 	http_add_header(http, "X-Request-Id", reply->request_id);
-	http_add_header(http, "Cache-Control", "no-store");
 	if (reply->etag)
 		http_add_header(http, "ETag", reply->etag);
 	if (reply->location)

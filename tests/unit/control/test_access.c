@@ -1,0 +1,198 @@
+/* test_access.c - access grants: what they say, for whom, and that refusals tell nothing. */
+#include "common/defs.h"
+#include "control/access.h"
+
+#include "control/identity.h"
+#include "control/keys.h"
+#include "tests/support/plane.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define FLIGHTS "/v1/tenants/acme/domains/flights"
+
+struct world {
+	struct plane *plane;
+	const char *admin, *reader, *producer, *globex;
+	uint8_t box_public[BOX_PUBLIC_BYTES];
+	struct secret *box_secret;
+};
+
+static void add_view(struct plane *plane, const char *key, const char *domain)
+{
+	const char *at = arena_printf(plane->arena, "/v1/tenants/acme/domains/%s", domain);
+	plane_put(plane, key, "Dataset", arena_printf(plane->arena, "%s/datasets/d", at), "{}");
+	plane_put(plane, key, "Entity", arena_printf(plane->arena, "%s/entities/airport", at),
+	          "{'joinKey':'code'}");
+	plane_put(plane, key, "FeatureView", arena_printf(plane->arena, "%s/featureviews/delays", at),
+	          "{'entities':['airport'],'dataset':'d','timestampField':'at','ttl':'24h',"
+	          "'features':[{'name':'mean','type':'float64'},{'name':'p95','type':'int64'}]}");
+}
+
+static void start(struct world *w)
+{
+	struct err err = { 0 };
+	w->plane = plane_start();
+	w->admin = plane_tenant(w->plane, "acme", "flights");
+	w->globex = plane_tenant(w->plane, "globex", "own");
+	add_view(w->plane, w->admin, "flights");
+	w->reader = plane_principal(w->plane, "acme", "reader", "'consumer'", "flights");
+	w->producer = plane_principal(w->plane, "acme", "producer", "'producer'", "flights");
+	cr_assert_eq(secret_new(BOX_SECRET_BYTES, &w->box_secret, &err), 0);
+	box_keypair(w->box_public, secret_data(w->box_secret));
+}
+
+static void end(struct world *w)
+{
+	secret_free(w->box_secret);
+	plane_stop(w->plane);
+}
+
+static int ask(struct world *w, const char *key, const char *view, struct buf *grant,
+               struct err *err)
+{
+	struct arena *arena = NULL;
+	const struct access_ask asked = { .credential = key, .views = &view, .view_count = 1,
+	                                  .box_public = w->box_public };
+	cr_assert_eq(arena_new(16 * MIB, &arena, err), 0);
+	buf_init(grant, MIB);
+	int code = access_answer(w->plane->control, arena, &asked, "w1", grant, err);
+	arena_free(arena);
+	return code;
+}
+
+static int try_ask(struct world *w, const char *key, const char *view, struct err *err)
+{
+	AUTO_BUF grant;
+	int code = ask(w, key, view, &grant, err);
+	cr_expect(code == 0 || grant.len == 0, "a refusal carries no grant");
+	return code;
+}
+
+Test(access, grants_a_view_with_its_key_to_that_worker_alone)
+{
+	struct world w;
+	struct err err = { 0 };
+	AUTO_BUF bytes;
+	struct access_grant *grant = NULL;
+	start(&w);
+	cr_assert_eq(ask(&w, w.reader, "delays", &bytes, &err), 0, "%s", err.text);
+	struct grant_opener opener = { .worker = "w1", .box_secret = w.box_secret };
+	memcpy(opener.control_key, w.plane->control->signer_public, SIGN_PUBLIC_BYTES);
+	memcpy(opener.box_public, w.box_public, BOX_PUBLIC_BYTES);
+	int64_t now_ms = clock_unix_ms(clock_system());
+	cr_assert_eq(access_open(&opener, now_ms, w.plane->arena, bytes.data, bytes.len, &grant, &err),
+	             0, "%s", err.text);
+	cr_expect_str_eq(grant->tenant, "acme");
+	cr_expect_str_eq(grant->principal, "reader");
+	cr_assert_eq(grant->view_count, 1);
+	const struct access_view *view = &grant->views[0];
+	cr_expect_str_eq(view->domain, "flights");
+	cr_expect_str_eq(view->join_key, "code");
+	cr_expect_str_eq(view->key_type, "string");
+	cr_expect_eq(view->ttl_ms, 24 * 3600 * 1000);
+	cr_assert_eq(view->feature_count, 2);
+	cr_expect_str_eq(view->features[1].name, "p95");
+	cr_expect_leq(grant->expires_ms, now_ms + ACCESS_GRANT_MS + 1000);
+	struct value *resource = NULL;
+	uint8_t key[KEY_BYTES];
+	uint32_t version = 0;
+	cr_assert_eq(catalog_get(w.plane->control->catalog, w.plane->arena,
+	                         "r/featureview/acme/flights/delays", &resource, NULL, &err), 0);
+	cr_assert_eq(keys_open_resource(w.plane->control, w.plane->arena, "acme", resource, key,
+	                                &version, &err), 0, "%s", err.text);
+	cr_expect_eq(memcmp(key, view->key, KEY_BYTES), 0);
+	cr_expect_eq(version, view->key_version);
+	access_wipe(grant);
+	opener.worker = "w2";
+	cr_expect_neq(access_open(&opener, now_ms, w.plane->arena, bytes.data, bytes.len, &grant, &err),
+	              0);
+	end(&w);
+}
+
+Test(access, says_the_same_of_a_view_that_is_hidden_and_of_one_that_is_not_there)
+{
+	struct world w;
+	struct err none = { 0 }, err = { 0 };
+	start(&w);
+	plane_put(w.plane, w.admin, "Domain", "/v1/tenants/acme/domains/hotels", "{}");
+	add_view(w.plane, w.admin, "hotels");
+	cr_expect_eq(try_ask(&w, w.globex, "nothing", &none), E_NOT_FOUND);
+	const struct { const char *key, *view; } hidden[] = {
+		{ w.globex, "delays" }, { w.globex, "flights.delays" }, { w.reader, "nothing" },
+		{ w.reader, "hotels.delays" }, { w.reader, "hotels.nothing" }, { w.globex, "own.delays" },
+		{ w.plane->operator_key, "delays" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
+		cr_expect_eq(try_ask(&w, hidden[i].key, hidden[i].view, &err), E_NOT_FOUND, "%zu %s", i,
+		             err.text);
+		cr_expect_str_eq(err.text, none.text);
+	}
+	end(&w);
+}
+
+Test(access, tells_a_producer_that_it_may_not_read_whatever_it_names)
+{
+	struct world w;
+	struct err one = { 0 }, two = { 0 };
+	start(&w);
+	cr_expect_eq(try_ask(&w, w.producer, "delays", &one), E_DENIED);
+	cr_expect_eq(try_ask(&w, w.producer, "nothing", &two), E_DENIED);
+	cr_expect_str_eq(one.text, two.text);
+	end(&w);
+}
+
+Test(access, finds_the_one_view_of_a_name_and_asks_which_of_two)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	cr_expect_eq(try_ask(&w, w.admin, "delays", &err), 0, "%s", err.text);
+	plane_put(w.plane, w.admin, "Domain", "/v1/tenants/acme/domains/hotels", "{}");
+	add_view(w.plane, w.admin, "hotels");
+	cr_expect_eq(try_ask(&w, w.admin, "delays", &err), E_INVALID);
+	cr_expect_not_null(strstr(err.text, "DOMAIN.VIEW"), "%s", err.text);
+	cr_expect_eq(try_ask(&w, w.admin, "hotels.delays", &err), 0, "%s", err.text);
+	end(&w);
+}
+
+Test(access, refuses_a_credential_that_is_none_and_a_tenant_over_its_quota)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	cr_expect_eq(try_ask(&w, "fh_x", "delays", &err), E_UNAUTHENTICATED);
+	cr_expect_eq(try_ask(&w, NULL, "delays", &err), E_UNAUTHENTICATED);
+	plane_put(w.plane, w.plane->operator_key, "Quota", "/v1/tenants/acme/quotas/reads",
+	          "{'onlineReads':0}");
+	cr_expect_eq(try_ask(&w, w.reader, "delays", &err), E_QUOTA, "%s", err.text);
+	cr_expect_not_null(strstr(err.text, "reads"), "%s", err.text);
+	end(&w);
+}
+
+Test(access, audits_what_it_grants_and_what_it_refuses)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	cr_expect_eq(try_ask(&w, w.reader, "delays", &err), 0);
+	cr_expect_eq(try_ask(&w, w.reader, "nothing", &err), E_NOT_FOUND);
+	struct answer list = plane_call(w.plane, w.admin, "GET",
+	                                "/v1/tenants/acme/audit?action=features:read", NULL);
+	const struct value *items = value_get(list.body, "items");
+	cr_assert_eq(value_len(items), 2, "%s", list.text);
+	cr_expect_str_eq(value_get_str(value_at(items, 0), "result"), "denied");
+	cr_expect_str_eq(value_get_str(value_at(items, 1), "result"), "allowed");
+	cr_expect_str_eq(value_get_str(value_at(items, 1), "actor"), "acme/reader");
+	end(&w);
+}
+
+Test(access, is_the_leaders_to_answer)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	w.plane->control->led = 0;
+	cr_expect_eq(try_ask(&w, w.reader, "delays", &err), E_NOT_LEADER);
+	end(&w);
+}
