@@ -16,8 +16,7 @@
 #include <strings.h>
 
 enum {
-	FAST_KEYS = 64, FAST_FOUND = 64, FAST_CELLS = 512, FAST_BYTES = 16 * 1024, FIRST_ANSWER = 1024,
-	RETRY_AFTER_S = 1
+	FAST_KEYS = 64, FAST_FOUND = 64, FAST_CELLS = 512, FAST_BYTES = 16 * 1024, FIRST_ANSWER = 1024
 };
 #define ANSWER_MAX (32 * MIB)
 #define FEATURES_PATH "/get-online-features"
