@@ -151,9 +151,8 @@ static void take_cancel(struct dispatch *dispatch, const char *task)
 
 static void take_drop(struct dispatch *dispatch, const char *tenant)
 {
-	int64_t until_ms = clock_mono_ms(dispatch->control->clock) + DROP_TOLD_MS;
 	for (struct worker *worker = dispatch->workers.first; worker; worker = worker->next)
-		worker_drop_access(worker, tenant, until_ms);
+		worker_drop_access(worker, tenant);
 }
 
 /* A job of control itself that was not settled is nobody else's to say again. */

@@ -12,7 +12,7 @@
 #include "control/workers.h"
 
 enum {
-	SILENT_MS = 15000, ADOPT_MS = 2000, DROP_TOLD_MS = 5000, JOBS_MAX = 64,
+	SILENT_MS = 15000, ADOPT_MS = 2000, JOBS_MAX = 64,
 	MESSAGE_ARENA_MAX = 128 * 1024 * 1024
 };
 

@@ -74,17 +74,20 @@ static void answer_not_leader(const struct dispatch *dispatch, struct message *m
 	message->call = NULL;
 }
 
-static size_t drops_now(const struct dispatch *dispatch, struct worker *worker,
-                        const char *names[DROPS_MAX])
+static size_t drops_now(const struct worker *worker, const char *names[DROPS_MAX])
+{
+	for (size_t i = 0; i < worker->drop_count; i++)
+		names[i] = worker->drops[i].tenant;
+	return worker->drop_count;
+}
+
+static void drops_said(struct worker *worker)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < worker->drop_count; i++)
-		if (worker->drops[i].until_mono_ms > mono_ms(dispatch))
+		if (++worker->drops[i].said < SAID_TIMES)
 			worker->drops[count++] = worker->drops[i];
 	worker->drop_count = count;
-	for (size_t i = 0; i < count; i++)
-		names[i] = worker->drops[i].tenant;
-	return count;
 }
 
 /* What the worker knows of after this answer. */
@@ -98,6 +101,9 @@ static void told(struct worker *worker, size_t grants)
 		buf_release(&given->grant);
 		grants--;
 	}
+	drops_said(worker);
+	for (struct given *at = worker->given; at; at = at->next)
+		at->cancel_said += at->cancel;
 	worker->ack_count = 0;
 	worker->cancel_count = 0;
 	worker->prompt = given != NULL && grants > 0;
@@ -132,7 +138,7 @@ void worker_answer(struct dispatch *dispatch, struct worker *worker)
 	struct poll_answer answer = {
 		.leader = dispatch->epoch != 0, .tasks = tasks, .cancels = cancels,
 		.acks = worker->acks, .ack_count = worker->ack_count, .meter_ack = worker->meter_ack,
-		.drop = drops, .drop_count = drops_now(dispatch, worker, drops),
+		.drop = drops, .drop_count = drops_now(worker, drops),
 	};
 	gather(worker, &answer, tasks, cancels);
 	struct link_call *call = MOVE(worker->call);
@@ -180,6 +186,7 @@ static void take_running(struct dispatch *dispatch, struct worker *worker,
 	}
 	given->listed = true;
 	given->confirmed = true;
+	worker->prompt |= given->cancel && given->cancel_said < SAID_TIMES;
 	shard_progress(dispatch->control->shard, running->task, &running->token, &running->progress);
 }
 
@@ -230,6 +237,7 @@ static void take_worker(struct worker *worker, const struct poll *poll)
 static void take_reads(struct dispatch *dispatch, struct worker *worker, struct message *message)
 {
 	int64_t seq = message->poll.meter_seq;
+	worker->prompt |= seq == worker->meter_ack;
 	if (seq <= worker->meter_ack || seq == worker->meter_settling)
 		return;
 	if (job_reads(dispatch, message))
@@ -251,7 +259,8 @@ static void take_body(struct dispatch *dispatch, struct worker *worker, struct m
 		if (!given->listed)
 			take_missing(dispatch, worker, given);
 	}
-	if (poll->reads_count > 0 || poll->meter_seq > 0)
+	worker->prompt |= worker->drop_count > 0;
+	if (poll->reads_count > 0)
 		take_reads(dispatch, worker, message);
 }
 

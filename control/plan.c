@@ -6,7 +6,6 @@
 #include "control/keys.h"
 #include "control/snapshots.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 enum { GRACE_MS = 60000 };           /* between the deadline and the grant's expiry */
@@ -249,16 +248,13 @@ static plan_fn *const plan_by_type[TASK_COUNT_] = {
 
 /* --- the grant --- */
 
-const char *plan_prefix(struct arena *arena, const char *tenant, const char *uid,
-                        const struct token *token)
-{
-	return arena_printf(arena, "%s/%s/%" PRId64 "-%" PRId64, tenant, uid, token->epoch,
-	                    token->counter);
-}
-
 static int fill_grant(struct plan *plan, const char *worker, struct grant *grant, struct err *err)
 {
 	const struct work *work = plan->work;
+	char *prefix = arena_alloc(plan->arena, GRANT_PREFIX_MAX);
+	if (!prefix)
+		return nomem(err);
+	grant_prefix(work->tenant, work->domain, work->token, prefix);
 	TRY(plan_by_type[work->type](plan, err));
 	TRY(value_check(plan->done, err));
 	*grant = (struct grant){
@@ -267,10 +263,9 @@ static int fill_grant(struct plan *plan, const char *worker, struct grant *grant
 		.inputs = plan->inputs, .input_count = plan->input_count,
 		.outputs = plan->outputs, .output_count = plan->output_count, .limits = work->limits,
 		.expires_ms = clock_unix_ms(plan->control->clock) + work->limits.deadline_ms + GRACE_MS,
-		.output_prefix = plan_prefix(plan->arena, work->tenant, plan->output_count ?
-		                             plan->outputs[0].uid : work->id, &work->token),
+		.output_prefix = prefix,
 	};
-	return grant->output_prefix ? 0 : nomem(err);
+	return 0;
 }
 
 static void wipe(struct plan *plan)

@@ -22,8 +22,4 @@ struct plan_output {
 MUST_USE int plan_output(struct control *control, struct arena *arena, const struct work *work,
                          struct plan_output *ret_output, struct err *err);
 
-/* "TENANT/UID/EPOCH-COUNTER": the object path all of an attempt's files lie under. */
-const char *plan_prefix(struct arena *arena, const char *tenant, const char *uid,
-                        const struct token *token);
-
 #endif

@@ -8,7 +8,6 @@
 #include "control/plan.h"
 #include "control/snapshots.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static bool lies_under(const char *path, const char *prefix)
@@ -104,9 +103,8 @@ int publish(struct control *control, struct arena *arena, struct change *change,
 		return 0;
 	}
 	TRY(check_output(report, &planned, err));
-	const char *prefix = plan_prefix(arena, work->tenant, planned.uid, &report->token);
-	if (!prefix)
-		return err_set(err, E_NOMEM, "no memory to publish a snapshot");
+	char prefix[GRANT_PREFIX_MAX];
+	grant_prefix(work->tenant, work->domain, report->token, prefix);
 	TRY(check_files(&report->outputs[0], prefix, err));
 	return publish_one(control, arena, change, work, &planned, &report->outputs[0], ret_published,
 	                   err);

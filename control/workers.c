@@ -132,7 +132,7 @@ bool worker_end_zombie(struct worker *worker, const struct token *token)
 }
 
 /* When there is no room the oldest goes: its grants expire by themselves within a minute. */
-void worker_drop_access(struct worker *worker, const char *tenant, int64_t until_mono_ms)
+void worker_drop_access(struct worker *worker, const char *tenant)
 {
 	size_t at = 0;
 	while (at < worker->drop_count && strcmp(worker->drops[at].tenant, tenant) != 0)
@@ -145,6 +145,6 @@ void worker_drop_access(struct worker *worker, const char *tenant, int64_t until
 	if (at == worker->drop_count)
 		worker->drop_count++;
 	snprintf(worker->drops[at].tenant, sizeof worker->drops[at].tenant, "%s", tenant);
-	worker->drops[at].until_mono_ms = until_mono_ms;
+	worker->drops[at].said = 0;
 	worker->prompt = true;
 }

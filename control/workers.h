@@ -21,9 +21,12 @@ struct given {
 	bool listed;                 /* in the poll that is being read */
 	bool settling;               /* its end is on its way to the journal */
 	bool cancel;
+	int cancel_said;
 };
 
-struct drop { char tenant[64]; int64_t until_mono_ms; };
+/* An answer may be lost when its worker polls anew: what nothing confirms is said more than once. */
+enum { SAID_TIMES = 2 };
+struct drop { char tenant[64]; int said; };
 
 struct worker {
 	struct worker *next;
@@ -65,6 +68,6 @@ void worker_take_back(struct worker *worker, struct given *given);     /* and fr
 void worker_ack(struct worker *worker, const struct token *token);
 /* A zombie's attempt is to end; true when it was not told before. */
 bool worker_end_zombie(struct worker *worker, const struct token *token);
-void worker_drop_access(struct worker *worker, const char *tenant, int64_t until_mono_ms);
+void worker_drop_access(struct worker *worker, const char *tenant);
 
 #endif

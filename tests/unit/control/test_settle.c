@@ -35,10 +35,10 @@ static struct report loaded(struct desk *desk, const struct work *work, struct o
                             struct table_file *file)
 {
 	const char *uid = desk_uid(desk, KIND_DATASET, "acme", "ops", "raw");
+	char prefix[GRANT_PREFIX_MAX];
+	grant_prefix("acme", "ops", work->token, prefix);
 	*file = (struct table_file){
-		.path = arena_printf(desk->arena, "%s/0.parquet",
-		                     plan_prefix(desk->arena, "acme", uid, &work->token)),
-		.rows = 3, .bytes = 100, .plain_bytes = 90,
+		.path = arena_printf(desk->arena, "%s/0.parquet", prefix), .rows = 3, .bytes = 100, .plain_bytes = 90,
 	};
 	*output = (struct output){
 		.uid = uid, .files = file, .file_count = 1, .rejected_rows = 2,
