@@ -12,7 +12,8 @@
 
 enum {
 	POLLERS = 2, ANSWER_MARGIN_MS = 5000, PROGRESS_MS = 1000, RETRY_MIN_MS = 50,
-	RETRY_MAX_MS = 2000, CANCEL_GRACE_MS = 5000, STOP_STEP_MS = 50, SEEN_MAX = 1024,
+	RETRY_MAX_MS = 2000, CANCEL_GRACE_MS = 5000, STOP_STEP_MS = 50,
+	DRAIN_TOLD_MS = 300, SEEN_MAX = 1024,
 	TASK_ROOM = 65
 };
 #define JOB_ARENA_MAX (256 * MIB)
@@ -42,6 +43,7 @@ struct agent {
 	struct token seen[SEEN_MAX];     /* grants that came, as a ring: a repeat starts nothing */
 	size_t seen_count;
 	bool dirty, draining, stopping, connected;
+	bool drain_sent;                 /* a poll that says draining is on its way */
 	int in_flight, pollers;
 	int failures;                    /* polls in a row that no leader answered */
 	int64_t retry_at_ms, told_at_ms;
@@ -370,10 +372,12 @@ static void poll_once(struct agent *agent)
 		rc = make_poll(agent, arena, &body, &err);
 	if (rc == 0) {
 		agent->in_flight++;
+		agent->drain_sent = agent->draining;
 		pthread_mutex_unlock(&agent->mutex);
 		rc = exchange(agent, arena, body, &replica, &answer, &err);
 		pthread_mutex_lock(&agent->mutex);
 		agent->in_flight--;
+		pthread_cond_broadcast(&agent->news);
 	}
 	if (rc < 0) {
 		poll_failed(agent, rc, replica, &err);
@@ -488,13 +492,23 @@ static void wait_settled(struct agent *agent, int64_t until_ms)
 		;
 }
 
+/* The leader answers the older poll when the one that says draining has come: from then on it gives us
+ * nothing. */
+static void wait_told(struct agent *agent, int64_t until_ms)
+{
+	while (agent->connected && (!agent->drain_sent || agent->in_flight == POLLERS) &&
+	       clock_wait(agent->conf.clock, &agent->news, &agent->mutex, until_ms))
+		;
+}
+
 void agent_drain(struct agent *agent, int grace_ms)
 {
 	pthread_mutex_lock(&agent->mutex);
-	int64_t until = clock_mono_ms(agent->conf.clock) + grace_ms;
+	int64_t now = clock_mono_ms(agent->conf.clock), until = now + grace_ms;
 	agent->draining = true;
 	agent->dirty = true;
 	pthread_cond_broadcast(&agent->news);
+	wait_told(agent, now + DRAIN_TOLD_MS);
 	wait_settled(agent, until);
 	if (agent->jobs) {
 		log_warn(NULL, "drain_cut_short", "running=%d unacknowledged=%d", count_jobs(agent, false),

@@ -1,0 +1,19 @@
+/* access_link.h - asks control over the link what a caller may read online. */
+#ifndef ACCESS_LINK_H
+#define ACCESS_LINK_H
+
+#include "common/clock.h"
+#include "worker/peer.h"
+#include "api/grant.h"
+
+struct access_link {             /* all borrowed */
+	struct clock *clock;
+	struct peer *peer;
+	const struct grant_opener *opener;
+};
+/* An access_ask_fn; context is a struct access_link. What control refuses is told in its words. */
+MUST_USE int access_link_ask(void *context, const char *credential, const char *const *views,
+                             size_t count, struct arena *arena, struct access_grant **ret_grant,
+                             struct err *err);
+
+#endif

@@ -1,0 +1,309 @@
+/* main.c - freehold-worker: the agent, with everything built in order, until a signal, and ended in
+ * reverse; or, as `freehold-worker executor`, the process that runs one task's SQL. */
+#include "common/defs.h"
+
+#include "worker/access_link.h"
+#include "worker/agent.h"
+#include "worker/executor.h"
+#include "worker/online.h"
+#include "worker/pool.h"
+#include "worker/serve.h"
+#include "worker/worker_conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	REPLICAS_MAX = 8, URL_MAX = 512, KEY_WAIT_MS = 30000, KEY_STEP_MS = 100,
+	MIB_SHIFT = 20
+};
+
+struct worker {
+	struct worker_conf conf;
+	char control[REPLICAS_MAX * 256];         /* conf.control, cut at its commas */
+	const char *urls[REPLICAS_MAX + 1];
+	char serve_url[URL_MAX];
+	struct secret *box_secret;
+	struct runner runner;                     /* its parts are owned here */
+	struct meter *meter;
+	struct peer *peer;
+	struct access_link access;
+	struct access_cache *cache;
+	struct serve *serve;
+	struct agent *agent;
+};
+
+/* ---- keys ---- */
+
+static int hex_value(char c)
+{
+	const char *digits = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+	return at ? (int)(at - digits) : -1;
+}
+
+static bool parse_key(const char *text, uint8_t out[SIGN_PUBLIC_BYTES])
+{
+	for (int i = 0; i < SIGN_PUBLIC_BYTES; i++) {
+		int high = hex_value(text[2 * i]);
+		int low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
+		if (low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	const char *rest = text + 2 * SIGN_PUBLIC_BYTES;
+	return rest[strspn(rest, "\r\n")] == 0;
+}
+
+static int read_key(const char *path, uint8_t out[SIGN_PUBLIC_BYTES], struct err *err)
+{
+	char text[2 * SIGN_PUBLIC_BYTES + 4] = { 0 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(err, errno, "--signing-public-file: open %s", path);
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (n < 2 * SIGN_PUBLIC_BYTES || !parse_key(text, out))
+		return err_set(err, E_INVALID, "--signing-public-file: %s must hold 64 hex digits, as the "
+		               "control plane writes them", path);
+	return 0;
+}
+
+/* Control writes the file when it starts, which may be now. */
+static int await_key(const char *path, uint8_t out[SIGN_PUBLIC_BYTES], struct err *err)
+{
+	struct clock *clock = clock_system();
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t never;
+	int64_t until = clock_mono_ms(clock) + KEY_WAIT_MS;
+	clock_cond_init(&never);
+	int rc = read_key(path, out, err);
+	while (rc == E_NOT_FOUND && clock_mono_ms(clock) < until) {
+		pthread_mutex_lock(&mutex);
+		clock_wait(clock, &never, &mutex, clock_mono_ms(clock) + KEY_STEP_MS);
+		pthread_mutex_unlock(&mutex);
+		rc = read_key(path, out, err);
+	}
+	pthread_cond_destroy(&never);
+	return rc;
+}
+
+/* A pair for this life of the process: what was sealed to an earlier one opens no more. */
+static int make_box(struct worker *worker, struct err *err)
+{
+	struct grant_opener *opener = &worker->runner.opener;
+	TRY(secret_new(BOX_SECRET_BYTES, &worker->box_secret, err));
+	box_keypair(opener->box_public, secret_data(worker->box_secret));
+	opener->box_secret = worker->box_secret;
+	opener->worker = worker->conf.name;
+	return await_key(worker->conf.signing_public_file, opener->control_key, err);
+}
+
+/* ---- what is built ---- */
+
+static int split_urls(struct worker *worker, struct err *err)
+{
+	if (strlen(worker->conf.control) >= sizeof worker->control)
+		return err_set(err, E_INVALID, "--control: at most %zu bytes", sizeof worker->control - 1);
+	strcpy(worker->control, worker->conf.control);
+	char *rest = NULL;
+	size_t count = 0;
+	for (char *url = strtok_r(worker->control, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
+		if (count == REPLICAS_MAX)
+			return err_set(err, E_INVALID, "--control: at most %d replicas", REPLICAS_MAX);
+		worker->urls[count++] = url;
+	}
+	return 0;
+}
+
+static int open_stores(struct worker *worker, struct err *err)
+{
+	const struct worker_conf *conf = &worker->conf;
+	char path[4096];
+	TRY(object_store_dir(conf->objects, &worker->runner.objects, err));
+	TRY(online_new(conf->online, (size_t)conf->online_max_mib << MIB_SHIFT, &worker->runner.online,
+	               err));
+	/* No tenant's name begins with a dot. */
+	if (snprintf(path, sizeof path, "%s/.meter", conf->online) >= (int)sizeof path)
+		return err_set(err, E_INVALID, "--online: the path is too long");
+	return meter_new(path, &worker->meter, err);
+}
+
+static int open_link(struct worker *worker, struct err *err)
+{
+	const struct worker_conf *conf = &worker->conf;
+	const struct peer_conf peer = {
+		.link = {
+			.urls = worker->urls,
+			.tls = { conf->link_ca_file, conf->link_cert_file, conf->link_key_file },
+		},
+		.worker = conf->name, .incarnation = clock_unix_ms(clock_system()),
+	};
+	TRY(split_urls(worker, err));
+	return peer_new(&peer, &worker->peer, err);
+}
+
+static int set_serve_url(struct worker *worker, struct err *err)
+{
+	const struct worker_conf *conf = &worker->conf;
+	const char *colon = strrchr(conf->listen, ':');
+	int host = colon ? (int)(colon - conf->listen) : 0;
+	int n = conf->serve_url
+		? snprintf(worker->serve_url, URL_MAX, "%s", conf->serve_url)
+		: snprintf(worker->serve_url, URL_MAX, "%s://%.*s:%d", conf->cert_file ? "https" : "http",
+		           host, conf->listen, serve_port(worker->serve));
+	return n < URL_MAX ? 0 : err_set(err, E_INVALID, "--serve-url: at most %d bytes", URL_MAX - 1);
+}
+
+static int open_door(struct worker *worker, struct err *err)
+{
+	const struct worker_conf *conf = &worker->conf;
+	const struct access_cache_conf cache = {
+		.clock = clock_system(), .online = worker->runner.online, .meter = worker->meter,
+		.ask = access_link_ask, .context = &worker->access,
+	};
+	worker->access = (struct access_link) { clock_system(), worker->peer, &worker->runner.opener };
+	TRY(access_cache_new(&cache, &worker->cache, err));
+	const struct serve_conf serve = {
+		.http = {
+			.listen = conf->listen, .cert_file = conf->cert_file, .key_file = conf->key_file,
+			.poll_threads = conf->serve_threads,
+		},
+		.clock = clock_system(), .cache = worker->cache, .online = worker->runner.online,
+		.meter = worker->meter,
+	};
+	TRY(serve_new(&serve, &worker->serve, err));
+	return set_serve_url(worker, err);
+}
+
+static void drop_access(void *context, const char *tenant)
+{
+	struct worker *worker = context;
+	access_cache_drop(worker->cache, tenant);
+}
+
+static uint64_t task_memory(const struct worker_conf *conf)
+{
+	if (conf->memory_mib)
+		return (uint64_t)conf->memory_mib << MIB_SHIFT;
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;
+}
+
+static int start_agent(struct worker *worker, struct err *err)
+{
+	const struct worker_conf *conf = &worker->conf;
+	const struct agent_conf agent = {
+		.clock = clock_system(), .peer = worker->peer, .run = run_grant, .runner = &worker->runner,
+		.meter = worker->meter, .drop = drop_access, .drop_context = worker,
+		.box_public = worker->runner.opener.box_public, .serve_url = worker->serve_url,
+		.slots = conf->slots, .memory_bytes = task_memory(conf),
+	};
+	TRY(agent_new(&agent, &worker->agent, err));
+	serve_set_agent(worker->serve, worker->agent);
+	return 0;
+}
+
+static int build(struct worker *worker, struct err *err)
+{
+	const struct pool_conf pool = { .ready = worker->conf.ready, .clock = clock_system() };
+	worker->runner.clock = clock_system();
+	worker->runner.files_root = worker->conf.files;
+	TRY(crypto_start(err));
+	TRY(pool_new(&pool, &worker->runner.pool, err));
+	TRY(open_stores(worker, err));
+	TRY(make_box(worker, err));
+	TRY(open_link(worker, err));
+	TRY(open_door(worker, err));
+	return start_agent(worker, err);
+}
+
+static void end(struct worker *worker)
+{
+	if (worker->agent)
+		agent_drain(worker->agent, worker->conf.drain_s * 1000);
+	if (worker->serve)
+		serve_set_agent(worker->serve, NULL);
+	agent_free(worker->agent);
+	serve_free(worker->serve);
+	access_cache_free(worker->cache);
+	peer_free(worker->peer);
+	meter_free(worker->meter);
+	online_free(worker->runner.online);
+	object_store_free(worker->runner.objects);
+	pool_free(worker->runner.pool);
+	secret_free(worker->box_secret);
+}
+
+/* ---- the process ---- */
+
+static void wait_for_end(const sigset_t *signals)
+{
+	int number = 0;
+	while (sigwait(signals, &number) != 0)
+		;
+	log_info(NULL, "ending", "signal=%d", number);
+}
+
+static int run(struct worker *worker, const sigset_t *signals)
+{
+	struct err err = { 0 };
+	int code = build(worker, &err);
+	if (code < 0) {
+		log_error(NULL, "not_started", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+	} else {
+		log_info(NULL, "started", "worker=%s port=%d slots=%d version=%s", worker->conf.name,
+		         serve_port(worker->serve), worker->conf.slots, FREEHOLD_VERSION);
+		wait_for_end(signals);
+	}
+	end(worker);
+	return code < 0 ? 1 : 0;
+}
+
+static int print_help(void)
+{
+	AUTO_BUF out;
+	buf_init(&out, 64 * KIB);
+	worker_conf_help(&out);
+	if (buf_check(&out, NULL) < 0)
+		return 1;
+	return fputs((char *)out.data, stdout) == EOF;
+}
+
+static int run_agent(int argc, char **argv)
+{
+	struct worker worker = { .meter = NULL };
+	struct err err = { 0 };
+	enum log_level level = LOG_INFO;
+	sigset_t signals;
+	if (worker_conf_read(argc, argv, &worker.conf, &err) < 0 ||
+	    worker_conf_log_level(&worker.conf, &level, &err) < 0) {
+		fprintf(stderr, "freehold-worker: %s\n", err.text);
+		return 2;
+	}
+	if (worker.conf.help)
+		return print_help();
+	if (worker.conf.version)
+		return printf("freehold-worker %s\n", FREEHOLD_VERSION) < 0;
+	log_start("worker", level);
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);     /* before any thread: all inherit it */
+	return run(&worker, &signals);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "executor") == 0)
+		executor_main();
+	/* "agent" may be said; it is what the program is without a word. */
+	bool said = argc > 1 && strcmp(argv[1], "agent") == 0;
+	return run_agent(argc - said, argv + said);
+}
