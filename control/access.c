@@ -76,7 +76,8 @@ static int search_domain(const struct asked *asked, const char *name, char domai
 	TRY(catalog_list(asked->control->catalog, asked->arena, prefix, NULL, DOMAINS_MOST, look,
 	                 &search, &more, err));
 	if (search.found > 1)
-		return err_set(err, E_INVALID, "%d domains have a view of that name; write DOMAIN.VIEW",
+		return err_set(err, E_INVALID,
+		               "%d domains have a view of that name; write DOMAIN.VIEW",
 		               search.found);
 	if (!search.found)
 		return hidden(err);
@@ -102,8 +103,10 @@ static int authorize(const struct asked *asked, const char *domain, struct err *
 		return 0;
 	if (!may(asked, ACTION_FEATUREVIEW_READ, domain))
 		return hidden(err);
-	return err_set(err, E_DENIED, "%s/%s may not features:read in the domain %s; the role consumer "
-	               "permits it", asked->asker.tenant, asked->asker.principal, domain);
+	return err_set(err, E_DENIED,
+	               "%s/%s may not features:read in the domain %s; the role consumer "
+	               "permits it",
+	               asked->asker.tenant, asked->asker.principal, domain);
 }
 
 /* --- what the grant says of it --- */
@@ -175,8 +178,8 @@ static int check_quota(const struct asked *asked, struct err *err)
 	struct amounts one = { .v = { 0 } };
 	one.v[DIM_ONLINE_READS] = 1;
 	for (size_t i = 0; i < asked->count; i++)
-		TRY(shard_check(asked->control->shard, asked->asker.tenant, asked->views[i].domain, &one,
-		                err));
+		TRY(shard_check(asked->control->shard, asked->asker.tenant, asked->views[i].domain,
+		                &one, err));
 	return 0;
 }
 
@@ -210,10 +213,15 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 	char actor[2 * (NAME_MAX_LEN + 1)];
 	snprintf(actor, sizeof actor, "%s/%s", asked->asker.tenant, asked->asker.principal);
 	const struct audit_event event = {
-		.tenant = asked->asker.tenant, .actor = actor,
-		.action = action_name(ACTION_FEATURES_READ), .resource = views_text(asked->arena, ask),
-		.result = !code ? "allowed" : code == E_QUOTA ? "refused" : "denied",
-		.code = code ? err_name(code) : NULL, .at_ms = asked->now_ms,
+		.tenant = asked->asker.tenant,
+		.actor = actor,
+		.action = action_name(ACTION_FEATURES_READ),
+		.resource = views_text(asked->arena, ask),
+		.result = !code             ? "allowed"
+		          : code == E_QUOTA ? "refused"
+		                            : "denied",
+		.code = code ? err_name(code) : NULL,
+		.at_ms = asked->now_ms,
 	};
 	AUTO(change) *change = NULL;
 	TRY(change_new(&change, err));
@@ -228,7 +236,8 @@ static void audit_refusal(const struct asked *asked, const struct access_ask *as
 		return;
 	const struct log_context context = { .tenant = asked->asker.tenant };
 	if (audit(asked, ask, code, &err) < 0)
-		log_warn(&context, "refusal_not_audited", "action=features:read reason=\"%s\"", err.text);
+		log_warn(&context, "refusal_not_audited", "action=features:read reason=\"%s\"",
+		         err.text);
 }
 
 static int sign(const struct asked *asked, const struct access_ask *ask, const char *worker,
@@ -239,8 +248,12 @@ static int sign(const struct asked *asked, const struct access_ask *ask, const c
 	random_bytes(random, sizeof random);
 	id_make(asked->now_ms, random, id);
 	const struct access_grant grant = {
-		.id = id, .worker = worker, .tenant = asked->asker.tenant,
-		.principal = asked->asker.principal, .views = asked->views, .view_count = asked->count,
+		.id = id,
+		.worker = worker,
+		.tenant = asked->asker.tenant,
+		.principal = asked->asker.principal,
+		.views = asked->views,
+		.view_count = asked->count,
 		.expires_ms = asked->now_ms + ACCESS_GRANT_MS,
 	};
 	return access_sign(asked->control->signer, &grant, ask->box_public, ret_grant, err);

@@ -1,7 +1,7 @@
 /* admit.c - ADMIT: the step table of a client's request, and its steps in order.
- * Invariants: a step runs only if all before it succeeded, but record and answer always run; nothing
- * is answered before it is durable; what is refused for want of a right looks, to who may not know
- * of it, exactly like what does not exist. */
+ * Invariants: a step runs only if all before it succeeded, but record and answer always run;
+ * nothing is answered before it is durable; what is refused for want of a right looks, to who may
+ * not know of it, exactly like what does not exist. */
 #include "common/defs.h"
 #include "control/admit.h"
 
@@ -31,13 +31,13 @@ struct step {
 };
 
 static const struct step steps[] = {
-	{ "identify",  identify,     false },   /* which route, and who asks:   control/identity.c */
-	{ "read",      read_request, false },   /* names, options and body:     below */
-	{ "authorize", authorize,    false },   /* may they:                    policy/policy.c */
-	{ "reserve",   reserve,      false },   /* can they afford it:          tenant/quota.c */
-	{ "handle",    handle,       false },   /* do it:                       the route's row */
-	{ "record",    record,       true },    /* it and its audit, durable:   control/journal.c */
-	{ "answer",    answer,       true },    /* say so:                      api/problem.c */
+	{ "identify",  identify,     false },   /* which route, and who asks: control/identity.c */
+	{ "read",      read_request, false },   /* names, options and body:   below */
+	{ "authorize", authorize,    false },   /* may they:                  policy/policy.c */
+	{ "reserve",   reserve,      false },   /* can they afford it:        tenant/quota.c */
+	{ "handle",    handle,       false },   /* do it:                     the route's row */
+	{ "record",    record,       true },    /* durable, with its audit:   control/journal.c */
+	{ "answer",    answer,       true },    /* say so:                    api/problem.c */
 };
 
 static void request_begin(struct control *control, struct request *request)
@@ -132,11 +132,13 @@ static bool type_in(const char *type, const char *const *names, size_t count)
 static int read_yaml(struct request *request, struct err *err)
 {
 	struct value *list = NULL;
-	TRY(yaml_parse(request->arena, (const char *)request->ask->body, request->ask->body_len, &list,
-	               err));
+	TRY(yaml_parse(request->arena, (const char *)request->ask->body, request->ask->body_len,
+	               &list, err));
 	if (value_len(list) != 1)
-		return err_set(err, E_INVALID, "the body holds %zu YAML documents; a request takes one "
-		               "(freehold apply sends each of a file)", value_len(list));
+		return err_set(err, E_INVALID,
+		               "the body holds %zu YAML documents; a request takes one "
+		               "(freehold apply sends each of a file)",
+		               value_len(list));
 	request->body = value_copy(request->arena, value_at(list, 0));
 	return value_check(request->body, err);
 }
@@ -152,7 +154,8 @@ static int read_body(struct request *request, struct err *err)
 	if (type && type_in(type, yaml, ARRAY_LEN(yaml)))
 		return read_yaml(request, err);
 	if (!type || !type_is(type, "application/json"))
-		return err_set(err, E_MEDIA_TYPE, "send the body with Content-Type: application/json or "
+		return err_set(err, E_MEDIA_TYPE,
+		               "send the body with Content-Type: application/json or "
 		               "application/yaml");
 	return json_parse(request->arena, (const char *)request->ask->body, request->ask->body_len,
 	                  &request->body, err);
@@ -242,7 +245,8 @@ static void record_refusal(struct control *control, struct request *request)
 		rc = add_event(request, result, err_name(code), change, &err);
 	if (rc == 0)
 		rc = journal_commit(control->journal, change, &err);
-	const struct log_context context = { .tenant = request->asker.tenant, .request = request->id };
+	const struct log_context context = { .tenant = request->asker.tenant,
+		                             .request = request->id };
 	if (rc < 0)
 		log_warn(&context, "refusal_not_audited", "action=%s result=%s reason=\"%s\"",
 		         action_name(request->route->action), result, err.text);
@@ -252,9 +256,11 @@ static void record_refusal(struct control *control, struct request *request)
 static int lost_race(const struct request *request, struct err *err)
 {
 	if (request_header(request, "If-Match") || request_header(request, "If-None-Match"))
-		return err_set(err, E_PRECONDITION, "it was changed by another request at the same time; "
+		return err_set(err, E_PRECONDITION,
+		               "it was changed by another request at the same time; "
 		               "read it again and repeat with the new ETag");
-	return err_set(err, E_CONFLICT, "it was changed by another request at the same time; read it "
+	return err_set(err, E_CONFLICT,
+	               "it was changed by another request at the same time; read it "
 	               "again and repeat");
 }
 
@@ -299,7 +305,8 @@ static int retry_after_s(int code)
 static void answer_problem(struct request *request)
 {
 	struct reply *reply = request->reply;
-	const struct log_context context = { .tenant = request->asker.tenant, .request = request->id };
+	const struct log_context context = { .tenant = request->asker.tenant,
+		                             .request = request->id };
 	buf_clear(&reply->body);
 	reply->status = problem_print(&request->failure, request->id, &reply->body);
 	reply->content_type = PROBLEM_TYPE;

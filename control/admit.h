@@ -1,5 +1,5 @@
-/* admit.h - ADMIT: a client's request, from its credential to its answer. One step table, one thread.
- * identify -> read -> authorize -> reserve -> handle -> record -> answer */
+/* admit.h - ADMIT: a client's request, from its credential to its answer. One step table, one
+ * thread. identify -> read -> authorize -> reserve -> handle -> record -> answer */
 #ifndef ADMIT_H
 #define ADMIT_H
 
@@ -15,8 +15,8 @@ struct route;
 
 enum { IDEMPOTENCY_KEY_MAX = 128, LIST_DEFAULT = 100, LIST_MOST = 500 };
 
-/* A client's request, apart from the door it came through (http.c in life, a plain struct in tests).
- * All borrowed for the call. */
+/* A client's request, apart from the door it came through (http.c in life, a plain struct in
+ * tests). All borrowed for the call. */
 struct ask {
 	const char *method;
 	const char *path;
@@ -57,7 +57,7 @@ struct request {
 	struct change *change;       /* what record commits; handle adds to it */
 	const char *submitted;       /* task id reserved by handle; withdrawn if record fails */
 	struct intent *intent;       /* what the write rests on; ended with the request */
-	handler_fn *finish;          /* set by handle: fills the reply after the commit; may be NULL */
+	handler_fn *finish; /* set by handle: fills the reply after the commit; may be NULL */
 	void *state;                 /* from handle to finish, in the arena */
 	const char *rule;            /* what decided; NULL: nothing yet */
 	bool hidden;                 /* the target is another tenant's */

@@ -1,5 +1,5 @@
-/* apikeys.c - API keys as resources. Keys are found by id, which is what a credential names; those of
- * one principal are looked for among all, which only administration does. */
+/* apikeys.c - API keys as resources. Keys are found by id, which is what a credential names; those
+ * of one principal are looked for among all, which only administration does. */
 #include "common/defs.h"
 #include "control/apikeys.h"
 
@@ -46,8 +46,8 @@ int apikeys_visit(struct control *control, const char *tenant, const char *princ
 	for (bool more = true; more; arena_reset(arena)) {
 		char after[STORE_KEY_MAX];
 		snprintf(after, sizeof after, "%s", look.last);
-		TRY(catalog_list(control->catalog, arena, prefix, after[0] ? after : NULL, PAGE, look_at,
-		                 &look, &more, err));
+		TRY(catalog_list(control->catalog, arena, prefix, after[0] ? after : NULL, PAGE,
+		                 look_at, &look, &more, err));
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* apikeys.h - the stored API keys of principals: r/apikey/ID holds {tenant, principal, hash, createdAt,
- * expiresAt?}, times in unix ms. */
+/* apikeys.h - the stored API keys of principals: r/apikey/ID holds {tenant, principal, hash,
+ * createdAt, expiresAt?}, times in unix ms. */
 #ifndef APIKEYS_H
 #define APIKEYS_H
 

@@ -16,7 +16,8 @@ static void set_cut(struct value *record, const char *name, const char *text)
 	int len = snprintf(cut, TEXT_MAX + 1, "%s", text);
 	if (len > TEXT_MAX) {
 		size_t end = TEXT_MAX;
-		while (end && ((unsigned char)text[end] & 0xc0) == 0x80)   /* not inside a character */
+		while (end &&
+		       ((unsigned char)text[end] & 0xc0) == 0x80) /* not inside a character */
 			end--;
 		snprintf(cut + end, sizeof cut - end, "...");
 	}

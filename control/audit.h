@@ -9,7 +9,7 @@ struct audit_event {
 	const char *actor;           /* "acme/alice"; "worker/w1"; "system" */
 	const char *action;          /* "dataset:write", "task:outcome" */
 	const char *resource;        /* path or task id */
-	const char *result;          /* "allowed", "denied", "refused", "succeeded", "failed", "cancelled" */
+	const char *result; /* "allowed", "denied", "refused", "succeeded", "failed", "cancelled" */
 	const char *rule;            /* what decided; NULL: none */
 	const char *code;            /* error name; NULL: none */
 	const char *request, *task;  /* ids; NULL: none */

@@ -1,5 +1,5 @@
-/* bootstrap.c - see bootstrap.h. The file comes before the commit: a key that is in the store and in
- * no file could never be used, the other way round it is merely used by the next attempt. */
+/* bootstrap.c - see bootstrap.h. The file comes before the commit: a key that is in the store and
+ * in no file could never be used, the other way round it is merely used by the next attempt. */
 #include "common/defs.h"
 #include "control/bootstrap.h"
 
@@ -35,8 +35,9 @@ static int read_file(const char *path, int fd, char text[APIKEY_SHOWN_MAX], stru
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, errno, "cannot inspect the bootstrap key file %s", path);
 	if (st.st_mode & 077)
-		return err_set(err, E_INVALID, "the bootstrap key file %s has mode %03o; run: chmod 600 %s",
-		               path, (unsigned)st.st_mode & 0777, path);
+		return err_set(err, E_INVALID,
+		               "the bootstrap key file %s has mode %03o; run: chmod 600 %s", path,
+		               (unsigned)st.st_mode & 0777, path);
 	ssize_t len = read(fd, text, APIKEY_SHOWN_MAX - 1);
 	if (len < 0)
 		return err_errno(err, errno, "cannot read the bootstrap key file %s", path);
@@ -44,8 +45,10 @@ static int read_file(const char *path, int fd, char text[APIKEY_SHOWN_MAX], stru
 	text[strcspn(text, "\n")] = 0;
 	char id[ID_LEN + 1];
 	if (apikey_id(text, id, NULL) < 0)
-		return err_set(err, E_INVALID, "the bootstrap key file %s holds no API key; remove it, or "
-		               "name another with --bootstrap-key-file", path);
+		return err_set(err, E_INVALID,
+		               "the bootstrap key file %s holds no API key; remove it, or "
+		               "name another with --bootstrap-key-file",
+		               path);
 	return 0;
 }
 
@@ -65,7 +68,8 @@ static int make_file(struct control *control, const char *path, char text[APIKEY
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(err, errno, "cannot make the bootstrap key file %s", path);
-	apikey_make(keyring_credential_key(control->keyring), clock_unix_ms(control->clock), &key, text);
+	apikey_make(keyring_credential_key(control->keyring), clock_unix_ms(control->clock), &key,
+	            text);
 	int code = write_text(path, fd, text, err);
 	close(fd);
 	return code;

@@ -34,8 +34,8 @@ struct catalog {
 	catalog_change_fn *change;
 	void *change_context;
 	struct store_watch *watch;
-	pthread_mutex_t order; /* held while a change is taken in and told, so that all are told of in
-	                        * the order they were taken in; nothing is read under it */
+	pthread_mutex_t order; /* held while a change is taken in and told, so that all are told of
+	                        * in the order they were taken in; nothing is read under it */
 	pthread_mutex_t mutex; /* guards all below */
 	struct entry **entries;
 	size_t count, cap;
@@ -198,8 +198,10 @@ static void take(struct catalog *catalog, const char *key, const struct value *v
 	if (told == TOLD_NEWS)
 		packed.data = NULL;
 	if (told == TOLD_NOMEM)
-		log_error(NULL, "resource_dropped", "key=%s reason=\"no memory; the next listing brings "
-		          "it again\"", key);
+		log_error(NULL, "resource_dropped",
+		          "key=%s reason=\"no memory; the next listing brings "
+		          "it again\"",
+		          key);
 	if (told == TOLD_NEWS && catalog->change)
 		catalog->change(catalog->change_context, key, value);
 }
@@ -349,7 +351,9 @@ int catalog_refresh(struct catalog *catalog, struct store *store, struct err *er
 int catalog_follow(struct catalog *catalog, struct store *store, struct err *err)
 {
 	TRY(catalog_refresh(catalog, store, err));
-	const struct store_watch_ops ops = { .event = on_event, .sync = on_sync, .context = catalog };
+	const struct store_watch_ops ops = { .event = on_event,
+		                             .sync = on_sync,
+		                             .context = catalog };
 	return store_watch_new(store, "r/", &ops, RELIST_MS, &catalog->watch, err);
 }
 
@@ -382,7 +386,8 @@ static bool copy_entry(struct arena *arena, const struct entry *entry, struct co
 
 static int no_room(struct err *err)
 {
-	return err_set(err, E_NOMEM, "the resources read do not fit into one request's memory; ask for "
+	return err_set(err, E_NOMEM,
+	               "the resources read do not fit into one request's memory; ask for "
 	               "fewer with limit");
 }
 
@@ -390,8 +395,8 @@ static int not_found(const char *key, struct err *err)
 {
 	const char *kind = strchr(key, '/') ? strchr(key, '/') + 1 : key;
 	const char *name = strrchr(key, '/') ? strrchr(key, '/') + 1 : key;
-	return err_set(err, E_NOT_FOUND, "the %.*s %s does not exist", (int)strcspn(kind, "/"), kind,
-	               name);
+	return err_set(err, E_NOT_FOUND, "the %.*s %s does not exist", (int)strcspn(kind, "/"),
+	               kind, name);
 }
 
 int catalog_get(struct catalog *catalog, struct arena *arena, const char *key,
@@ -509,8 +514,10 @@ int catalog_ref(const char *ref, const char *own_domain, char domain[64], char n
 	size_t head = dot ? (size_t)(dot - ref) : 0;
 	const char *tail = dot ? dot + 1 : ref;
 	if (head > NAME_MAX_LEN || strlen(tail) > NAME_MAX_LEN || (!dot && !own_domain))
-		return err_set(err, E_INVALID, "a reference reads NAME or DOMAIN.NAME, each of 1 to %d "
-		               "characters", NAME_MAX_LEN);
+		return err_set(err, E_INVALID,
+		               "a reference reads NAME or DOMAIN.NAME, each of 1 to %d "
+		               "characters",
+		               NAME_MAX_LEN);
 	char found[2][64];
 	snprintf(found[0], sizeof found[0], "%.*s", dot ? (int)head : NAME_MAX_LEN,
 	         dot ? ref : own_domain);

@@ -1,11 +1,12 @@
-/* catalog.h - every resource, in memory: a copy of the store's keys under "r/", kept by the journal's
- * own commits, one prefix watch, and a re-list now and then. Never trusts the watch alone: what matters
- * is compared again (mod_revision) in the transaction that writes.
+/* catalog.h - every resource, in memory: a copy of the store's keys under "r/", kept by the
+ * journal's own commits, one prefix watch, and a re-list now and then. Never trusts the watch
+ * alone: what matters is compared again (mod_revision) in the transaction that writes.
  *
- * Keys: r/tenant/TENANT, r/ratecard/NAME, r/KIND/TENANT/NAME, r/KIND/TENANT/DOMAIN/NAME, and beside the
- * manifests r/apikey/ID, r/key/TENANT (wrapped tenant keys), r/head/TENANT/DOMAIN/DATASET (current
- * snapshot). A value is a map; a manifest's holds {kind, metadata{name, tenant, domain, uid, createdAt,
- * updatedAt, labels, annotations}, spec, key?{version, box, tenantVersion}}. Any thread. */
+ * Keys: r/tenant/TENANT, r/ratecard/NAME, r/KIND/TENANT/NAME, r/KIND/TENANT/DOMAIN/NAME, and beside
+ * the manifests r/apikey/ID, r/key/TENANT (wrapped tenant keys), r/head/TENANT/DOMAIN/DATASET
+ * (current snapshot). A value is a map; a manifest's holds {kind, metadata{name, tenant, domain,
+ * uid, createdAt, updatedAt, labels, annotations}, spec, key?{version, box, tenantVersion}}. Any
+ * thread. */
 #ifndef CATALOG_H
 #define CATALOG_H
 
@@ -32,7 +33,8 @@ typedef void catalog_change_fn(void *context, const char *key, const struct valu
 void catalog_on_change(struct catalog *catalog, catalog_change_fn *change, void *context);
 int64_t catalog_revision(struct catalog *catalog);
 
-/* A copy in arena; E_NOT_FOUND with the sentence `KIND NAME does not exist`-like. ret_revision: the ETag. */
+/* A copy in arena; E_NOT_FOUND with the sentence `KIND NAME does not exist`-like. ret_revision: the
+ * ETag. */
 MUST_USE int catalog_get(struct catalog *catalog, struct arena *arena, const char *key,
                          struct value **ret_value, int64_t *ret_revision, struct err *err);
 bool catalog_has(struct catalog *catalog, const char *key);

@@ -27,7 +27,8 @@ static int set_int(const struct setting *setting, const char *text, int *out, st
 	char *end = NULL;
 	long number = strtol(text, &end, 10);
 	if (!*text || *end || number < 0 || number > 1000000)
-		return err_set(err, E_INVALID, "--%s is a whole number from 0 to 1000000", setting->flag);
+		return err_set(err, E_INVALID, "--%s is a whole number from 0 to 1000000",
+		               setting->flag);
 	*out = (int)number;
 	return 0;
 }

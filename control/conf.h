@@ -18,7 +18,8 @@ struct conf {
 	bool help, version;          /* --help, --version */
 };
 
-/* Text is borrowed from argv and the environment; empty text is NULL. E_INVALID names the setting. */
+/* Text is borrowed from argv and the environment; empty text is NULL. E_INVALID names the setting.
+ */
 MUST_USE int conf_read(int argc, char *const *argv, struct conf *ret_conf, struct err *err);
 void conf_help(struct buf *out);
 MUST_USE int conf_log_level(const struct conf *conf, enum log_level *ret_level, struct err *err);

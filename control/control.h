@@ -25,7 +25,7 @@ struct control {
 	struct grant_signer *signer;
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct dispatch *dispatch;   /* workers, held polls, what runs where */
-	struct intents *intents;     /* what writes under way rest on, so that no reference dangles */
+	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct metrics *metrics;
 	_Atomic int64_t led;         /* the epoch that is replayed and in force here; 0: none */
 	_Atomic int held;            /* requests that wait for a task now */

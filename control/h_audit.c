@@ -36,15 +36,19 @@ int h_audit_list(struct control *control, struct request *request, struct err *e
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	TRY(request_number(request, "continue", 1, INT64_MAX, 0, &before, err));
 	const struct audit_query query = {
-		.tenant = request->tenant, .actor = request_query(request, "actor"),
-		.action = request_query(request, "action"), .result = request_query(request, "result"),
-		.before_seq = before, .limit = (size_t)limit,
+		.tenant = request->tenant,
+		.actor = request_query(request, "actor"),
+		.action = request_query(request, "action"),
+		.result = request_query(request, "result"),
+		.before_seq = before,
+		.limit = (size_t)limit,
 	};
 	TRY(shard_audit(control->shard, request->arena, &query, &events, &more, err));
 	for (size_t i = 0; i < value_len(events); i++)
 		value_add(items, shown(request->arena, value_at(events, i)));
 	if (more && value_len(events))
-		resume = arena_printf(request->arena, "%" PRId64,
-		                      value_get_int(value_at(events, value_len(events) - 1), "seq", 0));
+		resume = arena_printf(
+			request->arena, "%" PRId64,
+			value_get_int(value_at(events, value_len(events) - 1), "seq", 0));
 	return request_reply_list(request, items, resume, err);
 }

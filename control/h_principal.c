@@ -13,10 +13,9 @@
 
 handler_fn h_apikey_list, h_apikey_create, h_apikey_delete;
 
-static const struct field key_fields[] = {
-	{ FIELD_DURATION, false, "expiresIn", NULL, NULL, "how long it is valid; absent: until revoked" },
-	{ FIELD_TEXT, false, NULL, NULL, NULL, NULL }
-};
+static const struct field key_fields[] = { { FIELD_DURATION, false, "expiresIn", NULL, NULL,
+	                                     "how long it is valid; absent: until revoked" },
+	                                   { FIELD_TEXT, false, NULL, NULL, NULL, NULL } };
 
 static int read_principal(struct control *control, struct request *request,
                           struct value **ret_principal, struct err *err)
@@ -91,8 +90,10 @@ static int count(void *context, const char *id, const struct value *key, int64_t
 	(void)revision;
 	if (++*number < APIKEYS_PER_PRINCIPAL)
 		return 0;
-	return err_set(err, E_CONFLICT, "the principal has %d API keys, which is the most; revoke one "
-	               "first", APIKEYS_PER_PRINCIPAL);
+	return err_set(err, E_CONFLICT,
+	               "the principal has %d API keys, which is the most; revoke one "
+	               "first",
+	               APIKEYS_PER_PRINCIPAL);
 }
 
 static int read_lifetime(const struct request *request, int64_t *ret_ms, struct err *err)
@@ -136,8 +137,10 @@ int h_apikey_create(struct control *control, struct request *request, struct err
 	request->finish = created;
 	if (request->dry_run)
 		return 0;
-	const struct apikey_made what = { .tenant = request->tenant, .principal = request->name,
-	                                  .now_ms = request->now_ms, .lifetime_ms = made->lifetime_ms };
+	const struct apikey_made what = { .tenant = request->tenant,
+		                          .principal = request->name,
+		                          .now_ms = request->now_ms,
+		                          .lifetime_ms = made->lifetime_ms };
 	TRY(request_change(request, &change, err));
 	return apikeys_add(control, &what, change, made->id, made->text, err);
 }
@@ -168,13 +171,15 @@ int h_apikey_delete(struct control *control, struct request *request, struct err
 	TRY(request_needs_lead(control, err));
 	TRY(read_principal(control, request, &principal, err));
 	TRY(rules_operator(request, value_get(principal, "spec"), request->name, err));
-	int code = id_valid(request->key) ? catalog_get(control->catalog, request->arena,
-	                                                identity_key(at, request->key), &key, &revision,
-	                                                err) : E_NOT_FOUND;
+	int code = id_valid(request->key)
+	                   ? catalog_get(control->catalog, request->arena,
+	                                 identity_key(at, request->key), &key, &revision, err)
+	                   : E_NOT_FOUND;
 	if (code < 0 && code != E_NOT_FOUND)
 		return code;
 	if (!key || !is(key, "tenant", request->tenant) || !is(key, "principal", request->name))
-		return err_set(err, E_NOT_FOUND, "the principal %s has no such API key", request->name);
+		return err_set(err, E_NOT_FOUND, "the principal %s has no such API key",
+		               request->name);
 	request->finish = revoked;
 	if (request->dry_run)
 		return 0;

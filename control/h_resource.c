@@ -75,7 +75,8 @@ static int scope_exists(struct control *control, const struct request *request, 
 	char key[STORE_KEY_MAX];
 	enum kind_scope scope = kind_info[request->route->kind].scope;
 	if (scope != SCOPE_PLATFORM &&
-	    !catalog_has(control->catalog, catalog_key(key, KIND_TENANT, NULL, NULL, request->tenant)))
+	    !catalog_has(control->catalog,
+	                 catalog_key(key, KIND_TENANT, NULL, NULL, request->tenant)))
 		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", request->tenant);
 	if (scope == SCOPE_DOMAIN &&
 	    !catalog_has(control->catalog, catalog_key(key, KIND_DOMAIN, request->tenant, NULL,
@@ -88,7 +89,8 @@ static int list_only(struct listing *listing, const char *key, struct err *err)
 {
 	struct value *stored = NULL;
 	int64_t revision = 0;
-	int code = catalog_get(listing->control->catalog, listing->arena, key, &stored, &revision, err);
+	int code = catalog_get(listing->control->catalog, listing->arena, key, &stored, &revision,
+	                       err);
 	if (code == E_NOT_FOUND)
 		return 0;
 	TRY(code);
@@ -110,8 +112,8 @@ int h_resource_list(struct control *control, struct request *request, struct err
 	if (single)
 		TRY(list_only(&listing, single, err));
 	else
-		TRY(catalog_list(control->catalog, request->arena, prefix, after, (size_t)limit, add_item,
-		                 &listing, &more, err));
+		TRY(catalog_list(control->catalog, request->arena, prefix, after, (size_t)limit,
+		                 add_item, &listing, &more, err));
 	if (more)
 		TRY(request_resume(request, prefix, listing.last, &resume, err));
 	return request_reply_list(request, listing.items, resume, err);

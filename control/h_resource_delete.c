@@ -1,5 +1,6 @@
-/* h_resource_delete.c - deleting a resource, and what belongs to it, in one change. Deleting a dataset
- * or a tenant deletes its wrapped key: what was sealed under it cannot be opened any more. */
+/* h_resource_delete.c - deleting a resource, and what belongs to it, in one change. Deleting a
+ * dataset or a tenant deletes its wrapped key: what was sealed under it cannot be opened any more.
+ */
 #include "common/defs.h"
 #include "control/resource.h"
 
@@ -40,8 +41,10 @@ static int delete_tenant(struct control *control, struct request *request, struc
 	TRY(catalog_list(control->catalog, request->arena, prefix, NULL, QUOTAS_MOST, doom, &doomed,
 	                 &more, err));
 	if (more)
-		return err_set(err, E_CONFLICT, "the tenant %s still has over %d quotas; delete those "
-		               "first", request->tenant, QUOTAS_MOST);
+		return err_set(err, E_CONFLICT,
+		               "the tenant %s still has over %d quotas; delete those "
+		               "first",
+		               request->tenant, QUOTAS_MOST);
 	return 0;
 }
 

@@ -28,8 +28,10 @@ static int agrees(const char *field, const char *said, const char *path, struct 
 {
 	if (!said || (path && strcmp(said, path) == 0))
 		return 0;
-	return err_set(err, E_INVALID, "%s: is another than the path's, %s; make them agree or leave it "
-	               "out", field, path ? path : "which has none");
+	return err_set(err, E_INVALID,
+	               "%s: is another than the path's, %s; make them agree or leave it "
+	               "out",
+	               field, path ? path : "which has none");
 }
 
 static int read_manifest(struct request *request, struct manifest *ret_manifest, struct err *err)
@@ -57,12 +59,15 @@ static int precondition(const struct request *request, int64_t revision, struct 
 	const char *match = request_header(request, "If-Match");
 	const char *none = request_header(request, "If-None-Match");
 	if (none && strcmp(none, "*") != 0)
-		return err_set(err, E_INVALID, "If-None-Match takes only *: write it if it does not exist");
+		return err_set(err, E_INVALID,
+		               "If-None-Match takes only *: write it if it does not exist");
 	if (none && revision)
-		return err_set(err, E_PRECONDITION, "it exists already; leave If-None-Match out to change "
+		return err_set(err, E_PRECONDITION,
+		               "it exists already; leave If-None-Match out to change "
 		               "it");
 	if (match && !revision)
-		return err_set(err, E_PRECONDITION, "it does not exist; leave If-Match out to create it");
+		return err_set(err, E_PRECONDITION,
+		               "it does not exist; leave If-Match out to create it");
 	return resource_if_match(request, revision, err);
 }
 
@@ -86,7 +91,8 @@ static int add_own_key(struct control *control, struct request *request, struct 
 	struct value *tenant_key = NULL, *key = NULL;
 	TRY(catalog_get(control->catalog, request->arena, keys_tenant_key(at, tenant), &tenant_key,
 	                NULL, err));
-	TRY(keys_make_resource(control->keyring, request->arena, tenant, tenant_key, uid, &key, err));
+	TRY(keys_make_resource(control->keyring, request->arena, tenant, tenant_key, uid, &key,
+	                       err));
 	value_set(put->stored, "key", key);
 	return value_check(put->stored, err);
 }
@@ -102,7 +108,8 @@ static int compare(struct control *control, struct request *request, struct put 
                    struct value **ret_before, struct err *err)
 {
 	struct value *before = NULL;
-	int code = catalog_get(control->catalog, request->arena, put->key, &before, &put->revision, err);
+	int code = catalog_get(control->catalog, request->arena, put->key, &before, &put->revision,
+	                       err);
 	if (code < 0 && code != E_NOT_FOUND)
 		return code;
 	TRY(precondition(request, put->revision, err));
@@ -134,7 +141,8 @@ static int finish(struct control *control, struct request *request, struct err *
 	bool wrote = request->change != NULL;
 	struct value *now = NULL, *shown = NULL, *body = value_map(request->arena);
 	int64_t revision = wrote ? 0 : put->revision;
-	if (wrote && catalog_get(control->catalog, request->arena, put->key, &now, &revision, NULL) < 0)
+	if (wrote &&
+	    catalog_get(control->catalog, request->arena, put->key, &now, &revision, NULL) < 0)
 		revision = 0;
 	if (wrote && revision && !value_equal(now, put->stored))
 		revision = 0;

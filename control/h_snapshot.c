@@ -28,8 +28,9 @@ int h_snapshot_list(struct control *control, struct request *request, struct err
 		if (value_get_int(item, "id", 0) >= before)
 			continue;
 		if (value_len(items) == (size_t)limit)
-			resume = arena_printf(request->arena, "%" PRId64,
-			                      value_get_int(value_at(items, value_len(items) - 1), "id", 0));
+			resume = arena_printf(
+				request->arena, "%" PRId64,
+				value_get_int(value_at(items, value_len(items) - 1), "id", 0));
 		else
 			value_add(items, value_copy(request->arena, item));
 	}

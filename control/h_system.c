@@ -1,5 +1,5 @@
-/* h_system.c - the replica about itself, and the caller about itself. Nothing here names a tenant to
- * whoever is not of it. */
+/* h_system.c - the replica about itself, and the caller about itself. Nothing here names a tenant
+ * to whoever is not of it. */
 #include "common/defs.h"
 #include "control/admit.h"
 
@@ -88,8 +88,9 @@ int h_ready(struct control *control, struct request *request, struct err *err)
 	bool leads = journal_epoch(control->journal) != 0;
 	bool ready = add_check(request->arena, checks, "store", store, true,
 	                       store ? "it answers" : "it does not answer");
-	ready &= add_check(request->arena, checks, "lead", leads, true,
-	                   leads ? "this replica leads" : "another replica leads, or none does yet");
+	ready &=
+		add_check(request->arena, checks, "lead", leads, true,
+	                  leads ? "this replica leads" : "another replica leads, or none does yet");
 	add_check(request->arena, checks, "workers", status.workers > 0, false,
 	          status.workers > 0 ? "at least one is alive" : "none is alive; tasks wait");
 	value_set_bool(body, "ready", ready);
@@ -102,7 +103,8 @@ int h_ready(struct control *control, struct request *request, struct err *err)
 static void route_labels(size_t row, char *out, size_t size)
 {
 	if (row < route_count)
-		snprintf(out, size, "method=\"%s\",route=\"%s\"", routes[row].method, routes[row].path);
+		snprintf(out, size, "method=\"%s\",route=\"%s\"", routes[row].method,
+		         routes[row].path);
 	else
 		snprintf(out, size, "method=\"\",route=\"\"");
 }
@@ -118,7 +120,8 @@ static void print_counts(const struct metrics *metrics, struct buf *out)
 			route_labels(row, labels, sizeof labels);
 			snprintf(full, sizeof full, "%s,status=\"%dxx\"", labels, class);
 			if (count)
-				metrics_line(out, "freehold_http_requests_total", full, (double)count);
+				metrics_line(out, "freehold_http_requests_total", full,
+				             (double)count);
 		}
 }
 
@@ -180,7 +183,8 @@ static void print_tasks(struct control *control, struct arena *arena, struct buf
 	print_one(out, "freehold_workers", "gauge", "Workers known alive.", status.workers);
 	print_one(out, "freehold_worker_slots", "gauge", "Attempts they can run at one time.",
 	          status.slots);
-	print_one(out, "freehold_tasks_running", "gauge", "Attempts under way.", (double)counts.running);
+	print_one(out, "freehold_tasks_running", "gauge", "Attempts under way.",
+	          (double)counts.running);
 	print_one(out, "freehold_tasks_waiting", "gauge", "Tasks in line.", (double)counts.waiting);
 }
 

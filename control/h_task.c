@@ -1,5 +1,5 @@
-/* h_task.c - tasks: submitted, read, listed, cancelled. What a task is lies in the shard; here is only
- * who may ask and in which words. */
+/* h_task.c - tasks: submitted, read, listed, cancelled. What a task is lies in the shard; here is
+ * only who may ask and in which words. */
 #include "common/defs.h"
 #include "control/admit.h"
 
@@ -60,8 +60,10 @@ static int read_key(struct request *request, const char **ret_key, struct err *e
 	if (!key)
 		return 0;
 	if (!*key || strlen(key) > IDEMPOTENCY_KEY_MAX || !printable(key))
-		return err_set(err, E_INVALID, "Idempotency-Key has 1 to %d printable characters without "
-		               "spaces", IDEMPOTENCY_KEY_MAX);
+		return err_set(err, E_INVALID,
+		               "Idempotency-Key has 1 to %d printable characters without "
+		               "spaces",
+		               IDEMPOTENCY_KEY_MAX);
 	*ret_key = arena_printf(request->arena, "%s/%s", request->domain, key);
 	return *ret_key ? 0 : err_set(err, E_NOMEM, "no memory for an Idempotency-Key");
 }
@@ -82,8 +84,9 @@ static int submitted(struct control *control, struct request *request, struct er
 	const char *id = request->state;
 	if (request->submitted)
 		dispatch_wake(control->dispatch);
-	request->reply->location = arena_printf(request->arena, "/v1/tenants/%s/domains/%s/tasks/%s",
-	                                        request->tenant, request->domain, id);
+	request->reply->location =
+		arena_printf(request->arena, "/v1/tenants/%s/domains/%s/tasks/%s", request->tenant,
+	                     request->domain, id);
 	return reply_task(control, request, 202, id, err);
 }
 
@@ -135,7 +138,8 @@ int h_task_submit(struct control *control, struct request *request, struct err *
 	const char *key = NULL;
 	TRY(needs_domain(control, request, err));
 	if (!request->body)
-		return err_set(err, E_INVALID, "the body is empty; it must hold {\"type\": ..., \"spec\": "
+		return err_set(err, E_INVALID,
+		               "the body is empty; it must hold {\"type\": ..., \"spec\": "
 		               "{...}}");
 	TRY(task_request_read(request->body, &asked, err));
 	TRY(read_key(request, &key, err));
@@ -143,10 +147,17 @@ int h_task_submit(struct control *control, struct request *request, struct err *
 	TRY(hash_body(request, hash, err));
 	random_bytes(random, sizeof random);
 	id_make(request->now_ms, random, id);
-	snprintf(principal, sizeof principal, "%s/%s", request->asker.tenant, request->asker.principal);
+	snprintf(principal, sizeof principal, "%s/%s", request->asker.tenant,
+	         request->asker.principal);
 	const struct submission submission = {
-		.id = id, .tenant = request->tenant, .domain = request->domain, .principal = principal,
-		.request = &asked, .key = key, .body_hash = hash, .now_ms = request->now_ms,
+		.id = id,
+		.tenant = request->tenant,
+		.domain = request->domain,
+		.principal = principal,
+		.request = &asked,
+		.key = key,
+		.body_hash = hash,
+		.now_ms = request->now_ms,
 	};
 	return submit(control, request, &submission, err);
 }
@@ -168,7 +179,8 @@ int h_task_get(struct control *control, struct request *request, struct err *err
 	TRY(request_number(request, "waitMs", 0, WAIT_MOST_MS, 0, &wait_ms, err));
 	TRY(request_number(request, "afterVersion", 0, INT64_MAX, 0, &after, err));
 	/* Looked up before it is waited for: a wait must not tell of another's task. */
-	if (!shard_task(control->shard, request->arena, request->tenant, request->domain, request->task))
+	if (!shard_task(control->shard, request->arena, request->tenant, request->domain,
+	                request->task))
 		return no_task(request, err);
 	if (wait_ms)
 		hold(control, request->task, after, wait_ms);
@@ -187,10 +199,11 @@ int h_task_list(struct control *control, struct request *request, struct err *er
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	if (before && !shard_task(control->shard, request->arena, request->tenant, request->domain,
 	                          before))
-		return err_set(err, E_INVALID, "continue is not a token of this list; begin again without "
+		return err_set(err, E_INVALID,
+		               "continue is not a token of this list; begin again without "
 		               "it");
-	TRY(shard_list(control->shard, request->arena, request->tenant, request->domain, state, before,
-	               (size_t)limit, &list, &more, err));
+	TRY(shard_list(control->shard, request->arena, request->tenant, request->domain, state,
+	               before, (size_t)limit, &list, &more, err));
 	if (more && value_len(list))
 		resume = value_get_str(value_at(list, value_len(list) - 1), "id");
 	return request_reply_list(request, list, resume, err);
@@ -203,7 +216,8 @@ static int cancelled(struct control *control, struct request *request, struct er
 	int code = 0;
 	if (request->change)
 		code = dispatch_cancel(control->dispatch, request->tenant, request->task, err);
-	if (code < 0 && code != E_CONFLICT && code != E_NOT_FOUND)   /* those: it has ended by itself */
+	if (code < 0 && code != E_CONFLICT &&
+	    code != E_NOT_FOUND) /* those: it has ended by itself */
 		return code;
 	return reply_task(control, request, request->change ? 202 : 200, request->task, err);
 }
@@ -214,7 +228,8 @@ static int add_cancel(struct request *request, struct err *err)
 	char principal[2 * (NAME_MAX_LEN + 1)];
 	TRY(request_change(request, &change, err));
 	struct value *record = record_new(change_arena(change), RECORD_CANCEL, request->now_ms);
-	snprintf(principal, sizeof principal, "%s/%s", request->asker.tenant, request->asker.principal);
+	snprintf(principal, sizeof principal, "%s/%s", request->asker.tenant,
+	         request->asker.principal);
 	value_set_str(record, "id", request->task);
 	value_set_str(record, "tenant", request->tenant);
 	value_set_str(record, "principal", principal);

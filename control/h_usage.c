@@ -12,7 +12,8 @@ static void set_currency(struct control *control, struct arena *arena, struct va
 	struct value *card = NULL;
 	catalog_key(key, KIND_RATECARD, NULL, NULL, "default");
 	if (catalog_get(control->catalog, arena, key, &card, NULL, NULL) == 0)
-		value_set_str(usage, "currency", value_get_str(value_get(card, "spec"), "currency"));
+		value_set_str(usage, "currency",
+		              value_get_str(value_get(card, "spec"), "currency"));
 }
 
 /* What a principal of one domain sees: that domain's share, and nothing of the rest. */
@@ -81,8 +82,8 @@ int h_usage_all(struct control *control, struct request *request, struct err *er
 	TRY(request_needs_lead(control, err));
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	TRY(request_after(request, "r/tenant/", &after, err));
-	TRY(catalog_list(control->catalog, request->arena, "r/tenant/", after, (size_t)limit, add_tenant,
-	                 &all, &more, err));
+	TRY(catalog_list(control->catalog, request->arena, "r/tenant/", after, (size_t)limit,
+	                 add_tenant, &all, &more, err));
 	if (more)
 		TRY(request_resume(request, "r/tenant/", all.last, &resume, err));
 	return request_reply_list(request, all.items, resume, err);

@@ -16,7 +16,8 @@ const char *identity_key(char out[STORE_KEY_MAX], const char *id)
 
 static int refused(struct err *err)
 {
-	return err_set(err, E_UNAUTHENTICATED, "no valid credential; send an API key that is neither "
+	return err_set(err, E_UNAUTHENTICATED,
+	               "no valid credential; send an API key that is neither "
 	               "expired nor revoked as \"Authorization: Bearer fh_ID_SECRET\"");
 }
 

@@ -94,9 +94,11 @@ int intents_begin(struct intents *intents, bool deletes, const char *const *keys
 	pthread_mutex_unlock(&intents->mutex);
 	if (met) {
 		intent_free(intent);
-		return err_set(err, E_CONFLICT, deletes ? "something that refers to it is being written "
-		               "at this moment; look again" : "something it refers to is being deleted at "
-		               "this moment; look again");
+		return err_set(err, E_CONFLICT,
+		               deletes ? "something that refers to it is being written "
+		                         "at this moment; look again"
+		                       : "something it refers to is being deleted at "
+		                         "this moment; look again");
 	}
 	*ret_intent = intent;
 	return 0;

@@ -40,8 +40,10 @@ int keys_make_tenant(struct keyring *keyring, struct arena *arena, const char *t
 
 static int no_tenant_key(const char *tenant, struct err *err)
 {
-	return err_set(err, E_CORRUPT, "the tenant %s has no readable key; without it its data cannot "
-	               "be opened or written", tenant);
+	return err_set(err, E_CORRUPT,
+	               "the tenant %s has no readable key; without it its data cannot "
+	               "be opened or written",
+	               tenant);
 }
 
 int keys_make_resource(struct keyring *keyring, struct arena *arena, const char *tenant,
@@ -75,11 +77,12 @@ int keys_open_resource(struct control *control, struct arena *arena, const char 
 	const struct value *own = value_get(resource, "key");
 	const uint8_t *box = box_of(own), *tenant_box = box_of(tenant_key);
 	uint32_t version = version_of(own, "version");
-	if (!box || !tenant_box || version_of(own, "tenantVersion") != version_of(tenant_key, "version"))
+	if (!box || !tenant_box ||
+	    version_of(own, "tenantVersion") != version_of(tenant_key, "version"))
 		return no_tenant_key(tenant, err);
 	const char *uid = value_get_str(value_get(resource, "metadata"), "uid");
-	TRY(keyring_open_dataset(control->keyring, tenant, version_of(tenant_key, "version"), tenant_box,
-	                         uid, version, box, key, err));
+	TRY(keyring_open_dataset(control->keyring, tenant, version_of(tenant_key, "version"),
+	                         tenant_box, uid, version, box, key, err));
 	*ret_version = version;
 	return 0;
 }

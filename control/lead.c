@@ -1,7 +1,7 @@
 /* lead.c - becoming the leader, in one order: the catalog is made current, the shard emptied, the
  * journal replayed into it, its queue made ready, the installation bootstrapped; only then is
- * control->led set and are requests let in. Any failure is tried again; so is a journal that stopped
- * leading by itself, or a shard that could not hold what was committed. */
+ * control->led set and are requests let in. Any failure is tried again; so is a journal that
+ * stopped leading by itself, or a shard that could not hold what was committed. */
 #include "common/defs.h"
 #include "control/lead.h"
 
@@ -66,7 +66,8 @@ static bool step_up(struct lead *lead, int64_t epoch)
 	struct err err = { 0 };
 	atomic_store(&lead->control->led, 0);
 	if (take_over(lead, epoch, &err) < 0) {
-		log_error(NULL, "lead_not_taken", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+		log_error(NULL, "lead_not_taken", "code=%s reason=\"%s\"", err_name(err.code),
+		          err.text);
 		return false;
 	}
 	atomic_store(&lead->control->led, epoch);
@@ -102,7 +103,8 @@ static void *run(void *context)
 		wait_ms = done ? LOOK_MS : wait_ms < RETRY_MOST_MS ? wait_ms * 2 : RETRY_MOST_MS;
 		pthread_mutex_lock(&lead->mutex);
 		if (!lead->ending && lead->epoch == epoch)
-			clock_wait(clock, &lead->moved, &lead->mutex, clock_mono_ms(clock) + wait_ms);
+			clock_wait(clock, &lead->moved, &lead->mutex,
+			           clock_mono_ms(clock) + wait_ms);
 	}
 	pthread_mutex_unlock(&lead->mutex);
 	return NULL;

@@ -1,5 +1,5 @@
-/* lead.h - leading and ceasing to: the campaign for the leader key, and what is done when it is won.
- * A thread of its own: the store's may not be kept waiting. */
+/* lead.h - leading and ceasing to: the campaign for the leader key, and what is done when it is
+ * won. A thread of its own: the store's may not be kept waiting. */
 #ifndef LEAD_H
 #define LEAD_H
 

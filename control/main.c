@@ -84,7 +84,8 @@ static int write_public(const char *path, const uint8_t key[SIGN_PUBLIC_BYTES], 
 	int reason = errno;
 	if (close(fd) == 0 && written && rename(partial, path) == 0)
 		return 0;
-	return err_errno(err, written ? errno : reason, "cannot write --signing-public-file %s", path);
+	return err_errno(err, written ? errno : reason, "cannot write --signing-public-file %s",
+	                 path);
 }
 
 static int open_store(struct process *process, struct err *err)
@@ -102,10 +103,14 @@ static int build_control(struct process *process, struct err *err)
 {
 	const struct conf *conf = &process->conf;
 	const struct start_conf start = {
-		.clock = clock_system(), .store = process->store, .keyring = process->keyring,
+		.clock = clock_system(),
+		.store = process->store,
+		.keyring = process->keyring,
 		.replica = conf->replica ? conf->replica : "control",
-		.lead = { .ttl_s = conf->lead_ttl_s, .bootstrap_key_file = conf->bootstrap_key_file },
-		.journal_window_ms = conf->journal_window_ms, .held_max = conf->http_threads / 2,
+		.lead = { .ttl_s = conf->lead_ttl_s,
+		          .bootstrap_key_file = conf->bootstrap_key_file },
+		.journal_window_ms = conf->journal_window_ms,
+		.held_max = conf->http_threads / 2,
 	};
 	TRY(control_new(&start, &process->control, err));
 	if (conf->signing_public_file)
@@ -133,7 +138,8 @@ static int build(struct process *process, struct err *err)
 {
 	const struct conf *conf = &process->conf;
 	if (!conf->root_key_file || !conf->etcd || !conf->listen || !conf->link)
-		return err_set(err, E_INVALID, "--listen, --link, --etcd and --root-key-file need a value");
+		return err_set(err, E_INVALID,
+		               "--listen, --link, --etcd and --root-key-file need a value");
 	TRY(crypto_start(err));
 	TRY(keyring_new(conf->root_key_file, conf->make_root_key, &process->keyring, err));
 	TRY(open_store(process, err));
@@ -167,10 +173,12 @@ static int run(struct process *process, const sigset_t *signals)
 	struct err err = { 0 };
 	int code = build(process, &err);
 	if (code < 0) {
-		log_error(NULL, "not_started", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+		log_error(NULL, "not_started", "code=%s reason=\"%s\"", err_name(err.code),
+		          err.text);
 	} else {
-		log_info(NULL, "started", "replica=%s port=%d version=%s", process->control->replica,
-		         http_server_port(process->http), FREEHOLD_VERSION);
+		log_info(NULL, "started", "replica=%s port=%d version=%s",
+		         process->control->replica, http_server_port(process->http),
+		         FREEHOLD_VERSION);
 		wait_for_end(signals);
 	}
 	end(process);

@@ -21,7 +21,8 @@ struct metrics {
 
 int metrics_new(size_t routes, struct metrics **ret_metrics, struct err *err)
 {
-	struct metrics *metrics = calloc(1, sizeof *metrics + (routes + 1) * sizeof(struct counters));
+	struct metrics *metrics =
+		calloc(1, sizeof *metrics + (routes + 1) * sizeof(struct counters));
 	if (!metrics)
 		return err_set(err, E_NOMEM, "no memory for the counters of %zu routes", routes);
 	metrics->routes = routes;
@@ -46,7 +47,8 @@ void metrics_request(struct metrics *metrics, size_t route, int status, int64_t 
 uint64_t metrics_count(const struct metrics *metrics, size_t route, int class)
 {
 	REQUIRE(route <= metrics->routes && class >= 0 && class < CLASSES);
-	return atomic_load_explicit(&metrics->counters[route].by_class[class], memory_order_relaxed);
+	return atomic_load_explicit(&metrics->counters[route].by_class[class],
+	                            memory_order_relaxed);
 }
 
 uint64_t metrics_us(const struct metrics *metrics, size_t route)
@@ -62,5 +64,6 @@ void metrics_head(struct buf *out, const char *name, const char *type, const cha
 
 void metrics_line(struct buf *out, const char *name, const char *labels, double value)
 {
-	buf_printf(out, labels ? "%s{%s} %.15g\n" : "%s%s %.15g\n", name, labels ? labels : "", value);
+	buf_printf(out, labels ? "%s{%s} %.15g\n" : "%s%s %.15g\n", name, labels ? labels : "",
+	           value);
 }

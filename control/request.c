@@ -32,8 +32,8 @@ int request_number(const struct request *request, const char *name, int64_t leas
 	size_t digits = strspn(text, "0123456789");
 	int64_t number = digits && digits <= 18 && !text[digits] ? strtoll(text, NULL, 10) : -1;
 	if (number < least || number > most)
-		return err_set(err, E_INVALID, "%s is a whole number from %" PRId64 " to %" PRId64, name,
-		               least, most);
+		return err_set(err, E_INVALID, "%s is a whole number from %" PRId64 " to %" PRId64,
+		               name, least, most);
 	*ret_number = number;
 	return 0;
 }
@@ -99,6 +99,7 @@ int request_needs_lead(struct control *control, struct err *err)
 	int64_t epoch = journal_epoch(control->journal);
 	if (epoch != 0 && epoch == atomic_load(&control->led))
 		return 0;
-	return err_set(err, E_NOT_LEADER, "the replica %s does not lead; ask again, or another replica",
+	return err_set(err, E_NOT_LEADER,
+	               "the replica %s does not lead; ask again, or another replica",
 	               control->replica);
 }

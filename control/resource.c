@@ -43,8 +43,10 @@ int resource_if_match(const struct request *request, int64_t revision, struct er
 		return err_set(err, E_NOMEM, "no memory for an ETag");
 	if (strcmp(match, etag) == 0)
 		return 0;
-	return err_set(err, E_PRECONDITION, "it has been changed since: its ETag is now %s; read it "
-	               "again and repeat", etag);
+	return err_set(err, E_PRECONDITION,
+	               "it has been changed since: its ETag is now %s; read it "
+	               "again and repeat",
+	               etag);
 }
 
 static void set_copy(struct arena *arena, struct value *map, const char *name,
@@ -87,7 +89,8 @@ int resource_store(struct request *request, const struct manifest *manifest,
 	set_copy(arena, metadata, "annotations", filled(manifest->annotations));
 	value_set_str(stored, "kind", kind_info[manifest->kind].kind);
 	value_set(stored, "metadata", metadata);
-	value_set(stored, "spec", manifest->spec ? value_copy(arena, manifest->spec) : value_map(arena));
+	value_set(stored, "spec",
+	          manifest->spec ? value_copy(arena, manifest->spec) : value_map(arena));
 	set_copy(arena, stored, "key", value_get(before, "key"));
 	TRY(value_check(stored, err));
 	*ret_value = stored;

@@ -62,7 +62,8 @@ static const char **capture_at(struct request *request, struct segment name)
 		{ "{key}", &request->key },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (strlen(places[i].name) == name.len && !memcmp(places[i].name, name.text, name.len))
+		if (strlen(places[i].name) == name.len &&
+		    !memcmp(places[i].name, name.text, name.len))
 			return places[i].at;
 	return NULL;
 }
@@ -96,7 +97,8 @@ static int allowed_methods(struct request *request, char *out, size_t size, stru
 			used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "",
 			                         routes[i].method);
 	if (!used)
-		return err_set(err, E_NOT_FOUND, "there is nothing here; /openapi.json lists the paths");
+		return err_set(err, E_NOT_FOUND,
+		               "there is nothing here; /openapi.json lists the paths");
 	return 0;
 }
 
@@ -111,5 +113,6 @@ int route_find(struct request *request, struct err *err)
 	char allow[64] = "";
 	TRY(allowed_methods(request, allow, sizeof allow, err));
 	request->reply->allow = arena_strdup(request->arena, allow);
-	return err_set(err, E_METHOD, "this path has no %.16s; it has %s", request->ask->method, allow);
+	return err_set(err, E_METHOD, "this path has no %.16s; it has %s", request->ask->method,
+	               allow);
 }

@@ -1,5 +1,5 @@
-/* rules.c - the rules for writing. Existence is asked of the catalog of the leader, where it is current: all
- * writes go through it; intents close the gap between the look and the commit. */
+/* rules.c - the rules for writing. Existence is asked of the catalog of the leader, where it is
+ * current: all writes go through it; intents close the gap between the look and the commit. */
 #include "common/defs.h"
 #include "control/rules.h"
 
@@ -24,7 +24,8 @@ static int rest_on(struct rests *rests, const char *key, struct err *err)
 	if (!copy)
 		return err_set(err, E_NOMEM, "no memory for what the write rests on");
 	if (rests->count == RESTS_MAX)
-		return err_set(err, E_TOO_LARGE, "a resource refers to at most %d others", RESTS_MAX);
+		return err_set(err, E_TOO_LARGE, "a resource refers to at most %d others",
+		               RESTS_MAX);
 	rests->keys[rests->count++] = copy;
 	return 0;
 }
@@ -74,7 +75,8 @@ static enum action action_for(const struct check *check, const struct ref *ref)
 {
 	if (check->owner == KIND_NONE)
 		return ACTION_TASK_RUN;
-	return writes_to(check->owner, ref->field) ? write_action[ref->kind] : read_action[ref->kind];
+	return writes_to(check->owner, ref->field) ? write_action[ref->kind]
+	                                           : read_action[ref->kind];
 }
 
 /* Asked only of other domains: within its own, who may write may refer. */
@@ -153,12 +155,14 @@ static int scope_rests(const struct manifest *manifest, struct rests *rests, str
 	const struct kind_info *info = &kind_info[manifest->kind];
 	const char *domain = value_get_str(manifest->spec, "domain");
 	if (info->scope != SCOPE_PLATFORM)
-		TRY(rest_on(rests, catalog_key(key, KIND_TENANT, NULL, NULL, manifest->tenant), err));
+		TRY(rest_on(rests, catalog_key(key, KIND_TENANT, NULL, NULL, manifest->tenant),
+		            err));
 	if (info->scope == SCOPE_DOMAIN)
 		TRY(rest_on(rests, catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL,
 		                               manifest->domain), err));
 	if (manifest->kind == KIND_PRINCIPAL && domain)
-		TRY(rest_on(rests, catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL, domain), err));
+		TRY(rest_on(rests, catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL, domain),
+		            err));
 	return 0;
 }
 
@@ -189,7 +193,8 @@ static int scope_exists(struct control *control, struct request *request,
 	if (request->dry_run)
 		return scope_missing(control, request, manifest, err);
 	if (scope != SCOPE_PLATFORM &&
-	    !catalog_has(control->catalog, catalog_key(key, KIND_TENANT, NULL, NULL, manifest->tenant)))
+	    !catalog_has(control->catalog,
+	                 catalog_key(key, KIND_TENANT, NULL, NULL, manifest->tenant)))
 		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", manifest->tenant);
 	if (scope == SCOPE_DOMAIN &&
 	    !catalog_has(control->catalog, catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL,
@@ -217,8 +222,10 @@ int rules_operator(const struct request *request, const struct value *spec, cons
 {
 	if (!has_role(spec, "operator") || (request->rule && !strcmp(request->rule, "operator")))
 		return 0;
-	return err_set(err, E_DENIED, "%s: only an operator of the tenant platform may make an operator "
-	               "or its keys", field);
+	return err_set(err, E_DENIED,
+	               "%s: only an operator of the tenant platform may make an operator "
+	               "or its keys",
+	               field);
 }
 
 static int principal_rules(struct control *control, struct request *request,
@@ -230,7 +237,8 @@ static int principal_rules(struct control *control, struct request *request,
 	if (!value_len(value_get(manifest->spec, "roles")))
 		return err_set(err, E_INVALID, "spec.roles: names at least one role");
 	if (has_role(manifest->spec, "operator") && strcmp(manifest->tenant, "platform") != 0)
-		return err_set(err, E_INVALID, "spec.roles: operator is a role of the tenant platform only; "
+		return err_set(err, E_INVALID,
+		               "spec.roles: operator is a role of the tenant platform only; "
 		               "tenant-admin is the highest of a tenant");
 	TRY(rules_operator(request, value_get(before, "spec"), "spec.roles", err));
 	TRY(rules_operator(request, manifest->spec, "spec.roles", err));
@@ -239,15 +247,20 @@ static int principal_rules(struct control *control, struct request *request,
 	static const char *const whole[] = { "operator", "tenant-admin", "auditor" };
 	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
 		if (has_role(manifest->spec, whole[i]))
-			return err_set(err, E_INVALID, "spec.domain: the role %s is for a whole tenant; "
-			               "leave the domain out, or use domain-owner, producer or consumer",
-			               whole[i]);
-	const struct manifest what = { .kind = KIND_DOMAIN, .tenant = manifest->tenant, .name = domain };
+			return err_set(
+				err, E_INVALID,
+				"spec.domain: the role %s is for a whole tenant; "
+				"leave the domain out, or use domain-owner, producer or consumer",
+				whole[i]);
+	const struct manifest what = { .kind = KIND_DOMAIN,
+		                       .tenant = manifest->tenant,
+		                       .name = domain };
 	if (catalog_has(control->catalog,
 	                catalog_key(key, KIND_DOMAIN, manifest->tenant, NULL, domain)))
 		return 0;
 	if (!request->dry_run)
-		return err_set(err, E_INVALID, "spec.domain: there is no domain %s; apply it first", domain);
+		return err_set(err, E_INVALID, "spec.domain: there is no domain %s; apply it first",
+		               domain);
 	return add_missing(request, "spec.domain", &what, err);
 }
 
@@ -269,11 +282,12 @@ static int need_column(const struct value *schema, const char *dataset, const ch
 {
 	const char *found = column_type(schema, name);
 	if (!found)
-		return err_set(err, E_INVALID, "%s: the dataset %s declares no column %.80s", path, dataset,
-		               name);
+		return err_set(err, E_INVALID, "%s: the dataset %s declares no column %.80s", path,
+		               dataset, name);
 	if (type && strcmp(found, type) != 0)
-		return err_set(err, E_INVALID, "%s: the column %.80s of the dataset %s is %s, not %s", path,
-		               name, dataset, found, type);
+		return err_set(err, E_INVALID,
+		               "%s: the column %.80s of the dataset %s is %s, not %s", path, name,
+		               dataset, found, type);
 	return 0;
 }
 
@@ -299,15 +313,17 @@ static int view_rules(struct control *control, struct request *request,
 	const char *dataset = value_get_str(spec, "dataset");
 	char path[64];
 	if (value_len(value_get(spec, "entities")) != 1)
-		return err_set(err, E_INVALID, "spec.entities: names %zu entities; a view describes exactly "
-		               "one", value_len(value_get(spec, "entities")));
+		return err_set(err, E_INVALID,
+		               "spec.entities: names %zu entities; a view describes exactly "
+		               "one",
+		               value_len(value_get(spec, "entities")));
 	if (!value_len(features))
 		return err_set(err, E_INVALID, "spec.features: names at least one feature");
 	TRY(read_schema(control, request, dataset, &schema, err));
 	if (!value_len(schema))
 		return 0;
-	TRY(need_column(schema, dataset, "spec.timestampField", value_get_str(spec, "timestampField"),
-	                "timestamp", err));
+	TRY(need_column(schema, dataset, "spec.timestampField",
+	                value_get_str(spec, "timestampField"), "timestamp", err));
 	for (size_t i = 0; i < value_len(features); i++) {
 		const struct value *feature = value_at(features, i);
 		snprintf(path, sizeof path, "spec.features[%zu].name", i);
@@ -326,7 +342,8 @@ static int source_rules(const struct value *spec, struct err *err)
 		size_t len = strcspn(at, "/");
 		bool above = len == 2 && at[0] == '.' && at[1] == '.';
 		if ((at == path && len == 0) || above)
-			return err_set(err, E_INVALID, "spec.path: is relative to the tenant's folder: no "
+			return err_set(err, E_INVALID,
+			               "spec.path: is relative to the tenant's folder: no "
 			               "leading / and no .. in it");
 		at += len + (at[len] == '/');
 	}
@@ -350,8 +367,8 @@ static int transformation_rules(const struct manifest *manifest, struct err *err
 	struct written output;
 	TRY(catalog_ref(value_get_str(manifest->spec, "output"), manifest->domain, output.domain,
 	                output.name, err));
-	return refs_visit(kind_info[manifest->kind].fields, manifest->spec, "spec", manifest->domain,
-	                  is_output, &output, err);
+	return refs_visit(kind_info[manifest->kind].fields, manifest->spec, "spec",
+	                  manifest->domain, is_output, &output, err);
 }
 
 static int by_kind(struct control *control, struct request *request,

@@ -6,9 +6,9 @@
 
 #include "control/admit.h"
 
-/* Of a resource about to be written; manifest is complete (tenant and domain from the path). before:
- * the stored resource; NULL: there is none. What a dry run refers to and is not there is no failure: it
- * may be made before, and is added to request->missing. */
+/* Of a resource about to be written; manifest is complete (tenant and domain from the path).
+ * before: the stored resource; NULL: there is none. What a dry run refers to and is not there is no
+ * failure: it may be made before, and is added to request->missing. */
 MUST_USE int rules_put(struct control *control, struct request *request,
                        const struct manifest *manifest, const struct value *before,
                        struct err *err);

@@ -20,7 +20,8 @@ static int still_used(const struct search *search, const struct value *resource,
 {
 	const struct value *metadata = value_get(resource, "metadata");
 	const char *domain = value_get_str(metadata, "domain");
-	return err_set(err, E_CONFLICT, "the %s %s is still used by the %s %s%s%s; delete that first",
+	return err_set(err, E_CONFLICT,
+	               "the %s %s is still used by the %s %s%s%s; delete that first",
 	               kind_info[search->target->kind].name, search->target->name,
 	               kind_info[search->kind].name, domain ? domain : "", domain ? "." : "",
 	               value_get_str(metadata, "name"));
@@ -52,7 +53,8 @@ static int look(void *context, const char *key, const struct value *resource, in
 	}
 	struct match match = { search, resource };
 	const char *own = value_get_str(value_get(resource, "metadata"), "domain");
-	return refs_visit(kind_info[search->kind].fields, spec, "spec", own, is_target, &match, err);
+	return refs_visit(kind_info[search->kind].fields, spec, "spec", own, is_target, &match,
+	                  err);
 }
 
 /* All resources of a kind in the tenant, page by page, each page in memory of its own. */
@@ -67,8 +69,8 @@ static int look_through(struct control *control, const struct manifest *target, 
 	for (bool more = true; more; arena_reset(arena)) {
 		char after[STORE_KEY_MAX];
 		snprintf(after, sizeof after, "%s", search.last);
-		TRY(catalog_list(control->catalog, arena, prefix, after[0] ? after : NULL, PAGE, look,
-		                 &search, &more, err));
+		TRY(catalog_list(control->catalog, arena, prefix, after[0] ? after : NULL, PAGE,
+		                 look, &search, &more, err));
 	}
 	return 0;
 }
@@ -97,7 +99,8 @@ static int must_be_empty(struct control *control, const struct manifest *target,
 			snprintf(prefix, sizeof prefix, "r/%s/%s/%s/", info->name, target->tenant,
 			         target->name);
 		if (inside && catalog_has_prefix(control->catalog, prefix))
-			return err_set(err, E_CONFLICT, "the %s %s still has %s; delete those first",
+			return err_set(err, E_CONFLICT,
+			               "the %s %s still has %s; delete those first",
 			               kind_info[target->kind].name, target->name, info->plural);
 	}
 	return 0;
@@ -111,12 +114,14 @@ int rules_delete(struct control *control, struct request *request, const struct 
 	const char *const keys[] = { key };
 	TRY(intents_begin(control->intents, true, keys, 1, &request->intent, err));
 	if (manifest->kind == KIND_TENANT && strcmp(manifest->name, "platform") == 0)
-		return err_set(err, E_CONFLICT, "the tenant platform is the installation's own and stays");
+		return err_set(err, E_CONFLICT,
+		               "the tenant platform is the installation's own and stays");
 	if (manifest->kind == KIND_TENANT || manifest->kind == KIND_DOMAIN)
 		TRY(must_be_empty(control, manifest, err));
 	if (manifest->kind == KIND_DOMAIN)
 		TRY(look_through(control, manifest, KIND_PRINCIPAL, err));
-	for (int kind = 0; kind < KIND_COUNT_ && kind_info[manifest->kind].scope == SCOPE_DOMAIN; kind++)
+	for (int kind = 0; kind < KIND_COUNT_ && kind_info[manifest->kind].scope == SCOPE_DOMAIN;
+	     kind++)
 		if (refers_to((enum kind)kind, manifest->kind))
 			TRY(look_through(control, manifest, (enum kind)kind, err));
 	return 0;

@@ -39,9 +39,11 @@ static void quota_changed(struct control *control, const char *rest, const struc
 		return;
 	memcpy(tenant, rest, len);
 	tenant[len] = 0;
-	if (shard_quota(control->shard, tenant, rest + len + 1, value_get(value, "spec"), &err) < 0) {
+	if (shard_quota(control->shard, tenant, rest + len + 1, value_get(value, "spec"), &err) <
+	    0) {
 		const struct log_context context = { .tenant = tenant };
-		log_error(&context, "quota_not_applied", "name=%s reason=\"%s\"", rest + len + 1, err.text);
+		log_error(&context, "quota_not_applied", "name=%s reason=\"%s\"", rest + len + 1,
+		          err.text);
 	}
 	dispatch_wake(control->dispatch);
 }

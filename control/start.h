@@ -1,4 +1,5 @@
-/* start.h - the control plane put together, apart from its doors: what main.c and the tests share. */
+/* start.h - the control plane put together, apart from its doors: what main.c and the tests share.
+ */
 #ifndef START_H
 #define START_H
 
@@ -15,8 +16,8 @@ struct start_conf {
 	int held_max;                /* requests that may wait for a task at one time */
 };
 
-/* Builds everything in order, follows the store and campaigns for the lead. A link server that calls
- * control->dispatch is freed between dispatch_stop and control_free. */
+/* Builds everything in order, follows the store and campaigns for the lead. A link server that
+ * calls control->dispatch is freed between dispatch_stop and control_free. */
 MUST_USE int control_new(const struct start_conf *conf, struct control **ret_control,
                          struct err *err);
 void control_free(struct control *control);      /* ends it in reverse */

@@ -1,5 +1,5 @@
-/* policy.c - the built-in roles, as tables out of actions.def and roles.def. Default deny: whatever no
- * row permits is refused, and so is an asker, role or action that is not known. */
+/* policy.c - the built-in roles, as tables out of actions.def and roles.def. Default deny: whatever
+ * no row permits is refused, and so is an asker, role or action that is not known. */
 #include "common/defs.h"
 #include "policy/policy.h"
 
@@ -98,7 +98,9 @@ static struct decision by_roles(const struct asker *asker, enum action action,
 	for (size_t i = 0; i < asker->role_count && i < ROLES_MAX; i++) {
 		const struct role *role = role_find(asker->roles[i]);
 		if (role && permits(role, action) && reaches(role, asker, target))
-			return (struct decision){ .allowed = true, .visible = true, .rule = role->name };
+			return (struct decision){ .allowed = true,
+				                  .visible = true,
+				                  .rule = role->name };
 	}
 	return (struct decision){ .visible = true, .rule = "default-deny" };
 }

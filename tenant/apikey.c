@@ -1,5 +1,5 @@
-/* apikey.c - API keys. The secret has 256 random bits, so a keyed hash without stretching is enough;
- * the key of the hash keeps a stolen store from being searched at all. */
+/* apikey.c - API keys. The secret has 256 random bits, so a keyed hash without stretching is
+ * enough; the key of the hash keeps a stolen store from being searched at all. */
 #include "common/defs.h"
 #include "tenant/apikey.h"
 
@@ -56,7 +56,8 @@ int apikey_id(const char *text, char id[ID_LEN + 1], struct err *err)
 	if (text && strnlen(text, FORM_LEN + 1) == FORM_LEN && strncmp(text, "fh_", 3) == 0)
 		memcpy(found, text + 3, ID_LEN);
 	if (!id_valid(found) || text[3 + ID_LEN] != '_' || !secret_form(text + 3 + ID_LEN + 1))
-		return err_set(err, E_UNAUTHENTICATED, "the credential has not the form of an API key, "
+		return err_set(err, E_UNAUTHENTICATED,
+		               "the credential has not the form of an API key, "
 		               "fh_ID_SECRET");
 	memcpy(id, found, sizeof found);
 	return 0;

@@ -1,7 +1,8 @@
 /* keyring.c - the key hierarchy.
  * Invariants: an opened key is in secret memory or wiped before its function returns; a box opens
- * only under the names and version it was made for; the cache holds at most TENANTS_MAX tenant keys,
- * each found only by the very box it came out of, so a changed box never opens from the cache. */
+ * only under the names and version it was made for; the cache holds at most TENANTS_MAX tenant
+ * keys, each found only by the very box it came out of, so a changed box never opens from the
+ * cache. */
 #include "common/defs.h"
 #include "tenant/keyring.h"
 
@@ -48,8 +49,10 @@ static int mode_check(const char *path, int fd, struct err *err)
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, E_INVALID, "the root key file %s is no regular file", path);
 	if (st.st_mode & 077)
-		return err_set(err, E_INVALID, "the root key file %s has mode %03o, so others may read "
-		               "it; run: chmod 600 %s", path, (unsigned)st.st_mode & 0777, path);
+		return err_set(err, E_INVALID,
+		               "the root key file %s has mode %03o, so others may read "
+		               "it; run: chmod 600 %s",
+		               path, (unsigned)st.st_mode & 0777, path);
 	return 0;
 }
 
@@ -84,9 +87,10 @@ static int root_parse(const char *path, const uint8_t *text, size_t len, uint8_t
 		digits--;
 	if (digits == 2 * KEY_BYTES && hex_key(text, out))
 		return 0;
-	return err_set(err, E_INVALID, "the root key file %s holds %zu bytes; it must hold %d bytes or "
-	               "%d hex digits (head -c 32 /dev/urandom makes one)", path, len, KEY_BYTES,
-	               2 * KEY_BYTES);
+	return err_set(err, E_INVALID,
+	               "the root key file %s holds %zu bytes; it must hold %d bytes or "
+	               "%d hex digits (head -c 32 /dev/urandom makes one)",
+	               path, len, KEY_BYTES, 2 * KEY_BYTES);
 }
 
 static int read_all(const char *path, int fd, uint8_t *out, size_t max, size_t *ret_len,
@@ -210,9 +214,11 @@ static int place_dataset(struct place *place, const char *tenant, const char *ui
 {
 	TRY(name_check("tenant", tenant, err));
 	if (!id_valid(uid))
-		return err_set(err, E_INVALID, "a dataset's uid is a ULID of %d characters", ID_LEN);
-	place->len = (size_t)snprintf(place->text, sizeof place->text,
-	                              "freehold-dataset-key-v1/%s/%s/%" PRIu32, tenant, uid, version);
+		return err_set(err, E_INVALID, "a dataset's uid is a ULID of %d characters",
+		               ID_LEN);
+	place->len =
+		(size_t)snprintf(place->text, sizeof place->text,
+	                         "freehold-dataset-key-v1/%s/%s/%" PRIu32, tenant, uid, version);
 	return 0;
 }
 

@@ -45,7 +45,8 @@ static void fill_acme(struct world *w)
 		plane_put(plane, w->acme, manifests[i][0],
 		          text(w, "%s/%s/acmething", domain, manifests[i][1]), manifests[i][2]);
 	plane_put(plane, w->acme, "Dataset", text(w, "%s/datasets/%s", domain, "acmeout"), "{}");
-	plane_put(plane, w->acme, "Transformation", text(w, "%s/transformations/%s", domain, "acmething"),
+	plane_put(plane, w->acme, "Transformation",
+	          text(w, "%s/transformations/%s", domain, "acmething"),
 	          "{'sql':'SELECT 1','inputs':['acmething'],'output':'acmeout'}");
 	plane_put(plane, plane->operator_key, "Quota", "/v1/tenants/acme/quotas/acmething",
 	          "{'tasks':1000}");
@@ -74,9 +75,11 @@ static void start(struct world *w)
 /* A route's path with its {segments} filled in. */
 static const char *fill(struct world *w, const char *path, const struct names *names)
 {
-	const struct { const char *segment, *value; } parts[] = {
-		{ "{tenant}", names->tenant }, { "{domain}", names->domain }, { "{name}", names->name },
-		{ "{task}", names->task }, { "{key}", names->key },
+	const struct { const char *segment, *value;
+	} parts[] = {
+		{ "{tenant}", names->tenant }, { "{domain}", names->domain },
+		{ "{name}", names->name },     { "{task}", names->task },
+		{ "{key}", names->key },
 	};
 	const char *made = path;
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -172,10 +175,12 @@ static void try_all(struct world *w, const char *key, const struct names *theirs
 		const struct route *route = &routes[i];
 		if (!has_segments(route))
 			continue;
-		struct answer a = plane_call(w->plane, key, route->method, fill(w, route->path, theirs),
-		                             body_for(w, route, manifest_name(route, theirs)));
-		struct answer b = plane_call(w->plane, key, route->method, fill(w, route->path, none),
-		                             body_for(w, route, manifest_name(route, none)));
+		struct answer a =
+			plane_call(w->plane, key, route->method, fill(w, route->path, theirs),
+		                   body_for(w, route, manifest_name(route, theirs)));
+		struct answer b =
+			plane_call(w->plane, key, route->method, fill(w, route->path, none),
+		                   body_for(w, route, manifest_name(route, none)));
 		cr_expect_geq(a.status, 400, "%s %s: %d", route->method, route->path, a.status);
 		check_same(w, route, a, theirs, b, none);
 		check_silent(route, a);
@@ -187,14 +192,22 @@ static void try_all(struct world *w, const char *key, const struct names *theirs
 /* What acme has, as acme sees it. */
 static const char *seen_by_acme(struct world *w)
 {
-	static const char *const lists[] = { "principals", "quotas", "domains",
-		"domains/acmedomain/datasets", "domains/acmedomain/sources", "domains/acmedomain/tasks",
-		"domains/acmedomain/featureviews", "domains/acmedomain/entities",
-		"domains/acmedomain/transformations", "principals/acmething/keys", "usage" };
+	static const char *const lists[] = { "principals",
+		                             "quotas",
+		                             "domains",
+		                             "domains/acmedomain/datasets",
+		                             "domains/acmedomain/sources",
+		                             "domains/acmedomain/tasks",
+		                             "domains/acmedomain/featureviews",
+		                             "domains/acmedomain/entities",
+		                             "domains/acmedomain/transformations",
+		                             "principals/acmething/keys",
+		                             "usage" };
 	const char *all = "";
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-		struct answer list = plane_call(w->plane, w->acme, "GET",
-		                                text(w, "/v1/tenants/%s/%s", "acme", lists[i]), NULL);
+		struct answer list =
+			plane_call(w->plane, w->acme, "GET",
+		                   text(w, "/v1/tenants/%s/%s", "acme", lists[i]), NULL);
 		cr_assert_eq(list.status, 200, "%s: %s", lists[i], list.text);
 		all = text(w, "%s%s", all, list.text);
 	}
@@ -207,7 +220,8 @@ static size_t events_of_acme(struct world *w)
 	                                "/v1/tenants/acme/audit?limit=500", NULL);
 	size_t own = 0;
 	for (size_t i = 0; i < value_len(value_get(list.body, "items")); i++) {
-		const char *actor = value_get_str(value_at(value_get(list.body, "items"), i), "actor");
+		const char *actor =
+			value_get_str(value_at(value_get(list.body, "items"), i), "actor");
 		own += actor && strncmp(actor, "globex/", 7) == 0;
 	}
 	return own;
@@ -236,7 +250,8 @@ Test(isolation, knows_no_foreign_id_under_a_path_of_its_own)
 		const struct route *route = &routes[i];
 		bool domain = strstr(route->path, "{domain}") != NULL;
 		theirs.domain = none.domain = "own";
-		/* Below its own domain by foreign names; a PUT or list there is globex's own affair. */
+		/* Below its own domain by foreign names; a PUT or list there is globex's own
+		 * affair. */
 		bool reads = strcmp(route->method, "PUT") != 0 && (strstr(route->path, "{name}") ||
 		             strstr(route->path, "{task}"));
 		if (!has_segments(route) || !reads)
@@ -246,7 +261,8 @@ Test(isolation, knows_no_foreign_id_under_a_path_of_its_own)
 		struct answer b = plane_call(w.plane, w.globex, route->method,
 		                             fill(&w, route->path, &none), NULL);
 		check_same(&w, route, a, &theirs, b, &none);
-		cr_expect(!domain || a.status == 404, "%s %s: %d", route->method, route->path, a.status);
+		cr_expect(!domain || a.status == 404, "%s %s: %d", route->method, route->path,
+		          a.status);
 	}
 	plane_stop(w.plane);
 }
@@ -255,8 +271,10 @@ Test(isolation, revokes_no_key_by_a_foreign_id)
 {
 	struct world w;
 	start(&w);
-	struct answer answer = plane_call(w.plane, w.globex, "DELETE",
-		text(&w, "/v1/tenants/globex/principals/%s/keys/%s", "someone", w.theirs.key), NULL);
+	struct answer answer = plane_call(
+		w.plane, w.globex, "DELETE",
+		text(&w, "/v1/tenants/globex/principals/%s/keys/%s", "someone", w.theirs.key),
+		NULL);
 	struct answer none = plane_call(w.plane, w.globex, "DELETE",
 		text(&w, "/v1/tenants/globex/principals/%s/keys/%s", "someone", w.none.key), NULL);
 	cr_expect_eq(answer.status, 404);
@@ -269,7 +287,8 @@ Test(isolation, refers_to_nothing_of_another_tenant)
 	struct world w;
 	start(&w);
 	static const char spec[] = "{'apiVersion':'freehold.io/v1','kind':'Source','metadata':"
-		"{'name':'s'},'spec':{'connector':'file','path':'x','format':'csv','dataset':'%s.%s'}}";
+				   "{'name':'s'},'spec':{'connector':'file','path':'x','format':'"
+	                           "csv','dataset':'%s.%s'}}";
 	static const char path[] = "/v1/tenants/globex/domains/own/sources/s";
 	struct answer theirs = plane_call(w.plane, w.globex, "PUT", path,
 	                                  text(&w, spec, "acmedomain", "acmething"));
@@ -279,8 +298,10 @@ Test(isolation, refers_to_nothing_of_another_tenant)
 	cr_expect_str_eq(without(&w, theirs, &w.theirs), without(&w, none, &w.none));
 	static const char task[] = "{'type':'ingest','spec':{'source':'%s.%s'}}";
 	static const char tasks[] = "/v1/tenants/globex/domains/own/tasks";
-	theirs = plane_call(w.plane, w.globex, "POST", tasks, text(&w, task, "acmedomain", "acmething"));
-	none = plane_call(w.plane, w.globex, "POST", tasks, text(&w, task, "nonedomain", "nonething"));
+	theirs = plane_call(w.plane, w.globex, "POST", tasks,
+	                    text(&w, task, "acmedomain", "acmething"));
+	none = plane_call(w.plane, w.globex, "POST", tasks,
+	                  text(&w, task, "nonedomain", "nonething"));
 	cr_expect_eq(theirs.status, 400);
 	cr_expect_str_eq(without(&w, theirs, &w.theirs), without(&w, none, &w.none));
 	plane_stop(w.plane);
@@ -296,10 +317,11 @@ Test(isolation, lists_nothing_of_another_tenant_on_any_route)
 		/* The OpenAPI document's examples are nobody's. */
 		if (strcmp(route->method, "GET") != 0 || strcmp(route->path, "/openapi.json") == 0)
 			continue;
-		struct answer answer = plane_call(w.plane, w.globex, "GET", fill(&w, route->path, &own),
-		                                  NULL);
+		struct answer answer =
+			plane_call(w.plane, w.globex, "GET", fill(&w, route->path, &own), NULL);
 		cr_expect_null(strstr(answer.text, "acme"), "%s: %s", route->path, answer.text);
-		cr_expect_null(strstr(answer.text, "platform\""), "%s: %s", route->path, answer.text);
+		cr_expect_null(strstr(answer.text, "platform\""), "%s: %s", route->path,
+		               answer.text);
 	}
 	struct answer tenants = plane_call(w.plane, w.globex, "GET", "/v1/tenants", NULL);
 	cr_expect_eq(value_len(value_get(tenants.body, "items")), 1);
@@ -311,9 +333,10 @@ Test(isolation, goes_on_with_no_list_from_a_foreign_place)
 	struct world w;
 	start(&w);
 	static const char path[] = "/v1/tenants/globex/domains/own/tasks?continue=%s%s";
-	struct answer theirs = plane_call(w.plane, w.globex, "GET", text(&w, path, w.theirs.task, ""),
-	                                  NULL);
-	struct answer none = plane_call(w.plane, w.globex, "GET", text(&w, path, w.none.task, ""), NULL);
+	struct answer theirs =
+		plane_call(w.plane, w.globex, "GET", text(&w, path, w.theirs.task, ""), NULL);
+	struct answer none =
+		plane_call(w.plane, w.globex, "GET", text(&w, path, w.none.task, ""), NULL);
 	cr_expect_eq(theirs.status, none.status);
 	cr_expect_str_eq(without(&w, theirs, &w.theirs), without(&w, none, &w.none));
 	cr_expect_null(strstr(theirs.text, "acme"));
@@ -332,8 +355,8 @@ Test(isolation, keeps_operators_away_from_data_and_tasks)
 		struct answer answer = plane_call(w.plane, w.plane->operator_key, route->method,
 		                                  fill(&w, route->path, &w.theirs),
 		                                  body_for(&w, route, w.theirs.name));
-		cr_expect_eq(answer.status, 403, "%s %s: %d %s", route->method, route->path, answer.status,
-		             answer.text);
+		cr_expect_eq(answer.status, 403, "%s %s: %d %s", route->method, route->path,
+		             answer.status, answer.text);
 		check_silent(route, answer);
 	}
 	plane_stop(w.plane);

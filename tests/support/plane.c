@@ -151,7 +151,8 @@ struct answer plane_ask(struct plane *plane, const struct asked *asked)
 	struct err err = { 0 };
 	size_t path = strcspn(asked->path, "?");
 	snprintf(door.path, sizeof door.path, "%.*s", (int)path, asked->path);
-	snprintf(door.query, sizeof door.query, "%s", asked->path + path + (asked->path[path] == '?'));
+	snprintf(door.query, sizeof door.query, "%s",
+	         asked->path + path + (asked->path[path] == '?'));
 	snprintf(door.authorization, sizeof door.authorization, "Bearer %s",
 	         asked->key ? asked->key : "");
 	const struct ask ask = {
@@ -188,8 +189,8 @@ void plane_put(struct plane *plane, const char *key, const char *kind, const cha
 	                                "'metadata':{'name':'%s'},'spec':%s}", kind,
 	                                strrchr(path, '/') + 1, spec);
 	struct answer answer = plane_call(plane, key, "PUT", path, body);
-	cr_assert(answer.status == 200 || answer.status == 201, "PUT %s: %d %s", path, answer.status,
-	          answer.text);
+	cr_assert(answer.status == 200 || answer.status == 201, "PUT %s: %d %s", path,
+	          answer.status, answer.text);
 }
 
 const char *plane_principal(struct plane *plane, const char *tenant, const char *name,

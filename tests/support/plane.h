@@ -18,6 +18,8 @@ struct plane {
 };
 
 struct plane *plane_start(void);     /* leads and is bootstrapped when it returns */
+/* The same on a simulated clock, which outlives it; it is advanced until the plane leads. */
+struct plane *plane_start_at(struct clock *clock);
 /* The same store and keys under a new control plane, as after a restart. */
 void plane_restart(struct plane *plane);
 void plane_stop(struct plane *plane);
@@ -40,7 +42,8 @@ struct asked {
 	const char *path;            /* may end in ?name=value&... (no percent signs) */
 	const char *key;             /* credential; NULL: none */
 	const char *body;            /* NULL: none */
-	const struct header *headers;/* ends with a NULL name; NULL: Content-Type by the body's look */
+	const struct header
+		*headers; /* ends with a NULL name; NULL: Content-Type by the body's look */
 };
 struct answer plane_ask(struct plane *plane, const struct asked *asked);
 /* The common case; the body's single quotes become double ones. */

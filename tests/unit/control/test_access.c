@@ -24,7 +24,8 @@ static void add_view(struct plane *plane, const char *key, const char *domain)
 	plane_put(plane, key, "Dataset", arena_printf(plane->arena, "%s/datasets/d", at), "{}");
 	plane_put(plane, key, "Entity", arena_printf(plane->arena, "%s/entities/airport", at),
 	          "{'joinKey':'code'}");
-	plane_put(plane, key, "FeatureView", arena_printf(plane->arena, "%s/featureviews/delays", at),
+	plane_put(plane, key, "FeatureView",
+	          arena_printf(plane->arena, "%s/featureviews/delays", at),
 	          "{'entities':['airport'],'dataset':'d','timestampField':'at','ttl':'24h',"
 	          "'features':[{'name':'mean','type':'float64'},{'name':'p95','type':'int64'}]}");
 }
@@ -81,8 +82,9 @@ Test(access, grants_a_view_with_its_key_to_that_worker_alone)
 	memcpy(opener.control_key, w.plane->control->signer_public, SIGN_PUBLIC_BYTES);
 	memcpy(opener.box_public, w.box_public, BOX_PUBLIC_BYTES);
 	int64_t now_ms = clock_unix_ms(clock_system());
-	cr_assert_eq(access_open(&opener, now_ms, w.plane->arena, bytes.data, bytes.len, &grant, &err),
-	             0, "%s", err.text);
+	cr_assert_eq(
+		access_open(&opener, now_ms, w.plane->arena, bytes.data, bytes.len, &grant, &err),
+		0, "%s", err.text);
 	cr_expect_str_eq(grant->tenant, "acme");
 	cr_expect_str_eq(grant->principal, "reader");
 	cr_assert_eq(grant->view_count, 1);
@@ -105,8 +107,9 @@ Test(access, grants_a_view_with_its_key_to_that_worker_alone)
 	cr_expect_eq(version, view->key_version);
 	access_wipe(grant);
 	opener.worker = "w2";
-	cr_expect_neq(access_open(&opener, now_ms, w.plane->arena, bytes.data, bytes.len, &grant, &err),
-	              0);
+	cr_expect_neq(
+		access_open(&opener, now_ms, w.plane->arena, bytes.data, bytes.len, &grant, &err),
+		0);
 	end(&w);
 }
 
@@ -118,14 +121,19 @@ Test(access, says_the_same_of_a_view_that_is_hidden_and_of_one_that_is_not_there
 	plane_put(w.plane, w.admin, "Domain", "/v1/tenants/acme/domains/hotels", "{}");
 	add_view(w.plane, w.admin, "hotels");
 	cr_expect_eq(try_ask(&w, w.globex, "nothing", &none), E_NOT_FOUND);
-	const struct { const char *key, *view; } hidden[] = {
-		{ w.globex, "delays" }, { w.globex, "flights.delays" }, { w.reader, "nothing" },
-		{ w.reader, "hotels.delays" }, { w.reader, "hotels.nothing" }, { w.globex, "own.delays" },
+	const struct { const char *key, *view;
+	} hidden[] = {
+		{ w.globex, "delays" },
+		{ w.globex, "flights.delays" },
+		{ w.reader, "nothing" },
+		{ w.reader, "hotels.delays" },
+		{ w.reader, "hotels.nothing" },
+		{ w.globex, "own.delays" },
 		{ w.plane->operator_key, "delays" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
-		cr_expect_eq(try_ask(&w, hidden[i].key, hidden[i].view, &err), E_NOT_FOUND, "%zu %s", i,
-		             err.text);
+		cr_expect_eq(try_ask(&w, hidden[i].key, hidden[i].view, &err), E_NOT_FOUND,
+		             "%zu %s", i, err.text);
 		cr_expect_str_eq(err.text, none.text);
 	}
 	end(&w);

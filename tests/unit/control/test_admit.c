@@ -1,5 +1,5 @@
-/* test_admit.c - ADMIT on a whole control plane: who is let in, what is refused and how, what a write
- * leaves behind. */
+/* test_admit.c - ADMIT on a whole control plane: who is let in, what is refused and how, what a
+ * write leaves behind. */
 #include "common/defs.h"
 #include "tests/support/plane.h"
 
@@ -14,7 +14,8 @@
 #define ACME "/v1/tenants/acme"
 #define FLIGHTS ACME "/domains/flights"
 #define MANIFEST(kind, name, spec) \
-	"{'apiVersion':'freehold.io/v1','kind':'" kind "','metadata':{'name':'" name "'},'spec':" spec "}"
+	"{'apiVersion':'freehold.io/v1','kind':'" kind "','metadata':{'name':'" name \
+	"'},'spec':" spec "}"
 
 static const char *result_of(struct answer answer)
 {
@@ -80,8 +81,8 @@ Test(admit, bootstraps_once_and_keeps_the_operator_key_through_a_restart)
 	struct answer who = plane_call(plane, key, "GET", "/v1/whoami", NULL);
 	cr_assert_eq(who.status, 200, "%s", who.text);
 	cr_expect_str_eq(value_get_str(who.body, "tenant"), "platform");
-	struct answer list = plane_call(plane, key, "GET", "/v1/tenants/platform/principals/operator/keys",
-	                                NULL);
+	struct answer list = plane_call(plane, key, "GET",
+	                                "/v1/tenants/platform/principals/operator/keys", NULL);
 	cr_expect_eq(value_len(value_get(list.body, "items")), 1);
 	plane_stop(plane);
 }
@@ -94,22 +95,26 @@ Test(admit, tells_an_unknown_path_from_an_unknown_method)
 	struct answer none = plane_call(plane, plane->operator_key, "GET", "/v1/nothing", NULL);
 	cr_expect_eq(none.status, 404);
 	cr_expect_str_eq(none.content_type, "application/problem+json");
-	struct answer method = plane_call(plane, plane->operator_key, "PATCH", "/v1/tenants/acme", NULL);
+	struct answer method =
+		plane_call(plane, plane->operator_key, "PATCH", "/v1/tenants/acme", NULL);
 	cr_expect_eq(method.status, 405);
 	cr_expect_str_eq(method.allow, "GET, PUT, DELETE");
-	static const char *const bad[] = { "/v1/tenants/", "/v1//tenants", "/v1/tenants/a/b", "v1", "" };
+	static const char *const bad[] = { "/v1/tenants/", "/v1//tenants", "/v1/tenants/a/b", "v1",
+		                           "" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		cr_expect_eq(plane_call(plane, plane->operator_key, "GET", bad[i], NULL).status, 404, "%s",
-		             bad[i]);
+		cr_expect_eq(plane_call(plane, plane->operator_key, "GET", bad[i], NULL).status,
+		             404, "%s", bad[i]);
 	plane_stop(plane);
 }
 
 Test(admit, answers_what_needs_no_credential)
 {
 	struct plane *plane = plane_start();
-	static const char *const open[] = { "/healthz", "/readyz", "/metrics", "/openapi.json", "/version" };
+	static const char *const open[] = { "/healthz", "/readyz", "/metrics", "/openapi.json",
+		                            "/version" };
 	for (size_t i = 0; i < ARRAY_LEN(open); i++)
-		cr_expect_eq(plane_call(plane, NULL, "GET", open[i], NULL).status, 200, "%s", open[i]);
+		cr_expect_eq(plane_call(plane, NULL, "GET", open[i], NULL).status, 200, "%s",
+		             open[i]);
 	plane_tenant(plane, "acme", "flights");
 	struct answer metrics = plane_call(plane, NULL, "GET", "/metrics", NULL);
 	cr_expect_null(strstr(metrics.text, "acme"), "no tenant is named in metrics");
@@ -148,8 +153,9 @@ Test(admit, creates_changes_and_leaves_alone)
 	cr_expect_str_eq(read.etag, changed.etag);
 	const struct value *metadata = value_get(read.body, "metadata");
 	cr_expect_str_eq(value_get_str(metadata, "etag"), read.etag);
-	cr_expect_str_eq(value_get_str(metadata, "uid"),
-	                 value_get_str(value_get(value_get(made.body, "resource"), "metadata"), "uid"));
+	cr_expect_str_eq(
+		value_get_str(metadata, "uid"),
+		value_get_str(value_get(value_get(made.body, "resource"), "metadata"), "uid"));
 	cr_expect_null(strstr(read.text, "box"), "no key is shown");
 	plane_stop(plane);
 }
@@ -222,7 +228,9 @@ static struct answer put_with(struct plane *plane, const char *key, const char *
 		{ "Authorization", arena_printf(plane->arena, "Bearer %s", key) },
 		{ "Content-Type", "application/json" }, { name, value }, { NULL, NULL }
 	};
-	const struct asked asked = { .method = "PUT", .path = path, .body = text, .headers = headers };
+	const struct asked asked = {
+		.method = "PUT", .path = path, .body = text, .headers = headers
+	};
 	return plane_ask(plane, &asked);
 }
 
@@ -266,8 +274,12 @@ static void *run_race(void *context)
 	struct reply reply;
 	struct err err;
 	const struct ask ask = {
-		.method = "PUT", .path = FLIGHTS "/datasets/d", .header = racer_header, .source = racer,
-		.body = (const uint8_t *)racer->body, .body_len = strlen(racer->body),
+		.method = "PUT",
+		.path = FLIGHTS "/datasets/d",
+		.header = racer_header,
+		.source = racer,
+		.body = (const uint8_t *)racer->body,
+		.body_len = strlen(racer->body),
 	};
 	cr_assert_eq(arena_new(16 * MIB, &arena, &err), 0);
 	admit(racer->plane->control, arena, &ask, &reply);
@@ -288,8 +300,11 @@ Test(admit, lets_one_of_many_first_writers_win_and_tells_the_others)
 	for (int i = 0; i < RACERS; i++) {
 		racers[i] = (struct racer){ .plane = plane };
 		racers[i].authorization = arena_printf(plane->arena, "Bearer %s", key);
-		racers[i].body = arena_printf(plane->arena, "{\"apiVersion\":\"freehold.io/v1\",\"kind\":"
-			"\"Dataset\",\"metadata\":{\"name\":\"d\"},\"spec\":{\"description\":\"%d\"}}", i);
+		racers[i].body = arena_printf(plane->arena,
+		                              "{\"apiVersion\":\"freehold.io/v1\",\"kind\":"
+		                              "\"Dataset\",\"metadata\":{\"name\":\"d\"},\"spec\":{"
+		                              "\"description\":\"%d\"}}",
+		                              i);
 	}
 	for (int i = 0; i < RACERS; i++)
 		cr_assert_eq(pthread_create(&threads[i], NULL, run_race, &racers[i]), 0);
@@ -297,10 +312,12 @@ Test(admit, lets_one_of_many_first_writers_win_and_tells_the_others)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < RACERS; i++) {
 		created += racers[i].status == 201;
-		cr_expect(racers[i].status == 201 || racers[i].status == 200 || racers[i].status == 409,
+		cr_expect(racers[i].status == 201 || racers[i].status == 200 ||
+		                  racers[i].status == 409,
 		          "%d", racers[i].status);
 	}
-	cr_expect_eq(created, 1, "exactly one creates; who comes later changes, who meets another is told");
+	cr_expect_eq(created, 1,
+	             "exactly one creates; who comes later changes, who meets another is told");
 	plane_stop(plane);
 }
 
@@ -308,35 +325,58 @@ Test(admit, names_the_field_that_is_wrong)
 {
 	struct plane *plane = plane_start();
 	const char *key = plane_tenant(plane, "acme", "flights");
-	static const struct { const char *path, *body, *says; } bad[] = {
+	static const struct { const char *path, *body, *says;
+	} bad[] = {
 		{ "/datasets/d", MANIFEST("Dataset", "d", "{'descripton':'x'}"), "description" },
 		{ "/datasets/d", MANIFEST("Dataset", "e", "{}"), "metadata.name" },
-		{ "/datasets/d", MANIFEST("Source", "d", "{'connector':'file','path':'a','dataset':'d',"
-		  "'format':'csv'}"), "kind" },
-		{ "/datasets/d", "{'apiVersion':'freehold.io/v1','kind':'Dataset','metadata':{'name':'d',"
-		  "'tenant':'globex'},'spec':{}}", "metadata.tenant" },
+		{ "/datasets/d",
+		  MANIFEST("Source", "d",
+		           "{'connector':'file','path':'a','dataset':'d',"
+		           "'format':'csv'}"),
+		  "kind" },
+		{ "/datasets/d",
+		  "{'apiVersion':'freehold.io/v1','kind':'Dataset','metadata':{'name':'d',"
+		  "'tenant':'globex'},'spec':{}}",
+		  "metadata.tenant" },
 		{ "/datasets/D", MANIFEST("Dataset", "d", "{}"), "name in the path" },
-		{ "/datasets/d", MANIFEST("Dataset", "d", "{'schema':[{'name':'a','type':'string'},"
-		  "{'name':'A','type':'string'}]}"), "spec.schema[1]" },
-		{ "/sources/s", MANIFEST("Source", "s", "{'connector':'file','path':'../x','dataset':'there',"
-		  "'format':'csv'}"), "spec.path" },
-		{ "/sources/s", MANIFEST("Source", "s", "{'connector':'file','path':'x','dataset':'nowhere',"
-		  "'format':'csv'}"), "spec.dataset" },
-		{ "/transformations/t", MANIFEST("Transformation", "t", "{'sql':'SELECT 1',"
-		  "'inputs':['there'],'output':'there'}"), "spec.output" },
-		{ "/transformations/t", MANIFEST("Transformation", "t", "{'sql':'SELECT 1',"
-		  "'inputs':['there','hotels.x'],'output':'there'}"), "spec.inputs[1]" },
-		{ "/featureviews/v", MANIFEST("FeatureView", "v", "{'entities':['e'],'dataset':'there',"
-		  "'timestampField':'at','features':[{'name':'q','type':'int64'}]}"),
+		{ "/datasets/d",
+		  MANIFEST("Dataset", "d",
+		           "{'schema':[{'name':'a','type':'string'},"
+		           "{'name':'A','type':'string'}]}"),
+		  "spec.schema[1]" },
+		{ "/sources/s",
+		  MANIFEST("Source", "s",
+		           "{'connector':'file','path':'../x','dataset':'there',"
+		           "'format':'csv'}"),
+		  "spec.path" },
+		{ "/sources/s",
+		  MANIFEST("Source", "s",
+		           "{'connector':'file','path':'x','dataset':'nowhere',"
+		           "'format':'csv'}"),
+		  "spec.dataset" },
+		{ "/transformations/t",
+		  MANIFEST("Transformation", "t",
+		           "{'sql':'SELECT 1',"
+		           "'inputs':['there'],'output':'there'}"),
+		  "spec.output" },
+		{ "/transformations/t",
+		  MANIFEST("Transformation", "t",
+		           "{'sql':'SELECT 1',"
+		           "'inputs':['there','hotels.x'],'output':'there'}"),
+		  "spec.inputs[1]" },
+		{ "/featureviews/v",
+		  MANIFEST("FeatureView", "v",
+		           "{'entities':['e'],'dataset':'there',"
+		           "'timestampField':'at','features':[{'name':'q','type':'int64'}]}"),
 		  "spec.features[0].name" },
 	};
 	plane_put(plane, key, "Dataset", FLIGHTS "/datasets/there",
 	          "{'schema':[{'name':'at','type':'timestamp'},{'name':'p','type':'int64'}]}");
 	plane_put(plane, key, "Entity", FLIGHTS "/entities/e", "{'joinKey':'p'}");
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		struct answer answer = plane_call(plane, key, "PUT",
-		                                  arena_printf(plane->arena, FLIGHTS "%s", bad[i].path),
-		                                  bad[i].body);
+		struct answer answer = plane_call(
+			plane, key, "PUT", arena_printf(plane->arena, FLIGHTS "%s", bad[i].path),
+			bad[i].body);
 		cr_expect_eq(answer.status, 400, "%zu: %s", i, answer.text);
 		cr_expect_not_null(strstr(answer.detail, bad[i].says), "%zu: %s", i, answer.detail);
 	}
@@ -397,8 +437,8 @@ Test(admit, pages_a_list_and_refuses_a_token_of_another)
 	const char *next = NULL;
 	size_t seen = 0, pages = 0;
 	for (int i = 0; i < 7; i++)
-		plane_put(plane, key, "Dataset", arena_printf(plane->arena, FLIGHTS "/datasets/d%d", i),
-		          "{}");
+		plane_put(plane, key, "Dataset",
+		          arena_printf(plane->arena, FLIGHTS "/datasets/d%d", i), "{}");
 	do {
 		struct answer page = plane_call(plane, key, "GET",
 			arena_printf(plane->arena, FLIGHTS "/datasets?limit=3%s%s",
@@ -410,8 +450,10 @@ Test(admit, pages_a_list_and_refuses_a_token_of_another)
 	} while (next && pages < 9);
 	cr_expect_eq(seen, 7);
 	cr_expect_eq(pages, 3);
-	static const char *const bad[] = { "limit=0", "limit=501", "limit=x", "continue=!", "continue=Li4",
-	                                   "continue=YS9i", "limit=-1", "limit=99999999999999999999" };
+	static const char *const bad[] = { "limit=0",      "limit=501",
+		                           "limit=x",      "continue=!",
+		                           "continue=Li4", "continue=YS9i",
+		                           "limit=-1",     "limit=99999999999999999999" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		cr_expect_eq(plane_call(plane, key, "GET",
 		                        arena_printf(plane->arena, FLIGHTS "/datasets?%s", bad[i]),
@@ -431,22 +473,32 @@ Test(admit, keeps_everyone_to_their_roles)
 	const char *consumer = plane_principal(plane, "acme", "reader", "'consumer'", "flights");
 	const char *dataset = MANIFEST("Dataset", "d", "{}");
 	cr_expect_eq(plane_call(plane, owner, "PUT", FLIGHTS "/datasets/d", dataset).status, 201);
-	cr_expect_eq(plane_call(plane, consumer, "PUT", FLIGHTS "/datasets/d", dataset).status, 403);
+	cr_expect_eq(plane_call(plane, consumer, "PUT", FLIGHTS "/datasets/d", dataset).status,
+	             403);
 	cr_expect_eq(plane_call(plane, consumer, "GET", FLIGHTS "/datasets/d", NULL).status, 200);
-	cr_expect_eq(plane_call(plane, owner, "GET", ACME "/domains/hotels/datasets/h", NULL).status, 403);
-	cr_expect_eq(plane_call(plane, owner, "GET", ACME "/domains/hotels/datasets/none", NULL).status,
+	cr_expect_eq(
+		plane_call(plane, owner, "GET", ACME "/domains/hotels/datasets/h", NULL).status,
+		403);
+	cr_expect_eq(
+		plane_call(plane, owner, "GET", ACME "/domains/hotels/datasets/none", NULL).status,
+		403);
+	cr_expect_eq(
+		plane_call(plane, plane->operator_key, "GET", FLIGHTS "/datasets/d", NULL).status,
+		403);
+	cr_expect_eq(plane_call(plane, plane->operator_key, "GET", FLIGHTS "/tasks", NULL).status,
 	             403);
-	cr_expect_eq(plane_call(plane, plane->operator_key, "GET", FLIGHTS "/datasets/d", NULL).status,
-	             403);
-	cr_expect_eq(plane_call(plane, plane->operator_key, "GET", FLIGHTS "/tasks", NULL).status, 403);
 	cr_expect_eq(plane_call(plane, admin, "PUT", ACME "/quotas/q", MANIFEST("Quota", "q",
 	                        "{'tasks':5}")).status, 403);
-	struct answer cross = plane_call(plane, owner, "PUT", FLIGHTS "/transformations/t",
-		MANIFEST("Transformation", "t", "{'sql':'SELECT 1','inputs':['hotels.h'],'output':'d'}"));
+	struct answer cross =
+		plane_call(plane, owner, "PUT", FLIGHTS "/transformations/t",
+	                   MANIFEST("Transformation", "t",
+	                            "{'sql':'SELECT 1','inputs':['hotels.h'],'output':'d'}"));
 	cr_expect_eq(cross.status, 403, "%s", cross.text);
 	cr_expect_eq(plane_call(plane, admin, "PUT", FLIGHTS "/transformations/t",
-		MANIFEST("Transformation", "t", "{'sql':'SELECT 1','inputs':['hotels.h'],'output':'d'}"))
-	             .status, 201);
+	                        MANIFEST("Transformation", "t",
+	                                 "{'sql':'SELECT 1','inputs':['hotels.h'],'output':'d'}"))
+	                     .status,
+	             201);
 	struct answer domains = plane_call(plane, owner, "GET", ACME "/domains", NULL);
 	cr_expect_eq(value_len(value_get(domains.body, "items")), 1);
 	plane_stop(plane);
@@ -464,15 +516,25 @@ Test(admit, lets_nobody_but_an_operator_make_operators)
 	cr_expect_eq(plane_call(plane, staff, "PUT", "/v1/tenants/platform/principals/p",
 	                        MANIFEST("Principal", "p", "{'roles':['operator']}")).status, 403);
 	cr_expect_eq(plane_call(plane, staff, "PUT", "/v1/tenants/platform/principals/operator",
-	                        MANIFEST("Principal", "operator", "{'roles':['consumer']}")).status, 403);
-	cr_expect_eq(plane_call(plane, staff, "POST", "/v1/tenants/platform/principals/operator/keys",
-	                        NULL).status, 403);
+	                        MANIFEST("Principal", "operator", "{'roles':['consumer']}"))
+	                     .status,
+	             403);
+	cr_expect_eq(plane_call(plane, staff, "POST",
+	                        "/v1/tenants/platform/principals/operator/keys", NULL)
+	                     .status,
+	             403);
 	cr_expect_eq(plane_call(plane, staff, "DELETE", "/v1/tenants/platform/principals/operator",
 	                        NULL).status, 403);
-	cr_expect_eq(plane_call(plane, admin, "PUT", ACME "/principals/p", MANIFEST("Principal", "p",
-	             "{'roles':['auditor'],'domain':'flights'}")).status, 400);
-	cr_expect_eq(plane_call(plane, admin, "PUT", ACME "/principals/p", MANIFEST("Principal", "p",
-	             "{'roles':['consumer'],'domain':'nowhere'}")).status, 400);
+	cr_expect_eq(
+		plane_call(plane, admin, "PUT", ACME "/principals/p",
+	                   MANIFEST("Principal", "p", "{'roles':['auditor'],'domain':'flights'}"))
+			.status,
+		400);
+	cr_expect_eq(
+		plane_call(plane, admin, "PUT", ACME "/principals/p",
+	                   MANIFEST("Principal", "p", "{'roles':['consumer'],'domain':'nowhere'}"))
+			.status,
+		400);
 	plane_stop(plane);
 }
 
@@ -495,7 +557,8 @@ Test(admit, audits_writes_and_denials_but_not_what_changes_nothing)
 	cr_expect_eq(count_events(plane, admin, "action=dataset:write"), 0);
 	plane_call(plane, admin, "PUT", FLIGHTS "/datasets/d", dataset);
 	plane_call(plane, admin, "PUT", FLIGHTS "/datasets/d", dataset);
-	plane_call(plane, admin, "PUT", FLIGHTS "/datasets/e?dryRun=true", MANIFEST("Dataset", "e", "{}"));
+	plane_call(plane, admin, "PUT", FLIGHTS "/datasets/e?dryRun=true",
+	           MANIFEST("Dataset", "e", "{}"));
 	plane_call(plane, admin, "GET", FLIGHTS "/datasets/d", NULL);
 	cr_expect_eq(count_events(plane, admin, "action=dataset:write&result=allowed"), 1);
 	plane_call(plane, reader, "PUT", FLIGHTS "/datasets/e", MANIFEST("Dataset", "e", "{}"));
@@ -573,13 +636,15 @@ Test(admit, refuses_a_task_over_quota_with_the_numbers)
 	const char *admin = plane_tenant(plane, "acme", "flights");
 	plane_put(plane, plane->operator_key, "Quota", ACME "/quotas/small", "{'tasks':1}");
 	const char *probe = "{'type':'probe','spec':{}}";
-	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks?dryRun=true", probe).status, 200);
+	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks?dryRun=true", probe).status,
+	             200);
 	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks", probe).status, 202);
 	struct answer over = plane_call(plane, admin, "POST", FLIGHTS "/tasks", probe);
 	cr_expect_eq(over.status, 429, "%s", over.text);
 	cr_expect_str_eq(over.code, "QUOTA");
 	cr_expect_not_null(strstr(over.detail, "small"), "%s", over.detail);
-	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks?dryRun=true", probe).status, 429);
+	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks?dryRun=true", probe).status,
+	             429);
 	cr_expect_eq(count_events(plane, admin, "result=refused"), 2);
 	plane_stop(plane);
 }
@@ -592,7 +657,8 @@ Test(admit, refuses_a_task_that_names_what_is_not_there)
 	                                "{'type':'ingest','spec':{'source':'s'}}");
 	cr_expect_eq(none.status, 400);
 	cr_expect_not_null(strstr(none.detail, "spec.source"), "%s", none.detail);
-	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks", "{'type':'ingst'}").status, 400);
+	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks", "{'type':'ingst'}").status,
+	             400);
 	cr_expect_eq(plane_call(plane, admin, "POST", FLIGHTS "/tasks", NULL).status, 400);
 	cr_expect_eq(plane_call(plane, admin, "POST", ACME "/domains/none/tasks",
 	                        "{'type':'probe','spec':{}}").status, 404);

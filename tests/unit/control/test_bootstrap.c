@@ -1,4 +1,5 @@
-/* test_bootstrap.c - the first start: once, with a key that works, through every way it can break off. */
+/* test_bootstrap.c - the first start: once, with a key that works, through every way it can break
+ * off. */
 #include "common/defs.h"
 #include "control/bootstrap.h"
 

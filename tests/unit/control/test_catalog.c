@@ -1,4 +1,5 @@
-/* test_catalog.c - the resources in memory: what is newer wins, however it comes; lists and keys. */
+/* test_catalog.c - the resources in memory: what is newer wins, however it comes; lists and keys.
+ */
 #include "common/defs.h"
 #include "control/catalog.h"
 
@@ -129,10 +130,12 @@ Test(catalog, lists_a_prefix_in_order_and_page_by_page)
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		catalog_apply(f.catalog, keys[i], text(&f, "w"), (int64_t)i + 1);
 	catalog_apply(f.catalog, "r/a/b", NULL, 99);
-	cr_assert_eq(catalog_list(f.catalog, f.arena, "r/a/", NULL, 2, note, &seen, &more, &err), 0);
+	cr_assert_eq(catalog_list(f.catalog, f.arena, "r/a/", NULL, 2, note, &seen, &more, &err),
+	             0);
 	cr_expect_str_eq(seen.text, "a c ");
 	cr_expect(more);
-	cr_assert_eq(catalog_list(f.catalog, f.arena, "r/a/", "r/a/c", 2, note, &seen, &more, &err), 0);
+	cr_assert_eq(catalog_list(f.catalog, f.arena, "r/a/", "r/a/c", 2, note, &seen, &more, &err),
+	             0);
 	cr_expect_str_eq(seen.text, "a c d ");
 	cr_expect(!more);
 	end(&f);
@@ -251,6 +254,7 @@ Test(catalog, splits_references_and_refuses_what_is_none)
 	cr_expect_str_eq(name, "x");
 	static const char *const bad[] = { "", ".x", "x.", "a.b.c", "A.b", "a/b", "a..b", "../x" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		cr_expect_eq(catalog_ref(bad[i], "own", domain, name, &err), E_INVALID, "%s", bad[i]);
+		cr_expect_eq(catalog_ref(bad[i], "own", domain, name, &err), E_INVALID, "%s",
+		             bad[i]);
 	cr_expect_eq(catalog_ref("x", NULL, domain, name, &err), E_INVALID);
 }

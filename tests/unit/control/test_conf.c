@@ -44,7 +44,8 @@ Test(conf, names_what_is_wrong_and_the_nearest_right_one)
 {
 	struct conf conf;
 	struct err err = { 0 };
-	char listn[] = "--listn", x[] = "x", threads[] = "--http-threads", make[] = "--make-root-key";
+	char listn[] = "--listn", x[] = "x", threads[] = "--http-threads",
+	     make[] = "--make-root-key";
 	char plain[] = "listen", level[] = "--log-level";
 	cr_expect_eq(read_args(&conf, &err, listn, x), E_INVALID);
 	cr_expect_not_null(strstr(err.text, "--listen"), "%s", err.text);

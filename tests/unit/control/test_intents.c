@@ -22,7 +22,8 @@ Test(intents, let_two_of_one_sort_pass_and_stop_two_of_different_sorts)
 		cr_assert_eq(intents_begin(intents, pairs[i].first_deletes, a, 2, &one, &err), 0);
 		cr_expect_eq(intents_begin(intents, pairs[i].second_deletes, b, 1, &two, &err),
 		             pairs[i].code, "%zu", i);
-		cr_expect_eq(intents_begin(intents, pairs[i].second_deletes, other, 1, &three, &err), 0);
+		cr_expect_eq(
+			intents_begin(intents, pairs[i].second_deletes, other, 1, &three, &err), 0);
 		intents_end(intents, one);
 		intents_end(intents, two);
 		intents_end(intents, three);

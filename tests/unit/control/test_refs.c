@@ -55,8 +55,9 @@ Test(refs, names_the_place_of_one_that_is_malformed)
 	char text[512] = "";
 	cr_assert_eq(arena_new(MIB, &arena, &err), 0);
 	const struct value *spec = parse(arena, "{\"dataset\":\"a.b.c\"}");
-	cr_expect_eq(refs_visit(kind_info[KIND_SOURCE].fields, spec, "spec", "own", note, text, &err),
-	             E_INVALID);
+	cr_expect_eq(
+		refs_visit(kind_info[KIND_SOURCE].fields, spec, "spec", "own", note, text, &err),
+		E_INVALID);
 	cr_expect_not_null(strstr(err.text, "spec.dataset"), "%s", err.text);
 	arena_free(arena);
 }

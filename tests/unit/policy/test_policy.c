@@ -20,7 +20,8 @@ static struct decision ask(struct asker who, enum action action, const char *ten
 Test(policy, denies_whoever_has_no_role)
 {
 	for (int action = ACTION_SELF + 1; action < ACTION_COUNT_; action++) {
-		struct decision d = ask(asker("acme", NULL, NULL), (enum action)action, "acme", "d");
+		struct decision d =
+			ask(asker("acme", NULL, NULL), (enum action)action, "acme", "d");
 		cr_expect(!d.allowed && d.visible, "%s", action_name((enum action)action));
 	}
 }
@@ -41,8 +42,8 @@ Test(policy, hides_every_other_tenant_from_every_role_but_the_operators)
 	                                     "auditor", "operator" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		for (int action = ACTION_SELF + 1; action < ACTION_COUNT_; action++) {
-			struct decision d = ask(asker("globex", NULL, names[i]), (enum action)action,
-			                        "acme", "d");
+			struct decision d = ask(asker("globex", NULL, names[i]),
+			                        (enum action)action, "acme", "d");
 			cr_expect(!d.allowed && !d.visible, "%s %s", names[i],
 			          action_name((enum action)action));
 		}
@@ -78,14 +79,16 @@ Test(policy, keeps_a_principal_of_a_domain_in_its_domain)
 	cr_expect(!d.allowed && d.visible);
 	cr_expect(ask(owner, ACTION_QUOTA_READ, "acme", NULL).allowed);
 	cr_expect(!ask(owner, ACTION_DOMAIN_WRITE, "acme", "flights").allowed);
-	cr_expect(ask(asker("acme", NULL, "domain-owner"), ACTION_DATASET_READ, "acme", "x").allowed);
+	cr_expect(
+		ask(asker("acme", NULL, "domain-owner"), ACTION_DATASET_READ, "acme", "x").allowed);
 }
 
 Test(policy, gives_a_role_of_the_whole_tenant_nothing_in_a_principal_of_one_domain)
 {
 	cr_expect(!ask(asker("acme", "flights", "tenant-admin"), ACTION_PRINCIPAL_WRITE, "acme",
 	               NULL).allowed);
-	cr_expect(!ask(asker("acme", "flights", "auditor"), ACTION_AUDIT_READ, "acme", NULL).allowed);
+	cr_expect(
+		!ask(asker("acme", "flights", "auditor"), ACTION_AUDIT_READ, "acme", NULL).allowed);
 }
 
 Test(policy, lets_no_tenant_change_its_own_quota_or_rate)
@@ -93,9 +96,12 @@ Test(policy, lets_no_tenant_change_its_own_quota_or_rate)
 	static const char *const names[] = { "tenant-admin", "domain-owner", "producer", "consumer",
 	                                     "auditor" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		cr_expect(!ask(asker("acme", NULL, names[i]), ACTION_QUOTA_WRITE, "acme", NULL).allowed);
-		cr_expect(!ask(asker("acme", NULL, names[i]), ACTION_RATECARD_WRITE, NULL, NULL).allowed);
-		cr_expect(!ask(asker("acme", NULL, names[i]), ACTION_TENANT_WRITE, NULL, NULL).allowed);
+		cr_expect(!ask(asker("acme", NULL, names[i]), ACTION_QUOTA_WRITE, "acme", NULL)
+		                   .allowed);
+		cr_expect(!ask(asker("acme", NULL, names[i]), ACTION_RATECARD_WRITE, NULL, NULL)
+		                   .allowed);
+		cr_expect(!ask(asker("acme", NULL, names[i]), ACTION_TENANT_WRITE, NULL, NULL)
+		                   .allowed);
 		cr_expect(!ask(asker("acme", NULL, names[i]), ACTION_USAGE_READ_ALL, NULL,
 		               NULL).allowed);
 	}

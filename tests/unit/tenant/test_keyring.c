@@ -1,4 +1,5 @@
-/* test_keyring.c - the key hierarchy: what opens, what does not, and what the root key's file may be. */
+/* test_keyring.c - the key hierarchy: what opens, what does not, and what the root key's file may
+ * be. */
 #include "common/defs.h"
 #include "tenant/keyring.h"
 
@@ -58,10 +59,12 @@ Test(keyring, opens_a_dataset_key_again_and_it_is_the_same)
 	struct err err = { 0 };
 	cr_assert_eq(keyring_make_tenant(f.keyring, "acme", 1, tenant, &err), 0);
 	cr_assert_eq(keyring_make_dataset(f.keyring, "acme", 1, tenant, UID_A, 1, box, &err), 0);
-	cr_assert_eq(keyring_open_dataset(f.keyring, "acme", 1, tenant, UID_A, 1, box, one, &err), 0);
+	cr_assert_eq(keyring_open_dataset(f.keyring, "acme", 1, tenant, UID_A, 1, box, one, &err),
+	             0);
 	keyring_free(f.keyring);
 	cr_assert_eq(keyring_new(f.path, false, &f.keyring, &err), 0, "%s", err.text);
-	cr_assert_eq(keyring_open_dataset(f.keyring, "acme", 1, tenant, UID_A, 1, box, two, &err), 0);
+	cr_assert_eq(keyring_open_dataset(f.keyring, "acme", 1, tenant, UID_A, 1, box, two, &err),
+	             0);
 	cr_assert_eq(memcmp(one, two, KEY_BYTES), 0);
 	cr_assert_neq(memcmp(one, box + 25, KEY_BYTES), 0);
 	end(&f);
@@ -78,8 +81,10 @@ Test(keyring, refuses_a_box_moved_to_another_tenant_uid_or_version)
 	cr_assert_eq(keyring_make_tenant(f.keyring, "globex", 1, globex, &err), 0);
 	cr_assert_eq(keyring_make_dataset(f.keyring, "acme", 1, acme, UID_A, 1, box, &err), 0);
 	struct keyring *k = f.keyring;
-	cr_expect_eq(keyring_open_dataset(k, "globex", 1, globex, UID_A, 1, box, out, &err), E_CORRUPT);
-	cr_expect_eq(keyring_open_dataset(k, "globex", 1, acme, UID_A, 1, box, out, &err), E_CORRUPT);
+	cr_expect_eq(keyring_open_dataset(k, "globex", 1, globex, UID_A, 1, box, out, &err),
+	             E_CORRUPT);
+	cr_expect_eq(keyring_open_dataset(k, "globex", 1, acme, UID_A, 1, box, out, &err),
+	             E_CORRUPT);
 	cr_expect_eq(keyring_open_dataset(k, "acme", 2, acme, UID_A, 1, box, out, &err), E_CORRUPT);
 	cr_expect_eq(keyring_open_dataset(k, "acme", 1, acme, UID_B, 1, box, out, &err), E_CORRUPT);
 	cr_expect_eq(keyring_open_dataset(k, "acme", 1, acme, UID_A, 2, box, out, &err), E_CORRUPT);
@@ -100,7 +105,8 @@ Test(keyring, never_answers_a_changed_tenant_box_from_its_cache)
 	             E_CORRUPT);
 	tenant[40] ^= 1;
 	keyring_forget(f.keyring, "acme");
-	cr_expect_eq(keyring_open_dataset(f.keyring, "acme", 1, tenant, UID_A, 1, box, out, &err), 0);
+	cr_expect_eq(keyring_open_dataset(f.keyring, "acme", 1, tenant, UID_A, 1, box, out, &err),
+	             0);
 	end(&f);
 }
 
@@ -116,13 +122,15 @@ Test(keyring, holds_more_tenants_than_its_cache)
 	for (int i = 0; i < TENANTS; i++) {
 		snprintf(name, sizeof name, "t%d", i);
 		cr_assert_eq(keyring_make_tenant(f.keyring, name, 1, tenants[i], &err), 0);
-		cr_assert_eq(keyring_make_dataset(f.keyring, name, 1, tenants[i], UID_A, 1, boxes[i],
-		                                  &err), 0);
+		cr_assert_eq(keyring_make_dataset(f.keyring, name, 1, tenants[i], UID_A, 1,
+		                                  boxes[i], &err),
+		             0);
 	}
 	for (int i = 0; i < TENANTS; i++) {
 		snprintf(name, sizeof name, "t%d", i);
-		cr_assert_eq(keyring_open_dataset(f.keyring, name, 1, tenants[i], UID_A, 1, boxes[i],
-		                                  out, &err), 0);
+		cr_assert_eq(keyring_open_dataset(f.keyring, name, 1, tenants[i], UID_A, 1,
+		                                  boxes[i], out, &err),
+		             0);
 	}
 	end(&f);
 }
