@@ -1,0 +1,75 @@
+/* stage.c - see stage.h; the puppets are in puppet.c. */
+#include "common/defs.h"
+#include "tests/support/stage.h"
+
+#include "control/dispatch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { STEP_MS = 20, STEP_REAL_US = 300 };
+#define BEGIN_MS INT64_C(1000000000000)
+
+static void listen_on(struct stage *stage)
+{
+	struct err err = { 0 };
+	const struct link_server_conf conf = {
+		.url = stage->url, .contexts = 32, .call = dispatch_call,
+		.context = stage->plane->control->dispatch,
+	};
+	cr_assert_eq(link_server_new(&conf, &stage->server, &err), 0, "%s", err.text);
+}
+
+struct stage *stage_open(void)
+{
+	struct err err = { 0 };
+	struct stage *stage = calloc(1, sizeof *stage);
+	cr_assert_not_null(stage);
+	cr_assert_eq(clock_new_simulated(BEGIN_MS, &stage->clock, &err), 0);
+	pthread_mutex_init(&stage->mutex, NULL);
+	stage->plane = plane_start_at(stage->clock);
+	stage->cpu_ms = 1;
+	snprintf(stage->url, sizeof stage->url, "inproc://stage-%p", (void *)stage);
+	listen_on(stage);
+	return stage;
+}
+
+static void end_link(struct stage *stage)
+{
+	dispatch_stop(stage->plane->control->dispatch);
+	link_server_free(stage->server);
+	stage->server = NULL;
+}
+
+void stage_restart(struct stage *stage)
+{
+	end_link(stage);
+	plane_restart(stage->plane);
+	listen_on(stage);
+}
+
+void stage_close(struct stage *stage)
+{
+	end_link(stage);
+	plane_stop(stage->plane);
+	for (struct act *act = stage->acts, *next = NULL; act; act = next) {
+		next = act->next;
+		free(act);
+	}
+	pthread_mutex_destroy(&stage->mutex);
+	clock_free(stage->clock);
+	free(stage);
+}
+
+bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)
+{
+	for (int64_t passed = 0; passed <= sim_ms; passed += STEP_MS) {
+		if (ready(context))
+			return true;
+		clock_advance(stage->clock, STEP_MS);
+		usleep(STEP_REAL_US);
+	}
+	return ready(context);
+}

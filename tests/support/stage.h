@@ -1,0 +1,70 @@
+/* stage.h - a control plane on a simulated clock with its link (inproc), and puppets: workers without
+ * executors, which poll the leader over the link as an agent does and end their attempts as the test
+ * says. Everything a puppet reported is kept as an act, to be compared with what became of it. */
+#ifndef TESTS_SUPPORT_STAGE_H
+#define TESTS_SUPPORT_STAGE_H
+
+#include "api/link.h"
+#include "api/poll.h"
+#include "common/text.h"
+#include "tests/support/plane.h"
+
+#include <pthread.h>
+
+/* One attempt that reached a puppet. */
+struct act {
+	struct act *next;
+	char task[ID_LEN + 1], tenant[64], domain[64], uid[64], prefix[GRANT_PREFIX_MAX];
+	struct token token;
+	enum task_type type;
+	bool replace, writes;
+	int64_t base;                /* snapshot that a replace was built on */
+	bool cancelled;              /* control asks for its end */
+	bool ended;                  /* all below are set */
+	bool acked;
+	enum outcome outcome;
+	int code;
+	struct usage usage;          /* cpu_ms is another for each act: it tells them apart */
+	bool billed, published;      /* for who compares */
+};
+
+struct stage {
+	struct clock *clock;
+	struct plane *plane;
+	struct link_server *server;
+	char url[64];
+	pthread_mutex_t mutex;       /* guards the acts and faults */
+	struct act *acts;            /* newest first */
+	int64_t cpu_ms;              /* of the next act's usage */
+	char fault[480];             /* what a puppet was told and should not have been; "": nothing */
+};
+
+struct stage *stage_open(void);
+void stage_close(struct stage *stage);       /* after its puppets */
+/* Control and its link end and begin anew on the same store. */
+void stage_restart(struct stage *stage);
+/* Advances the clock in small steps, real time passing between them, until ready says true or sim_ms have
+ * passed; whether it is ready. */
+typedef bool stage_ready_fn(void *context);
+bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms);
+
+struct puppet;
+struct puppet *puppet_new(struct stage *stage, const char *name, int slots, int64_t incarnation);
+void puppet_free(struct puppet *puppet);     /* dies: nothing more is said */
+/* Deaf puppets neither poll nor hear; their attempts go on. */
+void puppet_deaf(struct puppet *puppet, bool deaf);
+/* Attempts that are not ended. */
+int puppet_running(struct puppet *puppet);
+struct ending {
+	enum outcome outcome;
+	int code;
+	int64_t rows;                /* of the output, or put online */
+};
+/* Ends its i-th running attempt (modulo); nothing without one. A cancelled one ends so. */
+void puppet_end(struct puppet *puppet, int i, const struct ending *ending);
+/* Says again what it has reported already, with its next poll. */
+void puppet_repeat(struct puppet *puppet);
+/* Nothing of it waits for an acknowledgement. */
+bool puppet_settled(struct puppet *puppet);
+
+#endif
