@@ -1,5 +1,5 @@
-/* dispatch_access.c - asks for online reads, answered in a thread of their own: the answer waits until its
- * audit event is durable, and polls must not wait for that. */
+/* dispatch_access.c - asks for online reads, answered in a thread of their own: the answer waits
+ * until its audit event is durable, and polls must not wait for that. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 
@@ -8,13 +8,14 @@
 static int answer_write(const struct dispatch *dispatch, const struct message *message,
                         const struct buf *grant, struct buf *out, struct err *err)
 {
+	const struct access_answer said = { grant->data, grant->len };
+	struct value *body;
+	TRY(access_answer_value(message->arena, &said, &body, err));
 	struct envelope envelope = {
 		.version = ENVELOPE_VERSION, .kind = "access", .worker = dispatch->control->replica,
 		.incarnation = message->envelope.incarnation, .seq = message->envelope.seq,
-		.body = value_bin(message->arena, grant->data, grant->len),
+		.body = body,
 	};
-	if (!envelope.body)
-		return err_set(err, E_NOMEM, "no memory to answer a worker");
 	TRY(envelope_write(&envelope, out, err));
 	return buf_check(out, err);
 }
@@ -24,8 +25,8 @@ static int answer(struct dispatch *dispatch, struct message *message, struct err
 	AUTO_BUF grant, out;
 	buf_init(&grant, GRANT_BYTES_MAX);
 	buf_init(&out, LINK_MESSAGE_MAX);
-	TRY(access_answer(dispatch->control, message->arena, &message->ask, message->envelope.worker,
-	                  &grant, err));
+	TRY(access_answer(dispatch->control, message->arena, &message->ask,
+	                  message->envelope.worker, &grant, err));
 	TRY(buf_check(&grant, err));
 	TRY(answer_write(dispatch, message, &grant, &out, err));
 	link_answer(MOVE(message->call), out.data, out.len);

@@ -1,7 +1,6 @@
-/* dispatch_poll.c - a worker's poll, taken in and answered.
- * Invariants: a report is acknowledged only when it is durable or tells of nothing current; a poll that
- * comes again gets the answer that was given; an attempt that its worker does not name is not running
- * there. */
+/* dispatch_poll.c - a worker's poll, taken in and answered. Invariants: a report is acknowledged
+ * only when it is durable or tells of nothing current; a poll that comes again gets the answer
+ * that was given; an attempt that its worker does not name is not running there. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 
@@ -137,13 +136,15 @@ void worker_answer(struct dispatch *dispatch, struct worker *worker)
 	struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq };
 	struct poll_answer answer = {
 		.leader = dispatch->epoch != 0, .tasks = tasks, .cancels = cancels,
-		.acks = worker->acks, .ack_count = worker->ack_count, .meter_ack = worker->meter_ack,
+		.acks = worker->acks, .ack_count = worker->ack_count,
+		.meter_ack = worker->meter_ack,
 		.drop = drops, .drop_count = drops_now(worker, drops),
 	};
 	gather(worker, &answer, tasks, cancels);
 	struct link_call *call = MOVE(worker->call);
 	if (poll_answer_write(dispatch, &asked, &answer, &worker->answer, &err) < 0) {
-		log_warn(NULL, "poll_not_answered", "worker=%s reason=\"%s\"", worker->name, err.text);
+		log_warn(NULL, "poll_not_answered", "worker=%s reason=\"%s\"", worker->name,
+		         err.text);
 		buf_clear(&worker->answer);
 		link_drop(call);
 		return;
@@ -160,7 +161,8 @@ static void adopt(struct dispatch *dispatch, struct worker *worker, const char *
 	struct err err;
 	bool cancel = false;
 	*ret_given = NULL;
-	if (!shard_adopt(dispatch->control->shard, dispatch->replay, task, token, worker->name, &cancel))
+	if (!shard_adopt(dispatch->control->shard, dispatch->replay, task, token, worker->name,
+	                 &cancel))
 		return;
 	if (worker_give(worker, task, token, ret_given, &err) < 0) {
 		if (!shard_unassign(dispatch->control->shard, task, token))
@@ -171,7 +173,8 @@ static void adopt(struct dispatch *dispatch, struct worker *worker, const char *
 	(*ret_given)->confirmed = true;
 	(*ret_given)->cancel = cancel;
 	worker->prompt |= cancel;
-	log_info(&(struct log_context){ .task = task }, "attempt_adopted", "worker=%s", worker->name);
+	log_info(&(struct log_context){ .task = task }, "attempt_adopted", "worker=%s",
+	         worker->name);
 }
 
 static void take_running(struct dispatch *dispatch, struct worker *worker,
@@ -187,7 +190,8 @@ static void take_running(struct dispatch *dispatch, struct worker *worker,
 	given->listed = true;
 	given->confirmed = true;
 	worker->prompt |= given->cancel && given->cancel_said < SAID_TIMES;
-	shard_progress(dispatch->control->shard, running->task, &running->token, &running->progress);
+	shard_progress(dispatch->control->shard, running->task, &running->token,
+	               &running->progress);
 }
 
 static void take_done(struct dispatch *dispatch, struct worker *worker, struct message *message,
@@ -216,8 +220,8 @@ static void take_missing(struct dispatch *dispatch, struct worker *worker, struc
 		worker_take_back(worker, given);
 		return;
 	}
-	given->settling = job_lost(dispatch, worker->name, given->task, &given->token, E_DEAD_WORKER,
-	                           "its worker died or lost it");
+	given->settling = job_lost(dispatch, worker->name, given->task, &given->token,
+	                           E_DEAD_WORKER, "its worker died or lost it");
 }
 
 static void take_worker(struct worker *worker, const struct poll *poll)
@@ -289,10 +293,25 @@ static void repeat(struct worker *worker, struct message *message)
 	}
 }
 
+/* A later poll took this one's place: its sender waits for no more from it (api/poll.h). */
+static void answer_nothing(const struct dispatch *dispatch, const struct envelope *asked,
+                           struct link_call *call)
+{
+	AUTO_BUF out;
+	struct err err;
+	struct poll_answer answer = { .leader = true };
+	buf_init(&out, 64 * KIB);
+	if (poll_answer_write(dispatch, asked, &answer, &out, &err) == 0)
+		link_answer(call, out.data, out.len);
+	else
+		link_drop(call);
+}
+
 static void hold(struct dispatch *dispatch, struct worker *worker, struct message *message)
 {
+	const struct envelope older = { .incarnation = worker->incarnation, .seq = worker->seq };
 	if (worker->call)
-		link_drop(worker->call);
+		answer_nothing(dispatch, &older, worker->call);
 	worker->call = MOVE(message->call);
 	worker->seq = message->envelope.seq;
 	buf_clear(&worker->answer);
@@ -319,6 +338,8 @@ void poll_take_in(struct dispatch *dispatch, struct message *message)
 	worker->heard_ms = mono_ms(dispatch);
 	if (envelope->seq == worker->seq)
 		repeat(worker, message);
+	if (envelope->seq < worker->seq)
+		answer_nothing(dispatch, envelope, MOVE(message->call));
 	if (envelope->seq <= worker->seq)
 		return;
 	hold(dispatch, worker, message);
