@@ -1,6 +1,6 @@
-/* batch.c - one store transaction of the journal.
- * Invariant: the journal key is written with the changes and compared to be absent, so a transaction
- * whose answer was lost can be sent again: it happens once, whichever copy arrives. */
+/* batch.c - one store transaction of the journal. Invariant: the journal key is written with the
+ * changes and compared to be absent, so a transaction whose answer was lost can be sent again:
+ * it happens once, whichever copy arrives. */
 #include "common/defs.h"
 #include "control/batch.h"
 
@@ -59,8 +59,9 @@ static int look_visit(void *context, const struct store_item *item, struct err *
 
 static int foreign(struct err *err)
 {
-	return err_set(err, E_UNKNOWN_OUTCOME, "the journal holds a batch under this leader's next key "
-	               "that an earlier write left there; the journal is read again before it goes on");
+	return err_set(err, E_UNKNOWN_OUTCOME, "the journal holds a batch under this leader's next "
+	               "key that an earlier write left there; the journal is read again before it "
+	               "goes on");
 }
 
 /* Why a compare failed: was it deposed, was it written after all, or is it a resource's compare? */
@@ -75,8 +76,8 @@ static int refusal(const struct batch_place *place, const struct buf *value, int
 	}
 	TRY(store_get(place->store, place->leader_key, look_visit, &leader, err));
 	if (leader.create_revision != place->epoch)
-		return err_set(err, E_NOT_LEADER, "another replica leads now; ask again, the request "
-		               "goes there");
+		return err_set(err, E_NOT_LEADER, "another replica leads now; ask again, the "
+		               "request goes there");
 	if (journal.there)
 		return foreign(err);
 	return err_set(err, E_PRECONDITION, "it was changed by another request in between; read it "
@@ -94,8 +95,8 @@ static int resolve(const struct batch_place *place, const struct store_txn *txn,
 		if (rc == 0 || rc == E_PRECONDITION || rc == E_NOT_LEADER)
 			return rc;
 	}
-	return err_set(err, E_UNKNOWN_OUTCOME, "the store did not say whether the write happened; look "
-	               "at the resource before repeating the request");
+	return err_set(err, E_UNKNOWN_OUTCOME, "the store did not say whether the write happened; "
+	               "look at the resource before repeating the request");
 }
 
 int batch_commit(const struct batch_place *place, struct change *const *changes, size_t count,

@@ -54,7 +54,8 @@ static int grow(struct change *change, struct err *err)
 	if (change->op_count < change->op_cap)
 		return 0;
 	if (change->op_count >= STORE_OPS_MAX)
-		return err_set(err, E_TOO_LARGE, "a change writes over %d keys; split it", STORE_OPS_MAX);
+		return err_set(err, E_TOO_LARGE, "a change writes over %d keys; split it",
+		               STORE_OPS_MAX);
 	size_t cap = change->op_cap ? change->op_cap * 2 : 4;
 	struct change_op *ops = realloc(change->ops, cap * sizeof *ops);
 	if (!ops)
@@ -130,8 +131,8 @@ int journal_open_value(const uint8_t *state_key, const char *key, const uint8_t 
 	buf_init(&squeezed, STORE_VALUE_MAX);
 	buf_init(&packed, CHANGE_UNPACKED_MAX);
 	if (len <= LOCKBOX_OVERHEAD)
-		return err_set(err, E_CORRUPT, "the stored value of %s has %zu bytes, which is too few",
-		               key, len);
+		return err_set(err, E_CORRUPT, "the stored value of %s has %zu bytes, which is too "
+		               "few", key, len);
 	size_t plain = len - LOCKBOX_OVERHEAD;
 	uint8_t *room = buf_room(&squeezed, plain);
 	TRY(buf_check(&squeezed, err));
@@ -164,8 +165,8 @@ int change_seal(struct change *change, const uint8_t *state_key, struct err *err
 		if (change->ops[i].kind == CHANGE_PUT)
 			TRY(op_seal(&change->ops[i], state_key, err));
 	if (change_bytes(change) > CHANGE_BYTES_MAX)
-		return err_set(err, E_TOO_LARGE, "a change has %zu bytes; at most %d become durable "
-		               "together", change_bytes(change), CHANGE_BYTES_MAX);
+		return err_set(err, E_TOO_LARGE, "a change has %zu bytes; at most %d become "
+		               "durable together", change_bytes(change), CHANGE_BYTES_MAX);
 	return 0;
 }
 

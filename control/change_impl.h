@@ -1,5 +1,5 @@
-/* change_impl.h - what a change holds, for the journal that commits it. Private to control/journal*.c and
- * change.c. */
+/* change_impl.h - what a change holds, for the journal that commits it. Private to
+ * control/journal*.c and change.c. */
 #ifndef CHANGE_IMPL_H
 #define CHANGE_IMPL_H
 
@@ -33,7 +33,8 @@ size_t change_store_ops(const struct change *change);
 bool change_overlaps(const struct change *a, const struct change *b);
 MUST_USE int change_add_to(const struct change *change, struct store_txn *txn, struct err *err);
 
-/* A value's bytes as they are stored: msgpack, LZ4, lockbox under the state key, bound to the key. */
+/* A value's bytes as they are stored: msgpack, LZ4, lockbox under the state key, bound to the
+ * key. */
 MUST_USE int state_seal(const uint8_t *state_key, const char *key, const void *packed, size_t len,
                         struct buf *out, struct err *err);
 

@@ -1,5 +1,6 @@
-/* dispatch.c - the dispatcher: its threads, from start to stop, and its loop. What it does with a poll is
- * in dispatch_poll.c, with free slots in dispatch_assign.c, with reports in dispatch_settle.c. */
+/* dispatch.c - the dispatcher: its threads, from start to stop, and its loop. What it does with
+ * a poll is in dispatch_poll.c, with free slots in dispatch_assign.c, with reports in
+ * dispatch_settle.c. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 
@@ -112,7 +113,8 @@ void dispatch_drop_access(struct dispatch *dispatch, const char *tenant)
 		         "reason=\"out of memory; grants end by themselves within a minute\"");
 }
 
-int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *task, struct err *err)
+int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *task,
+                    struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	struct work work;
@@ -122,8 +124,8 @@ int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *t
 	if (!found)
 		return err_set(err, E_NOT_FOUND, "the task does not exist");
 	if (task_state_final(work.state))
-		return err_set(err, E_CONFLICT, "the task has %s already; there is nothing to cancel",
-		               task_state_name(work.state));
+		return err_set(err, E_CONFLICT, "the task has %s already; there is nothing to "
+		               "cancel", task_state_name(work.state));
 	if (!note_send(dispatch, POST_CANCEL, task))
 		return err_set(err, E_NOMEM, "no memory to cancel a task; try again");
 	return 0;
@@ -198,8 +200,8 @@ static void forget_workers(struct dispatch *dispatch)
 	workers_clear(&dispatch->workers);
 }
 
-/* The epoch that is led and the replay it rests on, as one: control->led is 0 before a shard is emptied,
- * and set when it is whole (control/lead.h). */
+/* The epoch that is led and the replay it rests on, as one: control->led is 0 before a shard is
+ * emptied, and set when it is whole (control/lead.h). */
 static int64_t led_now(const struct dispatch *dispatch, uint64_t *ret_replay)
 {
 	struct control *control = dispatch->control;
@@ -210,8 +212,8 @@ static int64_t led_now(const struct dispatch *dispatch, uint64_t *ret_replay)
 	return whole ? epoch : 0;
 }
 
-/* Another epoch, or the same over a new replay: what was known of workers is void; they are asked anew, at
- * once. */
+/* Another epoch, or the same over a new replay: what was known of workers is void; they are
+ * asked anew, at once. */
 static void take_epoch(struct dispatch *dispatch)
 {
 	uint64_t replay = 0;
@@ -237,7 +239,8 @@ static void check_silent(struct dispatch *dispatch)
 			if (!given->settling)
 				given->settling = job_lost(dispatch, worker->name, given->task,
 				                           &given->token, E_DEAD_WORKER,
-				                           "its worker has not been heard of for 15 s");
+				                           "its worker has not been heard of for "
+				                           "15 s");
 		if (worker->given)
 			continue;
 		log_warn(NULL, "worker_gone", "worker=%s", worker->name);
@@ -289,7 +292,8 @@ static int64_t next_deadline(const struct dispatch *dispatch)
 		              worker->heard_ms + SILENT_MS);
 	if (clock_mono_ms(dispatch->control->clock) < dispatch->adopt_until_ms)
 		next = sooner(next, dispatch->adopt_until_ms);
-	return dispatch->workers.first ? sooner(next, shard_next_due(dispatch->control->shard)) : next;
+	return dispatch->workers.first ? sooner(next,
+	                                        shard_next_due(dispatch->control->shard)) : next;
 }
 
 static void turn(struct dispatch *dispatch)

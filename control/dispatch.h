@@ -10,21 +10,23 @@ struct dispatch;
 MUST_USE int dispatch_new(struct control *control, struct dispatch **ret_dispatch, struct err *err);
 void dispatch_free(struct dispatch *dispatch);         /* stops it first */
 DEFINE_AUTO(dispatch)
-/* Ends its threads and gives back every held call. Before the link's server is freed, whose the calls are;
- * afterwards dispatch_call drops what still comes. */
+/* Ends its threads and gives back every held call. Before the link's server is freed, whose the
+ * calls are; afterwards dispatch_call drops what still comes. */
 void dispatch_stop(struct dispatch *dispatch);
 
-/* The link's link_call_fn; context is the dispatch. Enqueues; polls are answered when there is work. */
+/* The link's link_call_fn; context is the dispatch. Enqueues; polls are answered when there is
+ * work. */
 void dispatch_call(void *context, struct link_call *call, const uint8_t *data, size_t len);
 /* There may be work: a task was accepted, a quota changed. Any thread. */
 void dispatch_wake(struct dispatch *dispatch);
 /* A tenant's access grants are to be forgotten (a principal, key, policy or view changed). */
 void dispatch_drop_access(struct dispatch *dispatch, const char *tenant);
-/* A task whose cancel record is durable is to be stopped; its outcome comes as a report, or at once if no
- * worker has it. E_NOT_FOUND, E_CONFLICT (it has ended). */
+/* A task whose cancel record is durable is to be stopped; its outcome comes as a report, or at
+ * once if no worker has it. E_NOT_FOUND, E_CONFLICT (it has ended). */
 MUST_USE int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *task,
                              struct err *err);
-/* For /readyz and /metrics: workers known alive, slots, running, and one serving URL (arena; NULL: none). */
+/* For /readyz and /metrics: workers known alive, slots, running, and one serving URL (arena;
+ * NULL: none). */
 struct dispatch_status { int workers, slots, running; const char *serve_url; };
 void dispatch_status(struct dispatch *dispatch, struct arena *arena, struct dispatch_status *ret);
 

@@ -1,5 +1,5 @@
-/* dispatch_assign.c - tasks to workers with free slots: the shard says which task is next, the plan what
- * its attempt may do, the signed grant tells the worker. One task a worker a turn. */
+/* dispatch_assign.c - tasks to workers with free slots: the shard says which task is next, the
+ * plan what its attempt may do, the signed grant tells the worker. One task a worker a turn. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 

@@ -1,7 +1,7 @@
-/* dispatch_impl.h - the dispatcher's parts. Private to control/dispatch*.c.
- * Threads: the link's callback parses and posts; the dispatcher's thread owns everything about workers;
- * the settler's thread settles; the access thread answers online-read asks, which may block on
- * an audit commit. Only posts pass between them. */
+/* dispatch_impl.h - the dispatcher's parts. Private to control/dispatch*.c. Threads: the link's
+ * callback parses and posts; the dispatcher's thread owns everything about workers; the
+ * settler's thread settles; the access thread answers online-read asks, which may block on an
+ * audit commit. Only posts pass between them. */
 #ifndef DISPATCH_IMPL_H
 #define DISPATCH_IMPL_H
 
@@ -64,7 +64,8 @@ struct dispatch {
 };
 
 /* dispatch_post.c: posts, made and ended */
-void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_t *data, size_t len);
+void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_t *data,
+                 size_t len);
 void message_unref(struct message *message);
 void post_drop(struct post *post);           /* without doing anything about it */
 bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name);

@@ -252,8 +252,11 @@ static void take_body(struct dispatch *dispatch, struct worker *worker, struct m
 {
 	const struct poll *poll = &message->poll;
 	take_worker(worker, poll);
+	/* The poll after the one whose answer carried a grant may have been sent before that answer
+	 * came: it says nothing of the grant yet. */
 	for (struct given *given = worker->given; given; given = given->next)
-		given->listed = given->settling || given->sent_seq == 0;
+		given->listed = given->settling || given->sent_seq == 0 ||
+			(!given->confirmed && worker->seq <= given->sent_seq + 1);
 	for (size_t i = 0; i < poll->running_count; i++)
 		take_running(dispatch, worker, &poll->running[i]);
 	for (size_t i = 0; i < poll->done_count; i++)

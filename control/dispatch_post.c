@@ -1,5 +1,5 @@
-/* dispatch_post.c - what passes between the dispatcher's threads. A message lives until the dispatcher and
- * every job made of it are done with it. */
+/* dispatch_post.c - what passes between the dispatcher's threads. A message lives until the
+ * dispatcher and every job made of it are done with it. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 

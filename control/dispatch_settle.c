@@ -1,6 +1,6 @@
-/* dispatch_settle.c - the settler's thread: settles reports in the order in which they came, and tells
- * the dispatcher. What the store cannot take now is tried again: a
- * worker keeps its report until it is acknowledged, so nothing is lost by waiting. */
+/* dispatch_settle.c - the settler's thread: settles reports in the order in which they came, and
+ * tells the dispatcher. What the store cannot take now is tried again: a worker keeps its report
+ * until it is acknowledged, so nothing is lost by waiting. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 

@@ -1,5 +1,5 @@
-/* hashmap.c - chains of nodes. Invariant: every node is in the chain of its hash; cap is 0 or a power
- * of two. */
+/* hashmap.c - chains of nodes. Invariant: every node is in the chain of its hash; cap is 0 or a
+ * power of two. */
 #include "common/defs.h"
 #include "control/hashmap.h"
 

@@ -1,5 +1,5 @@
-/* hashmap.h - text to node, intrusive: a node is a member of what it finds. Grows by doubling; a failed
- * growth is no failure, only slower. Not thread-safe. */
+/* hashmap.h - text to node, intrusive: a node is a member of what it finds. Grows by doubling; a
+ * failed growth is no failure, only slower. Not thread-safe. */
 #ifndef HASHMAP_H
 #define HASHMAP_H
 

@@ -1,7 +1,8 @@
 /* journal.c - the group commit: a queue of changes, one thread that commits them, replay.
- * Invariants: seq grows only when a batch is durable, so a write whose outcome was unknown and the next
- * batch exclude each other. `ops` is called by one thread at a time: the committer's while epoch is not
- * 0, the caller of journal_lead while it is. The mutex is never held across the store or ops. */
+ * Invariants: seq grows only when a batch is durable, so a write whose outcome was unknown and
+ * the next batch exclude each other. `ops` is called by one thread at a time: the committer's
+ * while epoch is not 0, the caller of journal_lead while it is. The mutex is never held across
+ * the store or ops. */
 #include "common/defs.h"
 #include "control/journal.h"
 
@@ -14,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 65536, REPLAY_ARENA_MAX = 512 * 1024 * 1024 };
+enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 65536,
+REPLAY_ARENA_MAX = 512 * 1024 * 1024 };
 
 struct pending {                     /* on the stack of the thread in journal_commit */
 	struct pending *next;
@@ -99,8 +101,8 @@ void journal_free(struct journal *journal)
 
 static int not_leader(struct err *err)
 {
-	return err_set(err, E_NOT_LEADER, "this replica does not lead; ask again, the request goes to "
-	               "the one that does");
+	return err_set(err, E_NOT_LEADER, "this replica does not lead; ask again, the request goes "
+	               "to the one that does");
 }
 
 static void pending_end(struct pending *pending, int rc, const struct err *err)
@@ -179,7 +181,8 @@ int journal_lead(struct journal *journal, int64_t epoch, struct err *err)
 	TRY(arena_new(REPLAY_ARENA_MAX, &arena, err));
 	struct replay replay = { .journal = journal, .epoch = epoch, .arena = arena };
 	int64_t revision = 0;
-	TRY(store_list(journal->conf.store, journal->prefix, replay_batch, &replay, &revision, err));
+	TRY(store_list(journal->conf.store, journal->prefix, replay_batch, &replay, &revision,
+	               err));
 	pthread_mutex_lock(&journal->mutex);
 	journal->epoch = epoch;
 	journal->seq = replay.next_seq;
@@ -210,8 +213,8 @@ static int enqueue(struct journal *journal, struct pending *pending, struct err 
 	if (!journal->epoch || journal->ending)
 		return not_leader(err);
 	if (journal->waiting >= journal->conf.queue_max)
-		return err_set(err, E_BUSY, "%zu changes wait for the store, which is the most that may; "
-		               "try again in a second", journal->waiting);
+		return err_set(err, E_BUSY, "%zu changes wait for the store, which is the most "
+		               "that may; try again in a second", journal->waiting);
 	*journal->last = pending;
 	journal->last = &pending->next;
 	journal->waiting++;
@@ -245,7 +248,8 @@ static void apply(const struct journal *journal, const struct change *change, in
 		ops->record(ops->context, value_at(change->records, i));
 	for (size_t i = 0; ops->resource && i < change->op_count; i++)
 		if (change->ops[i].kind != CHANGE_EXPECT)
-			ops->resource(ops->context, change->ops[i].key, change->ops[i].value, revision);
+			ops->resource(ops->context, change->ops[i].key, change->ops[i].value,
+			              revision);
 }
 
 static void committed(struct journal *journal, struct change *const *changes, size_t count,
@@ -272,7 +276,8 @@ static int commit_some(struct journal *journal, struct change *const *changes, s
 	pthread_mutex_unlock(&journal->mutex);
 	if (!epoch)
 		return not_leader(err);
-	snprintf(key, sizeof key, "%s%016" PRIx64 "-%016" PRIx64, journal->prefix, (uint64_t)epoch, seq);
+	snprintf(key, sizeof key, "%s%016" PRIx64 "-%016" PRIx64, journal->prefix, (uint64_t)epoch,
+	         seq);
 	struct batch_place place = {
 		.store = journal->conf.store, .state_key = journal->conf.state_key,
 		.leader_key = journal->leader_key, .epoch = epoch, .key = key,
@@ -361,8 +366,8 @@ static void commit_waiting(struct journal *journal)
 		pending_end(taken[i], outcomes[i].rc, &outcomes[i].err);
 }
 
-/* mutex held. While a batch is under way others queue, so load makes its own company; the window is for
- * what comes alone. */
+/* mutex held. While a batch is under way others queue, so load makes its own company; the window
+ * is for what comes alone. */
 static void wait_company(struct journal *journal)
 {
 	int64_t until = clock_mono_ms(journal->conf.clock) + journal->conf.window_ms;

@@ -1,12 +1,13 @@
 /* journal.h - the group-commit journal: how everything becomes durable, in one order.
  *
- * A change is what must become true together: records for the journal and puts/deletes of resource
- * keys with their compares. Committers queue changes; one thread merges what waits into ONE store
- * transaction: compares the leader key's create_revision and the journal key's absence, puts the journal
- * key (sealed, LZ4, msgpack list with the records of each change) and the resource ops. If a compare of one change fails, the
- * batch is committed one by one, and only that change is refused (E_PRECONDITION).
- * After the store's answer, and before the committer's call returns, `apply` is called for each change,
- * in commit order, in the journal's thread. Replay calls it the same way. */
+ * A change is what must become true together: records for the journal and puts/deletes of
+ * resource keys with their compares. Committers queue changes; one thread merges what waits into
+ * ONE store transaction: compares the leader key's create_revision and the journal key's
+ * absence, puts the journal key (sealed, LZ4, msgpack list with the records of each change) and
+ * the resource ops. If a compare of one change fails, the batch is committed one by one, and
+ * only that change is refused (E_PRECONDITION). After the store's answer, and before the
+ * committer's call returns, `apply` is called for each change, in commit order, in the journal's
+ * thread. Replay calls it the same way. */
 #ifndef JOURNAL_H
 #define JOURNAL_H
 
@@ -32,9 +33,10 @@ struct journal_ops {
 	/* A record that is durable. at_revision: of its transaction. */
 	void (*record)(void *context, const struct value *record);
 	/* A resource key written or (value NULL) deleted by a change, and its new mod_revision. */
-	void (*resource)(void *context, const char *key, const struct value *value, int64_t revision);
-	/* The journal stopped leading by itself (deposed, or an outcome that stays unknown): it is to be
-	 * led anew, from another thread. NULL: nobody needs to know. */
+	void (*resource)(void *context, const char *key, const struct value *value,
+	                 int64_t revision);
+	/* The journal stopped leading by itself (deposed, or an outcome that stays unknown): it
+	 * is to be led anew, from another thread. NULL: nobody needs to know. */
 	void (*lost)(void *context);
 	void *context;
 };
@@ -46,7 +48,7 @@ struct journal_conf {
 	const uint8_t *state_key;    /* KEY_BYTES; outlives the journal */
 	const char *leader_key;      /* "leader/0" */
 	const char *prefix;          /* "journal/0/" */
-	int window_ms;               /* longest wait for company; 0: none (commit at once what waits) */
+	int window_ms;               /* longest wait for company; 0: what waits goes at once */
 	size_t batch_bytes;          /* 0: 65536 */
 	size_t queue_max;            /* waiting changes; 0: 4096. More: E_BUSY */
 	struct journal_ops ops;
@@ -56,15 +58,16 @@ MUST_USE int journal_new(const struct journal_conf *conf, struct journal **ret_j
 void journal_free(struct journal *journal);
 DEFINE_AUTO(journal)
 
-/* Leads from now on: reads the journal in order (calls ops.record for each, in this thread), then accepts
- * changes under this epoch. 0: leads no more; what waits is refused with E_NOT_LEADER, and no call of ops
- * is under way when it returns. One caller at a time, never from ops. */
+/* Leads from now on: reads the journal in order (calls ops.record for each, in this thread),
+ * then accepts changes under this epoch. 0: leads no more; what waits is refused with
+ * E_NOT_LEADER, and no call of ops is under way when it returns. One caller at a time, never
+ * from ops. */
 MUST_USE int journal_lead(struct journal *journal, int64_t epoch, struct err *err);
 int64_t journal_epoch(struct journal *journal);          /* 0: does not lead */
 
 /* Blocks until durable and applied. E_NOT_LEADER, E_PRECONDITION, E_BUSY, E_UNAVAILABLE,
- * E_UNKNOWN_OUTCOME (the journal then stops leading and is to be led anew, so that memory never differs
- * from what is stored). Takes the change's contents; free it afterwards all the same. */
+ * E_UNKNOWN_OUTCOME (the journal then stops leading and is to be led anew, so that memory never
+ * differs from what is stored). Takes the change's contents; free it afterwards all the same. */
 MUST_USE int journal_commit(struct journal *journal, struct change *change, struct err *err);
 
 /* Opens a value that change_put stored (for the catalog's list and watch). */

@@ -1,5 +1,5 @@
-/* plan.c - what one attempt may do: one function a task type, which fills the grant's work, inputs and
- * outputs (api/grant.h). Keys are opened last, and wiped if anything fails. */
+/* plan.c - what one attempt may do: one function a task type, which fills the grant's work,
+ * inputs and outputs (api/grant.h). Keys are opened last, and wiped if anything fails. */
 #include "common/defs.h"
 #include "control/plan.h"
 
@@ -46,8 +46,8 @@ static int thing_find(struct control *control, struct arena *arena, const char *
 	catalog_key(key, kind, tenant, thing.domain, thing.name);
 	int rc = catalog_get(control->catalog, arena, key, &thing.resource, &thing.revision, err);
 	if (rc == E_NOT_FOUND)
-		return err_set(err, E_NOT_FOUND, "the %s %s.%s does not exist; apply it and run the task "
-		               "again", kind_info[kind].name, thing.domain, thing.name);
+		return err_set(err, E_NOT_FOUND, "the %s %s.%s does not exist; apply it and run "
+		               "the task again", kind_info[kind].name, thing.domain, thing.name);
 	TRY(rc);
 	thing.key = arena_strdup(arena, key);
 	if (!thing.key)
@@ -72,8 +72,8 @@ static const char *uid_of(const struct thing *thing)
 /* --- tables --- */
 
 /* {name, type, required} only: that is what a grant's schema holds. */
-static int schema_of(struct arena *arena, const struct value *columns, const struct value **ret_schema,
-                     struct err *err)
+static int schema_of(struct arena *arena, const struct value *columns,
+                     const struct value **ret_schema, struct err *err)
 {
 	struct value *schema = value_list(arena);
 	if (!schema)
@@ -103,8 +103,8 @@ static int table_name(const struct plan *plan, const struct thing *thing, struct
 	if (!table->domain || !table->name)
 		return nomem(err);
 	if (!table->uid)
-		return err_set(err, E_CORRUPT, "the %s %s.%s has no uid", kind_info[thing->kind].name,
-		               thing->domain, thing->name);
+		return err_set(err, E_CORRUPT, "the %s %s.%s has no uid",
+		               kind_info[thing->kind].name, thing->domain, thing->name);
 	return keys_open_resource(plan->control, plan->arena, plan->work->tenant, thing->resource,
 	                          table->key, &table->key_version, err);
 }
@@ -112,7 +112,8 @@ static int table_name(const struct plan *plan, const struct thing *thing, struct
 static int table_files(const struct plan *plan, const struct snapshot *snapshot,
                        struct grant_table *table, struct err *err)
 {
-	struct grant_file *files = arena_alloc(plan->arena, (snapshot->file_count + 1) * sizeof *files);
+	struct grant_file *files = arena_alloc(plan->arena,
+	                                       (snapshot->file_count + 1) * sizeof *files);
 	if (!files)
 		return nomem(err);
 	for (size_t i = 0; i < snapshot->file_count; i++)
@@ -143,7 +144,8 @@ static int fill_dataset(const struct plan *plan, const struct thing *thing, bool
 	if (reads && snapshot->schema)
 		TRY(schema_of(plan->arena, snapshot->schema, &table->schema, err));
 	else if (declared || (snapshot && snapshot->schema))
-		TRY(schema_of(plan->arena, declared ? declared : snapshot->schema, &table->schema, err));
+		TRY(schema_of(plan->arena, declared ? declared : snapshot->schema, &table->schema,
+		              err));
 	return table_name(plan, thing, table, err);
 }
 
@@ -157,8 +159,8 @@ static int add_input(struct plan *plan, const char *ref, const char *own_domain,
 static int tables_new(struct plan *plan, size_t inputs, size_t outputs, struct err *err)
 {
 	if (inputs > GRANT_TABLES_MAX)
-		return err_set(err, E_TOO_LARGE, "the task reads %zu datasets; at most %d are allowed",
-		               inputs, GRANT_TABLES_MAX);
+		return err_set(err, E_TOO_LARGE, "the task reads %zu datasets; at most %d are "
+		               "allowed", inputs, GRANT_TABLES_MAX);
 	plan->inputs = arena_alloc(plan->arena, (inputs + 1) * sizeof *plan->inputs);
 	plan->outputs = arena_alloc(plan->arena, (outputs + 1) * sizeof *plan->outputs);
 	return plan->inputs && plan->outputs ? 0 : nomem(err);
@@ -179,14 +181,15 @@ static void copy_members(struct value *to, const struct value *from, const char 
 static int plan_ingest(struct plan *plan, struct err *err)
 {
 	static const char *const members[] = {
-		"connector", "path", "format", "compression", "mode", "delimiter", "header", "nullText",
+		"connector", "path", "format", "compression", "mode", "delimiter", "header",
+		"nullText",
 		"rejectLimit",
 	};
 	struct thing source, dataset;
-	TRY(plan_find(plan, KIND_SOURCE, value_get_str(plan->work->spec, "source"), plan->work->domain,
-	              &source, err));
-	TRY(plan_find(plan, KIND_DATASET, value_get_str(source.spec, "dataset"), source.domain, &dataset,
-	              err));
+	TRY(plan_find(plan, KIND_SOURCE, value_get_str(plan->work->spec, "source"),
+	              plan->work->domain, &source, err));
+	TRY(plan_find(plan, KIND_DATASET, value_get_str(source.spec, "dataset"), source.domain,
+	              &dataset, err));
 	value_set_str(plan->done, "mode", "append");
 	copy_members(plan->done, source.spec, members, ARRAY_LEN(members), plan->arena);
 	TRY(tables_new(plan, 0, 1, err));
@@ -221,7 +224,8 @@ static int plan_materialize(struct plan *plan, struct err *err)
 	struct thing view, entity;
 	TRY(plan_find(plan, KIND_FEATUREVIEW, value_get_str(plan->work->spec, "featureView"),
 	              plan->work->domain, &view, err));
-	TRY(plan_find(plan, KIND_ENTITY, value_as_str(value_at(value_get(view.spec, "entities"), 0)),
+	TRY(plan_find(plan, KIND_ENTITY, value_as_str(value_at(value_get(view.spec, "entities"),
+	                                                       0)),
 	              view.domain, &entity, err));
 	const char *type = value_get_str(entity.spec, "valueType");
 	value_set_str(plan->done, "view", view.name);
@@ -251,6 +255,7 @@ static plan_fn *const plan_by_type[TASK_COUNT_] = {
 static int fill_grant(struct plan *plan, const char *worker, struct grant *grant, struct err *err)
 {
 	const struct work *work = plan->work;
+	int64_t now_ms = clock_unix_ms(plan->control->clock);
 	char *prefix = arena_alloc(plan->arena, GRANT_PREFIX_MAX);
 	if (!prefix)
 		return nomem(err);
@@ -259,10 +264,11 @@ static int fill_grant(struct plan *plan, const char *worker, struct grant *grant
 	TRY(value_check(plan->done, err));
 	*grant = (struct grant){
 		.task = work->id, .token = work->token, .attempt = work->attempt, .worker = worker,
-		.tenant = work->tenant, .domain = work->domain, .type = work->type, .work = plan->done,
-		.inputs = plan->inputs, .input_count = plan->input_count,
-		.outputs = plan->outputs, .output_count = plan->output_count, .limits = work->limits,
-		.expires_ms = clock_unix_ms(plan->control->clock) + work->limits.deadline_ms + GRACE_MS,
+		.tenant = work->tenant, .domain = work->domain, .type = work->type,
+		.work = plan->done, .inputs = plan->inputs, .input_count = plan->input_count,
+		.outputs = plan->outputs, .output_count = plan->output_count,
+		.limits = work->limits,
+		.expires_ms = now_ms + work->limits.deadline_ms + GRACE_MS,
 		.output_prefix = prefix,
 	};
 	return 0;
@@ -305,13 +311,15 @@ int plan_output(struct control *control, struct arena *arena, const struct work 
 	if (!ingest && work->type != TASK_TRANSFORM)
 		return 0;
 	TRY(thing_find(control, arena, work->tenant, ingest ? KIND_SOURCE : KIND_TRANSFORMATION,
-	               value_get_str(work->spec, ingest ? "source" : "transformation"), work->domain,
-	               &by, err));
+	               value_get_str(work->spec, ingest ? "source" : "transformation"),
+	               work->domain, &by, err));
 	TRY(thing_find(control, arena, work->tenant, KIND_DATASET,
-	               value_get_str(by.spec, ingest ? "dataset" : "output"), by.domain, &dataset, err));
+	               value_get_str(by.spec, ingest ? "dataset" : "output"), by.domain, &dataset,
+	               err));
 	const char *mode = value_get_str(by.spec, "mode");
 	struct plan_output output = {
-		.domain = arena_strdup(arena, dataset.domain), .name = arena_strdup(arena, dataset.name),
+		.domain = arena_strdup(arena, dataset.domain), .name = arena_strdup(arena,
+		                                                                    dataset.name),
 		.uid = uid_of(&dataset), .key = dataset.key, .revision = dataset.revision,
 		.replace = !ingest || (mode && strcmp(mode, "replace") == 0),
 	};

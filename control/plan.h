@@ -1,14 +1,14 @@
-/* plan.h - from a task to the grant of one attempt: its spec's references resolved to what the catalog
- * says now, its inputs' current snapshots, its datasets' keys. */
+/* plan.h - from a task to the grant of one attempt: its spec's references resolved to what the
+ * catalog says now, its inputs' current snapshots, its datasets' keys. */
 #ifndef PLAN_H
 #define PLAN_H
 
 #include "control/control.h"
 #include "control/shard_work.h"
 
-/* ret_grant and all in it lie in the arena, keys opened: grant_wipe it when it is signed. work must be
- * running under its token. E_NOT_FOUND, E_INPUT: it cannot run as things are, and the sentence is the
- * user's. */
+/* ret_grant and all in it lie in the arena, keys opened: grant_wipe it when it is signed. work
+ * must be running under its token. E_NOT_FOUND, E_INPUT: it cannot run as things are, and the
+ * sentence is the user's. */
 MUST_USE int plan_grant(struct control *control, struct arena *arena, const struct work *work,
                         const char *worker, struct grant **ret_grant, struct err *err);
 

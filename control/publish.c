@@ -1,7 +1,7 @@
-/* publish.c - from an attempt's output to a dataset's next snapshot.
- * Invariants: every file lies under the attempt's own prefix, so no report can make another's files
- * visible; the dataset still is the one the grant named (its uid, its revision), so nothing is published
- * into one that was deleted and made anew. */
+/* publish.c - from an attempt's output to a dataset's next snapshot. Invariants: every file lies
+ * under the attempt's own prefix, so no report can make another's files visible; the dataset
+ * still is the one the grant named (its uid, its revision), so nothing is published into one
+ * that was deleted and made anew. */
 #include "common/defs.h"
 #include "control/publish.h"
 
@@ -21,23 +21,23 @@ static int check_files(const struct output *output, const char *prefix, struct e
 	bool inside = !output->rejects_path || lies_under(output->rejects_path, prefix);
 	for (size_t i = 0; inside && i < output->file_count; i++)
 		inside = lies_under(output->files[i].path, prefix);
-	return inside ? 0 : err_set(err, E_INVALID, "the report names a file outside of its attempt's "
-	                            "folder; nothing of it was published");
+	return inside ? 0 : err_set(err, E_INVALID, "the report names a file outside of its "
+	                            "attempt's folder; nothing of it was published");
 }
 
 static int check_output(const struct report *report, const struct plan_output *planned,
                         struct err *err)
 {
 	if (report->output_count != 1)
-		return err_set(err, E_INVALID, "the report has %zu outputs; this task writes 1 dataset",
-		               report->output_count);
+		return err_set(err, E_INVALID, "the report has %zu outputs; this task writes 1 "
+		               "dataset", report->output_count);
 	const struct output *output = &report->outputs[0];
 	if (!output->uid || strcmp(output->uid, planned->uid) != 0)
-		return err_set(err, E_CONFLICT, "the task writes another dataset now than when its attempt "
-		               "began; it is tried again");
+		return err_set(err, E_CONFLICT, "the task writes another dataset now than when its "
+		               "attempt began; it is tried again");
 	if (output->replace != planned->replace)
-		return err_set(err, E_CONFLICT, "the source's mode was changed while the attempt ran; it is "
-		               "tried again");
+		return err_set(err, E_CONFLICT, "the source's mode was changed while the attempt "
+		               "ran; it is tried again");
 	return 0;
 }
 
@@ -83,7 +83,8 @@ static int publish_one(struct control *control, struct arena *arena, struct chan
 		added.bytes += output->files[i].bytes;
 	}
 	TRY(snapshots_current(control->catalog, arena, &at, &current, &history, &revision, err));
-	TRY(snapshot_next(arena, current, output->replace, output->base_snapshot, &added, &next, err));
+	TRY(snapshot_next(arena, current, output->replace, output->base_snapshot, &added, &next,
+	                  err));
 	TRY(summary(arena, planned, next, output, &published.outputs, err));
 	published.stored_delta = next->bytes - (current ? current->bytes : 0);
 	TRY(change_expect(change, planned->key, planned->revision, err));
@@ -106,6 +107,6 @@ int publish(struct control *control, struct arena *arena, struct change *change,
 	char prefix[GRANT_PREFIX_MAX];
 	grant_prefix(work->tenant, work->domain, report->token, prefix);
 	TRY(check_files(&report->outputs[0], prefix, err));
-	return publish_one(control, arena, change, work, &planned, &report->outputs[0], ret_published,
-	                   err);
+	return publish_one(control, arena, change, work, &planned, &report->outputs[0],
+	                   ret_published, err);
 }

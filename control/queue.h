@@ -1,5 +1,5 @@
-/* queue.h - a bounded queue between threads; the items are their owners' structs, which begin with a
- * queue_item. Waits on the injected clock. */
+/* queue.h - a bounded queue between threads; the items are their owners' structs, which begin
+ * with a queue_item. Waits on the injected clock. */
 #ifndef QUEUE_H
 #define QUEUE_H
 

@@ -1,19 +1,20 @@
-/* record.h - the journal's records: what happened in the task plane, as durable as the journal.
- * A record is a map with "t", its type. Applying the records in order gives the state (control/shard.h);
- * nothing else changes it.
+/* record.h - the journal's records: what happened in the task plane, as durable as the journal. A
+ * record is a map with "t", its type. Applying the records in order gives the state
+ * (control/shard.h); nothing else changes it.
  *
  *   accepted  {t, id, tenant, domain, type, spec, limits, principal, at, key?, key_hash?, reserve}
- *   attempt   {t, id, tenant, domain, attempt, code, text, at, epoch, counter}   failed, to be retried
+ *   attempt   {t, id, tenant, domain, attempt, code, text, at, epoch, counter}   retried
  *   outcome   {t, id, tenant, domain, attempt, state, code?, text?, at, usage?, outputs?}
  *   cancel    {t, id, tenant, at, principal}
  *   usage     {t, id, tenant, domain, at, amounts, cost, source}
  *             source "task": id is TASK/ATTEMPT, counted once; "online": WORKER/INCARNATION/SEQ
  *   audit     {t, tenant, at, actor, action, resource, result, rule?, code?, request?, task?}
  *             the shard numbers a tenant's events in the order in which they are applied
- *   meter     {t, worker, incarnation, seq, at}                            online reads counted up to here
+ *   meter     {t, worker, incarnation, seq, at}      online reads counted up to here
  *
- * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts}. usage: api/usage.h's map. outputs: a list of
- * {dataset, snapshot, rows, rejectedRows}. Codes are names (common/errors.def). */
+ * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts}. usage: api/usage.h's map.
+ * outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are names
+ * (common/errors.def). */
 #ifndef RECORD_H
 #define RECORD_H
 
@@ -21,7 +22,8 @@
 #include "common/value.h"
 
 enum record_type {
-	RECORD_UNKNOWN, RECORD_ACCEPTED, RECORD_ATTEMPT, RECORD_OUTCOME, RECORD_CANCEL, RECORD_USAGE,
+	RECORD_UNKNOWN, RECORD_ACCEPTED, RECORD_ATTEMPT, RECORD_OUTCOME, RECORD_CANCEL,
+		RECORD_USAGE,
 	RECORD_AUDIT, RECORD_METER
 };
 enum record_type record_type(const struct value *record);

@@ -1,6 +1,6 @@
-/* settle.c - SETTLE, see settle.h. The step table is at the end.
- * Invariants: a report whose token is not its task's current one changes nothing; result, usage and audit
- * of an attempt are in one change; a usage record's id is TASK/ATTEMPT and is counted once. */
+/* settle.c - SETTLE, see settle.h. The step table is at the end. Invariants: a report whose
+ * token is not its task's current one changes nothing; result, usage and audit of an attempt are
+ * in one change; a usage record's id is TASK/ATTEMPT and is counted once. */
 #include "common/defs.h"
 #include "control/settle.h"
 
@@ -20,7 +20,7 @@ struct settlement {
 	struct arena *arena;
 	struct change *change;
 	struct settle_item *item;
-	const struct err *refused;   /* the change it made cannot be committed: it fails with this */
+	const struct err *refused;   /* the change it made cannot be committed; NULL: it can */
 	int64_t now_ms;
 	bool done;                   /* nothing more to do for this item */
 	struct work work;
@@ -66,8 +66,8 @@ static int match(struct settlement *settlement, struct err *err)
 			0 : ignore(settlement);
 	if (item->kind == SETTLE_CANCEL)
 		return match_waiting(settlement, err);
-	int current = shard_match(shard, settlement->arena, item->report->task, &item->report->token,
-	                          &settlement->work, err);
+	int current = shard_match(shard, settlement->arena, item->report->task,
+	                          &item->report->token, &settlement->work, err);
 	TRY(current);
 	return current ? 0 : ignore(settlement);
 }
@@ -114,8 +114,8 @@ static int publish_output(struct settlement *settlement, struct err *err)
 {
 	struct published published;
 	struct err why;
-	int rc = publish(settlement->control, settlement->arena, settlement->change, &settlement->work,
-	                 settlement->item->report, &published, &why);
+	int rc = publish(settlement->control, settlement->arena, settlement->change,
+	                 &settlement->work, settlement->item->report, &published, &why);
 	if (rc == 0) {
 		settlement->outputs = published.outputs;
 		settlement->amounts.v[DIM_BYTES_STORED] = published.stored_delta;
@@ -318,8 +318,8 @@ static int run_steps(struct settlement *settlement, struct err *err)
 	return 0;
 }
 
-/* Items whose changes can share a transaction; another attempt of the same dataset waits for the next, so
- * that it sees the snapshot that is being made. */
+/* Items whose changes can share a transaction; another attempt of the same dataset waits for the
+ * next, so that it sees the snapshot that is being made. */
 static int build(struct control *control, struct arena *arena, struct change *change,
                  struct settle_item *const *items, size_t count, const struct err *refused,
                  struct err *err)
@@ -353,13 +353,14 @@ static int settle_some(struct control *control, struct settle_item *const *items
 	return any ? journal_commit(control->journal, change, err) : 0;
 }
 
-/* How many of the first items may share a change: at most one that could publish, no task twice, one
- * batch of reads of a worker. */
+/* How many of the first items may share a change: at most one that could publish, no task twice,
+ * one batch of reads of a worker. */
 static size_t sharers(struct settle_item *const *items, size_t count)
 {
 	bool publishes = false;
 	for (size_t i = 0; i < count && i < BATCH_MAX; i++) {
-		bool outputs = items[i]->kind == SETTLE_REPORT && items[i]->report->output_count > 0;
+		bool outputs = items[i]->kind == SETTLE_REPORT &&
+			items[i]->report->output_count > 0;
 		if (outputs && publishes)
 			return i;
 		publishes |= outputs;

@@ -1,7 +1,7 @@
 /* settle.h - SETTLE: from a worker's report to what is true. One step table, one function a row:
- * match -> apply -> publish -> charge -> meter -> audit -> record
- * Steps only add to one change; only the journal's commit makes it true, all of it or nothing. Reports that
- * arrive together share a change. Every step may run twice. */
+ * match -> apply -> publish -> charge -> meter -> audit -> record Steps only add to one change;
+ * only the journal's commit makes it true, all of it or nothing. Reports that arrive together
+ * share a change. Every step may run twice. */
 #ifndef SETTLE_H
 #define SETTLE_H
 
@@ -9,7 +9,7 @@
 #include "control/control.h"
 
 enum settle_kind {
-	SETTLE_REPORT,       /* an attempt has ended: its worker says so, or control does for a lost one */
+	SETTLE_REPORT,       /* an attempt has ended, says its worker, or control for a lost one */
 	SETTLE_CANCEL,       /* a waiting task was asked to end */
 	SETTLE_READS         /* online reads since the last batch */
 };
@@ -26,9 +26,10 @@ struct settle_item {
 	bool ignored;                /* set: it told of nothing current, and changed nothing */
 };
 
-/* Settles the first items in one commit; ret_count says how many (at least one). 0: they are durable, or
- * changed nothing. E_UNAVAILABLE, E_BUSY, E_NOMEM, E_PRECONDITION: nothing happened, try again later.
- * E_NOT_LEADER, E_UNKNOWN_OUTCOME: this replica leads no more; the workers will tell who does. */
+/* Settles the first items in one commit; ret_count says how many (at least one). 0: they are
+ * durable, or changed nothing. E_UNAVAILABLE, E_BUSY, E_NOMEM, E_PRECONDITION: nothing happened,
+ * try again later. E_NOT_LEADER, E_UNKNOWN_OUTCOME: this replica leads no more; the workers will
+ * tell who does. */
 MUST_USE int settle(struct control *control, struct settle_item *const *items, size_t count,
                     size_t *ret_count, struct err *err);
 

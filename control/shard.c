@@ -1,6 +1,6 @@
-/* shard.c - the leader's memory: its parts, from empty through replay to ready.
- * Invariants: an unfinished task stands in exactly one line or runs; an account's reserved amounts are
- * the sum of what its unfinished tasks hold (shard_ready asserts it). */
+/* shard.c - the leader's memory: its parts, from empty through replay to ready. Invariants: an
+ * unfinished task stands in exactly one line or runs; an account's reserved amounts are the sum
+ * of what its unfinished tasks hold (shard_ready asserts it). */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 

@@ -1,6 +1,6 @@
-/* shard.h - the leader's memory: tasks, queues, quotas, usage, audit. Changed only by records that are
- * durable (shard_record) and, for what need not be durable (assignment, progress), by the dispatcher.
- * One private mutex; never held across the store, the link or a callback. */
+/* shard.h - the leader's memory: tasks, queues, quotas, usage, audit. Changed only by records
+ * that are durable (shard_record) and, for what need not be durable (assignment, progress), by
+ * the dispatcher. One private mutex; never held across the store, the link or a callback. */
 #ifndef SHARD_H
 #define SHARD_H
 
@@ -27,8 +27,9 @@ struct submission {
 	int64_t now_ms;
 };
 /* Reserves quota and adds the accepted record to change. E_QUOTA, E_BUSY (queue full). A known
- * idempotency key: returns 0 with ret_existing set to that task's id (arena) and nothing reserved; with
- * another body: E_CONFLICT. If the change is not committed afterwards call shard_withdraw. */
+ * idempotency key: returns 0 with ret_existing set to that task's id (arena) and nothing
+ * reserved; with another body: E_CONFLICT. If the change is not committed afterwards call
+ * shard_withdraw. */
 MUST_USE int shard_submit(struct shard *shard, const struct submission *submission,
                           struct change *change, struct arena *arena, const char **ret_existing,
                           struct err *err);
@@ -62,6 +63,7 @@ void shard_rates(struct shard *shard, const struct value *rate_card_spec);
 MUST_USE int shard_check(struct shard *shard, const char *tenant, const char *domain,
                          const struct amounts *amounts, struct err *err);
 
-/* --- for settlement (control/settle.h) and dispatch (control/dispatch.h): see control/shard_work.h --- */
+/* --- for settlement (control/settle.h) and dispatch (control/dispatch.h): see
+ * control/shard_work.h --- */
 
 #endif

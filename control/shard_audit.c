@@ -1,5 +1,5 @@
-/* shard_audit.c - the newest AUDIT_MAX audit events of each tenant, in a ring; older ones are in the
- * journal. Invariant: entries are in order of seq, oldest at `first`. */
+/* shard_audit.c - the newest AUDIT_MAX audit events of each tenant, in a ring; older ones are in
+ * the journal. Invariant: entries are in order of seq, oldest at `first`. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 
@@ -51,8 +51,8 @@ static uint64_t hash_text(const char *text)
 	return hash;
 }
 
-static int pack_event(const struct value *record, int64_t seq, uint8_t **ret_packed, size_t *ret_len,
-                      struct err *err)
+static int pack_event(const struct value *record, int64_t seq, uint8_t **ret_packed,
+                      size_t *ret_len, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	AUTO_BUF packed;

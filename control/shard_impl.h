@@ -1,4 +1,5 @@
-/* shard_impl.h - the shard's structures. Private to control/shard*.c; all guarded by shard->mutex. */
+/* shard_impl.h - the shard's structures. Private to control/shard*.c; all guarded by
+ * shard->mutex. */
 #ifndef SHARD_IMPL_H
 #define SHARD_IMPL_H
 
@@ -15,11 +16,9 @@ enum {
 };
 #define KEY_KEPT_MS ((int64_t)24 * 3600 * 1000)
 
-struct account;
-
 struct task {
 	struct hash_node by_id;
-	struct account *account;
+	struct account *account;     /* of its tenant */
 	struct task *older, *newer;  /* all of the account's, by acceptance */
 	struct task *next, *prev;    /* in the one line it stands in */
 	struct line *line;           /* NULL: in none */
@@ -138,10 +137,8 @@ void task_stop(struct shard *shard, struct task *task);      /* no longer runnin
 struct amounts task_holds(const struct task *task);          /* by its state */
 int task_set_text(struct task *task, const char *text, struct err *err);
 
-/* shard_record.c */
+/* shard_record.c, shard_submit.c */
 int record_apply(struct shard *shard, const struct value *record, struct err *err);
-
-/* shard_submit.c */
 int idem_restore(struct shard *shard, const struct value *accepted, struct err *err);
 void idems_clear(struct shard *shard);
 

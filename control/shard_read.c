@@ -1,5 +1,5 @@
-/* shard_read.c - what clients may see of the shard: tasks, their waiting, usage. Everything is copied into
- * the caller's arena while the lock is held. */
+/* shard_read.c - what clients may see of the shard: tasks, their waiting, usage. Everything is
+ * copied into the caller's arena while the lock is held. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 
@@ -28,16 +28,16 @@ static const char *waiting_reason(const struct shard *shard, struct arena *arena
 	if (task->cancel)
 		return "it is being cancelled";
 	if (wait_ms > 0)
-		return arena_printf(arena, "attempt %d starts in %" PRId64 " ms", task->attempts + 1,
-		                    wait_ms);
+		return arena_printf(arena, "attempt %d starts in %" PRId64 " ms",
+		                    task->attempts + 1, wait_ms);
 	asked.v[DIM_RUNNING] = 1;
 	if (quota_check(task->account->quota, task->domain, &asked, clock_unix_ms(shard->clock),
 	                &err) < 0)
 		return arena_strdup(arena, err.text);
 	for (const struct task *at = task->prev; at && ahead < AHEAD_MAX; at = at->prev)
 		ahead++;
-	return arena_printf(arena, "waits for a worker with a free slot and %" PRIu64 " bytes of memory; "
-	                    "%zu tasks of its tenant are before it and %zu run",
+	return arena_printf(arena, "waits for a worker with a free slot and %" PRIu64 " bytes of "
+	                    "memory; %zu tasks of its tenant are before it and %zu run",
 	                    task->limits.memory_bytes, ahead, task->account->running);
 }
 
@@ -160,8 +160,8 @@ static int list_start(const struct shard *shard, const struct account *account, 
 {
 	const struct task *task = before ? task_find(shard, before) : NULL;
 	if (before && (!task || task->account != account))
-		return err_set(err, E_INVALID, "the list cannot be continued from there: that task is no "
-		               "longer kept; begin the list again");
+		return err_set(err, E_INVALID, "the list cannot be continued from there: that task "
+		               "is no longer kept; begin the list again");
 	*ret_task = task ? task->older : account->newest;
 	return 0;
 }

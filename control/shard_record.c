@@ -1,5 +1,5 @@
-/* shard_record.c - what each durable record does to the leader's memory: one function a type. Live and in
- * replay alike; applying the same records in the same order gives the same state. */
+/* shard_record.c - what each durable record does to the leader's memory: one function a type.
+ * Live and in replay alike; applying the same records in the same order gives the same state. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 

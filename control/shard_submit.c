@@ -1,5 +1,5 @@
-/* shard_submit.c - admission: idempotency keys, quota, the accepted record.
- * A submitted task holds its quota and its key at once, and is seen by nobody until its record is durable;
+/* shard_submit.c - admission: idempotency keys, quota, the accepted record. A submitted task
+ * holds its quota and its key at once, and is seen by nobody until its record is durable;
  * shard_withdraw undoes it. Keys are kept for 24 hours, the newest KEYS_MAX of them. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
@@ -107,11 +107,11 @@ static int idem_known(const struct idem *idem, const struct submission *submissi
                       struct arena *arena, const char **ret_existing, struct err *err)
 {
 	if (!bytes_equal(idem->hash, submission->body_hash, DIGEST_BYTES))
-		return err_set(err, E_CONFLICT, "this Idempotency-Key was used for task %s with another "
-		               "body; use a new key for a new request", idem->id);
+		return err_set(err, E_CONFLICT, "this Idempotency-Key was used for task %s with "
+		               "another body; use a new key for a new request", idem->id);
 	if (!idem->durable)
-		return err_set(err, E_CONFLICT, "a request with this Idempotency-Key is being worked on; "
-		               "repeat it in a second for its answer");
+		return err_set(err, E_CONFLICT, "a request with this Idempotency-Key is being "
+		               "worked on; repeat it in a second for its answer");
 	const char *id = arena_strdup(arena, idem->id);
 	if (!id)
 		return err_set(err, E_NOMEM, "no memory for a task's id");
@@ -126,8 +126,8 @@ static bool writes_data(enum task_type type)
 	return type == TASK_INGEST || type == TASK_TRANSFORM;
 }
 
-/* What a task surely takes: a cpu estimate (what the user allows, at most a second), one of everything it
- * will spend, and what that costs. Settlement charges what was measured. */
+/* What a task surely takes: a cpu estimate (what the user allows, at most a second), one of
+ * everything it will spend, and what that costs. Settlement charges what was measured. */
 static struct amounts reserve_of(const struct shard *shard, const struct task_request *request)
 {
 	struct amounts reserve = { { 0 } };
@@ -152,8 +152,8 @@ static int check_quota(struct shard *shard, const struct submission *submission,
 	struct amounts asked = *reserve;
 	TRY(account_get(shard, submission->tenant, &account, err));
 	if (account->waiting.len >= WAITING_MAX)
-		return err_set(err, E_BUSY, "%zu tasks of tenant %s wait, which is the most that may; "
-		               "submit more when some have ended", account->waiting.len,
+		return err_set(err, E_BUSY, "%zu tasks of tenant %s wait, which is the most that "
+		               "may; submit more when some have ended", account->waiting.len,
 		               submission->tenant);
 	asked.v[DIM_QUEUED] = 1;
 	return quota_check(account->quota, submission->domain, &asked, submission->now_ms, err);
@@ -212,8 +212,8 @@ static int submit(struct shard *shard, const struct submission *submission, stru
                   struct arena *arena, const char **ret_existing, struct err *err)
 {
 	if (!shard->sound || shard->replaying)
-		return err_set(err, E_UNAVAILABLE, "the leader is reading its journal again; try again "
-		               "in a second");
+		return err_set(err, E_UNAVAILABLE, "the leader is reading its journal again; try "
+		               "again in a second");
 	idems_expire(shard, submission->now_ms);
 	const struct idem *known = submission->key ?
 		idem_find(shard, submission->tenant, submission->key) : NULL;
@@ -230,8 +230,8 @@ int shard_submit(struct shard *shard, const struct submission *submission, struc
 {
 	*ret_existing = NULL;
 	if (submission->key && (!*submission->key || strlen(submission->key) > KEY_LEN_MAX))
-		return err_set(err, E_INVALID, "Idempotency-Key has %zu characters; it may have 1 to %d",
-		               strlen(submission->key), KEY_LEN_MAX);
+		return err_set(err, E_INVALID, "Idempotency-Key has %zu characters; it may have 1 "
+		               "to %d", strlen(submission->key), KEY_LEN_MAX);
 	shard_lock(shard);
 	int rc = submit(shard, submission, change, arena, ret_existing, err);
 	shard_unlock(shard);

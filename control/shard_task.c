@@ -1,5 +1,6 @@
-/* shard_task.c - one task in the leader's memory: the line it stands in, what it holds, its version.
- * Invariant: hold.amounts == task_holds(task) while it is unfinished; closed afterwards. */
+/* shard_task.c - one task in the leader's memory: the line it stands in, what it holds, its
+ * version. Invariant: hold.amounts == task_holds(task) while it is unfinished; closed
+ * afterwards. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 

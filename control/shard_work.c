@@ -1,5 +1,6 @@
-/* shard_work.c - which task goes next and which attempt is the current one. Fair: a tenant with fewer
- * running tasks goes first; within a tenant, first come, first served, past what cannot go now. */
+/* shard_work.c - which task goes next and which attempt is the current one. Fair: a tenant with
+ * fewer running tasks goes first; within a tenant, first come, first served, past what cannot go
+ * now. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 
@@ -146,7 +147,8 @@ bool shard_adopt(struct shard *shard, uint64_t replay, const char *id, const str
 static struct task *current(const struct shard *shard, const char *id, const struct token *token)
 {
 	struct task *task = task_find(shard, id);
-	return task && task->state == STATE_RUNNING && token_equal(&task->token, token) ? task : NULL;
+	return task && task->state == STATE_RUNNING && token_equal(&task->token, token) ?
+		task : NULL;
 }
 
 bool shard_unassign(struct shard *shard, const char *id, const struct token *token)
@@ -173,8 +175,10 @@ void shard_progress(struct shard *shard, const char *id, const struct token *tok
 		                           sizeof task->phase - 1) != 0;
 		task->progress = *progress;
 		task->progress.phase = NULL;
-		snprintf(task->phase, sizeof task->phase, "%s", progress->phase ? progress->phase : "");
-		if (phase_moved || clock_mono_ms(shard->clock) >= task->shown_mono_ms + PROGRESS_EVERY_MS)
+		snprintf(task->phase, sizeof task->phase, "%s", progress->phase ?
+		         progress->phase : "");
+		if (phase_moved ||
+		    clock_mono_ms(shard->clock) >= task->shown_mono_ms + PROGRESS_EVERY_MS)
 			task_moved(shard, task);
 	}
 	shard_unlock(shard);

@@ -26,11 +26,11 @@ struct pick {
 	struct token token;          /* for the attempt */
 	bool serves;                 /* materialize goes to workers that serve */
 	uint64_t memory_bytes;       /* free for attempts */
-	bool inherited;              /* also tasks that may still run under an earlier leader's token */
-	uint64_t replay;             /* shard_replays() that the token is of; another one: nothing */
+	bool inherited;              /* also what may still run under an earlier token */
+	uint64_t replay;             /* shard_replays() that the token is of */
 };
-/* Takes the next task: fewest running of its tenant first, then the one that waits longest. 1: it is
- * RUNNING now under pick->token; 0: nothing that this worker may take. */
+/* Takes the next task: fewest running of its tenant first, then the one that waits longest. 1:
+ * it is RUNNING now under pick->token; 0: nothing that this worker may take. */
 MUST_USE int shard_pick(struct shard *shard, const struct pick *pick, struct arena *arena,
                         struct work *ret_work, struct err *err);
 /* When a waiting task's delay ends; INT64_MAX: none waits for time alone. */
@@ -38,8 +38,8 @@ int64_t shard_next_due(struct shard *shard);
 /* An attempt that runs under an earlier leader's token goes on. False: it is not to. */
 bool shard_adopt(struct shard *shard, uint64_t replay, const char *id, const struct token *token,
                  const char *worker, bool *ret_cancel);
-/* The attempt never reached its worker: the task waits again, first in its line. False: that happened too
- * often, and the attempt is to be counted as lost. */
+/* The attempt never reached its worker: the task waits again, first in its line. False: that
+ * happened too often, and the attempt is to be counted as lost. */
 bool shard_unassign(struct shard *shard, const char *id, const struct token *token);
 void shard_progress(struct shard *shard, const char *id, const struct token *token,
                     const struct progress *progress);
@@ -56,7 +56,8 @@ bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t incarna
 int64_t shard_cost(struct shard *shard, const struct amounts *amounts);
 /* False: memory ran out while a durable record was applied; the journal is to be replayed. */
 bool shard_sound(struct shard *shard);
-/* How often the shard was emptied for a replay: what was known of running attempts before is void. */
+/* How often the shard was emptied for a replay: what was known of running attempts before is
+ * void. */
 uint64_t shard_replays(struct shard *shard);
 struct shard_counts { size_t tasks, waiting, running; };
 void shard_counts(struct shard *shard, struct shard_counts *ret_counts);

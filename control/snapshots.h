@@ -1,5 +1,6 @@
-/* snapshots.h - a dataset's current snapshot, in r/head/TENANT/DOMAIN/DATASET: a map {snapshot: bytes of
- * snapshot_encode, history: list of snapshot_summary, newest first, at most SNAPSHOTS_KEPT}. */
+/* snapshots.h - a dataset's current snapshot, in r/head/TENANT/DOMAIN/DATASET: a map {snapshot:
+ * bytes of snapshot_encode, history: list of snapshot_summary, newest first, at most
+ * SNAPSHOTS_KEPT}. */
 #ifndef SNAPSHOTS_H
 #define SNAPSHOTS_H
 

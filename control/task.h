@@ -20,8 +20,8 @@ enum task_event {
 /* The next state; E_CONFLICT when the event does not apply to the state. */
 MUST_USE int task_apply(enum task_state state, enum task_event event, enum task_state *ret_next,
                         struct err *err);
-/* Whether a failed attempt is worth another: by code (common/errors.def's retry column, E_CONFLICT of a
- * moved snapshot included) and attempts left. */
+/* Whether a failed attempt is worth another: by code (common/errors.def's retry column,
+ * E_CONFLICT of a moved snapshot included) and attempts left. */
 bool task_may_retry(int code, int attempt, int attempts_max);
 /* Delay before attempt n (2, 3, ...): exponential from 200 ms to 30 s, jitter from seed. */
 int64_t task_backoff_ms(int attempt, uint64_t seed);

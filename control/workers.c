@@ -18,8 +18,8 @@ int workers_add(struct workers *workers, const char *name, struct worker **ret_w
                 struct err *err)
 {
 	if (workers->count >= WORKERS_MOST)
-		return err_set(err, E_BUSY, "%d workers poll this leader, which is the most it serves",
-		               WORKERS_MOST);
+		return err_set(err, E_BUSY, "%d workers poll this leader, which is the most it "
+		               "serves", WORKERS_MOST);
 	struct worker *worker = calloc(1, sizeof *worker);
 	if (!worker)
 		return err_set(err, E_NOMEM, "no memory for a worker");
@@ -138,7 +138,8 @@ void worker_drop_access(struct worker *worker, const char *tenant)
 	while (at < worker->drop_count && strcmp(worker->drops[at].tenant, tenant) != 0)
 		at++;
 	if (at == DROPS_MAX) {
-		memmove(worker->drops, worker->drops + 1, (DROPS_MAX - 1) * sizeof worker->drops[0]);
+		memmove(worker->drops, worker->drops + 1,
+		        (DROPS_MAX - 1) * sizeof worker->drops[0]);
 		worker->drop_count--;
 		at--;
 	}

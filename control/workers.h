@@ -24,7 +24,8 @@ struct given {
 	int cancel_said;
 };
 
-/* An answer may be lost when its worker polls anew: what nothing confirms is said more than once. */
+/* An answer may be lost when its worker polls anew: what nothing confirms is said more than
+ * once. */
 enum { SAID_TIMES = 2 };
 struct drop { char tenant[64]; int said; };
 

@@ -1,7 +1,7 @@
-/* quota.c - the ledger of one tenant.
- * Invariants: a domain's `reserved` is the sum of its open holds; `used` changes by quota_charge alone.
- * A window is kept by its number (day or month since 1970): an amount of an earlier window than the
- * kept one counts for longer windows only; when the wall clock steps back the kept one still counts. */
+/* quota.c - the ledger of one tenant. Invariants: a domain's `reserved` is the sum of its open
+ * holds; `used` changes by quota_charge alone. A window is kept by its number (day or month
+ * since 1970): an amount of an earlier window than the kept one counts for longer windows only;
+ * when the wall clock steps back the kept one still counts. */
 #include "common/defs.h"
 #include "tenant/quota.h"
 
@@ -106,7 +106,8 @@ static const char *window_end(enum window window, int64_t now_ms, char out[TIME_
 	if (window == WINDOW_DAY)
 		return time_print_s((day_of(now_ms) + 1) * DAY_MS, out);
 	int64_t next = month_of(now_ms) + 1;
-	snprintf(out, TIME_TEXT_MAX, "%04d-%02d-01T00:00:00Z", (int)(next / 12), (int)(next % 12) + 1);
+	snprintf(out, TIME_TEXT_MAX, "%04d-%02d-01T00:00:00Z", (int)(next / 12),
+	         (int)(next % 12) + 1);
 	return out;
 }
 
@@ -126,8 +127,8 @@ static int share_get(struct quota *quota, const char *domain, struct share **ret
 	struct share *share = share_find(quota, domain);
 	if (!share && quota->share_count == quota->share_cap) {
 		if (quota->share_cap >= DOMAINS_MAX)
-			return err_set(err, E_TOO_LARGE, "tenant %s has spent in %d domains, which is "
-			               "the most that are counted", quota->tenant, DOMAINS_MAX);
+			return err_set(err, E_TOO_LARGE, "tenant %s has spent in %d domains, which "
+			               "is the most that are counted", quota->tenant, DOMAINS_MAX);
 		size_t cap = quota->share_cap ? quota->share_cap * 2 : 4;
 		struct share *shares = realloc(quota->shares, cap * sizeof *shares);
 		if (!shares)
@@ -241,8 +242,8 @@ int quota_limit(struct quota *quota, const char *name, const struct value *spec,
 	}
 	if (at == quota->limit_count) {
 		if (at == LIMITS_MAX)
-			return err_set(err, E_TOO_LARGE, "tenant %s has %d quotas, which is the most; "
-			               "delete one first", quota->tenant, LIMITS_MAX);
+			return err_set(err, E_TOO_LARGE, "tenant %s has %d quotas, which is the "
+			               "most; delete one first", quota->tenant, LIMITS_MAX);
 		struct limit_set *limits = realloc(quota->limits, (at + 1) * sizeof *limits);
 		if (!limits)
 			return err_set(err, E_NOMEM, "no memory for a tenant's quota");
@@ -308,9 +309,9 @@ static int refuse(const struct quota *quota, const struct question *question, in
 		         window_end(set->window, now_ms, end));
 		way = "wait until then";
 	}
-	return err_set(err, E_QUOTA, "quota \"%s\" of tenant %s%s%s: %s used %s + reserved %s + asked "
-	               "%s is over the limit %s%s; %s or ask the platform operator to raise it",
-	               set->name, quota->tenant, *set->domain ? ", domain " : "", set->domain,
+	return err_set(err, E_QUOTA, "quota \"%s\" of tenant %s%s%s: %s used %s + reserved %s + "
+	               "asked %s is over the limit %s%s; %s or ask the platform operator to raise "
+	               "it", set->name, quota->tenant, *set->domain ? ", domain " : "", set->domain,
 	               dim->quota_field, figure(question->used, dim->factor, used),
 	               figure(question->reserved, dim->factor, reserved),
 	               figure(question->asked, dim->factor, asked),

@@ -30,7 +30,8 @@ struct amounts { int64_t v[DIM_COUNT_]; };
 void amounts_add(struct amounts *to, const struct amounts *more);
 void amounts_sub(struct amounts *to, const struct amounts *less);
 bool amounts_zero(const struct amounts *amounts);
-struct value *amounts_value(struct arena *arena, const struct amounts *amounts);  /* non-zero ones */
+/* The non-zero ones. */
+struct value *amounts_value(struct arena *arena, const struct amounts *amounts);
 void amounts_read(const struct value *map, struct amounts *ret_amounts);
 
 /* The ledger of one tenant: limits from any number of Quota resources (each for the tenant or for
@@ -46,8 +47,8 @@ MUST_USE int quota_limit(struct quota *quota, const char *name, const struct val
 /* The limits of another ledger; to must have none yet. */
 MUST_USE int quota_limits_copy(struct quota *to, const struct quota *from, struct err *err);
 
-/* A hold on amounts of one domain. E_QUOTA says: quota's name, whose, dimension, used, reserved, asked,
- * limit, window and when it starts anew, and whom to ask. */
+/* A hold on amounts of one domain. E_QUOTA says: quota's name, whose, dimension, used, reserved,
+ * asked, limit, window and when it starts anew, and whom to ask. */
 struct hold { char domain[64]; struct amounts amounts; bool open; };
 MUST_USE int quota_reserve(struct quota *quota, const char *domain, const struct amounts *amounts,
                            int64_t now_ms, struct hold *ret_hold, struct err *err);
@@ -70,8 +71,8 @@ void quota_reserved(const struct quota *quota, struct amounts *ret_amounts);
 void quota_used(const struct quota *quota, const char *domain, int64_t now_ms,
                 const char *window, struct amounts *ret_amounts);
 
-/* What amounts cost by a RateCard spec (NULL: nothing), in micro-units, rounded half up per dimension;
- * saturates. */
+/* What amounts cost by a RateCard spec (NULL: nothing), in micro-units, rounded half up per
+ * dimension; saturates. */
 int64_t rate_cost(const struct value *rate_card_spec, const struct amounts *amounts);
 
 #endif

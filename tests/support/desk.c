@@ -19,6 +19,7 @@
 
 static const int64_t noon = 1795348800000;       /* 2026-11-22T12:00:00Z */
 
+#define MUST(call) cr_assert_geq((call), 0, "%s", err.text)
 #define OK(desk, call) cr_assert_geq((call), 0, "%s", (desk)->err.text)
 
 static void on_record(void *context, const struct value *record)
@@ -130,6 +131,8 @@ void desk_end(struct desk *desk)
 	keyring_free(control->keyring);
 	clock_free(desk->clock);
 	arena_free(desk->arena);
+	for (size_t i = 0; i < desk->hand_count; i++)
+		arena_free(desk->hands[i]);
 	unlink(desk->root_key);
 	rmdir(desk->dir);
 	free(desk);
@@ -193,7 +196,8 @@ void desk_put(struct desk *desk, enum kind kind, const char *tenant, const char 
 	if (before && value_get(before, "key")) {
 		value_set(value, "key", value_copy(desk->arena, value_get(before, "key")));
 	} else if (kind == KIND_DATASET || kind == KIND_FEATUREVIEW) {
-		OK(desk, catalog_get(desk->control.catalog, desk->arena, keys_tenant_key(at, tenant),
+		OK(desk, catalog_get(desk->control.catalog, desk->arena, keys_tenant_key(at,
+		                                                                         tenant),
 		                     &tenant_key, NULL, &desk->err));
 		OK(desk, keys_make_resource(desk->control.keyring, desk->arena, tenant, tenant_key,
 		                            kept, &own, &desk->err));
@@ -210,7 +214,8 @@ void desk_delete(struct desk *desk, enum kind kind, const char *tenant, const ch
 	char key[STORE_KEY_MAX];
 	struct change *change = NULL;
 	OK(desk, change_new(&change, &desk->err));
-	OK(desk, change_delete(change, catalog_key(key, kind, tenant, domain, name), -1, &desk->err));
+	OK(desk, change_delete(change, catalog_key(key, kind, tenant, domain, name), -1,
+	                       &desk->err));
 	commit(desk, change);
 }
 
@@ -220,7 +225,8 @@ const char *desk_uid(struct desk *desk, enum kind kind, const char *tenant, cons
 	char key[STORE_KEY_MAX];
 	struct value *value = NULL;
 	OK(desk, catalog_get(desk->control.catalog, desk->arena,
-	                     catalog_key(key, kind, tenant, domain, name), &value, NULL, &desk->err));
+	                     catalog_key(key, kind, tenant, domain, name), &value, NULL,
+	                     &desk->err));
 	return value_get_str(value_get(value, "metadata"), "uid");
 }
 
@@ -304,7 +310,8 @@ const char *desk_state(struct desk *desk, const char *tenant, const char *id)
 void desk_await(struct desk *desk, const char *tenant, const char *id, const char *state)
 {
 	for (int ms = 0; strcmp(desk_state(desk, tenant, id), state) != 0; ms++) {
-		cr_assert_lt(ms, 5000, "the task is %s, not %s", desk_state(desk, tenant, id), state);
+		cr_assert_lt(ms, 5000, "the task is %s, not %s", desk_state(desk, tenant, id),
+		             state);
 		usleep(1000);
 	}
 }
@@ -335,6 +342,9 @@ size_t desk_events(struct desk *desk, const char *tenant, const char *action, co
 struct hand hand_new(struct desk *desk, const char *name, int64_t incarnation)
 {
 	struct hand hand = { .desk = desk, .name = name, .incarnation = incarnation };
+	REQUIRE(desk->hand_count < ARRAY_LEN(desk->hands));
+	OK(desk, arena_new(64 * MIB, &hand.arena, &desk->err));
+	desk->hands[desk->hand_count++] = hand.arena;
 	const char *urls[] = { desk->url, NULL };
 	uint8_t secret[BOX_SECRET_BYTES];
 	struct link_client_conf conf = { .urls = urls, .reconnect_min_ms = 5,
@@ -357,24 +367,24 @@ void hand_end(struct hand *hand)
 
 static int call(struct hand *hand, int timeout_ms, struct poll_answer *ret_answer)
 {
-	struct desk *desk = hand->desk;
+	struct err err;
 	struct value *body = NULL;
 	struct envelope answered;
 	AUTO_BUF out, in;
 	buf_init(&out, LINK_MESSAGE_MAX);
 	buf_init(&in, LINK_MESSAGE_MAX);
 	hand->poll.box_public = hand->box_public;
-	OK(desk, poll_value(desk->arena, &hand->poll, &body, &desk->err));
+	MUST(poll_value(hand->arena, &hand->poll, &body, &err));
 	struct envelope envelope = {
 		.version = ENVELOPE_VERSION, .kind = "poll", .worker = hand->name,
 		.incarnation = hand->incarnation, .seq = hand->seq, .body = body,
 	};
-	OK(desk, envelope_write(&envelope, &out, &desk->err));
-	TRY(link_client_call(hand->link, 0, out.data, out.len, timeout_ms, &in, &desk->err));
-	OK(desk, envelope_read(desk->arena, in.data, in.len, &answered, &desk->err));
+	MUST(envelope_write(&envelope, &out, &err));
+	TRY(link_client_call(hand->link, 0, out.data, out.len, timeout_ms, &in, &err));
+	MUST(envelope_read(hand->arena, in.data, in.len, &answered, &err));
 	cr_assert_str_eq(answered.kind, "poll");
 	cr_assert_eq(answered.seq, hand->seq);
-	OK(desk, poll_answer_read(desk->arena, answered.body, ret_answer, &desk->err));
+	MUST(poll_answer_read(hand->arena, answered.body, ret_answer, &err));
 	return 0;
 }
 
@@ -387,25 +397,25 @@ int hand_try(struct hand *hand, int timeout_ms, struct poll_answer *ret_answer)
 struct poll_answer hand_poll(struct hand *hand)
 {
 	struct poll_answer answer;
-	OK(hand->desk, hand_try(hand, 5000, &answer));
+	cr_assert_eq(hand_try(hand, 5000, &answer), 0, "no answer came");
 	return answer;
 }
 
 struct poll_answer hand_repeat(struct hand *hand)
 {
 	struct poll_answer answer;
-	OK(hand->desk, call(hand, 5000, &answer));
+	cr_assert_eq(call(hand, 5000, &answer), 0, "no answer came");
 	return answer;
 }
 
 struct grant *hand_open(struct hand *hand, const struct poll_task *task)
 {
-	struct desk *desk = hand->desk;
+	struct err err;
 	struct grant *grant = NULL;
 	struct grant_opener opener = { .worker = hand->name, .box_secret = hand->box_secret };
-	memcpy(opener.control_key, desk->control.signer_public, SIGN_PUBLIC_BYTES);
+	memcpy(opener.control_key, hand->desk->control.signer_public, SIGN_PUBLIC_BYTES);
 	memcpy(opener.box_public, hand->box_public, BOX_PUBLIC_BYTES);
-	OK(desk, grant_open(&opener, clock_unix_ms(desk->clock), desk->arena, task->grant,
-	                    task->grant_len, &grant, &desk->err));
+	MUST(grant_open(&opener, clock_unix_ms(hand->desk->clock), hand->arena, task->grant,
+	                task->grant_len, &grant, &err));
 	return grant;
 }

@@ -1,5 +1,5 @@
-/* desk.h - a control plane without doors for unit tests: the store in memory, simulated time, resources
- * written straight through the journal. Every helper fails the test when it cannot. */
+/* desk.h - a control plane without doors for unit tests: the store in memory, simulated time,
+ * resources written straight through the journal. Every helper fails the test when it cannot. */
 #ifndef TESTS_SUPPORT_DESK_H
 #define TESTS_SUPPORT_DESK_H
 
@@ -16,18 +16,22 @@ struct desk {
 	char dir[64], root_key[96];
 	struct link_server *link;    /* with dispatch: "inproc://..." */
 	char url[80];
+	struct arena *hands[8];      /* of the workers below; they may be other threads */
+	size_t hand_count;
 	uint64_t ids;
 	int64_t counter;             /* of tokens that the test gives out itself */
 };
 
 struct desk *desk_new(bool dispatch);
 void desk_end(struct desk *desk);
-/* Leads anew under a new epoch, as another replica would after a crash: memory comes from the journal. */
+/* Leads anew under a new epoch, as another replica would after a crash: memory comes from the
+ * journal. */
 void desk_lead(struct desk *desk);
 /* Takes the leader key away: the journal does not know yet. */
 void desk_depose(struct desk *desk);
 
-/* A tenant with its key; a resource with its uid and, where it has one, its key. spec: JSON with ' for ". */
+/* A tenant with its key; a resource with its uid and, where it has one, its key. spec: JSON with
+ * ' for ". */
 void desk_tenant(struct desk *desk, const char *tenant);
 void desk_put(struct desk *desk, enum kind kind, const char *tenant, const char *domain,
               const char *name, const char *spec);
@@ -37,8 +41,8 @@ const char *desk_uid(struct desk *desk, enum kind kind, const char *tenant, cons
                      const char *name);
 struct value *desk_json(struct desk *desk, const char *text);
 
-/* The story's: tenant acme, domain ops: datasets raw and hourly, source raw, transformation hourly, entity
- * airport, view delays. */
+/* The story's: tenant acme, domain ops: datasets raw and hourly, source raw, transformation
+ * hourly, entity airport, view delays. */
 void desk_story(struct desk *desk);
 
 /* Accepts a task; its id. */
@@ -59,6 +63,7 @@ size_t desk_events(struct desk *desk, const char *tenant, const char *action, co
 /* A worker at the other end of the link. */
 struct hand {
 	struct desk *desk;
+	struct arena *arena;         /* what its answers lie in; until desk_end */
 	struct link_client *link;
 	const char *name;
 	int64_t incarnation, seq;
@@ -68,7 +73,7 @@ struct hand {
 };
 struct hand hand_new(struct desk *desk, const char *name, int64_t incarnation);
 void hand_end(struct hand *hand);
-/* One poll with the next number; the answer in the desk's arena. timeout in real time. */
+/* One poll with the next number; the answer lasts until desk_end. timeout in real time. */
 int hand_try(struct hand *hand, int timeout_ms, struct poll_answer *ret_answer);
 struct poll_answer hand_poll(struct hand *hand);
 /* The same poll as last time once more. */

@@ -1,5 +1,6 @@
+/* test_dispatch.c - a leader and its workers over a real link, in simulated time. */
 #include "common/defs.h"
-#include "control/dispatch.h"
+#include "control/dispatch_impl.h"
 
 #include "common/store_mem.h"
 #include "tests/support/desk.h"
@@ -175,7 +176,8 @@ Test(dispatch, a_silent_workers_task_goes_to_another)
 	struct hand dead = hand_new(desk, "w1", 1), other = hand_new(desk, "w2", 1);
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
 	get_task(&dead);
-	for (int i = 0; i < 30 && strcmp(desk_state(desk, "acme", id), "running") == 0; i++) {
+	for (int i = 0; i < 2 * SILENT_MS / 1000 &&
+	     strcmp(desk_state(desk, "acme", id), "running") == 0; i++) {
 		clock_advance(desk->clock, 1000);
 		usleep(2000);
 	}
@@ -220,7 +222,7 @@ Test(dispatch, a_new_leader_waits_before_it_gives_out_what_may_still_run)
 	desk_submit(desk, "acme", TASK_PROBE, "{}");
 	desk_lead(desk);
 	cr_assert_lt(hand_try(&hand, 300, &answer), 0, "held: nothing is given out yet");
-	clock_advance(desk->clock, 2100);
+	clock_advance(desk->clock, ADOPT_MS + 100);
 	get_task(&hand);
 	hand_end(&hand);
 	desk_end(desk);
@@ -256,7 +258,8 @@ Test(dispatch, a_waiting_task_is_cancelled_at_once)
 	desk_await(desk, "acme", id, "cancelled");
 	cr_assert_eq(desk_reserved(desk, "acme", "tasks"), 0);
 	cr_assert_eq(dispatch_cancel(desk->control.dispatch, "acme", id, &desk->err), E_CONFLICT);
-	cr_assert_eq(dispatch_cancel(desk->control.dispatch, "globex", id, &desk->err), E_NOT_FOUND);
+	cr_assert_eq(dispatch_cancel(desk->control.dispatch, "globex", id, &desk->err),
+	             E_NOT_FOUND);
 	desk_end(desk);
 }
 

@@ -1,3 +1,4 @@
+/* test_journal.c - what is acknowledged is durable, in order, once, through every failure. */
 #include "common/defs.h"
 #include "control/journal.h"
 
@@ -222,7 +223,8 @@ Test(journal, a_stored_value_opens_only_under_its_own_key)
 {
 	struct bench *bench = bench_new();
 	cr_assert_eq(commit_put(bench, 1, "r/domain/acme/a", 0), 0);
-	cr_assert_eq(store_get(bench->store, "r/domain/acme/a", visit_sealed, bench, &bench->err), 0);
+	cr_assert_eq(store_get(bench->store, "r/domain/acme/a", visit_sealed, bench, &bench->err),
+	             0);
 	bench_end(bench);
 }
 
@@ -273,10 +275,12 @@ Test(journal, any_store_call_may_fail_once_and_nothing_acknowledged_is_lost)
 			for (size_t a = 0, s = 0; a < count; a++, s++) {
 				while (s < bench->seen_count && bench->seen[s] != acknowledged[a])
 					s++;
-				cr_assert_lt(s, bench->seen_count, "%ld is lost", (long)acknowledged[a]);
+				cr_assert_lt(s, bench->seen_count, "%ld is lost",
+				             (long)acknowledged[a]);
 			}
 			for (size_t s = 1; s < bench->seen_count; s++)
-				cr_assert_gt(bench->seen[s], bench->seen[s - 1], "nothing is there twice");
+				cr_assert_gt(bench->seen[s], bench->seen[s - 1],
+				             "nothing is there twice");
 			bench_end(bench);
 		}
 }

@@ -1,3 +1,4 @@
+/* test_plan.c - from a task to its grant, and what a report may publish. */
 #include "common/defs.h"
 #include "control/plan.h"
 
@@ -55,8 +56,8 @@ Test(plan, an_ingest_gets_the_source_and_its_dataset)
 	cr_assert_str_eq(value_get_str(grant->work, "mode"), "append");
 	cr_assert_eq(value_get_int(grant->work, "rejectLimit", 0), 5);
 	cr_assert_null(value_get(grant->work, "dataset"));
-	cr_assert_eq(fields_check(grant_work_fields(TASK_INGEST), grant->work, "work", &desk->err), 0,
-	             "%s", desk->err.text);
+	cr_assert_eq(fields_check(grant_work_fields(TASK_INGEST), grant->work, "work", &desk->err),
+	             0, "%s", desk->err.text);
 	cr_assert_eq(grant->input_count, 0);
 	cr_assert_eq(grant->output_count, 1);
 	const struct grant_table *output = &grant->outputs[0];
@@ -84,7 +85,8 @@ Test(plan, a_transform_reads_the_current_snapshot_and_replaces)
 	cr_assert_eq(grant->inputs[0].file_count, 2, "an append keeps the files before");
 	cr_assert_eq(grant->inputs[0].files[0].rows + grant->inputs[0].files[1].rows, 12);
 	cr_assert_str_eq(grant->outputs[0].name, "hourly");
-	cr_assert_eq(fields_check(grant_work_fields(TASK_TRANSFORM), grant->work, "work", &desk->err),
+	cr_assert_eq(fields_check(grant_work_fields(TASK_TRANSFORM), grant->work, "work",
+	                          &desk->err),
 	             0);
 	desk_end(desk);
 }
@@ -144,9 +146,10 @@ Test(plan, a_report_publishes_only_files_of_its_own_attempt)
 		struct table_file file = { .path = paths[i], .rows = 1, .bytes = 1 };
 		struct output output = { .uid = uid, .files = &file, .file_count = 1,
 		                         .schema = value_list(desk->arena) };
-		struct report report = { work.id, work.token, .outputs = &output, .output_count = 1 };
-		cr_assert_eq(publish(&desk->control, desk->arena, change, &work, &report, &published,
-		                     &desk->err), E_INVALID, "%s", paths[i]);
+		struct report report = { work.id, work.token, .outputs = &output,
+		.output_count = 1 };
+		cr_assert_eq(publish(&desk->control, desk->arena, change, &work, &report,
+		                     &published, &desk->err), E_INVALID, "%s", paths[i]);
 	}
 	change_free(change);
 	desk_end(desk);

@@ -1,3 +1,4 @@
+/* test_settle.c - from a report to what is true: all of it once, or nothing. */
 #include "common/defs.h"
 #include "control/settle.h"
 
@@ -38,7 +39,8 @@ static struct report loaded(struct desk *desk, const struct work *work, struct o
 	char prefix[GRANT_PREFIX_MAX];
 	grant_prefix("acme", "ops", work->token, prefix);
 	*file = (struct table_file){
-		.path = arena_printf(desk->arena, "%s/0.parquet", prefix), .rows = 3, .bytes = 100, .plain_bytes = 90,
+		.path = arena_printf(desk->arena, "%s/0.parquet", prefix), .rows = 3, .bytes = 100,
+		.plain_bytes = 90,
 	};
 	*output = (struct output){
 		.uid = uid, .files = file, .file_count = 1, .rejected_rows = 2,
@@ -234,8 +236,8 @@ Test(settle, a_deposed_leader_settles_nothing)
 	cr_assert_str_eq(desk_state(desk, "acme", id), "running");
 	desk_lead(desk);
 	bool cancel = false;
-	cr_assert(shard_adopt(desk->control.shard, shard_replays(desk->control.shard), id, &work.token,
-	                      "w1", &cancel));
+	cr_assert(shard_adopt(desk->control.shard, shard_replays(desk->control.shard), id,
+	                      &work.token, "w1", &cancel));
 	cr_assert_eq(settle_one(desk, &item), 0);
 	cr_assert_eq(rows_now(desk), 3);
 	desk_end(desk);
@@ -261,7 +263,8 @@ Test(settle, any_store_call_may_fail_once_and_the_report_counts_once)
 				if (journal_epoch(desk->control.journal))
 					continue;
 				desk_lead(desk);
-				if (!shard_adopt(desk->control.shard, shard_replays(desk->control.shard),
+				if (!shard_adopt(desk->control.shard,
+				                 shard_replays(desk->control.shard),
 				                 id, &work.token, "w1", &cancel))
 					cr_assert_str_eq(desk_state(desk, "acme", id), "succeeded");
 			}

@@ -1,5 +1,6 @@
+/* test_shard.c - the leader's memory: admission, fairness, billing, and its replay. */
 #include "common/defs.h"
-#include "control/shard_work.h"
+#include "control/shard_impl.h"
 
 #include "common/crypto.h"
 #include "common/json.h"
@@ -213,8 +214,8 @@ static int64_t reserved(struct bench *bench, const char *tenant, const char *dim
 
 static int64_t used(struct bench *bench, const char *tenant, const char *dim)
 {
-	return value_get_int(value_get(shard_usage(bench->shard, bench->arena, tenant), "total"), dim,
-	                     0);
+	return value_get_int(value_get(shard_usage(bench->shard, bench->arena, tenant), "total"),
+	                     dim, 0);
 }
 
 static void replay(struct bench *bench)
@@ -297,7 +298,8 @@ Test(shard, over_quota_is_refused_and_what_was_measured_counts)
 	cr_assert_eq(used(bench, "globex", "cpuMs"), 3200, "an attempt is billed once");
 	cr_assert_eq(reserved(bench, "globex", "cpuMs"), 0);
 	cr_assert_eq(submit_ask(bench, &ask, true, &id, &existing), E_QUOTA);
-	cr_assert(strstr(bench->err.text, "cpuSeconds used 3.2 + reserved 0 + asked 1 is over the limit 4"),
+	cr_assert(strstr(bench->err.text, "cpuSeconds used 3.2 + reserved 0 + asked 1 is over the "
+	                 "limit 4"),
 	          "%s", bench->err.text);
 	replay(bench);
 	cr_assert_eq(submit_ask(bench, &ask, true, &id, &existing), E_QUOTA);
@@ -333,7 +335,8 @@ Test(shard, tasks_over_the_running_limit_wait_and_say_why)
 	const char *second = submit(bench, "acme", "ops");
 	cr_assert(pick(bench, &work));
 	cr_assert_not(pick(bench, &(struct work){ 0 }));
-	const char *reason = value_get_str(shard_task(bench->shard, bench->arena, "acme", "ops", second),
+	const char *reason = value_get_str(shard_task(bench->shard, bench->arena, "acme", "ops",
+	                                              second),
 	                                   "reason");
 	cr_assert(reason && strstr(reason, "concurrentTasks used 0 + reserved 1 + asked 1 is over"),
 	          "%s", reason);
@@ -350,7 +353,8 @@ Test(shard, a_failed_attempt_waits_before_the_next)
 	submit(bench, "acme", "ops");
 	cr_assert(pick(bench, &work));
 	fail_attempt(bench, &work);
-	cr_assert_eq(shard_match(bench->shard, bench->arena, work.id, &work.token, NULL, &bench->err), 0,
+	cr_assert_eq(shard_match(bench->shard, bench->arena, work.id, &work.token, NULL,
+	                         &bench->err), 0,
 	             "its token is void");
 	cr_assert_not(pick(bench, &work));
 	cr_assert_lt(shard_next_due(bench->shard), INT64_MAX);
@@ -373,7 +377,8 @@ Test(shard, a_running_attempt_is_adopted_after_a_replay_but_no_dead_one)
 	cr_assert_not(shard_adopt(bench->shard, 1, two.id, &two.token, "w1", &cancel));
 	cr_assert(shard_adopt(bench->shard, 1, one.id, &one.token, "w1", &cancel));
 	cr_assert_not(shard_adopt(bench->shard, 1, one.id, &one.token, "w1", &cancel), "only once");
-	cr_assert_eq(shard_match(bench->shard, bench->arena, one.id, &one.token, NULL, &bench->err), 1);
+	cr_assert_eq(shard_match(bench->shard, bench->arena, one.id, &one.token, NULL,
+	                         &bench->err), 1);
 	end(bench, &one, STATE_SUCCEEDED);
 	cr_assert_str_eq(state_of(bench, "acme", one.id), "succeeded");
 	bench_end(bench);
@@ -460,7 +465,8 @@ static void step_submit(struct history *history)
 	struct bench *bench = history->bench;
 	const char *id = NULL, *existing = NULL;
 	struct ask ask = {
-		tenants[dice(bench, 3)], domains[dice(bench, 2)], NULL, 0, (enum task_type)dice(bench, 4)
+		tenants[dice(bench, 3)], domains[dice(bench, 2)], NULL, 0,
+			(enum task_type)dice(bench, 4)
 	};
 	if (dice(bench, 3) == 0)
 		ask.key = arena_printf(bench->arena, "k%d", (int)dice(bench, 20));
@@ -516,8 +522,8 @@ static const char *state_text(struct bench *bench)
 	for (size_t i = 0; i < ARRAY_LEN(tenants); i++) {
 		struct value *list = NULL;
 		bool more = false;
-		cr_assert_eq(shard_list(bench->shard, bench->arena, tenants[i], NULL, NULL, NULL, 1000,
-		                        &list, &more, &bench->err), 0);
+		cr_assert_eq(shard_list(bench->shard, bench->arena, tenants[i], NULL, NULL, NULL,
+		                        1000, &list, &more, &bench->err), 0);
 		cr_assert_not(more);
 		for (size_t j = 0; j < value_len(list); j++) {
 			struct value *task = value_copy(bench->arena, value_at(list, j));
@@ -528,7 +534,8 @@ static const char *state_text(struct bench *bench)
 			json_print(task, &text);
 			buf_putc(&text, '\n');
 		}
-		struct value *usage = value_copy(bench->arena, shard_usage(bench->shard, bench->arena,
+		struct value *usage = value_copy(bench->arena, shard_usage(bench->shard,
+		                                                           bench->arena,
 		                                                           tenants[i]));
 		struct value *held = value_get_mut(usage, "reserved");
 		int64_t open = value_get_int(held, "queuedTasks", 0) +

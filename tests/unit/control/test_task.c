@@ -1,3 +1,4 @@
+/* test_task.c - one task's life as a table. */
 #include "common/defs.h"
 #include "control/task.h"
 
@@ -10,15 +11,16 @@ Test(task, a_finished_task_accepts_no_event)
 	enum task_state next;
 	for (int state = STATE_SUCCEEDED; state <= STATE_CANCELLED; state++)
 		for (int event = EVENT_ASSIGNED; event <= EVENT_CANCELLED; event++)
-			cr_assert_eq(task_apply((enum task_state)state, (enum task_event)event, &next,
-			                        &err), E_CONFLICT);
+			cr_assert_eq(task_apply((enum task_state)state, (enum task_event)event,
+			                        &next, &err), E_CONFLICT);
 	cr_assert_str_eq(err.text, "a task that is cancelled cannot be cancelled");
 }
 
 Test(task, runs_is_lost_runs_again_and_succeeds)
 {
 	static const enum task_event events[] = {
-		EVENT_ASSIGNED, EVENT_LOST, EVENT_ASSIGNED, EVENT_RETRY, EVENT_ASSIGNED, EVENT_SUCCEEDED
+		EVENT_ASSIGNED, EVENT_LOST, EVENT_ASSIGNED, EVENT_RETRY, EVENT_ASSIGNED,
+			EVENT_SUCCEEDED
 	};
 	struct err err;
 	enum task_state state = STATE_QUEUED;
@@ -51,7 +53,8 @@ Test(task, backs_off_longer_each_time_within_its_bounds)
 		int64_t most = 200;
 		for (int attempt = 2; attempt < 40; attempt++) {
 			int64_t ms = task_backoff_ms(attempt, seed);
-			cr_assert(ms >= most / 2 && ms <= most, "attempt %d waits %ld", attempt, (long)ms);
+			cr_assert(ms >= most / 2 && ms <= most, "attempt %d waits %ld", attempt,
+			          (long)ms);
 			most = most * 2 > 30000 ? 30000 : most * 2;
 		}
 	}

@@ -1,3 +1,4 @@
+/* test_quota.c - limits, windows, holds and prices. */
 #include "common/defs.h"
 #include "tenant/quota.h"
 
@@ -59,9 +60,10 @@ Test(quota, refusal_names_the_rule_the_numbers_and_the_way_out)
 	cr_assert_eq(quota_reserve(f.quota, "ops", &second, noon, &held, &f.err), 0);
 	charge(&f, "ops", DIM_CPU_MS, 1000, noon);
 	cr_assert_eq(quota_reserve(f.quota, "dev", &second, noon, &more, &f.err), E_QUOTA);
-	cr_assert_str_eq(f.err.text, "quota \"default\" of tenant globex: cpuSeconds used 3.2 + reserved "
-	                 "1 + asked 1 is over the limit 4 in the day that ends 2026-11-23T00:00:00Z; "
-	                 "wait until then or ask the platform operator to raise it");
+	cr_assert_str_eq(f.err.text, "quota \"default\" of tenant globex: cpuSeconds used 3.2 + "
+	                 "reserved 1 + asked 1 is over the limit 4 in the day that ends "
+	                 "2026-11-23T00:00:00Z; wait until then or ask the platform operator to "
+	                 "raise it");
 	fixture_end(&f);
 }
 
@@ -133,7 +135,8 @@ Test(quota, reserved_is_the_sum_of_open_holds_through_any_history)
 	for (int step = 0; step < 5000; step++) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		size_t i = (seed >> 33) % ARRAY_LEN(holds);
-		struct amounts ask = one((enum dim)((seed >> 40) % DIM_COUNT_), (int64_t)(seed >> 50));
+		struct amounts ask = one((enum dim)((seed >> 40) % DIM_COUNT_),
+		                         (int64_t)(seed >> 50));
 		if (!holds[i].open)
 			cr_assert_eq(quota_take(f.quota, domains[(seed >> 45) % 3], &ask, &holds[i],
 			                        &f.err), 0);
