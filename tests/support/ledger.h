@@ -10,20 +10,15 @@ enum { LEDGER_TASKS_MAX = 4096 };
 /* A task whose submission was answered with its id. */
 struct promised { char id[ID_LEN + 1]; const char *tenant; };
 
-/* A tenant, its one domain, and the key of somebody who may read its data. */
-struct company { const char *tenant, *domain, *key; };
-
 /* The first rule that does not hold, as a sentence in arena; NULL: all hold. Every promised task must have
  * ended. companies end with a NULL tenant.
  * - a promised task was accepted once and has one outcome; no task has more;
  * - a report is billed once, to its task, as it was reported; the sum of usage records is the bill;
  * - nothing is reserved any more;
- * - a dataset's current snapshot has the rows of the succeeded attempts, each once;
+ * - a dataset's current snapshot has the rows of the succeeded attempts, each once (this and what was
+ *   reported: where puppets worked);
  * - the journal replayed into a fresh shard gives the same tasks, usage and audit. */
 const char *ledger_check(struct stage *stage, struct arena *arena, const struct promised *promised,
                          size_t count, const struct company *companies);
-
-/* Replays the journal into a fresh shard, whose own assertions hold or abort; any time. */
-void ledger_replay(struct stage *stage);
 
 #endif

@@ -31,6 +31,8 @@ struct stage *stage_open(void)
 	pthread_mutex_init(&stage->mutex, NULL);
 	stage->plane = plane_start_at(stage->clock);
 	stage->cpu_ms = 1;
+	stage->step_ms = STEP_MS;
+	stage->step_real_us = STEP_REAL_US;
 	snprintf(stage->url, sizeof stage->url, "inproc://stage-%p", (void *)stage);
 	listen_on(stage);
 	return stage;
@@ -65,11 +67,11 @@ void stage_close(struct stage *stage)
 
 bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)
 {
-	for (int64_t passed = 0; passed <= sim_ms; passed += STEP_MS) {
+	for (int64_t passed = 0; passed <= sim_ms; passed += stage->step_ms) {
 		if (ready(context))
 			return true;
-		clock_advance(stage->clock, STEP_MS);
-		usleep(STEP_REAL_US);
+		clock_advance(stage->clock, stage->step_ms);
+		usleep((useconds_t)stage->step_real_us);
 	}
 	return ready(context);
 }

@@ -11,6 +11,9 @@
 
 #include <pthread.h>
 
+/* A tenant, its one domain, and the key of somebody who may read its data. */
+struct company { const char *tenant, *domain, *key; };
+
 /* One attempt that reached a puppet. */
 struct act {
 	struct act *next;
@@ -30,6 +33,7 @@ struct act {
 
 struct stage {
 	struct clock *clock;
+	int step_ms, step_real_us;   /* of the clock and of real time, in stage_await */
 	struct plane *plane;
 	struct link_server *server;
 	char url[64];

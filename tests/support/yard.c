@@ -1,0 +1,310 @@
+/* yard.c - see yard.h. */
+#include "common/defs.h"
+#include "tests/support/yard.h"
+
+#include "common/fetch.h"
+#include "common/json.h"
+#include "worker/online.h"
+#include "worker/pool.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { STEP_MS = 5, STEP_REAL_US = 1000, TASK_MS = 600000, SLOTS = 2, WALK_FDS = 16 };
+
+static void make_folder(const struct yard *yard, const char *name, char *out, size_t size)
+{
+	REQUIRE(snprintf(out, size, "%s/%s", yard->dir, name) < (int)size);
+	mkdir(out, 0700);
+}
+
+/* --- the worker, built as worker/main.c builds it --- */
+
+static void open_stores(struct yard *yard)
+{
+	struct err err = { 0 };
+	char path[128];
+	make_folder(yard, "objects", path, sizeof path);
+	cr_assert_eq(object_store_dir(path, &yard->runner.objects, &err), 0, "%s", err.text);
+	make_folder(yard, "online", path, sizeof path);
+	cr_assert_eq(online_new(path, 64 * MIB, &yard->runner.online, &err), 0, "%s", err.text);
+	REQUIRE(snprintf(path, sizeof path, "%s/online/.meter", yard->dir) < (int)sizeof path);
+	cr_assert_eq(meter_new(path, &yard->meter, &err), 0, "%s", err.text);
+}
+
+static void open_link(struct yard *yard)
+{
+	struct err err = { 0 };
+	struct grant_opener *opener = &yard->runner.opener;
+	const struct peer_conf conf = {
+		.link = { .urls = yard->urls, .reconnect_min_ms = 1, .reconnect_max_ms = 5 },
+		.worker = yard->name, .incarnation = ++yard->incarnation,
+	};
+	cr_assert_eq(secret_new(BOX_SECRET_BYTES, &yard->box_secret, &err), 0, "%s", err.text);
+	box_keypair(opener->box_public, secret_data(yard->box_secret));
+	opener->box_secret = yard->box_secret;
+	opener->worker = yard->name;
+	memcpy(opener->control_key, yard->stage->plane->control->signer_public, SIGN_PUBLIC_BYTES);
+	cr_assert_eq(peer_new(&conf, &yard->peer, &err), 0, "%s", err.text);
+}
+
+static void open_door(struct yard *yard)
+{
+	struct err err = { 0 };
+	struct clock *clock = yard->stage->clock;
+	const struct access_cache_conf cache = {
+		.clock = clock, .online = yard->runner.online, .meter = yard->meter,
+		.ask = access_link_ask, .context = &yard->access,
+	};
+	yard->access = (struct access_link){ clock, yard->peer, &yard->runner.opener };
+	cr_assert_eq(access_cache_new(&cache, &yard->cache, &err), 0, "%s", err.text);
+	const struct serve_conf serve = {
+		.http = { .listen = "127.0.0.1:0", .poll_threads = 1, .threads = 2 }, .clock = clock,
+		.cache = yard->cache, .online = yard->runner.online, .meter = yard->meter,
+	};
+	cr_assert_eq(serve_new(&serve, &yard->serve, &err), 0, "%s", err.text);
+	snprintf(yard->serve_url, sizeof yard->serve_url, "http://127.0.0.1:%d",
+	         serve_port(yard->serve));
+}
+
+static void drop_access(void *context, const char *tenant)
+{
+	struct yard *yard = context;
+	access_cache_drop(yard->cache, tenant);
+}
+
+static void start_agent(struct yard *yard)
+{
+	struct err err = { 0 };
+	const struct agent_conf conf = {
+		.clock = yard->stage->clock, .peer = yard->peer, .run = run_grant, .runner = &yard->runner,
+		.meter = yard->meter, .drop = drop_access, .drop_context = yard,
+		.box_public = yard->runner.opener.box_public, .serve_url = yard->serve_url,
+		.slots = SLOTS, .memory_bytes = 8 * KIB * MIB,
+	};
+	cr_assert_eq(agent_new(&conf, &yard->agent, &err), 0, "%s", err.text);
+	serve_set_agent(yard->serve, yard->agent);
+}
+
+static void start_worker(struct yard *yard)
+{
+	struct err err = { 0 };
+	const struct pool_conf pool = { .program = yard->program, .clock = yard->stage->clock };
+	yard->runner.clock = yard->stage->clock;
+	yard->runner.files_root = yard->files;
+	cr_assert_eq(pool_new(&pool, &yard->runner.pool, &err), 0, "%s", err.text);
+	open_stores(yard);
+	open_link(yard);
+	open_door(yard);
+	start_agent(yard);
+}
+
+static void end_worker(struct yard *yard)
+{
+	serve_set_agent(yard->serve, NULL);
+	agent_free(yard->agent);
+	serve_free(yard->serve);
+	access_cache_free(yard->cache);
+	peer_free(yard->peer);
+	meter_free(yard->meter);
+	online_free(yard->runner.online);
+	object_store_free(yard->runner.objects);
+	pool_free(yard->runner.pool);
+	secret_free(yard->box_secret);
+}
+
+/* --- the yard --- */
+
+struct yard *yard_open(void)
+{
+	struct err err = { 0 };
+	struct yard *yard = calloc(1, sizeof *yard);
+	const char *build = getenv("FREEHOLD_BUILD");
+	cr_assert_not_null(yard);
+	cr_assert_not_null(build, "FREEHOLD_BUILD names the folder with freehold-worker");
+	snprintf(yard->program, sizeof yard->program, "%s/freehold-worker", build);
+	snprintf(yard->dir, sizeof yard->dir, "/tmp/yard-XXXXXX");
+	cr_assert_not_null(mkdtemp(yard->dir));
+	make_folder(yard, "files", yard->files, sizeof yard->files);
+	cr_assert_eq(fetch_new(&(struct fetch_conf){ 0 }, &yard->fetch, &err), 0, "%s", err.text);
+	yard->stage = stage_open();
+	yard->stage->step_ms = STEP_MS;
+	yard->stage->step_real_us = STEP_REAL_US;
+	yard->name = "w-1";
+	yard->urls[0] = yard->stage->url;
+	start_worker(yard);
+	return yard;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
+{
+	(void)stat, (void)kind, (void)ftw;
+	return remove(path);
+}
+
+void yard_close(struct yard *yard)
+{
+	end_worker(yard);
+	stage_close(yard->stage);
+	fetch_free(yard->fetch);
+	nftw(yard->dir, remove_one, WALK_FDS, FTW_DEPTH | FTW_PHYS);
+	free(yard);
+}
+
+void yard_kill(struct yard *yard)
+{
+	end_worker(yard);
+	start_worker(yard);
+}
+
+void yard_link(struct yard *yard, const char *url)
+{
+	yard->urls[0] = url ? url : yard->stage->url;
+}
+
+void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text)
+{
+	char path[256];
+	REQUIRE(snprintf(path, sizeof path, "%s/%s", yard->files, tenant) < (int)sizeof path);
+	mkdir(path, 0700);
+	REQUIRE(snprintf(path, sizeof path, "%s/%s/%s", yard->files, tenant, name) < (int)sizeof path);
+	FILE *file = fopen(path, "w");
+	cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "cannot write %s", path);
+}
+
+/* --- tasks --- */
+
+static const char *tasks_path(struct yard *yard, const struct company *company, const char *id)
+{
+	return arena_printf(yard->stage->plane->arena, "/v1/tenants/%s/domains/%s/tasks%s%s",
+	                    company->tenant, company->domain, id ? "/" : "", id ? id : "");
+}
+
+const char *yard_submit(struct yard *yard, const struct company *company, const char *type,
+                        const char *spec)
+{
+	struct plane *plane = yard->stage->plane;
+	struct answer answer = plane_call(plane, company->key, "POST", tasks_path(yard, company, NULL),
+	                                  arena_printf(plane->arena, "{'type':'%s','spec':%s}", type,
+	                                               spec));
+	cr_assert_eq(answer.status, 202, "%s", answer.text);
+	return value_get_str(answer.body, "id");
+}
+
+const struct value *yard_task(struct yard *yard, const struct company *company, const char *id)
+{
+	struct answer answer = plane_call(yard->stage->plane, company->key, "GET",
+	                                  tasks_path(yard, company, id), NULL);
+	cr_assert_eq(answer.status, 200, "%s", answer.text);
+	return answer.body;
+}
+
+struct awaited {
+	struct yard *yard;
+	const struct company *company;
+	const char *id, *state;
+};
+
+/* In an arena of its own: it is asked often. */
+static bool has_come(void *context)
+{
+	const struct awaited *awaited = context;
+	AUTO(arena) *arena = NULL;
+	cr_assert_eq(arena_new(MIB, &arena, NULL), 0);
+	struct value *task = shard_task(awaited->yard->stage->plane->control->shard, arena,
+	                                awaited->company->tenant, NULL, awaited->id);
+	const char *state = value_get_str(task, "state");
+	bool ended = value_get(task, "endedAt") != NULL;
+	return state && (awaited->state ? strcmp(state, awaited->state) == 0 : ended);
+}
+
+const struct value *yard_await(struct yard *yard, const struct company *company, const char *id,
+                               const char *state)
+{
+	struct awaited awaited = { yard, company, id, state };
+	bool came = stage_await(yard->stage, has_come, &awaited, TASK_MS);
+	const struct value *task = yard_task(yard, company, id);
+	cr_assert(came, "task %s is %s: %s", id, value_get_str(task, "state"),
+	          value_get_str(task, "reason"));
+	return task;
+}
+
+/* --- reads --- */
+
+struct answer yard_read(struct yard *yard, const char *key, const char *body)
+{
+	struct arena *arena = yard->stage->plane->arena;
+	struct answer answer = { 0 };
+	struct err err = { 0 };
+	struct buf out;
+	struct value *read = NULL;
+	const char *headers[] = {
+		"Content-Type: application/json", arena_printf(arena, "Authorization: Bearer %s", key), NULL
+	};
+	char *text = arena_strdup(arena, body);
+	for (char *at = text; *at; at++)
+		if (*at == '\'')
+			*at = '"';
+	const struct fetch_call call = {
+		.url = arena_printf(arena, "%s/get-online-features", yard->serve_url), .headers = headers,
+		.body = text, .body_len = strlen(text), .timeout_ms = 20000,
+	};
+	buf_init(&out, MIB);
+	cr_assert_eq(fetch_call(yard->fetch, &call, &answer.status, &out, NULL, &err), 0, "%s",
+	             err.text);
+	answer.text = arena_strndup(arena, (const char *)out.data, out.len);
+	if (json_parse(arena, answer.text, out.len, &read, NULL) == 0)
+		answer.body = read;
+	answer.code = value_get_str(read, "code");
+	answer.detail = value_get_str(read, "detail") ? value_get_str(read, "detail") : "";
+	buf_release(&out);
+	return answer;
+}
+
+static bool file_holds(const char *path, const char *text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat stat;
+	cr_assert(fd >= 0 && fstat(fd, &stat) == 0, "cannot read %s", path);
+	char *bytes = malloc((size_t)stat.st_size + 1);
+	cr_assert_not_null(bytes);
+	ssize_t len = read(fd, bytes, (size_t)stat.st_size);
+	bool holds = len > 0 && memmem(bytes, (size_t)len, text, strlen(text));
+	free(bytes);
+	close(fd);
+	return holds;
+}
+
+static bool folder_holds(const char *path, const char *text)
+{
+	char command[256];
+	char line[512];
+	bool holds = false;
+	snprintf(command, sizeof command, "find %s -type f", path);
+	FILE *files = popen(command, "r");
+	cr_assert_not_null(files);
+	while (!holds && fgets(line, sizeof line, files)) {
+		line[strcspn(line, "\n")] = 0;
+		holds = file_holds(line, text);
+	}
+	pclose(files);
+	return holds;
+}
+
+bool yard_stores(const struct yard *yard, const char *text)
+{
+	char path[128];
+	bool holds = false;
+	static const char *const folders[] = { "objects", "online" };
+	for (size_t i = 0; !holds && i < ARRAY_LEN(folders); i++) {
+		snprintf(path, sizeof path, "%s/%s", yard->dir, folders[i]);
+		holds = folder_holds(path, text);
+	}
+	return holds;
+}

@@ -1,0 +1,53 @@
+/* yard.h - a whole worker in the test's process beside a stage: agent, slots, objects, online store and
+ * serving door, put together as worker/main.c does it; only executors are processes of their own
+ * ($FREEHOLD_BUILD/freehold-worker). All of it in one temporary folder. */
+#ifndef TESTS_SUPPORT_YARD_H
+#define TESTS_SUPPORT_YARD_H
+
+#include "tests/support/stage.h"
+#include "worker/access_link.h"
+#include "worker/agent.h"
+#include "worker/serve.h"
+
+struct fetch;
+
+struct yard {
+	struct stage *stage;
+	char dir[64], files[96], serve_url[64], program[512];
+	const char *name;
+	const char *urls[2];
+	int64_t incarnation;
+	struct secret *box_secret;
+	struct runner runner;
+	struct meter *meter;
+	struct peer *peer;
+	struct access_link access;
+	struct access_cache *cache;
+	struct serve *serve;
+	struct agent *agent;
+	struct fetch *fetch;
+};
+
+/* A stage, and a worker that polls it. */
+struct yard *yard_open(void);
+void yard_close(struct yard *yard);
+/* The worker's process ends without a word, as by SIGKILL, and another one begins on its folder. */
+void yard_kill(struct yard *yard);
+/* The link the worker uses from its next life on; NULL: the stage's own. */
+void yard_link(struct yard *yard, const char *url);
+/* Below the tenant's folder of files. */
+void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text);
+
+/* Submits; its id in the plane's arena. spec: single quotes for double ones. */
+const char *yard_submit(struct yard *yard, const struct company *company, const char *type,
+                        const char *spec);
+const struct value *yard_task(struct yard *yard, const struct company *company, const char *id);
+/* Lets time pass until the task has ended (or is in that state); what it is then. */
+const struct value *yard_await(struct yard *yard, const struct company *company, const char *id,
+                               const char *state);
+/* POST /get-online-features; the answer lies in the plane's arena. */
+struct answer yard_read(struct yard *yard, const char *key, const char *body);
+/* The bytes that occur in some file of the worker's folder, its sources apart. */
+bool yard_stores(const struct yard *yard, const char *text);
+
+#endif
