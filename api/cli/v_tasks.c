@@ -103,7 +103,7 @@ static int watch(struct cli *cli, const char *collection, const char *id, struct
 {
 	struct value *task = NULL;
 	char last_state[32] = "";
-	int64_t version = -1;
+	int64_t version = 0;
 	int64_t reached = clock_mono_ms(clock_system());
 	for (;;) {
 		struct call call = {
