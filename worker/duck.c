@@ -125,8 +125,13 @@ int duck_new(struct duck **ret_duck, struct err *err)
 	TRY(open_database(duck, err));
 	if (duckdb_connect(duck->database, &duck->connection) != DuckDBSuccess)
 		return err_set(err, E_INTERNAL, "the engine does not connect");
-	TRY(duck_exec(duck, "SET TimeZone = 'UTC'; SET temp_directory = ''; "
-	              "SET enable_progress_bar = true; SET enable_progress_bar_print = false", err));
+	/* The schema and the view are for nothing but having been made once: a waiting executor then has
+	 * the parser and the catalog in memory when its job comes. */
+	TRY(duck_exec(duck, "SET TimeZone = 'UTC'; SET temp_directory = ''; SET threads = 2; "
+	              "SET memory_limit = '1GB'; "
+	              "SET enable_progress_bar = true; SET enable_progress_bar_print = false; "
+	              "CREATE SCHEMA freehold_warm; CREATE VIEW freehold_warm.v AS SELECT 1 AS a; "
+	              "DROP SCHEMA freehold_warm CASCADE", err));
 	*ret_duck = MOVE(duck);
 	return 0;
 }

@@ -133,6 +133,14 @@ int pool_ready(struct pool *pool)
 	return count;
 }
 
+/* Another is started only when the last one has its job: the two would share a core otherwise. */
+static void refill(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->mutex);
+	pthread_cond_broadcast(&pool->cond);
+	pthread_mutex_unlock(&pool->mutex);
+}
+
 /* One that waits, or a new one. */
 static int claim(struct pool *pool, struct child *ret_child, struct err *err)
 {
@@ -141,7 +149,6 @@ static int claim(struct pool *pool, struct child *ret_child, struct err *err)
 		pthread_mutex_lock(&pool->mutex);
 		if (pool->ready_count > 0)
 			child = pool->ready[--pool->ready_count];
-		pthread_cond_broadcast(&pool->cond);
 		pthread_mutex_unlock(&pool->mutex);
 		if (child.pid < 0)
 			return start_one(pool, ret_child, err);
@@ -301,6 +308,7 @@ static int converse(struct job_run *run)
 	TRY(channel_send(run->child.socket, run->job->message, run->job->fds, run->job->fd_count,
 	                 run->err));
 	close_fds(run->job);
+	refill(run->pool);
 	int64_t looked_ms = run->started_ms;
 	while (!finished(run)) {
 		TRY(step(run));
@@ -357,6 +365,7 @@ int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt, s
 		rc = claim(pool, &run.child, err);
 	if (rc == 0)
 		rc = run_in_child(&run, usage);
+	refill(pool);
 	close_fds(job);
 	arena_free(run.scratch);
 	free(run.bytes);
