@@ -1,6 +1,7 @@
 /* b_task.c - a task that does nothing, from the request that submits it to the answer that shows
  * its outcome, beside what it cannot do without: two etcd puts (accepted, outcome) and one nng
- * round trip. */
+ * round trip. Tasks come with pauses, so that each finds an executor waiting: this is latency, not a
+ * rate. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
@@ -10,8 +11,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-enum { RUNS = 200, WARM_RUNS = 5, ARENA_MAX = 4 * 1024 * 1024, VALUE_TEXT = 344 };
+enum {
+	RUNS = 200,
+	WARM_RUNS = 5,
+	ARENA_MAX = 4 * 1024 * 1024,
+	VALUE_TEXT = 344,
+	PAUSE_NS = 60000000
+};
 
 static bool ended(const char *state)
 {
@@ -67,6 +75,7 @@ int bench_task(struct bench *bench, struct err *err)
 {
 	double values[RUNS], floors[RUNS], warm;
 	size_t runs = bench_scaled(bench, RUNS, 20);
+	struct timespec pause = {0, PAUSE_NS};
 	struct bench_system *system;
 	AUTO(echo) *echo = NULL;
 	AUTO(arena) *arena = NULL;
@@ -79,6 +88,7 @@ int bench_task(struct bench *bench, struct err *err)
 	}
 	for (size_t i = 0; i < runs; i++) {
 		arena_reset(arena);
+		nanosleep(&pause, NULL);
 		TRY(run_floor(system, echo, arena, &floors[i], err));
 		TRY(run_task(system, arena, &values[i], err));
 	}

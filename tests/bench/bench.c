@@ -157,7 +157,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-/* What an interrupted run left is removed by the next. */
+/* What an interrupted or failed run left is removed by the next. */
 static void remove_folder(const char *path)
 {
 	nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS);
@@ -223,7 +223,10 @@ static int measure(const char *program, const char *build, const char *only, str
 	TRY(make_folders(&bench, build, err));
 	int failed = run_all(&bench, only);
 	system_stop(&bench);
-	remove_folder(bench.folder);
+	if (!failed)
+		remove_folder(bench.folder);
+	else
+		fprintf(stderr, "bench: see %s for logs; the next run removes it\n", bench.folder);
 	const char *json = arena_printf(arena, "%s/bench.json", bench.build);
 	TRY(write_json(&bench, json, err));
 	return failed;
