@@ -22,7 +22,7 @@ enum { RELIST_MS = 60000, VALUE_ARENA = 16 * 1024 * 1024, ENTRIES_MAX = 4 * 1000
 
 struct entry {
 	int64_t revision;
-	int64_t listed;        /* the listing that named it last */
+	int64_t listed[2];     /* the listing that named it last: the watch's, and ours */
 	uint8_t *packed;       /* NULL: deleted */
 	size_t len;
 	char key[];
@@ -219,7 +219,7 @@ static bool known(struct catalog *catalog, const char *key, int64_t revision, in
 	pthread_mutex_lock(&catalog->mutex);
 	struct entry *entry = entry_find(catalog, key);
 	if (entry && listed)
-		entry->listed = listed;
+		entry->listed[listed < 0] = listed;
 	bool is = entry && entry->revision >= revision;
 	pthread_mutex_unlock(&catalog->mutex);
 	return is;
@@ -281,7 +281,8 @@ static void sweep(struct catalog *catalog, int64_t listing, int64_t revision)
 		if (i < catalog->count) {
 			struct entry *entry = catalog->entries[i];
 			snprintf(key, sizeof key, "%s", entry->key);
-			gone = entry->listed != listing && entry->revision <= revision;
+			gone = entry->listed[listing < 0] != listing &&
+			       entry->revision <= revision;
 			was_live = entry->packed != NULL;
 		}
 		if (gone)
@@ -317,7 +318,8 @@ static void on_sync(void *context, const struct store_item *item, int64_t revisi
 	pthread_mutex_unlock(&catalog->order);
 }
 
-/* A listing of our own is numbered below zero: the watch's go by their revisions. */
+/* A listing of our own is numbered below zero: the watch's go by their revisions. The two may run
+ * at one time, and neither ends what only the other has named. */
 struct own_listing {
 	struct catalog *catalog;
 	int64_t number;

@@ -243,6 +243,29 @@ Test(catalog, follows_what_others_write_and_delete)
 	end(&f);
 }
 
+Test(catalog, loses_nothing_when_two_listings_run_at_one_time)
+{
+	enum { KEYS = 999, TIMES = 100 };
+	struct fixture f;
+	struct writer w;
+	struct err err = { 0 };
+	char key[32];
+	start(&f);
+	writer_start(&w);
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "r/a/%03d", i);
+		write_word(&w, &f, key, "there");
+	}
+	for (int i = 0; i < TIMES; i++) {
+		cr_assert_eq(catalog_follow(f.catalog, w.store, &err), 0, "%s", err.text);
+		cr_assert_eq(catalog_refresh(f.catalog, w.store, &err), 0, "%s", err.text);
+		catalog_unfollow(f.catalog);
+		cr_assert_eq(f.changes, KEYS, "time %d: %s was taken for deleted", i, f.last);
+	}
+	writer_end(&w);
+	end(&f);
+}
+
 Test(catalog, splits_references_and_refuses_what_is_none)
 {
 	char domain[64], name[64];
