@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS = 4096, PLANS_MAX = 4096, SERVED_MAX = 1024 };
+enum { BUCKETS = 4096, PLANS_MAX = 4096, SERVED_MAX = 1024, KEY_TEXT_MAX = 1024 };
 #define PLAN_ARENA_MAX (4 * MIB)
 
 struct entry {
@@ -429,15 +429,31 @@ static int ask_control(struct access_cache *cache, const struct access_want *wan
 
 /* ---- the table ---- */
 
+/* Lengths stand before the texts, so that none can reach into the other. Long texts are digested on
+ * their own first. */
 void access_cache_key(const struct access_cache *cache, struct access_want *want)
 {
-	/* Credential and features are digested apart, so that none can reach into the other. */
-	uint8_t text[2 * DIGEST_BYTES + 1];
 	const uint8_t *key = secret_bytes(cache->digest_key);
-	digest_keyed(key, want->credential, strlen(want->credential), text);
-	digest_keyed(key, want->features, want->features_len, text + DIGEST_BYTES);
-	text[2 * DIGEST_BYTES] = want->full_names;
-	digest_keyed(key, text, sizeof text, want->key);
+	size_t credential_len = strlen(want->credential), features_len = want->features_len;
+	uint8_t text[KEY_TEXT_MAX + 2 * sizeof(size_t) + 1];
+	bool fits = credential_len <= KEY_TEXT_MAX && features_len <= KEY_TEXT_MAX - credential_len;
+	uint8_t *at = text;
+	memcpy(at, &credential_len, sizeof credential_len);
+	at += sizeof credential_len;
+	memcpy(at, &features_len, sizeof features_len);
+	at += sizeof features_len;
+	*at++ = want->full_names;
+	if (fits) {
+		memcpy(at, want->credential, credential_len);
+		memcpy(at + credential_len, want->features, features_len);
+		at += credential_len + features_len;
+	} else {
+		digest_keyed(key, want->credential, credential_len, at);
+		digest_keyed(key, want->features, features_len, at + DIGEST_BYTES);
+		at += 2 * DIGEST_BYTES;
+	}
+	digest_keyed(key, text, (size_t)(at - text), want->key);
+	secret_wipe(text, sizeof text);
 }
 
 static struct entry **entry_at(struct access_cache *cache, const uint8_t key[DIGEST_BYTES])

@@ -96,7 +96,7 @@ static void print_decimal(uint64_t n, int places, struct buf *out)
 	buf_put(out, digits + at, sizeof digits - at);
 }
 
-/* A quotient of two exact doubles is the double nearest to the true quotient, which is also what a
+/* At most 15 or 16 digits. A quotient of two exact doubles is the double nearest to the true quotient, which is also what a
  * reader makes of the decimal: so the shortest k that divides back is right. */
 static bool print_short(double d, struct buf *out)
 {
@@ -115,32 +115,81 @@ static bool print_short(double d, struct buf *out)
 	return false;
 }
 
-void cell_print_real(double d, struct buf *out)
+/* d = m * 2^-shift with m of 53 bits. */
+struct binary {
+	uint64_t m;
+	int shift;
+};
+
+static struct binary binary_of(double d)
 {
-	if (!isfinite(d)) {
-		buf_puts(out, "null");
-		return;
-	}
-	double whole = fabs(d);
-	if (whole >= 1e-5 && whole < 9007199254740992.0) {
-		size_t len = out->len;
-		if (d < 0)
-			buf_putc(out, '-');
-		if (print_short(whole, out))
-			return;
-		out->len = len;
-	}
+	int exponent;
+	double fraction = frexp(d, &exponent);
+	return (struct binary) { (uint64_t)ldexp(fraction, 53), 53 - exponent };
+}
+
+static unsigned __int128 power_of_ten(int k)
+{
+	unsigned __int128 n = 1;
+	while (k-- > 0)
+		n *= 10;
+	return n;
+}
+
+/* d * 10^places, rounded; exact, since m * 10^22 fits 128 bits. Whether that decimal is nearer to d than
+ * to its neighbours, so that it reads back as d, through ret_exact. */
+static uint64_t scale(struct binary b, int places, bool *ret_exact)
+{
+	unsigned __int128 ten = power_of_ten(places), product = ten * b.m;
+	unsigned __int128 half = (unsigned __int128)1 << (b.shift - 1);
+	uint64_t n = (uint64_t)((product + half) >> b.shift);
+	unsigned __int128 back = (unsigned __int128)n << b.shift;
+	unsigned __int128 off = back > product ? back - product : product - back;
+	/* Below a power of two the neighbour is half as far. */
+	*ret_exact = off * (b.m == (uint64_t)1 << 52 ? 4 : 2) < ten;
+	return n;
+}
+
+/* 16 digits where they suffice, 17 otherwise; 1e-5 <= d < 1e15, so that both have a fraction. */
+static void print_long(double d, struct buf *out)
+{
+	int places = 16;
+	bool exact;
+	for (double limit = 10; limit <= d; limit *= 10)
+		places--;
+	for (double limit = 1; limit > d; limit /= 10)
+		places++;
+	struct binary b = binary_of(d);
+	uint64_t n = scale(b, places - 1, &exact);
+	if (exact)
+		places--;
+	else
+		n = scale(b, places, &exact);
+	print_decimal(n, places, out);
+}
+
+static void print_far(double d, struct buf *out)
+{
 	char text[40];
-	int n = 0;
-	for (int digits = 15; digits <= 17; digits++) {
-		n = snprintf(text, sizeof text, "%.*g", digits, d);
-		double back = 0;
-		if (sscanf(text, "%lf", &back) == 1 && back == d)
-			break;
-	}
+	int n = snprintf(text, sizeof text, "%.17g", d);
 	buf_put(out, text, (size_t)n);
 	if (!memchr(text, '.', (size_t)n) && !memchr(text, 'e', (size_t)n))
 		buf_puts(out, ".0");
+}
+
+void cell_print_real(double d, struct buf *out)
+{
+	double size = fabs(d);
+	if (!isfinite(d)) {
+		buf_puts(out, "null");
+	} else if (size != 0 && (size < 1e-5 || size >= 1e15)) {
+		print_far(d, out);
+	} else {
+		if (signbit(d))
+			buf_putc(out, '-');
+		if (!print_short(size, out))
+			print_long(size, out);
+	}
 }
 
 static void print_float(uint8_t tag, const uint8_t *at, struct buf *out)

@@ -81,6 +81,12 @@ Test(cell, reals_read_back_exactly_and_are_short)
 	expect_real(-2.5, "-2.5");
 	expect_real(3, "3.0");
 	expect_real(0, "0.0");
+	expect_real(15.333333333333334, "15.333333333333334");
+	expect_real(1.0 / 3, "0.3333333333333333");
+	expect_real(2e-5 / 3, NULL);
+	expect_real(9007199254740991.0, "9007199254740991.0");
+	expect_real(999999999999999.9, "999999999999999.9");
+	expect_real(1e-5, "0.00001");
 	expect_real(1e22, NULL);
 	expect_real(5e-324, NULL);
 	expect_real(1.7976931348623157e308, NULL);
@@ -95,6 +101,8 @@ Test(cell, reals_read_back_exactly_and_are_short)
 		if (isfinite(d))
 			expect_real(d, NULL);
 		expect_real((double)(rand() % 100000) / (1 + rand() % 300), NULL);
+		expect_real(ldexp(1 + (double)rand() / RAND_MAX / 7, rand() % 69 - 16), NULL);
+		expect_real(ldexp(1, rand() % 69 - 16), NULL);
 	}
 }
 
