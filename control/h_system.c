@@ -85,7 +85,7 @@ int h_ready(struct control *control, struct request *request, struct err *err)
 	struct err store_err = { 0 };
 	dispatch_status(control->dispatch, request->arena, &status);
 	bool store = store_get(control->store, "ready", ignore_item, NULL, &store_err) == 0;
-	bool leads = journal_epoch(control->journal) != 0;
+	bool leads = request_needs_lead(control, NULL) == 0;
 	bool ready = add_check(request->arena, checks, "store", store, true,
 	                       store ? "it answers" : "it does not answer");
 	ready &=
@@ -179,7 +179,7 @@ static void print_tasks(struct control *control, struct arena *arena, struct buf
 	dispatch_status(control->dispatch, arena, &status);
 	shard_counts(control->shard, &counts);
 	print_one(out, "freehold_leader", "gauge", "1 where this replica leads.",
-	          journal_epoch(control->journal) != 0);
+	          request_needs_lead(control, NULL) == 0);
 	print_one(out, "freehold_workers", "gauge", "Workers known alive.", status.workers);
 	print_one(out, "freehold_worker_slots", "gauge", "Attempts they can run at one time.",
 	          status.slots);

@@ -160,8 +160,9 @@ static int run_steps(struct run *run, struct err *err)
 			continue;
 		struct log_context context = { .tenant = run->grant ? run->grant->tenant : NULL,
 		                               .task = run->grant ? run->grant->task : NULL };
+		/* What is said of a task's SQL quotes it: that is for its owner alone. */
 		log_warn(&context, "attempt_ended", "step=%s code=%s reason=\"%s\"", steps[i].name,
-		         err_name(rc), err->text);
+		         err_name(rc), rc == E_INVALID ? "told to its owner" : err->text);
 		return rc;
 	}
 	return 0;

@@ -67,6 +67,15 @@ static void show_progress(struct cli *cli, const struct value *task, const char 
 	fflush(stdout);
 }
 
+static int64_t rejected_rows(const struct value *task)
+{
+	const struct value *outputs = value_get(task, "outputs");
+	int64_t rows = 0;
+	for (size_t i = 0; i < value_len(outputs); i++)
+		rows += value_get_int(value_at(outputs, i), "rejectedRows", 0);
+	return rows;
+}
+
 static int finish(struct cli *cli, const struct value *task, struct err *err)
 {
 	const char *state = value_get_str(task, "state");
@@ -84,7 +93,7 @@ static int finish(struct cli *cli, const struct value *task, struct err *err)
 		       (double)value_get_int(usage, "cpuMs", 0) / 1000,
 		       human_bytes(cli, value_get_int(usage, "memoryPeakBytes", 0)),
 		       value_get_int(task, "attempt", 1));
-		int64_t rejected = value_get_int(task, "rejectedRows", 0);
+		int64_t rejected = rejected_rows(task);
 		if (rejected > 0)
 			printf(", %" PRId64 " bad rows kept aside", rejected);
 		printf("\n");

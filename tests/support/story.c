@@ -85,7 +85,7 @@ const char *data_orders(struct system *system, int64_t first, int64_t rows)
 {
 	return arena_printf(system_arena(system),
 	                    "SELECT 'customer-of-marker-' || (i %% 1000) AS customer, "
-	                    "TIMESTAMP '2024-01-01' + to_seconds(i) AS at, i / 2.0 AS amount, "
+	                    "TIMESTAMP '2024-01-01' + to_seconds(i) AS seen, i / 2.0 AS amount, "
 	                    "'plaintext-marker-' || i AS note "
 	                    "FROM range(%" PRId64 ", %" PRId64 ") t(i)", first, first + rows);
 }
@@ -117,7 +117,7 @@ void story_orders(struct system *system, const char *path, const char *format, c
 		"apiVersion: freehold.io/v1\nkind: Dataset\n"
 		"metadata: {name: orders, domain: sales}\nspec:\n  schema:\n"
 		"    - {name: customer, type: string, required: true}\n"
-		"    - {name: at, type: timestamp, required: true}\n"
+		"    - {name: seen, type: timestamp, required: true}\n"
 		"    - {name: amount, type: float64}\n"
 		"    - {name: note, type: string}\n---\n"
 		"apiVersion: freehold.io/v1\nkind: Source\n"
@@ -135,18 +135,18 @@ void story_spending(struct system *system)
 		"apiVersion: freehold.io/v1\nkind: Transformation\n"
 		"metadata: {name: spending, domain: sales}\nspec:\n"
 		"  inputs: [orders]\n  output: spending\n"
-		"  sql: SELECT customer, max(at) AS at, count(*) AS orders, sum(amount) AS total,"
+		"  sql: SELECT customer, max(seen) AS seen, count(*) AS orders, sum(amount) AS total,"
 		" any_value(note) AS note FROM orders GROUP BY customer\n---\n"
 		"apiVersion: freehold.io/v1\nkind: Entity\n"
 		"metadata: {name: customer, domain: sales}\nspec: {joinKey: customer}\n---\n"
 		"apiVersion: freehold.io/v1\nkind: FeatureView\n"
 		"metadata: {name: spending, domain: sales}\nspec:\n"
-		"  entities: [customer]\n  dataset: spending\n  timestampField: at\n"
+		"  entities: [customer]\n  dataset: spending\n  timestampField: seen\n"
 		"  features: [{name: orders, type: int64}, {name: total, type: float64},"
 		" {name: note, type: string}]\n---\n"
 		"apiVersion: freehold.io/v1\nkind: FeatureView\n"
 		"metadata: {name: spending_today, domain: sales}\nspec:\n"
-		"  entities: [customer]\n  dataset: spending\n  timestampField: at\n  ttl: 24h\n"
+		"  entities: [customer]\n  dataset: spending\n  timestampField: seen\n  ttl: 24h\n"
 		"  features: [{name: orders, type: int64}]\n");
 }
 
@@ -240,7 +240,7 @@ int64_t story_usage(struct system *system, const char *name)
 {
 	struct value *usage = system_ask(system, story_key(system, "ada"), "GET",
 	                                 "/v1/tenants/acme/usage", NULL);
-	return value_get_int(value_get(usage, "total"), name, -1);
+	return value_get_int(value_get(usage, "total"), name, 0);
 }
 
 struct answer story_features(struct system *system, const char *who, const char *body)

@@ -18,7 +18,7 @@ const char *story_key(struct system *system, const char *who);
 
 /* One engine, to write files with: COPY (sql) TO path (options). */
 void data_write(const char *path, const char *select, const char *options);
-/* SELECT of rows {customer, at, amount, note}; the notes and customers are easy to search for. */
+/* SELECT of rows {customer, seen, amount, note}; the notes and customers are easy to search for. */
 const char *data_orders(struct system *system, int64_t first, int64_t rows);
 /* Writes files/acme/NAME with that many orders, as CSV. */
 void data_csv(struct system *system, const char *name, int64_t rows);

@@ -220,7 +220,7 @@ Test(bad_input, a_file_that_cannot_be_loaded_fails_the_task_and_changes_nothing,
 	file_write(arena_printf(arena, "%s/empty.parquet", root), "");
 	file_write(arena_printf(arena, "%s/empty.jsonl", root), "");
 	file_write(arena_printf(arena, "%s/header.csv", root),
-		   "client,at,amount,note\na,2024-01-01,1,x\n");
+		   "client,seen,amount,note\na,2024-01-01,1,x\n");
 	file_write(arena_printf(arena, "%s/text.parquet", root),
 		   "plaintext-marker is no parquet at all");
 	file_write(arena_printf(arena, "%s/text.csv.gz", root), "plaintext-marker is no gzip");

@@ -19,7 +19,7 @@ static const char *const measures[] = {"tasks",	       "cpuMs", "bytesRead",
 static struct value *all_tasks(struct system *system)
 {
 	struct value *page = system_ask(system, story_key(system, "ada"), "GET",
-					SALES "/tasks?limit=1000", NULL);
+					SALES "/tasks?limit=500", NULL);
 	cr_assert_null(value_get(page, "continue"));
 	return value_get_mut(page, "items");
 }

@@ -71,7 +71,7 @@ static void work(struct system *system)
 	cr_assert(answer.status == 200 && strstr(answer.text, "plaintext-marker"), "%s",
 		  answer.text);
 	file_write(system_path(system, "files/acme/bad.csv"),
-		   "customer,at,amount,note\nreject-marker-a,never-marker,1,reject-marker-b\n"
+		   "customer,seen,amount,note\nreject-marker-a,never-marker,1,reject-marker-b\n"
 		   "customer-of-marker-2,2024-01-01,2,fine\n");
 	story_orders(system, "bad.csv", "csv", ", rejectLimit: 5");
 	story_run(system, "ingest", "{\"source\":\"orders\"}");
