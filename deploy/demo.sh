@@ -97,7 +97,11 @@ task=$(freehold run ingest flights --no-wait)
 for _ in $(seq 2000); do
 	freehold tasks "$task" -o json | grep -q '"state": *"running"' && break
 done
-worker=$(pgrep -P "$dev" -f freehold-worker | head -n 1)
+worker=''
+for child in $(cat "/proc/$dev/task/$dev/children"); do
+	[ "$(cat "/proc/$child/comm")" != freehold-worker ] || worker=$child
+done
+[ -n "$worker" ] || die 'no worker is running'
 note "kill -9 $worker"
 kill -9 "$worker"
 run freehold tasks "$task" --watch
