@@ -89,7 +89,7 @@ deps:
 
 demo: ## the story on real data: raw files to served features, in a few minutes
 	@sh $(DEPS) $(BUILD) demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@sh deploy/demo.sh $(BUILD)
 
 install: all
