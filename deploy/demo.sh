@@ -81,7 +81,7 @@ run freehold get datasets
 
 say 'Online features: several entities in one call; unknown ones and stale ones say so'
 run freehold features get airport_delays --features departures,mean_delay,p95_delay \
-	--entity airport=ATL,ORD,LAX,XXX --profile scorer
+	--entity airport=ATL,ORD,LAX,ZZZ --profile scorer
 note 'a day is the most this other view allows, and the flights are of 2001:'
 run freehold features get airport_delays_today --features mean_delay --entity airport=ATL --profile scorer
 

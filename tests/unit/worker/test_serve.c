@@ -1,5 +1,5 @@
-/* The serving door over real HTTP, with control played by this test: Feast's shape, statuses, refusals, and
- * a warm path that asks nobody. */
+/* The serving door over real HTTP, with control played by this test: Feast's shape, statuses,
+ * refusals, and a warm path that asks nobody. */
 #include "common/defs.h"
 #include "worker/serve.h"
 
@@ -37,7 +37,8 @@ struct rig {
 
 static const uint8_t view_key[KEY_BYTES] = { 9 };
 static const struct access_feature features[] = {
-	{ "departures", "int64" }, { "delay", "float64" }, { "name", "string" }, { "late", "boolean" },
+	{ "departures", "int64" }, { "delay", "float64" }, { "name", "string" }, { "late",
+		"boolean" },
 };
 
 static int play_control(void *context, const char *credential, const char *const *views,
@@ -55,8 +56,10 @@ static int play_control(void *context, const char *credential, const char *const
 	for (size_t i = 0; i < count && i < 2; i++) {
 		view[i] = (struct access_view) {
 			.domain = "flights", .name = strstr(views[i], "other") ? "other" : "delays",
-			.uid = strstr(views[i], "other") ? "01other" : "01view", .join_key = "airport",
-			.key_type = "string", .ttl_ms = TTL_MS, .key_version = 1, .features = features,
+			.uid = strstr(views[i], "other") ? "01other" : "01view",
+			.join_key = "airport",
+			.key_type = "string", .ttl_ms = TTL_MS, .key_version = 1,
+			.features = features,
 			.feature_count = ARRAY_LEN(features),
 		};
 		memcpy(view[i].key, view_key, KEY_BYTES);
@@ -69,7 +72,8 @@ static int play_control(void *context, const char *credential, const char *const
 	return 0;
 }
 
-static void put(struct rig *rig, const char *uid, const char *entity, int64_t event_ms, struct value *values)
+static void put(struct rig *rig, const char *uid, const char *entity, int64_t event_ms,
+                struct value *values)
 {
 	AUTO(online_view) *view = NULL;
 	AUTO(online_batch) *batch = NULL;
@@ -82,8 +86,8 @@ static void put(struct rig *rig, const char *uid, const char *entity, int64_t ev
 	cr_assert_eq(online_view_new(rig->online, "acme", uid, 1, view_key, &view, NULL), 0);
 	online_view_set_layout(view, layout);
 	cr_assert_eq(online_batch_new(view, &batch, NULL), 0);
-	cr_assert_eq(online_put(batch, entity, strlen(entity), event_ms * 1000, packed.data, packed.len,
-	                        NULL), 0);
+	cr_assert_eq(online_put(batch, entity, strlen(entity), event_ms * 1000, packed.data,
+	                        packed.len, NULL), 0);
 	cr_assert_eq(online_commit(batch, &changed, &bytes, NULL), 0);
 }
 
@@ -113,12 +117,14 @@ static void rig_start(struct rig *rig)
 	snprintf(path, sizeof path, "%s/meter", rig->dir);
 	cr_assert_eq(meter_new(path, &rig->meter, NULL), 0);
 	struct access_cache_conf cache = {
-		.clock = rig->clock, .online = rig->online, .meter = rig->meter, .ask = play_control,
+		.clock = rig->clock, .online = rig->online, .meter = rig->meter,
+		.ask = play_control,
 		.context = rig,
 	};
 	cr_assert_eq(access_cache_new(&cache, &rig->cache, NULL), 0);
 	struct serve_conf conf = {
-		.http = { .listen = "127.0.0.1:0", .threads = 8 }, .clock = rig->clock, .cache = rig->cache,
+		.http = { .listen = "127.0.0.1:0", .threads = 8 }, .clock = rig->clock,
+		.cache = rig->cache,
 		.online = rig->online, .meter = rig->meter,
 	};
 	cr_assert_eq(serve_new(&conf, &rig->serve, &err), 0, "%s", err.text);
@@ -152,12 +158,14 @@ static const char *ask(struct rig *rig, const char *path, const char *key, const
 	buf_init(&answer, 8 * MIB);
 	snprintf(url, sizeof url, "%s%s", rig->url, path);
 	snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", key ? key : "");
-	const char *const headers[] = { "Content-Type: application/json", key ? authorization : NULL,
+	const char *const headers[] = { "Content-Type: application/json", key ? authorization
+		: NULL,
 	                                NULL };
 	struct fetch_call call = {
 		.url = url, .headers = headers, .body = body, .body_len = body ? strlen(body) : 0,
 	};
-	cr_assert_eq(fetch_call(rig->fetch, &call, ret_status, &answer, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(fetch_call(rig->fetch, &call, ret_status, &answer, NULL, &err), 0, "%s",
+	             err.text);
 	return arena_strndup(rig->arena, answer.data ? (char *)answer.data : "", answer.len);
 }
 
@@ -198,9 +206,9 @@ Test(serve, several_rows_show_every_status_by_column)
 	int status;
 	rig_start(&rig);
 	const char *body = "{\"features\":[\"flights.delays:name\",\"flights.delays:late\"],"
-		"\"entities\":{\"airport\":[\"ATL\",\"XXX\",\"ORD\"]},\"full_feature_names\":true}";
+		"\"entities\":{\"airport\":[\"ATL\",\"ZZZ\",\"ORD\"]},\"full_feature_names\":true}";
 	const char *expected = "{\"metadata\":{\"feature_names\":[\"airport\",\"delays__name\","
-		"\"delays__late\"]},\"results\":[{\"values\":[\"ATL\",\"XXX\",\"ORD\"],\"statuses\":"
+		"\"delays__late\"]},\"results\":[{\"values\":[\"ATL\",\"ZZZ\",\"ORD\"],\"statuses\":"
 		"[\"PRESENT\",\"PRESENT\",\"PRESENT\"],\"event_timestamps\":[\"1970-01-01T00:00:00Z\","
 		"\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00Z\"]},{\"values\":[\"Atlanta\",null,null],"
 		"\"statuses\":[\"PRESENT\",\"NOT_FOUND\",\"NULL_VALUE\"],\"event_timestamps\":"
@@ -239,10 +247,12 @@ Test(serve, what_is_wrong_is_a_problem_document)
 	rig_start(&rig);
 	static const struct { const char *body; int status; const char *says; } cases[] = {
 		{ "{", 400, "line" },
-		{ "{\"features\":[\"delays:departures\"],\"entities\":{\"aeroport\":[\"ATL\"]}}", 400,
-		  "entities: no view that is asked for has the join key" },
-		{ "{\"features\":[\"delays:gone\"],\"entities\":{\"airport\":[\"ATL\"]}}", 404, "no feature" },
-		{ "{\"features\":[\"delays\"],\"entities\":{\"airport\":[\"ATL\"]}}", 400, "features[0]" },
+		{ "{\"features\":[\"delays:departures\"],\"entities\":{\"aeroport\":[\"ATL\"]}}",
+		  400, "entities: no view that is asked for has the join key" },
+		{ "{\"features\":[\"delays:gone\"],\"entities\":{\"airport\":[\"ATL\"]}}", 404,
+		  "no feature" },
+		{ "{\"features\":[\"delays\"],\"entities\":{\"airport\":[\"ATL\"]}}", 400,
+		  "features[0]" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const char *text = read_features(&rig, cases[i].body, &status);
@@ -307,7 +317,8 @@ Test(serve, a_grant_is_of_one_credential_and_one_list_of_features)
 	read_features(&rig, ATL_BODY, &status);
 	ask(&rig, "/get-online-features", "other", ATL_BODY, &status);
 	cr_expect_str_eq(rig.ask_seen, "other delays 1");
-	read_features(&rig, "{\"features\":[\"delays:delay\"],\"entities\":{\"airport\":[\"ATL\"]}}",
+	read_features(&rig,
+	              "{\"features\":[\"delays:delay\"],\"entities\":{\"airport\":[\"ATL\"]}}",
 	              &status);
 	cr_expect_eq(rig.asked, 3);
 	rig_stop(&rig);
@@ -356,7 +367,8 @@ Test(serve, a_thousand_rows_are_answered_and_one_more_is_refused)
 	rig_start(&rig);
 	for (int rows = 1000; rows <= 1001; rows++) {
 		buf_init(&body, MIB);
-		buf_puts(&body, "{\"features\":[\"delays:departures\"],\"entities\":{\"airport\":[\"ATL\"");
+		buf_puts(&body,
+		         "{\"features\":[\"delays:departures\"],\"entities\":{\"airport\":[\"ATL\"");
 		for (int i = 1; i < rows; i++)
 			buf_printf(&body, ",\"A%d\"", i);
 		buf_puts(&body, "]}}");
@@ -386,7 +398,8 @@ Test(serve, says_how_it_is_and_names_no_tenant)
 	cr_expect_eq(status, 503, "no agent runs here");
 	const char *text = ask(&rig, "/metrics", NULL, NULL, &status);
 	cr_expect_eq(status, 200);
-	cr_expect_not_null(strstr(text, "freehold_worker_online_entities_read_total 1\n"), "%s", text);
+	cr_expect_not_null(strstr(text, "freehold_worker_online_entities_read_total 1\n"), "%s",
+	                   text);
 	cr_expect_null(strstr(text, "acme"));
 	rig_stop(&rig);
 }
