@@ -62,12 +62,12 @@ static const struct wire access_wire = {
 static int check_view(const struct access_view *view, struct err *err)
 {
 	if (strcmp(view->key_type, "string") != 0 && strcmp(view->key_type, "int64") != 0)
-		return err_set(err, E_INVALID, "access grant: keyType of \"%s\" must be string or int64",
-		               view->name);
+		return err_set(err, E_INVALID, "access grant: keyType of \"%s\" must be string or "
+		               "int64", view->name);
 	for (size_t i = 0; i < view->feature_count; i++)
 		if (!field_type_valid(view->features[i].type))
-			return err_set(err, E_INVALID, "access grant: a feature of \"%s\" has a type that is "
-			               "not one of the column types", view->name);
+			return err_set(err, E_INVALID, "access grant: a feature of \"%s\" has a "
+			               "type that is not one of the column types", view->name);
 	return 0;
 }
 
@@ -126,8 +126,8 @@ int access_open(const struct grant_opener *opener, int64_t now_ms, struct arena 
 	TRY(wire_read(arena, &access_wire, body, form, err));
 	TRY(signed_for(opener, form->grant.worker, form->grant.expires_ms, now_ms, err));
 	if (form->grant.expires_ms - now_ms > LIFE_MS_MAX)
-		return err_set(err, E_INVALID, "access grant: expires must be at most %d s away; check both "
-		               "clocks", LIFE_MS_MAX / 1000);
+		return err_set(err, E_INVALID, "access grant: expires must be at most %d s away; "
+		               "check both clocks", LIFE_MS_MAX / 1000);
 	TRY(check_views(&form->grant, err));
 	TRY(unbox_keys(opener, form, err));
 	*ret_grant = &form->grant;

@@ -1,5 +1,6 @@
-/* envelope.h - what every message on the link is wrapped in: version, kind, who, in which life, number.
- * Bytes: compress.h frame around canonical msgpack {v, kind, worker, incarnation, seq, body}. */
+/* envelope.h - what every message on the link is wrapped in: version, kind, who, in which life,
+ * number. Bytes: compress.h frame around canonical msgpack {v, kind, worker, incarnation, seq,
+ * body}. */
 #ifndef ENVELOPE_H
 #define ENVELOPE_H
 
@@ -18,7 +19,8 @@ struct envelope {
 };
 
 MUST_USE int envelope_write(const struct envelope *envelope, struct buf *out, struct err *err);
-/* E_INVALID: malformed, or a version outside [ENVELOPE_VERSION_MIN, ENVELOPE_VERSION], which is named. */
+/* E_INVALID: malformed, or a version outside [ENVELOPE_VERSION_MIN, ENVELOPE_VERSION], which is
+ * named. */
 MUST_USE int envelope_read(struct arena *arena, const void *data, size_t len,
                            struct envelope *ret_envelope, struct err *err);
 

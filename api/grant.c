@@ -1,5 +1,5 @@
-/* grant.c - task grants. What is signed was checked by the same rules that the worker checks: a grant
- * that no worker would take is an error where it is made. */
+/* grant.c - task grants. What is signed was checked by the same rules that the worker checks: a
+ * grant that no worker would take is an error where it is made. */
 #include "common/defs.h"
 #include "api/grant.h"
 
@@ -172,7 +172,8 @@ static bool path_valid(const char *path)
 		if (first && (*path == '.' || *path == '/'))
 			return false;
 		first = *path == '/';
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=-/", *path))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=-/",
+		            *path))
 			return false;
 	}
 	return !first;
@@ -187,9 +188,10 @@ static bool path_below(const char *path, const char *folder)
 static int check_files(const struct grant *grant, const struct grant_table *table, struct err *err)
 {
 	for (size_t i = 0; i < table->file_count; i++)
-		if (!path_valid(table->files[i].path) || !path_below(table->files[i].path, grant->tenant))
-			return err_set(err, E_INVALID, "grant: a file of \"%s\" must be an object path below "
-			               "\"%s/\"", table->name, grant->tenant);
+		if (!path_valid(table->files[i].path) ||
+		    !path_below(table->files[i].path, grant->tenant))
+			return err_set(err, E_INVALID, "grant: a file of \"%s\" must be an object "
+			               "path below \"%s/\"", table->name, grant->tenant);
 	return 0;
 }
 
@@ -199,8 +201,9 @@ static int check_names(const struct grant *grant, struct err *err)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(grant->inputs[i].name, grant->inputs[j].name) == 0 &&
 			    strcmp(grant->inputs[i].domain, grant->inputs[j].domain) == 0)
-				return err_set(err, E_INVALID, "grant: the input \"%s.%s\" is named twice",
-				               grant->inputs[i].domain, grant->inputs[i].name);
+				return err_set(err, E_INVALID, "grant: the input \"%s.%s\" is "
+				               "named twice", grant->inputs[i].domain,
+				               grant->inputs[i].name);
 	return 0;
 }
 
@@ -209,10 +212,10 @@ static int check_tables(const struct grant *grant, struct err *err)
 	const struct work_shape *shape = &shapes[grant->type];
 	if (grant->input_count < shape->inputs_min || grant->input_count > shape->inputs_max ||
 	    grant->output_count != shape->outputs)
-		return err_set(err, E_INVALID, "grant: a task \"%s\" has %zu to %zu inputs and %zu outputs, "
-		               "this one has %zu and %zu", task_names[grant->type], shape->inputs_min,
-		               shape->inputs_max, shape->outputs, grant->input_count,
-		               grant->output_count);
+		return err_set(err, E_INVALID, "grant: a task \"%s\" has %zu to %zu inputs and %zu "
+		               "outputs, this one has %zu and %zu", task_names[grant->type],
+		               shape->inputs_min, shape->inputs_max, shape->outputs,
+		               grant->input_count, grant->output_count);
 	for (size_t i = 0; i < grant->input_count; i++)
 		TRY(check_files(grant, &grant->inputs[i], err));
 	for (size_t i = 0; i < grant->output_count; i++)
@@ -225,8 +228,8 @@ static int check_grant(const struct grant *grant, struct err *err)
 	char prefix[GRANT_PREFIX_MAX];
 	grant_prefix(grant->tenant, grant->domain, grant->token, prefix);
 	if (strcmp(prefix, grant->output_prefix) != 0)
-		return err_set(err, E_INVALID, "grant: outputPrefix must be \"%s\", of its tenant, domain and "
-		               "token", prefix);
+		return err_set(err, E_INVALID, "grant: outputPrefix must be \"%s\", of its tenant, "
+		               "domain and token", prefix);
 	TRY(check_tables(grant, err));
 	TRY(fields_check(shapes[grant->type].fields, grant->work, "work", err));
 	if (value_get_int(grant->work, "sleepMs", 0) > SLEEP_MS_MAX)
@@ -252,7 +255,8 @@ static int box_keys(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYT
 	AUTO(secret) *keys = NULL;
 	TRY(secret_new(key_count(&form->grant) * KEY_BYTES, &keys, err));
 	for (size_t i = 0; i < key_count(&form->grant); i++)
-		memcpy(secret_data(keys) + i * KEY_BYTES, table_at(&form->grant, i)->key, KEY_BYTES);
+		memcpy(secret_data(keys) + i * KEY_BYTES, table_at(&form->grant, i)->key,
+		       KEY_BYTES);
 	return keys_seal(arena, worker_box, keys, &form->keys, &form->keys_len, err);
 }
 
@@ -263,7 +267,8 @@ static int unbox_keys(const struct grant_opener *opener, struct grant_form *form
 	TRY(keys_open(opener, form->keys, form->keys_len, count, &keys, err));
 	for (size_t i = 0; i < count; i++) {
 		/* The tables were made by wire_read, in our arena. */
-		struct grant_table *table = (struct grant_table *)(uintptr_t)table_at(&form->grant, i);
+		const struct grant_table *at = table_at(&form->grant, i);
+		struct grant_table *table = (struct grant_table *)(uintptr_t)at;
 		memcpy(table->key, secret_bytes(keys) + i * KEY_BYTES, KEY_BYTES);
 	}
 	return 0;

@@ -1,10 +1,10 @@
-/* grant.h - control's decision, signed: what one attempt may do (task grant), and what one caller
- * may read online (access grant). The worker acts on nothing else.
+/* grant.h - control's decision, signed: what one attempt may do (task grant), and what one
+ * caller may read online (access grant). The worker acts on nothing else.
  *
- * Bytes: canonical msgpack of {alg: "Ed25519", body: bin, sig: bin}; body is canonical msgpack; the
- * signature is over "freehold-task-grant-v1\0" (or "freehold-access-grant-v1\0") and body. Keys inside
- * are sealed to the worker's X25519 key. Refused: a bad signature, another worker, expired, a field
- * that is missing, of another type, unknown or out of bounds. */
+ * Bytes: canonical msgpack of {alg: "Ed25519", body: bin, sig: bin}; body is canonical msgpack;
+ * the signature is over "freehold-task-grant-v1\0" (or "freehold-access-grant-v1\0") and body.
+ * Keys inside are sealed to the worker's X25519 key. Refused: a bad signature, another worker,
+ * expired, a field that is missing, of another type, unknown or out of bounds. */
 #ifndef GRANT_H
 #define GRANT_H
 
@@ -28,7 +28,8 @@ struct grant_file {
 /* A dataset (or a view's online data) the attempt may touch. */
 struct grant_table {
 	const char *domain;
-	const char *name;            /* what SQL calls it: NAME in its own domain, DOMAIN.NAME everywhere */
+	/* what SQL calls it: NAME in its own domain, DOMAIN.NAME everywhere */
+	const char *name;
 	const char *uid;
 	int64_t snapshot;            /* that is read, or that an output builds on; 0: none yet */
 	uint32_t key_version;
@@ -84,8 +85,8 @@ MUST_USE int grant_sign(const struct grant_signer *signer, const struct grant *g
 MUST_USE int grant_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
                         const void *data, size_t len, struct grant **ret_grant, struct err *err);
 void grant_wipe(struct grant *grant);
-/* What the bytes say they are, unverified: only to report on a grant that was refused, or to list one
- * that is about to be opened. */
+/* What the bytes say they are, unverified: only to report on a grant that was refused, or to
+ * list one that is about to be opened. */
 struct grant_hint {
 	const char *task;
 	struct token token;

@@ -1,6 +1,6 @@
-/* link.c - the link over nng. Invariants: a held call belongs to its receiver until link_answer or
- * link_drop, and only then waits for the next request; no aio is freed before all are stopped; a client's
- * call is in client->calls exactly while its aio may be cancelled by others. */
+/* link.c - the link over nng. Invariants: a held call belongs to its receiver until link_answer
+ * or link_drop, and only then waits for the next request; no aio is freed before all are
+ * stopped; a client's call is in client->calls exactly while its aio may be cancelled by others. */
 #include "common/defs.h"
 #include "api/link.h"
 
@@ -85,14 +85,14 @@ static int check_url(const nng_url *parsed, const char *url, const struct link_t
 		return 0;
 	if (strcmp(scheme, "tcp") == 0)
 		return is_loopback(host) ? 0 :
-			err_set(err, E_INVALID, "link: %s is not encrypted, which is allowed on loopback only; "
-			        "use tls+tcp://", url);
+			err_set(err, E_INVALID, "link: %s is not encrypted, which is allowed on "
+			        "loopback only; use tls+tcp://", url);
 	if (!ret_url->tls)
-		return err_set(err, E_INVALID, "link: %s must begin with tls+tcp://, tcp:// or inproc://",
-		               url);
+		return err_set(err, E_INVALID, "link: %s must begin with tls+tcp://, tcp:// or "
+		               "inproc://", url);
 	if (!tls->ca_file || !tls->cert_file || !tls->key_file)
-		return err_set(err, E_INVALID, "link: %s needs the files of a CA, a certificate and its key",
-		               url);
+		return err_set(err, E_INVALID, "link: %s needs the files of a CA, a certificate "
+		               "and its key", url);
 	return 0;
 }
 
@@ -148,8 +148,8 @@ static int fill_config(nng_tls_config *config, const struct link_tls *tls, struc
 	return failed(nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED), "TLS", err);
 }
 
-static int tls_config_new(const struct link_tls *tls, nng_tls_mode mode, nng_tls_config **ret_config,
-                          struct err *err)
+static int tls_config_new(const struct link_tls *tls, nng_tls_mode mode,
+                          nng_tls_config **ret_config, struct err *err)
 {
 	nng_tls_config *config = NULL;
 	TRY(failed(nng_tls_config_alloc(&config, mode), "TLS", err));
@@ -198,7 +198,8 @@ static void on_received(void *arg)
 	if (nng_msg_len(msg) > LINK_MESSAGE_MAX)
 		link_drop(call);
 	else    /* after this the call may be answered already: it is not touched again */
-		call->server->call(call->server->context, call, nng_msg_body(msg), nng_msg_len(msg));
+		call->server->call(call->server->context, call, nng_msg_body(msg),
+		                   nng_msg_len(msg));
 	nng_msg_free(msg);
 }
 
@@ -263,9 +264,10 @@ static int start_listening(struct link_server *server, const struct link_server_
 {
 	struct link_url url;
 	TRY(read_url(conf->url, &conf->tls, &url, err));
-	TRY(failed(nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, LINK_MESSAGE_MAX), conf->url,
+	TRY(failed(nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, LINK_MESSAGE_MAX),
+	           conf->url, err));
+	TRY(failed(nng_listener_create(&server->listener, server->socket, conf->url), conf->url,
 	           err));
-	TRY(failed(nng_listener_create(&server->listener, server->socket, conf->url), conf->url, err));
 	if (url.tls)
 		TRY(listen_tls(server, &conf->tls, err));
 	return failed(nng_listener_start(server->listener, 0), conf->url, err);
@@ -295,7 +297,8 @@ int link_server_new(const struct link_server_conf *conf, struct link_server **re
 int link_server_port(const struct link_server *server)
 {
 	int port = 0;
-	return nng_listener_get_int(server->listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0 ? port : 0;
+	int rv = nng_listener_get_int(server->listener, NNG_OPT_TCP_BOUND_PORT, &port);
+	return rv == 0 ? port : 0;
 }
 
 void link_server_free(struct link_server *server)
@@ -333,7 +336,8 @@ struct exchange {
 	struct exchange *next;
 	struct replica *replica;
 	nng_aio *aio;
-	int ended;                   /* why it was cancelled: E_CANCELLED, E_UNAVAILABLE; 0: it was not */
+	/* why it was cancelled: E_CANCELLED, E_UNAVAILABLE; 0: it was not */
+	int ended;
 };
 
 struct link_client {
@@ -372,11 +376,12 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 static int dial_tls(nng_dialer dialer, const struct link_tls *tls, const char *host,
                     struct err *err)
 {
-	/* mbedTLS 2 compares names only: an address stands for the name of this machine, or nothing. */
+	/* mbedTLS 2 compares names only: an address stands for the name of this machine, or
+	 * nothing. */
 	const char *name = is_loopback(host) ? "localhost" : host;
 	if (is_address(name))
-		return err_set(err, E_INVALID, "link: %s is an address; TLS checks names: use the replica's "
-		               "DNS name", host);
+		return err_set(err, E_INVALID, "link: %s is an address; TLS checks names: use the "
+		               "replica's DNS name", host);
 	nng_tls_config *config = NULL;
 	TRY(tls_config_new(tls, NNG_TLS_MODE_CLIENT, &config, err));
 	int rv = nng_tls_config_server_name(config, name);
@@ -406,10 +411,10 @@ static int replica_start(struct replica *replica, const char *url_text,
 	TRY(read_url(url_text, &conf->tls, &url, err));
 	TRY(failed(nng_req0_open(&replica->socket), url_text, err));
 	TRY(failed(set_options(replica->socket, conf), url_text, err));
-	TRY(failed(nng_pipe_notify(replica->socket, NNG_PIPE_EV_ADD_POST, on_pipe, replica), url_text,
-	           err));
-	TRY(failed(nng_pipe_notify(replica->socket, NNG_PIPE_EV_REM_POST, on_pipe, replica), url_text,
-	           err));
+	TRY(failed(nng_pipe_notify(replica->socket, NNG_PIPE_EV_ADD_POST, on_pipe, replica),
+	           url_text, err));
+	TRY(failed(nng_pipe_notify(replica->socket, NNG_PIPE_EV_REM_POST, on_pipe, replica),
+	           url_text, err));
 	TRY(failed(nng_dialer_create(&dialer, replica->socket, url_text), url_text, err));
 	if (url.tls)
 		TRY(dial_tls(dialer, &conf->tls, url.host, err));
@@ -438,7 +443,8 @@ int link_client_new(const struct link_client_conf *conf, struct link_client **re
 	TRY(client_alloc(&client, err));
 	for (int i = 0; conf->urls[i]; i++) {
 		if (i == REPLICAS_MAX)
-			return err_set(err, E_INVALID, "link: at most %d replicas can be named", REPLICAS_MAX);
+			return err_set(err, E_INVALID, "link: at most %d replicas can be named",
+			               REPLICAS_MAX);
 		client->replicas[i].client = client;
 		client->count++;
 		TRY(replica_start(&client->replicas[i], conf->urls[i], conf, err));
@@ -493,12 +499,13 @@ static struct timespec after_ms(int ms)
 	return t;
 }
 
-/* Enlists the exchange once there is a connection. Waits for one, but not for long: another replica may
- * be there. */
+/* Enlists the exchange once there is a connection. Waits for one, but not for long: another
+ * replica may be there. */
 static int exchange_begin(struct link_client *client, struct exchange *exchange, int timeout_ms,
                           struct err *err)
 {
-	struct timespec until = after_ms(timeout_ms < CONNECT_WAIT_MS ? timeout_ms : CONNECT_WAIT_MS);
+	struct timespec until = after_ms(timeout_ms < CONNECT_WAIT_MS ? timeout_ms
+	                                 : CONNECT_WAIT_MS);
 	int rc = 0;
 	pthread_mutex_lock(&client->mutex);
 	while (!client->closing && exchange->replica->pipes == 0 && rc == 0)
@@ -545,7 +552,8 @@ static int exchange_wait(struct link_client *client, struct exchange *exchange, 
 	int ended = exchange->ended;
 	pthread_mutex_unlock(&client->mutex);
 	if (is_over(rv) && ended == E_UNAVAILABLE)
-		return err_set(err, E_UNAVAILABLE, "link: the connection to the control replica was lost");
+		return err_set(err, E_UNAVAILABLE, "link: the connection to the control replica "
+		               "was lost");
 	return failed(rv, what, err);
 }
 
@@ -593,8 +601,8 @@ int link_client_call(struct link_client *client, int replica, const void *data, 
 {
 	REQUIRE(replica >= 0 && replica < client->count && timeout_ms > 0);
 	if (len > LINK_MESSAGE_MAX)
-		return err_set(err, E_TOO_LARGE, "link: a message of %zu bytes, at most %d are allowed", len,
-		               LINK_MESSAGE_MAX);
+		return err_set(err, E_TOO_LARGE, "link: a message of %zu bytes, at most %d are "
+		               "allowed", len, LINK_MESSAGE_MAX);
 	struct exchange exchange = { .replica = &client->replicas[replica] };
 	TRY(failed(nng_aio_alloc(&exchange.aio, NULL, NULL), "message", err));
 	int rc = exchange_in_context(client, &exchange, data, len, timeout_ms, ret_answer, err);

@@ -1,6 +1,6 @@
 /* link.h - the link door (workers <-> control): request and answer over nng REQ/REP, long poll.
- * The only door to nng. Bytes in, bytes out; api/envelope.h says what they are. Bounded: a message over
- * LINK_MESSAGE_MAX is refused by the receiver before it is allocated. */
+ * The only door to nng. Bytes in, bytes out; api/envelope.h says what they are. Bounded: a
+ * message over LINK_MESSAGE_MAX is refused by the receiver before it is allocated. */
 #ifndef LINK_H
 #define LINK_H
 
@@ -8,8 +8,8 @@
 
 enum { LINK_MESSAGE_MAX = 4 * 1024 * 1024 };
 
-/* URLs: "tls+tcp://host:port" with certificates on both sides, "tcp://127.0.0.1:port" (loopback only,
- * tests), "inproc://name" (one process, tests). */
+/* URLs: "tls+tcp://host:port" with certificates on both sides, "tcp://127.0.0.1:port" (loopback
+ * only, tests), "inproc://name" (one process, tests). */
 struct link_tls {
 	const char *ca_file;         /* NULL: no TLS; refused for tls+tcp */
 	const char *cert_file;       /* PEM with the certificate, */
@@ -49,11 +49,11 @@ MUST_USE int link_client_new(const struct link_client_conf *conf, struct link_cl
                              struct err *err);
 void link_client_free(struct link_client *client);     /* ends calls under way with E_CANCELLED */
 DEFINE_AUTO(link_client)
-/* One exchange with replica i (0 .. link_client_count - 1); any number of threads at once, each with
- * its own nng context. E_TIMEOUT; E_UNAVAILABLE: no connection within a second, or it was lost, and
- * the message may have arrived; E_CANCELLED. nng may resend by itself, so the receiver must know
- * repeats by their sequence number. TLS compares names: "tls+tcp://" wants a DNS name (loopback
- * addresses stand for "localhost"). */
+/* One exchange with replica i (0 .. link_client_count - 1); any number of threads at once, each
+ * with its own nng context. E_TIMEOUT; E_UNAVAILABLE: no connection within a second, or it was
+ * lost, and the message may have arrived; E_CANCELLED. nng may resend by itself, so the receiver
+ * must know repeats by their sequence number. TLS compares names: "tls+tcp://" wants a DNS name
+ * (loopback addresses stand for "localhost"). */
 MUST_USE int link_client_call(struct link_client *client, int replica, const void *data, size_t len,
                               int timeout_ms, struct buf *ret_answer, struct err *err);
 int link_client_count(const struct link_client *client);

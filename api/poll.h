@@ -2,12 +2,12 @@
  *
  * poll    worker -> control: what it can take, what runs, what has ended, what was read online.
  *         control -> worker: grants, cancels, acknowledgements, revocations. Held up to hold_ms.
- *         A worker may have two polls under way: while one is held, news (a report, a freed slot) make it
- *         send the next, with a higher seq. That one is then the held one, and the leader answers the
- *         older at once: with what it has just given it, or with nothing. Both answers count. A grant that
- *         neither `running` nor `done` of a later poll names did not arrive.
- * access  worker -> control: a caller's credential and the views it asks for; the answer is an access
- *         grant, or a problem {code, text} that the caller is told. */
+ *         A worker may have two polls under way: while one is held, news (a report, a freed slot)
+ *         make it send the next, with a higher seq. That one is then the held one, and the leader
+ *         answers the older at once: with what it has just given it, or with nothing. Both answers
+ *         count. A grant that neither `running` nor `done` of a later poll names did not arrive.
+ * access  worker -> control: a caller's credential and the views it asks for; the answer is an
+ *         access grant, or a problem {code, text} that the caller is told. */
 #ifndef POLL_H
 #define POLL_H
 
@@ -120,7 +120,8 @@ MUST_USE int access_answer_value(struct arena *arena, const struct access_answer
 MUST_USE int access_answer_read(struct arena *arena, const struct value *body,
                                 struct access_answer *ret_answer, struct err *err);
 
-/* Either exchange may be answered with a failure, in an envelope of kind "problem": {code, text}. */
+/* Either exchange may be answered with a failure, in an envelope of kind "problem": {code,
+ * text}. */
 struct value *link_problem_value(struct arena *arena, const struct err *problem);
 /* Fills ret_problem with what the other side said; E_INTERNAL when the body is no problem. */
 void link_problem_read(const struct value *body, struct err *ret_problem);

@@ -1,5 +1,5 @@
-/* signed.c - Ed25519 over label, NUL, body (RFC 8032); the label keeps a signature made for one use from
- * being taken for another. */
+/* signed.c - Ed25519 over label, NUL, body (RFC 8032); the label keeps a signature made for one
+ * use from being taken for another. */
 #include "common/defs.h"
 #include "api/signed.h"
 
@@ -99,8 +99,8 @@ int signed_read(struct arena *arena, const uint8_t control_key[SIGN_PUBLIC_BYTES
 	TRY(read_form(arena, data, len, &form, err));
 	TRY(signed_bytes(label, form.body, form.body_len, &covered, err));
 	if (!sign_verify(control_key, covered.data, covered.len, form.sig))
-		return err_set(err, E_DENIED, "grant: the signature is not of the control plane this worker "
-		               "trusts (controlKey)");
+		return err_set(err, E_DENIED, "grant: the signature is not of the control plane "
+		               "this worker trusts (--signing-public-file)");
 	return pack_read(arena, form.body, form.body_len, ret_body, err);
 }
 
@@ -121,8 +121,8 @@ int keys_seal(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
 	if (!box)
 		return err_set(err, E_NOMEM, "grant: no memory for its keys");
 	if (!box_seal(worker_box, secret_bytes(keys), secret_len(keys), box))
-		return err_set(err, E_INVALID, "grant: the worker announced a box key that is none; start it "
-		               "again");
+		return err_set(err, E_INVALID, "grant: the worker announced a box key that is "
+		               "none; start it again");
 	*ret_box = box;
 	*ret_len = len;
 	return 0;
@@ -134,12 +134,13 @@ int keys_open(const struct grant_opener *opener, const uint8_t *box, size_t box_
 	AUTO(secret) *keys = NULL;
 	size_t len = count * KEY_BYTES;
 	if (box_len != len + BOX_OVERHEAD)
-		return err_set(err, E_INVALID, "grant: keys must hold one key for each of %zu tables", count);
+		return err_set(err, E_INVALID, "grant: keys must hold one key for each of %zu "
+		               "tables", count);
 	TRY(secret_new(len, &keys, err));
 	if (!box_open(opener->box_public, secret_bytes(opener->box_secret), box, box_len,
 	              secret_data(keys)))
-		return err_set(err, E_DENIED, "grant: its keys are not sealed to this life of worker "
-		               "\"%s\"", opener->worker);
+		return err_set(err, E_DENIED, "grant: its keys are not sealed to this life of "
+		               "worker \"%s\"", opener->worker);
 	*ret_keys = MOVE(keys);
 	return 0;
 }
@@ -148,11 +149,11 @@ int signed_for(const struct grant_opener *opener, const char *worker, int64_t ex
                int64_t now_ms, struct err *err)
 {
 	if (strcmp(worker, opener->worker) != 0)
-		return err_set(err, E_DENIED, "grant: it is worker \"%s\"'s, this is \"%s\"", worker,
-		               opener->worker);
+		return err_set(err, E_DENIED, "grant: it is worker \"%s\"'s, this is \"%s\"",
+		               worker, opener->worker);
 	if (expires_ms > now_ms)
 		return 0;
 	char then[TIME_TEXT_MAX], now[TIME_TEXT_MAX];
-	return err_set(err, E_EXPIRED, "grant: it expired at %s, it is %s now", time_print_ms(expires_ms,
-	               then), time_print_ms(now_ms, now));
+	return err_set(err, E_EXPIRED, "grant: it expired at %s, it is %s now",
+	               time_print_ms(expires_ms, then), time_print_ms(now_ms, now));
 }

@@ -16,7 +16,8 @@ MUST_USE int signed_read(struct arena *arena, const uint8_t control_key[SIGN_PUB
 MUST_USE int signed_peek(struct arena *arena, const void *data, size_t len,
                          struct value **ret_body, struct err *err);
 
-/* All keys of a grant travel in one box, one behind the other: one scalar multiplication a grant. */
+/* All keys of a grant travel in one box, one behind the other: one scalar multiplication a
+ * grant. */
 MUST_USE int keys_seal(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
                        const struct secret *keys, const uint8_t **ret_box, size_t *ret_len,
                        struct err *err);

@@ -1,6 +1,6 @@
-/* table.c - snapshots as canonical msgpack of one version. Invariants of every snapshot that is read or
- * made here: rows and bytes are the sums of its files'; ids grow by one along a chain; all files of
- * a snapshot have its schema. */
+/* table.c - snapshots as canonical msgpack of one version. Invariants of every snapshot that is
+ * read or made here: rows and bytes are the sums of its files'; ids grow by one along a chain;
+ * all files of a snapshot have its schema. */
 #include "common/defs.h"
 #include "api/table.h"
 
@@ -74,12 +74,12 @@ static int column_match(const struct value *have, const struct value *column, co
 	const char *type = value_get_str(column, "type");
 	const char *other = value_get_str(have, "type");
 	if (!have)
-		return err_set(err, E_INPUT, "schema: the column \"%.128s\" is new; the dataset does not "
-		               "have it: leave it out, or write to another dataset", name);
+		return err_set(err, E_INPUT, "schema: the column \"%.128s\" is new; the dataset "
+		               "does not have it: leave it out, or write to another dataset", name);
 	if (!type || !other || strcmp(type, other) != 0)
-		return err_set(err, E_INPUT, "schema: the column \"%.128s\" is %.32s, in the dataset it is "
-		               "%.32s: cast it, or write to another dataset", name, type ? type : "untyped",
-		               other ? other : "untyped");
+		return err_set(err, E_INPUT, "schema: the column \"%.128s\" is %.32s, in the "
+		               "dataset it is %.32s: cast it, or write to another dataset", name,
+		               type ? type : "untyped", other ? other : "untyped");
 	return 0;
 }
 
@@ -93,8 +93,8 @@ static int schema_match(const struct value *schema, const struct value *added, s
 	for (size_t i = 0; i < value_len(schema); i++) {
 		const char *name = column_name(schema, i);
 		if (!column_find(added, name))
-			return err_set(err, E_INPUT, "schema: the column \"%.128s\" of the dataset is missing; "
-			               "add it, NULL where there is no value", name);
+			return err_set(err, E_INPUT, "schema: the column \"%.128s\" of the dataset "
+			               "is missing; add it, NULL where there is no value", name);
 	}
 	return 0;
 }
@@ -106,8 +106,8 @@ static int check_base(const struct snapshot *current, int64_t base, struct err *
 	int64_t id = current ? current->id : 0;
 	if (id == base)
 		return 0;
-	return err_set(err, E_CONFLICT, "snapshot: the dataset is at %" PRId64 ", the replacement was "
-	               "built on %" PRId64 "; run the task again", id, base);
+	return err_set(err, E_CONFLICT, "snapshot: the dataset is at %" PRId64 ", the replacement "
+	               "was built on %" PRId64 "; run the task again", id, base);
 }
 
 static int join_files(struct arena *arena, const struct snapshot *kept,
@@ -116,9 +116,9 @@ static int join_files(struct arena *arena, const struct snapshot *kept,
 	size_t before = kept ? kept->file_count : 0;
 	size_t count = before + added->file_count;
 	if (count > TABLE_FILES_MAX)
-		return err_set(err, E_TOO_LARGE, "snapshot: %zu files, at most %d are allowed; replace the "
-		               "dataset with a transformation of itself to join them", count,
-		               TABLE_FILES_MAX);
+		return err_set(err, E_TOO_LARGE, "snapshot: %zu files, at most %d are allowed; "
+		               "replace the dataset with a transformation of itself to join them",
+		               count, TABLE_FILES_MAX);
 	struct table_file *files = arena_alloc(arena, count * sizeof *files + 1);
 	if (!files)
 		return err_set(err, E_NOMEM, "snapshot: no memory for %zu files", count);

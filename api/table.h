@@ -1,8 +1,8 @@
-/* table.h - a dataset as a chain of immutable snapshots. The only module that knows how a snapshot is
- * encoded; it will become Apache Iceberg here and nowhere else.
+/* table.h - a dataset as a chain of immutable snapshots. The only module that knows how a
+ * snapshot is encoded; it will become Apache Iceberg here and nowhere else.
  *
- * A snapshot lists every file of the table: path, rows, sizes, column statistics. The current one
- * changes only by compare-and-swap in the SETTLE transaction. */
+ * A snapshot lists every file of the table: path, rows, sizes, column statistics. The current
+ * one changes only by compare-and-swap in the SETTLE transaction. */
 #ifndef TABLE_H
 #define TABLE_H
 

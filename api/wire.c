@@ -109,8 +109,8 @@ static int write_member(struct arena *arena, const struct wire_member *member, c
 	case WIRE_UINT64: *ret_value = value_int(arena, number_at(member, base)); return 0;
 	case WIRE_BOOL: *ret_value = value_bool(arena, number_at(member, base)); return 0;
 	case WIRE_ENUM: *ret_value = write_enum(arena, member, base); return 0;
-	case WIRE_STRUCT: return write_struct(arena, member->sub, at(base, member->offset), ret_value,
-	                                      err);
+	case WIRE_STRUCT: return write_struct(arena, member->sub, at(base, member->offset),
+	                                      ret_value, err);
 	case WIRE_STRUCTS: return write_structs(arena, member, base, ret_value, err);
 	case WIRE_TEXTS: *ret_value = write_texts(arena, member, base); return 0;
 	case WIRE_HOOK: *ret_value = member->hook->write(arena, at(base, member->offset)); return 0;
@@ -142,8 +142,8 @@ int wire_value(struct arena *arena, const struct wire *wire, const void *from,
 	struct value *value;
 	TRY(write_struct(arena, wire, from, &value, err));
 	if (value_check(value, err) < 0)
-		return err_set(err, E_NOMEM, "%s: a member is missing or the memory for the message is "
-		               "used up", wire->what);
+		return err_set(err, E_NOMEM, "%s: a member is missing or the memory for the "
+		               "message is used up", wire->what);
 	*ret_value = value;
 	return 0;
 }
@@ -244,7 +244,8 @@ static int read_list(const struct wire_member *member, const struct value *value
 	TRY(check_len(member, count, "items", err));
 	void *items = arena_alloc(arena, count * size + 1);
 	if (!items)
-		return err_set(err, E_NOMEM, "%s does not fit into the message's memory", member->name);
+		return err_set(err, E_NOMEM, "%s does not fit into the message's memory",
+		               member->name);
 	*ret_items = items;
 	return 0;
 }
@@ -279,8 +280,8 @@ static int read_texts(struct arena *arena, const struct wire_member *member,
 		const struct value *text = value_at(value, i);
 		if (value_kind(text) != VALUE_STR || value_len(text) < 1 ||
 		    value_len(text) > WIRE_TEXTS_LEN_MAX)
-			return err_set(err, E_INVALID, "%s[%zu] must be text of 1 to %d bytes", member->name,
-			               i, WIRE_TEXTS_LEN_MAX);
+			return err_set(err, E_INVALID, "%s[%zu] must be text of 1 to %d bytes",
+			               member->name, i, WIRE_TEXTS_LEN_MAX);
 		texts[i] = value_as_str(text);
 	}
 	memcpy(to, &items, sizeof items);

@@ -46,7 +46,8 @@ struct wire_member {
 struct wire {
 	const char *what;            /* "grant": begins every error */
 	size_t size;                 /* of the struct */
-	bool strict;                 /* refuses unknown members; otherwise a newer peer may send more */
+	/* refuses unknown members; otherwise a newer peer may send more */
+	bool strict;
 	const struct wire_member *members;   /* ends with a NULL name */
 };
 

@@ -133,7 +133,8 @@ static void served_identity(const struct access_cache *cache, const char *tenant
 	digest_keyed(key, view->uid, strlen(view->uid), text + DIGEST_BYTES);
 	digest_keyed(key, view->key, KEY_BYTES, text + 2 * DIGEST_BYTES);
 	memcpy(text + 3 * DIGEST_BYTES, &layout, sizeof layout);
-	memcpy(text + 3 * DIGEST_BYTES + sizeof layout, &view->key_version, sizeof view->key_version);
+	memcpy(text + 3 * DIGEST_BYTES + sizeof layout, &view->key_version,
+	       sizeof view->key_version);
 	digest_keyed(key, text, sizeof text, out);
 }
 
@@ -180,8 +181,8 @@ static int served_open(struct access_cache *cache, const char *tenant,
 		return err_set(err, E_NOMEM, "no memory for a view");
 	served->refs = 1;
 	served_identity(cache, tenant, view, layout, served->identity);
-	int rc = online_view_new(cache->conf.online, tenant, view->uid, view->key_version, view->key,
-	                         &served->online, err);
+	int rc = online_view_new(cache->conf.online, tenant, view->uid, view->key_version,
+	                         view->key, &served->online, err);
 	if (rc < 0) {
 		free(served);
 		return rc;
@@ -211,8 +212,8 @@ static int served_use(struct access_cache *cache, const char *tenant,
 		pthread_mutex_unlock(&cache->mutex);
 		if (full) {
 			served_free(served);
-			return err_set(err, E_BUSY, "%d feature views are being read here; try again",
-			               SERVED_MAX);
+			return err_set(err, E_BUSY, "%d feature views are being read here; try "
+			               "again", SERVED_MAX);
 		}
 	}
 	*ret_served = served;
@@ -271,7 +272,8 @@ static int view_by_name(const struct access_grant *grant, const struct asked *as
 			return 0;
 		}
 	}
-	return err_set(err, E_NOT_FOUND, "features: there is no view \"%.128s\" that you may read", name);
+	return err_set(err, E_NOT_FOUND, "features: there is no view \"%.128s\" that you may read",
+	               name);
 }
 
 static int feature_by_name(const struct access_view *view, const char *name, size_t *ret_feature,
@@ -283,8 +285,8 @@ static int feature_by_name(const struct access_view *view, const char *name, siz
 			return 0;
 		}
 	}
-	return err_set(err, E_NOT_FOUND, "features: the view \"%s\" has no feature \"%.128s\"", view->name,
-	               name);
+	return err_set(err, E_NOT_FOUND, "features: the view \"%s\" has no feature \"%.128s\"",
+	               view->name, name);
 }
 
 static int source_init(struct access_plan *plan, const struct access_view *view,
@@ -317,7 +319,8 @@ static int column_name(struct access_plan *plan, const struct access_view *view,
 {
 	AUTO_BUF text;
 	buf_init(&text, 4096);
-	const char *name = full ? arena_printf(plan->arena, "%s__%s", view->name, feature) : feature;
+	const char *name = full ? arena_printf(plan->arena, "%s__%s", view->name, feature)
+		: feature;
 	if (!name)
 		return err_set(err, E_NOMEM, "no memory for the request");
 	json_print_str(name, strlen(name), &text);
@@ -330,8 +333,9 @@ static int check_column(const struct access_plan *plan, size_t count, bool full,
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(plan->columns[i].name, plan->columns[count].name) == 0)
-			return err_set(err, E_INVALID, "features[%zu] and [%zu] have the same name %s; %s", i, count,
-			               plan->columns[i].name, full ? "ask for them one after the other"
+			return err_set(err, E_INVALID, "features[%zu] and [%zu] have the same name "
+			               "%s; %s", i, count, plan->columns[i].name, full ? "ask for "
+			               "them one after the other"
 			                                           : "set full_feature_names");
 	return 0;
 }
@@ -399,14 +403,15 @@ static int list_views(struct arena *arena, struct asked *asked, struct err *err)
 		return err_set(err, E_NOMEM, "no memory for the request");
 	for (size_t i = 0; i < asked->count; i++) {
 		size_t k = 0;
-		while (k < asked->view_count && strcmp(asked->views[k], asked->features[i].view) != 0)
+		while (k < asked->view_count && strcmp(asked->views[k],
+		                                       asked->features[i].view) != 0)
 			k++;
 		if (k == asked->view_count)
 			asked->views[asked->view_count++] = asked->features[i].view;
 	}
 	if (asked->view_count > GRANT_TABLES_MAX)
-		return err_set(err, E_INVALID, "features: are of %zu views, at most %d are allowed; ask in "
-		               "parts", asked->view_count, GRANT_TABLES_MAX);
+		return err_set(err, E_INVALID, "features: are of %zu views, at most %d are "
+		               "allowed; ask in parts", asked->view_count, GRANT_TABLES_MAX);
 	return 0;
 }
 
@@ -420,8 +425,8 @@ static int ask_control(struct access_cache *cache, const struct access_want *wan
 	TRY(ask_features(arena, want->features, want->features_len, &asked.features, &asked.count,
 	                 err));
 	TRY(list_views(arena, &asked, err));
-	TRY(cache->conf.ask(cache->conf.context, want->credential, asked.views, asked.view_count, arena,
-	                    &grant, err));
+	TRY(cache->conf.ask(cache->conf.context, want->credential, asked.views, asked.view_count,
+	                    arena, &grant, err));
 	int rc = plan_new(cache, grant, &asked, ret_plan, err);
 	access_wipe(grant);
 	return rc;

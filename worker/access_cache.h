@@ -1,6 +1,6 @@
-/* access_cache.h - what callers may read online, decided by control and kept until the grant expires or
- * is revoked. One plan per credential and list of features: the decision, and all that can be made
- * ready for it once. */
+/* access_cache.h - what callers may read online, decided by control and kept until the grant
+ * expires or is revoked. One plan per credential and list of features: the decision, and all
+ * that can be made ready for it once. */
 #ifndef ACCESS_CACHE_H
 #define ACCESS_CACHE_H
 
@@ -58,7 +58,8 @@ MUST_USE int access_cache_new(const struct access_cache_conf *conf,
 void access_cache_free(struct access_cache *cache);   /* release all plans first */
 DEFINE_AUTO(access_cache)
 
-/* What is asked for, and by whom, as one digest (keyed: credentials are not guessed from memory). */
+/* What is asked for, and by whom, as one digest (keyed: credentials are not guessed from
+ * memory). */
 struct access_want {
 	const char *credential;
 	const char *features;        /* JSON text, as in ask.h */

@@ -1,6 +1,6 @@
-/* agent.c - invariants, under the mutex: queued + running jobs <= slots; a job is in the list from the
- * grant's arrival until its outcome is acknowledged (or there is nothing to report); in_flight polls <=
- * POLLERS; dirty means something happened that no poll has told yet. */
+/* agent.c - invariants, under the mutex: queued + running jobs <= slots; a job is in the list
+ * from the grant's arrival until its outcome is acknowledged (or there is nothing to report);
+ * in_flight polls <= POLLERS; dirty means something happened that no poll has told yet. */
 #include "common/defs.h"
 #include "worker/agent.h"
 
@@ -149,7 +149,8 @@ static void run_job(struct agent *agent, struct job *job)
 	int rc = agent->conf.run(agent->conf.runner, &job->attempt, job->arena, job->grant.data,
 	                         job->grant.len, &job->report, &err);
 	if (rc < 0)
-		log_error(&context, "task_not_reportable", "code=%s reason=\"%s\"", err_name(rc), err.text);
+		log_error(&context, "task_not_reportable", "code=%s reason=\"%s\"", err_name(rc),
+		          err.text);
 	pthread_mutex_lock(&agent->mutex);
 	agent->tasks++;
 	agent->dirty = true;
@@ -311,7 +312,8 @@ static void shrink(struct agent *agent)
 			continue;
 		job->report.outcome = OUTCOME_FAILED;
 		job->report.code = E_TOO_LARGE;
-		job->report.text = "the list of files that the task wrote is over the size of a message; let it "
+		job->report.text = "the list of files that the task wrote is over the size of a "
+			"message; let it "
 			"write fewer, larger files";
 		job->report.outputs = NULL;
 		job->report.output_count = 0;
@@ -329,8 +331,8 @@ static void poll_failed(struct agent *agent, int rc, int replica, const struct e
 	if (agent->stopping)
 		return;
 	if (agent->connected || agent->failures == 0)
-		log_warn(NULL, "poll_failed", "replica=%d code=%s reason=\"%s\"", replica, err_name(rc),
-		         err->text);
+		log_warn(NULL, "poll_failed", "replica=%d code=%s reason=\"%s\"", replica,
+		         err_name(rc), err->text);
 	agent->connected = false;
 	agent->failures++;
 	/* Every replica is tried before waiting; then ever longer. */
@@ -442,7 +444,8 @@ static void *poll_main(void *arg)
 static int start_threads(struct agent *agent, struct err *err)
 {
 	for (; agent->slot_count < agent->conf.slots; agent->slot_count++) {
-		int rc = pthread_create(&agent->slot_threads[agent->slot_count], NULL, slot_main, agent);
+		int rc = pthread_create(&agent->slot_threads[agent->slot_count], NULL, slot_main,
+		                        agent);
 		if (rc)
 			return err_errno(err, rc, "start a thread for slot %d", agent->slot_count);
 	}
@@ -450,7 +453,8 @@ static int start_threads(struct agent *agent, struct err *err)
 		pthread_mutex_lock(&agent->mutex);
 		agent->pollers++;
 		pthread_mutex_unlock(&agent->mutex);
-		int rc = pthread_create(&agent->poll_threads[agent->poll_count], NULL, poll_main, agent);
+		int rc = pthread_create(&agent->poll_threads[agent->poll_count], NULL, poll_main,
+		                        agent);
 		if (rc) {
 			pthread_mutex_lock(&agent->mutex);
 			agent->pollers--;
@@ -492,8 +496,8 @@ static void wait_settled(struct agent *agent, int64_t until_ms)
 		;
 }
 
-/* The leader answers the older poll when the one that says draining has come: from then on it gives us
- * nothing. */
+/* The leader answers the older poll when the one that says draining has come: from then on it
+ * gives us nothing. */
 static void wait_told(struct agent *agent, int64_t until_ms)
 {
 	while (agent->connected && (!agent->drain_sent || agent->in_flight == POLLERS) &&
@@ -511,7 +515,8 @@ void agent_drain(struct agent *agent, int grace_ms)
 	wait_told(agent, now + DRAIN_TOLD_MS);
 	wait_settled(agent, until);
 	if (agent->jobs) {
-		log_warn(NULL, "drain_cut_short", "running=%d unacknowledged=%d", count_jobs(agent, false),
+		log_warn(NULL, "drain_cut_short", "running=%d unacknowledged=%d", count_jobs(agent,
+		                                                                             false),
 		         count_jobs(agent, true));
 		cancel_all(agent);
 		wait_settled(agent, until + CANCEL_GRACE_MS);

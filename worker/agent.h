@@ -1,8 +1,8 @@
-/* agent.h - the worker's poll loop: tells control what it can take, runs what it is given in slots, and
- * reports each outcome until control says that it is durable.
+/* agent.h - the worker's poll loop: tells control what it can take, runs what it is given in
+ * slots, and reports each outcome until control says that it is durable.
  *
- * One poll is held; news (an outcome, progress once a second) goes out at once in a second one. A
- * grant that is repeated starts nothing. Threads: one a slot, two that poll. */
+ * One poll is held; news (an outcome, progress once a second) goes out at once in a second one.
+ * A grant that is repeated starts nothing. Threads: one a slot, two that poll. */
 #ifndef AGENT_H
 #define AGENT_H
 
@@ -32,10 +32,11 @@ enum { AGENT_SLOTS_MAX = 256 };
 
 struct agent;
 MUST_USE int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct err *err);
-/* Takes nothing new, and returns when all is done and acknowledged. After grace_ms what still runs is
- * cancelled, and given a little more to be reported. */
+/* Takes nothing new, and returns when all is done and acknowledged. After grace_ms what still
+ * runs is cancelled, and given a little more to be reported. */
 void agent_drain(struct agent *agent, int grace_ms);
-void agent_free(struct agent *agent);   /* cancels what runs; unacknowledged outcomes are forgotten */
+/* cancels what runs; unacknowledged outcomes are forgotten */
+void agent_free(struct agent *agent);
 DEFINE_AUTO(agent)
 
 struct agent_status {

@@ -22,7 +22,8 @@ struct scan {
 
 static void skip_space(struct scan *scan)
 {
-	while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\t' ||
+	while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' ||
+	                                *scan->at == '\t' ||
 	                                *scan->at == '\r'))
 		scan->at++;
 }
@@ -217,7 +218,8 @@ static int check_members(const struct value *body, struct err *err)
 {
 	static const char *const known[] = { "features", "entities", "full_feature_names" };
 	if (value_kind(body) != VALUE_MAP)
-		return err_set(err, E_INVALID, "the body must be an object with features and entities");
+		return err_set(err, E_INVALID, "the body must be an object with features and "
+		               "entities");
 	for (size_t i = 0; i < value_len(body); i++) {
 		const char *name = NULL;
 		value_member(body, i, &name);
@@ -226,9 +228,9 @@ static int check_members(const struct value *body, struct err *err)
 			found = found || strcmp(known[k], name) == 0;
 		const char *near = found ? NULL : name_nearest(name, known, ARRAY_LEN(known));
 		if (!found)
-			return err_set(err, E_INVALID, "%.64s: there is no such field%s%s; there are features, "
-			               "entities and full_feature_names", name, near ? ", did you mean " : "",
-			               near ? near : "");
+			return err_set(err, E_INVALID, "%.64s: there is no such field%s%s; there "
+			               "are features, entities and full_feature_names", name,
+			               near ? ", did you mean " : "", near ? near : "");
 	}
 	const struct value *full = value_get(body, "full_feature_names");
 	if (full && value_kind(full) != VALUE_BOOL)
@@ -241,8 +243,8 @@ static int check_list(const char *field, const struct value *list, size_t max, s
 	if (value_kind(list) != VALUE_LIST)
 		return err_set(err, E_INVALID, "%.64s: must be a list", field);
 	if (value_len(list) < 1 || value_len(list) > max)
-		return err_set(err, E_INVALID, "%.64s: must have 1 to %zu items, it has %zu", field, max,
-		               value_len(list));
+		return err_set(err, E_INVALID, "%.64s: must have 1 to %zu items, it has %zu", field,
+		               max, value_len(list));
 	return 0;
 }
 
@@ -257,11 +259,11 @@ static int read_key(struct arena *arena, const char *name, size_t row, const str
 		return 0;
 	}
 	if (value_kind(value) != VALUE_STR)
-		return err_set(err, E_INVALID, "entities.%.64s[%zu]: must be a string or an integer", name,
-		               row);
+		return err_set(err, E_INVALID, "entities.%.64s[%zu]: must be a string or an "
+		               "integer", name, row);
 	if (value_len(value) > ASK_KEY_MAX)
-		return err_set(err, E_INVALID, "entities.%.64s[%zu]: must have at most %d bytes, it has %zu",
-		               name, row, ASK_KEY_MAX, value_len(value));
+		return err_set(err, E_INVALID, "entities.%.64s[%zu]: must have at most %d bytes, "
+		               "it has %zu", name, row, ASK_KEY_MAX, value_len(value));
 	*ret_key = (struct ask_key) { value_as_str(value), value_len(value), false };
 	return 0;
 }
@@ -272,8 +274,8 @@ static int read_entity(struct arena *arena, const char *name, const struct value
 	TRY(check_list(name, list, ASK_ROWS_MAX, err));
 	size_t rows = value_len(list);
 	if (ask->entity_count && rows != ask->rows)
-		return err_set(err, E_INVALID, "entities.%.64s: has %zu items, the others have %zu; give one "
-		               "for each row", name, rows, ask->rows);
+		return err_set(err, E_INVALID, "entities.%.64s: has %zu items, the others have "
+		               "%zu; give one for each row", name, rows, ask->rows);
 	struct ask_key *keys = arena_alloc(arena, rows * sizeof *keys);
 	if (!keys)
 		return err_set(err, E_NOMEM, "no memory for the request");
@@ -288,13 +290,14 @@ static int read_entities(struct arena *arena, const struct value *map, struct as
                          struct err *err)
 {
 	if (value_kind(map) != VALUE_MAP || value_len(map) < 1 || value_len(map) > ASK_ENTITIES_MAX)
-		return err_set(err, E_INVALID, "entities: must be an object of 1 to %d lists by join key",
-		               ASK_ENTITIES_MAX);
+		return err_set(err, E_INVALID, "entities: must be an object of 1 to %d lists by "
+		               "join key", ASK_ENTITIES_MAX);
 	for (size_t i = 0; i < value_len(map); i++) {
 		const char *name = NULL;
 		const struct value *list = value_member(map, i, &name);
 		if (!*name)
-			return err_set(err, E_INVALID, "entities: a join key's name must not be empty");
+			return err_set(err, E_INVALID, "entities: a join key's name must not be "
+			               "empty");
 		TRY(read_entity(arena, name, list, ask, err));
 	}
 	return 0;
@@ -359,8 +362,8 @@ int ask_features(struct arena *arena, const char *features, size_t len,
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(all[k].view, all[i].view) == 0 &&
 			    strcmp(all[k].feature, all[i].feature) == 0)
-				return err_set(err, E_INVALID, "features[%zu]: is there already, as features[%zu]", i,
-				               k);
+				return err_set(err, E_INVALID, "features[%zu]: is there already, "
+				               "as features[%zu]", i, k);
 	}
 	*ret_features = all;
 	*ret_count = count;

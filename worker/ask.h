@@ -1,8 +1,9 @@
 /* ask.h - the body of POST /get-online-features, in the shape of Feast's feature server:
  * {"features": ["view:feature", "domain.view:feature"], "entities": {"airport": ["ATL", "ORD"]},
  *  "full_feature_names": false}.
- * Read by ask_scan, which takes plain requests without allocating, or else by ask_parse, which takes
- * all and says what is wrong. Both give the same; texts are borrowed from the body or the arena. */
+ * Read by ask_scan, which takes plain requests without allocating, or else by ask_parse, which
+ * takes all and says what is wrong. Both give the same; texts are borrowed from the body or the
+ * arena. */
 #ifndef ASK_H
 #define ASK_H
 

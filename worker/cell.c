@@ -96,12 +96,14 @@ static void print_decimal(uint64_t n, int places, struct buf *out)
 	buf_put(out, digits + at, sizeof digits - at);
 }
 
-/* At most 15 or 16 digits. A quotient of two exact doubles is the double nearest to the true quotient, which is also what a
- * reader makes of the decimal: so the shortest k that divides back is right. */
+/* At most 15 or 16 digits. A quotient of two exact doubles is the double nearest to the true
+ * quotient, which is also what a reader makes of the decimal: so the shortest k that divides
+ * back is right. */
 static bool print_short(double d, struct buf *out)
 {
 	static const double tens[] = {
-		1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16
+		1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+		1e16
 	};
 	for (size_t k = 1; k < ARRAY_LEN(tens); k++) {
 		double scaled = nearbyint(d * tens[k]);
@@ -136,8 +138,8 @@ static unsigned __int128 power_of_ten(int k)
 	return n;
 }
 
-/* d * 10^places, rounded; exact, since m * 10^22 fits 128 bits. Whether that decimal is nearer to d than
- * to its neighbours, so that it reads back as d, through ret_exact. */
+/* d * 10^places, rounded; exact, since m * 10^22 fits 128 bits. Whether that decimal is nearer
+ * to d than to its neighbours, so that it reads back as d, through ret_exact. */
 static uint64_t scale(struct binary b, int places, bool *ret_exact)
 {
 	unsigned __int128 ten = power_of_ten(places), product = ten * b.m;

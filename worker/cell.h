@@ -1,5 +1,5 @@
-/* cell.h - one packed value of a feature, as it lies in the online store, walked over and printed as
- * JSON where it lies. Scalars only (github.com/msgpack/msgpack, spec.md). */
+/* cell.h - one packed value of a feature, as it lies in the online store, walked over and
+ * printed as JSON where it lies. Scalars only (github.com/msgpack/msgpack, spec.md). */
 #ifndef CELL_H
 #define CELL_H
 

@@ -23,15 +23,16 @@ int lookup_room_new(struct arena *arena, const struct access_plan *plan, const s
                     struct lookup_room *ret_room, struct err *err)
 {
 	struct lookup_room room = {
-		.found_max = ask->rows * plan->view_count, .cell_max = ask->rows * plan->column_count,
+		.found_max = ask->rows * plan->view_count,
+		.cell_max = ask->rows * plan->column_count,
 		.byte_max = ONLINE_ROOM, .arena = arena,
 	};
 	room.found = arena_alloc(arena, room.found_max * sizeof *room.found);
 	room.cells = arena_alloc(arena, room.cell_max * sizeof *room.cells);
 	room.bytes = arena_alloc(arena, room.byte_max);
 	if (!room.found || !room.cells || !room.bytes)
-		return err_set(err, E_TOO_LARGE, "entities: %zu rows of %zu features are too many at once; ask "
-		               "in parts", ask->rows, plan->column_count);
+		return err_set(err, E_TOO_LARGE, "entities: %zu rows of %zu features are too many "
+		               "at once; ask in parts", ask->rows, plan->column_count);
 	*ret_room = room;
 	return 0;
 }
@@ -61,11 +62,13 @@ static int check_entities(const struct lookup *lookup, struct err *err)
 		size_t v = 0;
 		while (v < lookup->plan->view_count &&
 		       (lookup->plan->views[v].join_key_len != entity->name_len ||
-		        memcmp(lookup->plan->views[v].join_key, entity->name, entity->name_len) != 0))
+		        memcmp(lookup->plan->views[v].join_key, entity->name,
+		               entity->name_len) != 0))
 			v++;
 		if (v == lookup->plan->view_count)
-			return err_set(err, E_INVALID, "entities: no view that is asked for has the join key "
-			               "\"%.*s\"", (int)(entity->name_len < 64 ? entity->name_len : 64),
+			return err_set(err, E_INVALID, "entities: no view that is asked for has "
+			               "the join key \"%.*s\"", (int)(entity->name_len < 64
+			                                              ? entity->name_len : 64),
 			               entity->name);
 	}
 	return 0;
@@ -82,8 +85,8 @@ static int keep_bytes(struct lookup *lookup, const uint8_t **ret_at, size_t len,
 	}
 	uint8_t *copy = arena_alloc(room->arena, len + 1);
 	if (!copy)
-		return err_set(err, E_TOO_LARGE, "entities: the values of %zu rows are too much at once; ask in "
-		               "parts", lookup->ask->rows);
+		return err_set(err, E_TOO_LARGE, "entities: the values of %zu rows are too much at "
+		               "once; ask in parts", lookup->ask->rows);
 	memcpy(copy, room->bytes, len);
 	*ret_at = copy;
 	return 0;
@@ -92,14 +95,15 @@ static int keep_bytes(struct lookup *lookup, const uint8_t **ret_at, size_t len,
 static int take_cells(struct lookup *lookup, const struct access_source *source, size_t row,
                       const uint8_t *data, size_t len, struct err *err)
 {
-	const uint8_t *at = NULL, *end = data + len;
+	const uint8_t *at = NULL, *end = data + len, **cells = lookup->room->cells;
 	int64_t count = cell_list(data, len, &at);
 	for (int64_t i = 0; i < count; i++) {
 		const uint8_t *next = cell_end(at, end);
 		if (!next)
-			return err_set(err, E_CORRUPT, "online store: a value is no list of scalars");
+			return err_set(err, E_CORRUPT, "online store: a value is no list of "
+			               "scalars");
 		if ((size_t)i < source->feature_count && source->column_of[i] >= 0)
-			lookup->room->cells[(size_t)source->column_of[i] * lookup->ask->rows + row] = at;
+			cells[(size_t)source->column_of[i] * lookup->ask->rows + row] = at;
 		at = next;
 	}
 	return count < 0 ? err_set(err, E_CORRUPT, "online store: a value is no list") : 0;
@@ -124,8 +128,8 @@ static int read_one(struct lookup *lookup, const struct access_source *source,
 	int64_t event_us = 0;
 	size_t len = 0;
 	found->here = found->stale = false;
-	int rc = online_get(source->online, key->text, key->len, &event_us, room->bytes + lookup->used,
-	                    room->byte_max - lookup->used, &len, err);
+	int rc = online_get(source->online, key->text, key->len, &event_us,
+	                    room->bytes + lookup->used, room->byte_max - lookup->used, &len, err);
 	if (rc <= 0)
 		return rc;
 	TRY(keep_bytes(lookup, &data, len, err));

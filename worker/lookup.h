@@ -1,7 +1,8 @@
-/* lookup.h - reads what a plan asks for out of the online store and prints it in the shape of Feast's
- * feature server, column by column: entities first (PRESENT, at 1970-01-01T00:00:00Z), then features in the
- * order asked for. Statuses: PRESENT; NULL_VALUE; NOT_FOUND, null at 1970-01-01T00:00:00Z; and
- * OUTSIDE_MAX_AGE, which keeps the value and its time, as Feast's servers do. */
+/* lookup.h - reads what a plan asks for out of the online store and prints it in the shape of
+ * Feast's feature server, column by column: entities first (PRESENT, at 1970-01-01T00:00:00Z),
+ * then features in the order asked for. Statuses: PRESENT; NULL_VALUE; NOT_FOUND, null at
+ * 1970-01-01T00:00:00Z; and OUTSIDE_MAX_AGE, which keeps the value and its time, as Feast's
+ * servers do. */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 

@@ -69,8 +69,8 @@ static int read_key(const char *path, uint8_t out[SIGN_PUBLIC_BYTES], struct err
 	ssize_t n = read(fd, text, sizeof text - 1);
 	close(fd);
 	if (n < 2 * SIGN_PUBLIC_BYTES || !parse_key(text, out))
-		return err_set(err, E_INVALID, "--signing-public-file: %s must hold 64 hex digits, as the "
-		               "control plane writes them", path);
+		return err_set(err, E_INVALID, "--signing-public-file: %s must hold 64 hex digits, "
+		               "as the control plane writes them", path);
 	return 0;
 }
 
@@ -109,13 +109,16 @@ static int make_box(struct worker *worker, struct err *err)
 static int split_urls(struct worker *worker, struct err *err)
 {
 	if (strlen(worker->conf.control) >= sizeof worker->control)
-		return err_set(err, E_INVALID, "--control: at most %zu bytes", sizeof worker->control - 1);
+		return err_set(err, E_INVALID, "--control: at most %zu bytes",
+		               sizeof worker->control - 1);
 	strcpy(worker->control, worker->conf.control);
 	char *rest = NULL;
 	size_t count = 0;
-	for (char *url = strtok_r(worker->control, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
+	for (char *url = strtok_r(worker->control, ", ", &rest); url; url = strtok_r(NULL, ", ",
+	                                                                             &rest)) {
 		if (count == REPLICAS_MAX)
-			return err_set(err, E_INVALID, "--control: at most %d replicas", REPLICAS_MAX);
+			return err_set(err, E_INVALID, "--control: at most %d replicas",
+			               REPLICAS_MAX);
 		worker->urls[count++] = url;
 	}
 	return 0;
@@ -126,8 +129,8 @@ static int open_stores(struct worker *worker, struct err *err)
 	const struct worker_conf *conf = &worker->conf;
 	char path[4096];
 	TRY(object_store_dir(conf->objects, &worker->runner.objects, err));
-	TRY(online_new(conf->online, (size_t)conf->online_max_mib << MIB_SHIFT, &worker->runner.online,
-	               err));
+	TRY(online_new(conf->online, (size_t)conf->online_max_mib << MIB_SHIFT,
+	               &worker->runner.online, err));
 	/* No tenant's name begins with a dot. */
 	if (snprintf(path, sizeof path, "%s/.meter", conf->online) >= (int)sizeof path)
 		return err_set(err, E_INVALID, "--online: the path is too long");
@@ -155,9 +158,10 @@ static int set_serve_url(struct worker *worker, struct err *err)
 	int host = colon ? (int)(colon - conf->listen) : 0;
 	int n = conf->serve_url
 		? snprintf(worker->serve_url, URL_MAX, "%s", conf->serve_url)
-		: snprintf(worker->serve_url, URL_MAX, "%s://%.*s:%d", conf->cert_file ? "https" : "http",
-		           host, conf->listen, serve_port(worker->serve));
-	return n < URL_MAX ? 0 : err_set(err, E_INVALID, "--serve-url: at most %d bytes", URL_MAX - 1);
+		: snprintf(worker->serve_url, URL_MAX, "%s://%.*s:%d", conf->cert_file ? "https"
+		           : "http", host, conf->listen, serve_port(worker->serve));
+	return n < URL_MAX ? 0 : err_set(err, E_INVALID, "--serve-url: at most %d bytes",
+	                                 URL_MAX - 1);
 }
 
 static int open_door(struct worker *worker, struct err *err)
@@ -167,11 +171,13 @@ static int open_door(struct worker *worker, struct err *err)
 		.clock = clock_system(), .online = worker->runner.online, .meter = worker->meter,
 		.ask = access_link_ask, .context = &worker->access,
 	};
-	worker->access = (struct access_link) { clock_system(), worker->peer, &worker->runner.opener };
+	worker->access = (struct access_link) { clock_system(), worker->peer,
+		&worker->runner.opener };
 	TRY(access_cache_new(&cache, &worker->cache, err));
 	const struct serve_conf serve = {
 		.http = {
-			.listen = conf->listen, .cert_file = conf->cert_file, .key_file = conf->key_file,
+			.listen = conf->listen, .cert_file = conf->cert_file,
+			.key_file = conf->key_file,
 			.poll_threads = conf->serve_threads,
 		},
 		.clock = clock_system(), .cache = worker->cache, .online = worker->runner.online,
@@ -198,7 +204,8 @@ static int start_agent(struct worker *worker, struct err *err)
 {
 	const struct worker_conf *conf = &worker->conf;
 	const struct agent_conf agent = {
-		.clock = clock_system(), .peer = worker->peer, .run = run_grant, .runner = &worker->runner,
+		.clock = clock_system(), .peer = worker->peer, .run = run_grant,
+		.runner = &worker->runner,
 		.meter = worker->meter, .drop = drop_access, .drop_context = worker,
 		.box_public = worker->runner.opener.box_public, .serve_url = worker->serve_url,
 		.slots = conf->slots, .memory_bytes = task_memory(conf),
@@ -254,10 +261,12 @@ static int run(struct worker *worker, const sigset_t *signals)
 	struct err err = { 0 };
 	int code = build(worker, &err);
 	if (code < 0) {
-		log_error(NULL, "not_started", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+		log_error(NULL, "not_started", "code=%s reason=\"%s\"", err_name(err.code),
+		          err.text);
 	} else {
-		log_info(NULL, "started", "worker=%s port=%d slots=%d version=%s", worker->conf.name,
-		         serve_port(worker->serve), worker->conf.slots, FREEHOLD_VERSION);
+		log_info(NULL, "started", "worker=%s port=%d slots=%d version=%s",
+		         worker->conf.name, serve_port(worker->serve), worker->conf.slots,
+		         FREEHOLD_VERSION);
 		wait_for_end(signals);
 	}
 	end(worker);

@@ -1,7 +1,7 @@
-/* meter.c - invariants of the file, at every instant: acked <= marked <= total per row; the rows below
- * `used` are whole; seq is 0, or the number of the report that covers (acked, marked] of all rows.
- * Each step is one store, ordered so that a kill between two of them leaves the invariants: marks are
- * set before seq, acks before seq is cleared, and both may be done again. */
+/* meter.c - invariants of the file, at every instant: acked <= marked <= total per row; the rows
+ * below `used` are whole; seq is 0, or the number of the report that covers (acked, marked] of
+ * all rows. Each step is one store, ordered so that a kill between two of them leaves the
+ * invariants: marks are set before seq, acks before seq is cleared, and both may be done again. */
 #include "common/defs.h"
 #include "worker/meter.h"
 
@@ -46,13 +46,15 @@ static int map_file(struct meter *meter, const char *path, struct err *err)
 	if (meter->fd < 0)
 		return err_errno(err, errno, "meter: open %s", path);
 	if (flock(meter->fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, E_CONFLICT, "meter: another worker uses %s; give each a folder of its own",
-		               path);
+		return err_set(err, E_CONFLICT, "meter: another worker uses %s; give each a folder "
+		               "of its own", path);
 	/* Allocated, so that a full disk is an error here and not a SIGBUS later. */
 	int why = posix_fallocate(meter->fd, 0, sizeof *meter->file);
 	if (why)
-		return err_errno(err, why, "meter: make %s of %zu bytes", path, sizeof *meter->file);
-	void *map = mmap(NULL, sizeof *meter->file, PROT_READ | PROT_WRITE, MAP_SHARED, meter->fd, 0);
+		return err_errno(err, why, "meter: make %s of %zu bytes", path,
+		                 sizeof *meter->file);
+	void *map = mmap(NULL, sizeof *meter->file, PROT_READ | PROT_WRITE, MAP_SHARED, meter->fd,
+	                 0);
 	if (map == MAP_FAILED)
 		return err_errno(err, errno, "meter: map %s", path);
 	meter->file = map;
@@ -69,8 +71,8 @@ static int check_file(struct file *file, const char *path, struct err *err)
 		right = row->acked <= row->marked && row->marked <= row->total && row->acked >= 0 &&
 			!row->tenant[NAME_ROOM - 1] && !row->domain[NAME_ROOM - 1];
 	}
-	return right ? 0 : err_set(err, E_CORRUPT, "meter: %s is damaged; move it away, and its unreported "
-	                           "reads are lost", path);
+	return right ? 0 : err_set(err, E_CORRUPT, "meter: %s is damaged; move it away, and its "
+	                           "unreported reads are lost", path);
 }
 
 int meter_new(const char *path, struct meter **ret_meter, struct err *err)
@@ -106,14 +108,16 @@ static int row_find(struct file *file, const char *tenant, const char *domain, s
 {
 	size_t used = file->used;
 	for (size_t i = 0; i < used; i++) {
-		if (strcmp(file->rows[i].tenant, tenant) == 0 && strcmp(file->rows[i].domain, domain) == 0) {
+		if (strcmp(file->rows[i].tenant, tenant) == 0 && strcmp(file->rows[i].domain,
+		                                                        domain) == 0) {
 			*ret_slot = i;
 			return 0;
 		}
 	}
 	if (used == ROWS_MAX)
-		return err_set(err, E_RESOURCES, "meter: reads of %d domains were counted here, which is the "
-		               "most; move the file away once all is reported", ROWS_MAX);
+		return err_set(err, E_RESOURCES, "meter: reads of %d domains were counted here, "
+		               "which is the most; move the file away once all is reported",
+		               ROWS_MAX);
 	memset(&file->rows[used], 0, sizeof file->rows[used]);
 	memcpy(file->rows[used].tenant, tenant, strlen(tenant));
 	memcpy(file->rows[used].domain, domain, strlen(domain));
@@ -164,7 +168,8 @@ static int list_report(struct file *file, struct arena *arena, const struct read
 	for (size_t i = 0; i < file->used; i++) {
 		struct row *row = &file->rows[i];
 		if (row->marked > row->acked)
-			reads[count++] = (struct reads) { row->tenant, row->domain, row->marked - row->acked };
+			reads[count++] = (struct reads) { row->tenant, row->domain,
+				row->marked - row->acked };
 	}
 	*ret_reads = reads;
 	*ret_count = count;

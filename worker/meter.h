@@ -1,8 +1,9 @@
-/* meter.h - counts online reads so that none is lost or billed twice when this process is killed.
+/* meter.h - counts online reads so that none is lost or billed twice when this process is
+ * killed.
  *
- * The counters lie in a shared file mapping: what was counted survives SIGKILL (a power failure may take
- * what the kernel had not written yet). A report covers the counters up to a mark and keeps its
- * number and amounts until control acknowledges it, across restarts. */
+ * The counters lie in a shared file mapping: what was counted survives SIGKILL (a power failure
+ * may take what the kernel had not written yet). A report covers the counters up to a mark and
+ * keeps its number and amounts until control acknowledges it, across restarts. */
 #ifndef METER_H
 #define METER_H
 
@@ -14,7 +15,8 @@ MUST_USE int meter_new(const char *path, struct meter **ret_meter, struct err *e
 void meter_free(struct meter *meter);
 DEFINE_AUTO(meter)
 
-/* Where a tenant's domain is counted. E_RESOURCES when the file is full. Any thread, as all here. */
+/* Where a tenant's domain is counted. E_RESOURCES when the file is full. Any thread, as all
+ * here. */
 MUST_USE int meter_slot(struct meter *meter, const char *tenant, const char *domain,
                         size_t *ret_slot, struct err *err);
 void meter_add(struct meter *meter, size_t slot, int64_t reads);   /* no lock */

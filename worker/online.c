@@ -1,9 +1,10 @@
-/* online.c - the online store on LMDB. Invariants: an environment with a view is not closed; what lies
- * under a key opens only with its view's key, uid and version and under that very key.
+/* online.c - the online store on LMDB. Invariants: an environment with a view is not closed;
+ * what lies under a key opens only with its view's key, uid and version and under that very key.
  *
- * Stored: key = 8 bytes of the view, 16 of the entity's keyed digest; value = format byte, 24 random
- * bytes of nonce, sealed msgpack [event us, layout, values] with the first two as int64. XChaCha20-Poly1305: its nonces may be drawn at
- * random for ever, where AES-GCM's 96 bits would bound the writes of a view to 2^32.
+ * Stored: key = 8 bytes of the view, 16 of the entity's keyed digest; value = format byte, 24
+ * random bytes of nonce, sealed msgpack [event us, layout, values] with the first two as int64.
+ * XChaCha20-Poly1305: its nonces may be drawn at random for ever, where AES-GCM's 96 bits would
+ * bound the writes of a view to 2^32.
  *
  * Reads take a finished read transaction out of a slot and renew it: no lock, no allocation. */
 #include "common/defs.h"
@@ -65,13 +66,14 @@ static int failed(int rc, const char *what, struct err *err)
 {
 	switch (rc) {
 	case 0: return 0;
-	case MDB_MAP_FULL: return err_set(err, E_NO_SPACE, "online store: the tenant's part is full; give "
-	                                  "the worker a larger onlineBytes");
-	case MDB_TXN_FULL: return err_set(err, E_TOO_LARGE, "online store: too many entities in one "
-	                                  "batch; write them in several");
+	case MDB_MAP_FULL: return err_set(err, E_NO_SPACE, "online store: the tenant's part is "
+	                                  "full; give the worker a larger onlineBytes");
+	case MDB_TXN_FULL: return err_set(err, E_TOO_LARGE, "online store: too many entities in "
+	                                  "one batch; write them in several");
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID: return err_set(err, E_CORRUPT, "online store: %s: %s", what, mdb_strerror(rc));
+	case MDB_INVALID: return err_set(err, E_CORRUPT, "online store: %s: %s", what,
+	                                 mdb_strerror(rc));
 	default: return rc > 0 ? err_errno(err, rc, "online store: %s", what)
 	                       : err_set(err, E_IO, "online store: %s: %s", what, mdb_strerror(rc));
 	}
@@ -260,8 +262,8 @@ int online_view_new(struct online *online, const char *tenant, const char *view_
 {
 	size_t len = strlen(view_uid);
 	if (len < 1 || len > UID_MAX)
-		return err_set(err, E_INVALID, "online store: a view's uid has 1 to %d bytes, not %zu",
-		               UID_MAX, len);
+		return err_set(err, E_INVALID, "online store: a view's uid has 1 to %d bytes, not "
+		               "%zu", UID_MAX, len);
 	AUTO(online_view) *view = calloc(1, sizeof *view);
 	if (!view)
 		return err_set(err, E_NOMEM, "online store: no memory");
@@ -371,13 +373,13 @@ static int row_open(const struct online_view *view, const uint8_t key[ROW_KEY], 
 	size_t ad_len = row_ad(view, key, ad);
 	size_t plain_len = row_plain_len(row);
 	if (plain_len > cap)
-		return err_set(err, E_TOO_LARGE, "online store: a value of %zu bytes, there is room for %zu",
-		               plain_len, cap);
+		return err_set(err, E_TOO_LARGE, "online store: a value of %zu bytes, there is "
+		               "room for %zu", plain_len, cap);
 	if (plain_len < ROW_HEAD || bytes[0] != FORMAT ||
 	    !aead_open(view->aead, bytes + 1, ad, ad_len, bytes + HEAD, row->mv_size - HEAD, out) ||
 	    !head_parse(out, plain_len, ret_head))
-		return err_set(err, E_CORRUPT, "online store: a value does not verify; materialize the view "
-		               "anew");
+		return err_set(err, E_CORRUPT, "online store: a value does not verify; materialize "
+		               "the view anew");
 	return 0;
 }
 
@@ -435,11 +437,11 @@ int online_put(struct online_batch *batch, const void *entity_key, size_t key_le
 {
 	uint8_t room[ONLINE_ROOM], key[ROW_KEY];
 	if (values_len > ONLINE_VALUES_MAX)
-		return err_set(err, E_TOO_LARGE, "online store: the values of one entity take %zu bytes, at "
-		               "most %d are allowed", values_len, ONLINE_VALUES_MAX);
+		return err_set(err, E_TOO_LARGE, "online store: the values of one entity take %zu "
+		               "bytes, at most %d are allowed", values_len, ONLINE_VALUES_MAX);
 	if (key_len > ONLINE_KEY_MAX)
-		return err_set(err, E_TOO_LARGE, "online store: an entity key of %zu bytes, at most %d are "
-		               "allowed", key_len, ONLINE_KEY_MAX);
+		return err_set(err, E_TOO_LARGE, "online store: an entity key of %zu bytes, at "
+		               "most %d are allowed", key_len, ONLINE_KEY_MAX);
 	row_key(batch->view, entity_key, key_len, key);
 	int rc = is_old(batch, key, event_us, room, err);
 	if (rc == 0)
@@ -497,7 +499,8 @@ static void reader_give(struct tenant_env *env, MDB_txn *txn)
 	mdb_txn_reset(txn);
 	for (size_t i = 0; i < READER_SLOTS; i++) {
 		MDB_txn *none = NULL;
-		if (atomic_compare_exchange_strong(&env->idle[(slot + i) % READER_SLOTS], &none, txn))
+		if (atomic_compare_exchange_strong(&env->idle[(slot + i) % READER_SLOTS], &none,
+		                                   txn))
 			return;
 	}
 	mdb_txn_abort(txn);

@@ -1,9 +1,10 @@
 /* online.h - the online store: latest feature values by entity, sealed; the only door to LMDB.
- * One LMDB environment a tenant, below one folder. Keys are keyed digests of the entity key (BLAKE2b-128
- * under a sub-key of the view's key), so no entity name is on disk; values are sealed (AEAD, the key and
- * view bound as associated data) msgpack: [event time us, layout, [values in the view's feature order]].
- * The latest event time wins: an older or equal write changes nothing, so replays are harmless.
- * An entity key is its text: a string's bytes, an int64 in decimal. A folder is open once a process. */
+ * One LMDB environment a tenant, below one folder. Keys are keyed digests of the entity key
+ * (BLAKE2b-128 under a sub-key of the view's key), so no entity name is on disk; values are
+ * sealed (AEAD, the key and view bound as associated data) msgpack: [event time us, layout,
+ * [values in the view's feature order]]. The latest event time wins: an older or equal write
+ * changes nothing, so replays are harmless. An entity key is its text: a string's bytes, an
+ * int64 in decimal. A folder is open once a process. */
 #ifndef ONLINE_H
 #define ONLINE_H
 
@@ -29,9 +30,9 @@ MUST_USE int online_view_new(struct online *online, const char *tenant, const ch
 void online_view_free(struct online_view *view);
 DEFINE_AUTO(online_view)
 
-/* The layout: which features, of which types, in which order; a digest begun at 0 and continued feature
- * by feature. Values of another layout are not there for a reader, and a write of the same event time
- * replaces them. To be set before the view is used. */
+/* The layout: which features, of which types, in which order; a digest begun at 0 and continued
+ * feature by feature. Values of another layout are not there for a reader, and a write of the
+ * same event time replaces them. To be set before the view is used. */
 int64_t online_layout(int64_t layout, const char *feature, const char *type);
 void online_view_set_layout(struct online_view *view, int64_t layout);
 
@@ -47,8 +48,9 @@ MUST_USE int online_commit(struct online_batch *batch, int64_t *ret_changed, int
 void online_batch_free(struct online_batch *batch);
 DEFINE_AUTO(online_batch)
 
-/* One entity's values: 1 found, 0 not there, negative on failure. out receives the packed list (cap bytes,
- * ONLINE_ROOM always suffices); ret_len its length. Does not allocate once each thread has read. */
+/* One entity's values: 1 found, 0 not there, negative on failure. out receives the packed list
+ * (cap bytes, ONLINE_ROOM always suffices); ret_len its length. Does not allocate once each
+ * thread has read. */
 MUST_USE int online_get(struct online_view *view, const void *entity_key, size_t key_len,
                         int64_t *ret_event_us, uint8_t *out, size_t cap, size_t *ret_len,
                         struct err *err);

@@ -64,7 +64,8 @@ static int read_answer(const struct buf *bytes, const char *kind, struct arena *
 		return err_set(err, said.code, "%s", said.text);
 	}
 	if (strcmp(answer.kind, kind) != 0)
-		return err_set(err, E_INVALID, "link: the answer to a \"%s\" is of another kind", kind);
+		return err_set(err, E_INVALID, "link: the answer to a \"%s\" is of another kind",
+		               kind);
 	*ret_body = answer.body;
 	return 0;
 }
@@ -78,11 +79,13 @@ int peer_ask(struct peer *peer, const char *kind, const struct value *body, int 
 	buf_init(&bytes, LINK_MESSAGE_MAX + 1);
 	struct envelope envelope = {
 		.version = ENVELOPE_VERSION, .kind = kind, .worker = peer->worker,
-		.incarnation = peer->incarnation, .seq = atomic_fetch_add(&peer->seq, 1) + 1, .body = body,
+		.incarnation = peer->incarnation, .seq = atomic_fetch_add(&peer->seq, 1) + 1,
+		.body = body,
 	};
 	*ret_replica = atomic_load(&peer->replica);
 	TRY(envelope_write(&envelope, &sent, err));
-	TRY(link_client_call(peer->link, *ret_replica, sent.data, sent.len, timeout_ms, &bytes, err));
+	TRY(link_client_call(peer->link, *ret_replica, sent.data, sent.len, timeout_ms, &bytes,
+	                     err));
 	return read_answer(&bytes, kind, arena, ret_body, err);
 }
 
@@ -100,8 +103,8 @@ int peer_ask_leader(struct peer *peer, const char *kind, const struct value *bod
 		int replica;
 		int64_t left = until - clock_mono_ms(clock);
 		if (left <= 0)
-			return err_set(err, E_UNAVAILABLE, "no control replica answered within %d ms; try again",
-			               timeout_ms);
+			return err_set(err, E_UNAVAILABLE, "no control replica answered within %d "
+			               "ms; try again", timeout_ms);
 		int rc = peer_ask(peer, kind, body, (int)left, arena, ret_body, &replica, err);
 		if (!ask_another(rc) || i + 1 >= peer_count(peer))
 			return rc;

@@ -16,7 +16,8 @@
 #include <strings.h>
 
 enum {
-	FAST_KEYS = 64, FAST_FOUND = 64, FAST_CELLS = 512, FAST_BYTES = 16 * 1024, FIRST_ANSWER = 1024
+	FAST_KEYS = 64, FAST_FOUND = 64, FAST_CELLS = 512, FAST_BYTES = 16 * 1024,
+		FIRST_ANSWER = 1024
 };
 #define ANSWER_MAX (32 * MIB)
 #define FEATURES_PATH "/get-online-features"
@@ -101,8 +102,8 @@ static int read_ask(struct arena *arena, const char *body, size_t len, struct as
 	struct ask_key *keys = arena_alloc(arena, key_max * sizeof *keys);
 	if (!keys)
 		return err_set(err, E_NOMEM, "no memory for the request");
-	return ask_scan(body, len, keys, key_max, ret_ask) ? 0 : ask_parse(arena, body, len, ret_ask,
-	                                                                   err);
+	return ask_scan(body, len, keys, key_max, ret_ask) ? 0 : ask_parse(arena, body, len,
+	                                                                   ret_ask, err);
 }
 
 static int read_with(struct serve *serve, struct arena *arena, const struct access_want *want,
@@ -127,7 +128,8 @@ static int read_slow(struct serve *serve, struct http_request *request, struct b
 	const char *body = (const char *)http_body(request, &len);
 	struct access_want want = { .credential = credential_of(request) };
 	if (!want.credential)
-		return err_set(err, E_UNAUTHENTICATED, "send an API key as \"Authorization: Bearer KEY\"");
+		return err_set(err, E_UNAUTHENTICATED, "send an API key as \"Authorization: Bearer "
+		               "KEY\"");
 	TRY(read_ask(arena, body, len, &ask, err));
 	want.features = ask.features;
 	want.features_len = ask.features_len;
@@ -159,8 +161,9 @@ static int print_ready(struct serve *serve, struct buf *out)
 {
 	struct agent_status status = { 0 };
 	bool ready = agent_state(serve, &status) && status.connected;
-	buf_printf(out, "{\"ready\":%s,\"checks\":[{\"name\":\"control\",\"ok\":%s,\"required\":true,"
-	           "\"detail\":\"%s\"}]}", ready ? "true" : "false", ready ? "true" : "false",
+	const char *truth = ready ? "true" : "false";
+	buf_printf(out, "{\"ready\":%s,\"checks\":[{\"name\":\"control\",\"ok\":%s,"
+	           "\"required\":true,\"detail\":\"%s\"}]}", truth, truth,
 	           ready ? "it answers polls" : "no control replica that leads has answered");
 	return ready ? 200 : 503;
 }
@@ -184,7 +187,8 @@ static int print_metrics(struct serve *serve, struct buf *out)
 	metric(out, "running", "gauge", "Tasks that run.", agent.running);
 	metric(out, "unacknowledged", "gauge", "Outcomes that control has not taken yet.",
 	       agent.unacknowledged);
-	metric(out, "connected", "gauge", "1 when a leader answered the last poll.", agent.connected);
+	metric(out, "connected", "gauge", "1 when a leader answered the last poll.",
+	       agent.connected);
 	metric(out, "polls_total", "counter", "Polls sent to control.", agent.polls);
 	metric(out, "tasks_total", "counter", "Attempts that ended.", agent.tasks);
 	metric(out, "reads_fast_total", "counter", "Online requests answered on a warm grant.",
@@ -193,13 +197,15 @@ static int print_metrics(struct serve *serve, struct buf *out)
 	       atomic_load(&serve->slow));
 	metric(out, "problems_total", "counter", "Requests refused or failed.",
 	       atomic_load(&serve->problems));
-	metric(out, "access_hits_total", "counter", "Access grants found in the cache.", cache.hits);
-	metric(out, "access_asked_total", "counter", "Access grants asked of control.", cache.asked);
+	metric(out, "access_hits_total", "counter", "Access grants found in the cache.",
+	       cache.hits);
+	metric(out, "access_asked_total", "counter", "Access grants asked of control.",
+	       cache.asked);
 	metric(out, "access_refused_total", "counter", "Access grants refused or failed.",
 	       cache.refused);
 	metric(out, "access_plans", "gauge", "Access grants kept.", cache.plans);
-	metric(out, "online_entities_read_total", "counter", "Entities looked up, each in one view.",
-	       meter_total(serve->conf.meter));
+	metric(out, "online_entities_read_total", "counter", "Entities looked up, each in one "
+	       "view.", meter_total(serve->conf.meter));
 	metric(out, "online_tenants", "gauge", "Online stores open.", tenants);
 	metric(out, "online_bytes", "gauge", "Bytes of the online stores that are open.", bytes);
 	return 200;
@@ -220,7 +226,8 @@ static void answer_problem(struct serve *serve, struct http_request *request,
 	int status = problem_print(err, id, &out);
 	atomic_fetch_add(&serve->problems, 1);
 	if (status >= 500)
-		log_warn(&context, "read_failed", "code=%s reason=\"%s\"", err_name(err->code), err->text);
+		log_warn(&context, "read_failed", "code=%s reason=\"%s\"", err_name(err->code),
+		         err->text);
 	http_add_header(request, "X-Request-Id", id);
 	if (status == 401)
 		http_add_header(request, "WWW-Authenticate", "Bearer realm=\"freehold\"");
@@ -256,8 +263,8 @@ static int refuse(const struct http_request *request, struct err *err)
 		return err_set(err, E_METHOD, "%s answers GET only", path);
 	if (strcmp(path, FEATURES_PATH) == 0)
 		return err_set(err, E_METHOD, FEATURES_PATH " answers POST only");
-	return err_set(err, E_NOT_FOUND, "this is a serving worker: it answers POST " FEATURES_PATH "; all "
-	               "else is the control plane's");
+	return err_set(err, E_NOT_FOUND, "this is a serving worker: it answers POST "
+	               "" FEATURES_PATH "; all else is the control plane's");
 }
 
 static void serve_slow(void *context, struct http_request *request)

@@ -1,6 +1,6 @@
-/* serve.h - the worker's own HTTP door: POST /get-online-features in the shape of Feast's server, and
- * GET /healthz, /readyz, /metrics. A read on a warm access grant is answered in the server's thread and
- * touches neither control nor a handler thread. */
+/* serve.h - the worker's own HTTP door: POST /get-online-features in the shape of Feast's
+ * server, and GET /healthz, /readyz, /metrics. A read on a warm access grant is answered in the
+ * server's thread and touches neither control nor a handler thread. */
 #ifndef SERVE_H
 #define SERVE_H
 
@@ -8,7 +8,8 @@
 #include "worker/access_cache.h"
 #include "worker/agent.h"
 
-struct serve_conf {              /* borrowed for the door's life; http's callbacks are filled in here */
+/* borrowed for the door's life; http's callbacks are filled in here */
+struct serve_conf {
 	struct http_conf http;
 	struct clock *clock;
 	struct access_cache *cache;

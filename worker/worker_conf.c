@@ -81,8 +81,8 @@ static int check(const struct worker_conf *conf, struct err *err)
 {
 	if (!conf->name || !conf->control || !conf->objects || !conf->online || !conf->listen ||
 	    !conf->signing_public_file)
-		return err_set(err, E_INVALID, "--name, --control, --objects, --online, --listen and "
-		               "--signing-public-file need a value");
+		return err_set(err, E_INVALID, "--name, --control, --objects, --online, --listen "
+		               "and --signing-public-file need a value");
 	return name_check("--name", conf->name, err);
 }
 

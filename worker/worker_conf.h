@@ -16,7 +16,8 @@ struct worker_conf {
 	bool help, version;          /* --help, --version */
 };
 
-/* Text is borrowed from argv and the environment; empty text is NULL. E_INVALID names the setting. */
+/* Text is borrowed from argv and the environment; empty text is NULL. E_INVALID names the
+ * setting. */
 MUST_USE int worker_conf_read(int argc, char *const *argv, struct worker_conf *ret_conf,
                               struct err *err);
 void worker_conf_help(struct buf *out);

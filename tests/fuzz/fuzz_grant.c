@@ -1,4 +1,5 @@
-/* A grant: as bytes off the link, and as a body whose signature holds, which reaches every check. */
+/* A grant: as bytes off the link, and as a body whose signature holds, which reaches every
+ * check. */
 #include "common/defs.h"
 #include "api/grant.h"
 #include "common/pack.h"
@@ -39,7 +40,8 @@ static void open_both(const struct grant_opener *opener, struct arena *arena, co
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const char *const labels[] = { "freehold-task-grant-v1", "freehold-access-grant-v1" };
+	static const char *const labels[] = { "freehold-task-grant-v1",
+		"freehold-access-grant-v1" };
 	uint8_t sign_secret[SIGN_SECRET_BYTES], box_secret[BOX_SECRET_BYTES];
 	AUTO(arena) *arena = NULL;
 	AUTO(secret) *box = NULL;

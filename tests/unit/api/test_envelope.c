@@ -22,7 +22,8 @@ static struct envelope sample(struct arena *arena, size_t body_len)
 	memset(text, 'a', body_len);
 	value_set_str(body, "text", text);
 	return (struct envelope) {
-		.version = ENVELOPE_VERSION, .kind = "poll", .worker = "w-1", .incarnation = 1700000000000,
+		.version = ENVELOPE_VERSION, .kind = "poll", .worker = "w-1",
+		.incarnation = 1700000000000,
 		.seq = 42, .body = body,
 	};
 }

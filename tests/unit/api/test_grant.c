@@ -59,7 +59,8 @@ static struct grant sample(struct bench *bench)
 	};
 	memset(output.key, 0xb2, KEY_BYTES);
 	return (struct grant) {
-		.task = "01task", .token = { 7, 9 }, .attempt = 1, .worker = "w-1", .tenant = "acme",
+		.task = "01task", .token = { 7, 9 }, .attempt = 1, .worker = "w-1",
+		.tenant = "acme",
 		.domain = "flights", .type = TASK_TRANSFORM, .work = work, .inputs = &input,
 		.input_count = 1, .outputs = &output, .output_count = 1,
 		.limits = { 60000, 1 << 30, 2, 60000, 3 }, .expires_ms = NOW_MS + 60000,
@@ -71,8 +72,8 @@ static void sign(struct bench *bench, const struct grant *grant)
 {
 	struct err err = { 0 };
 	buf_clear(&bench->out);
-	cr_assert_eq(grant_sign(bench->signer, grant, bench->opener.box_public, &bench->out, &err), 0,
-	             "%s", err.text);
+	cr_assert_eq(grant_sign(bench->signer, grant, bench->opener.box_public, &bench->out, &err),
+	             0, "%s", err.text);
 }
 
 static int open_grant(struct bench *bench, int64_t now_ms, struct grant **ret_grant,
@@ -152,7 +153,8 @@ Test(grant, another_worker_another_life_another_signer_and_too_late_are_refused)
 	struct grant_opener later = bench.opener;
 	memcpy(later.box_public, other.opener.box_public, BOX_PUBLIC_BYTES);
 	later.box_secret = other.box_secret;
-	cr_expect_eq(grant_open(&later, NOW_MS, bench.arena, bench.out.data, bench.out.len, &got, &err),
+	cr_expect_eq(grant_open(&later, NOW_MS, bench.arena, bench.out.data, bench.out.len, &got,
+	                        &err),
 	             E_DENIED);
 	cr_expect_not_null(strstr(err.text, "this life"), "%s", err.text);
 	memcpy(bench.opener.control_key, other.opener.control_key, SIGN_PUBLIC_BYTES);
@@ -222,7 +224,8 @@ Test(grant, the_worker_refuses_by_name_what_a_grant_may_not_say)
 	cr_expect_eq(open_signed(&bench, LABEL, body_of(&bench), secret, &err), 0, "%s", err.text);
 	expect_refusal(&bench, secret, "task", NULL, "task is missing");
 	expect_refusal(&bench, secret, "extra", value_int(a, 1), "unknown name \"extra\"");
-	expect_refusal(&bench, secret, "attempt", value_int(a, 0), "attempt must be an integer from 1");
+	expect_refusal(&bench, secret, "attempt", value_int(a, 0), "attempt must be an integer "
+	               "from 1");
 	expect_refusal(&bench, secret, "attempt", value_str(a, "1"), "attempt must be an integer");
 	expect_refusal(&bench, secret, "type", value_str(a, "shell"), "type must be one of");
 	expect_refusal(&bench, secret, "tenant", value_str(a, "../globex"), "tenant");
@@ -269,7 +272,8 @@ Test(grant, control_does_not_sign_what_leads_out_of_the_tenants_objects)
 	bench_init(&bench);
 	cr_expect_eq(sign_with_path(&bench, "acme/d/1-1/part-0", &err), 0, "%s", err.text);
 	static const char *const bad[] = {
-		"globex/d/part-0", "acme", "acme/", "acme/../globex/x", "/acme/x", "acme//x", "acme/a b",
+		"globex/d/part-0", "acme", "acme/", "acme/../globex/x", "/acme/x", "acme//x",
+		"acme/a b",
 		"acmeX/d/x", "acme/.hidden",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -293,7 +297,8 @@ Test(grant, a_refused_grant_still_says_which_attempt_it_was)
 	bench_release(&bench);
 }
 
-static const struct access_feature features[] = { { "departures", "int64" }, { "delay", "float64" } };
+static const struct access_feature features[] = { { "departures", "int64" }, { "delay",
+	"float64" } };
 
 static struct access_grant access_sample(void)
 {
@@ -305,7 +310,8 @@ static struct access_grant access_sample(void)
 	};
 	memset(view.key, 0xc3, KEY_BYTES);
 	return (struct access_grant) {
-		.id = "01access", .worker = "w-1", .tenant = "acme", .principal = "ann", .views = &view,
+		.id = "01access", .worker = "w-1", .tenant = "acme", .principal = "ann",
+		.views = &view,
 		.view_count = 1, .expires_ms = NOW_MS + 60000,
 	};
 }
@@ -316,11 +322,11 @@ Test(grant, an_access_grant_opens_for_its_worker_until_it_expires)
 	bench_init(&bench);
 	struct access_grant grant = access_sample(), *got;
 	struct err err = { 0 };
-	cr_assert_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err), 0,
-	             "%s", err.text);
+	cr_assert_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             0, "%s", err.text);
 	cr_expect_not(holds(&bench.out, grant.views[0].key));
-	cr_assert_eq(access_open(&bench.opener, NOW_MS, bench.arena, bench.out.data, bench.out.len, &got,
-	                         &err), 0, "%s", err.text);
+	cr_assert_eq(access_open(&bench.opener, NOW_MS, bench.arena, bench.out.data, bench.out.len,
+	                         &got, &err), 0, "%s", err.text);
 	cr_expect_str_eq(got->principal, "ann");
 	cr_expect_str_eq(got->views[0].features[1].type, "float64");
 	cr_expect(memcmp(got->views[0].key, grant.views[0].key, KEY_BYTES) == 0);
@@ -340,9 +346,10 @@ Test(grant, an_access_grant_of_a_day_or_of_an_unknown_type_is_refused)
 	struct access_grant grant = access_sample(), *got;
 	struct err err = { 0 };
 	grant.expires_ms = NOW_MS + 24 * 3600 * 1000;
-	cr_assert_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err), 0);
-	cr_expect_eq(access_open(&bench.opener, NOW_MS, bench.arena, bench.out.data, bench.out.len, &got,
-	                         &err), E_INVALID);
+	cr_assert_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             0);
+	cr_expect_eq(access_open(&bench.opener, NOW_MS, bench.arena, bench.out.data, bench.out.len,
+	                         &got, &err), E_INVALID);
 	struct access_view view = grant.views[0];
 	view.key_type = "uuid";
 	grant.views = &view;

@@ -100,7 +100,8 @@ static void make_certs(char *dir)
 	struct err err = { 0 };
 	cr_assert_not_null(mkdtemp(dir));
 	cr_assert_eq(cert_make_ca(dir, "link-test", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "control", "DNS:localhost,IP:127.0.0.1", 2, &err), 0, "%s", err.text);
+	cr_assert_eq(cert_make(dir, "control", "DNS:localhost,IP:127.0.0.1", 2, &err), 0, "%s",
+	             err.text);
 	cr_assert_eq(cert_make(dir, "worker", NULL, 2, &err), 0, "%s", err.text);
 }
 
@@ -289,8 +290,8 @@ Test(link, refuses_a_message_over_the_limit)
 	buf_init(&answer, 2 * LINK_MESSAGE_MAX);
 	cr_expect_eq(link_client_call(client, 0, large, LINK_MESSAGE_MAX + 1, 1000, &answer, &err),
 	             E_TOO_LARGE);
-	cr_expect_eq(link_client_call(client, 0, large, LINK_MESSAGE_MAX, 5000, &answer, &err), 0, "%s",
-	             err.text);
+	cr_expect_eq(link_client_call(client, 0, large, LINK_MESSAGE_MAX, 5000, &answer, &err), 0,
+	             "%s", err.text);
 	cr_expect_eq(answer.len, LINK_MESSAGE_MAX);
 	buf_release(&answer);
 	free(large);

@@ -15,7 +15,8 @@ static struct arena *arena_make(void)
 }
 
 static const struct table_file files[] = {
-	{ .path = "acme/flights/1-2/part-0.parquet", .rows = 10, .bytes = 2000, .plain_bytes = 1900 },
+	{ .path = "acme/flights/1-2/part-0.parquet", .rows = 10, .bytes = 2000,
+	  .plain_bytes = 1900 },
 };
 static const struct output outputs[] = {
 	{ .uid = "01hx", .replace = true, .base_snapshot = 4, .files = files, .file_count = 1,
@@ -37,7 +38,8 @@ static struct poll sample(void)
 	return (struct poll) {
 		.slots = 1, .slots_max = 2, .memory_bytes = 1 << 30, .box_public = box,
 		.serve_url = "http://127.0.0.1:8080", .version = "0.1", .running = running,
-		.running_count = 1, .done = reports, .done_count = 1, .meter_seq = 3, .reads = reads,
+		.running_count = 1, .done = reports, .done_count = 1, .meter_seq = 3,
+		.reads = reads,
 		.reads_count = 1,
 	};
 }
@@ -100,7 +102,8 @@ Test(poll, a_wrong_member_is_named_with_its_path)
 	cr_assert_eq(poll_value(arena, &sent, &body, NULL), 0);
 	value_set_int(body, "slots", -1);
 	cr_expect_eq(poll_read(arena, body, &got, &err), E_INVALID);
-	cr_expect_not_null(strstr(err.text, "poll: slots must be an integer from 0"), "%s", err.text);
+	cr_expect_not_null(strstr(err.text, "poll: slots must be an integer from 0"), "%s",
+	                   err.text);
 	value_set_int(body, "slots", 1);
 	struct value *done = value_list(arena);
 	value_add(done, value_map(arena));
@@ -130,7 +133,8 @@ Test(poll, the_answer_comes_back_as_it_was_sent)
 	const struct token tokens[] = { { 1, 2 }, { 1, 3 } };
 	const char *const drop[] = { "acme", "globex" };
 	struct poll_answer sent = {
-		.leader = true, .tasks = tasks, .task_count = 1, .cancels = tokens, .cancel_count = 1,
+		.leader = true, .tasks = tasks, .task_count = 1, .cancels = tokens,
+		.cancel_count = 1,
 		.acks = tokens, .ack_count = 2, .meter_ack = 8, .drop = drop, .drop_count = 2,
 	}, got;
 	struct value *body;

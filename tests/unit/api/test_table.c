@@ -1,4 +1,5 @@
-/* A dataset's chain of snapshots: appended to, replaced, encoded, and refused when it does not fit. */
+/* A dataset's chain of snapshots: appended to, replaced, encoded, and refused when it does not
+ * fit. */
 #include "common/defs.h"
 #include "api/table.h"
 
@@ -73,10 +74,12 @@ Test(table, an_append_with_another_schema_names_the_column)
 {
 	AUTO(arena) *arena = arena_make();
 	struct err err = { 0 };
-	cr_expect_eq(append_with(arena, schema_of(arena, "a", "string", "b", "string"), &err), E_INPUT);
+	cr_expect_eq(append_with(arena, schema_of(arena, "a", "string", "b", "string"), &err),
+	             E_INPUT);
 	cr_expect_not_null(strstr(err.text, "\"a\" is string, in the dataset it is int64"), "%s",
 	                   err.text);
-	cr_expect_eq(append_with(arena, schema_of(arena, "a", "int64", "c", "string"), &err), E_INPUT);
+	cr_expect_eq(append_with(arena, schema_of(arena, "a", "int64", "c", "string"), &err),
+	             E_INPUT);
 	cr_expect_not_null(strstr(err.text, "\"c\" is new"), "%s", err.text);
 	cr_expect_eq(append_with(arena, schema_of(arena, "a", "int64", NULL, NULL), &err), E_INPUT);
 	cr_expect_not_null(strstr(err.text, "\"b\" of the dataset is missing"), "%s", err.text);
@@ -91,7 +94,8 @@ Test(table, a_replace_needs_the_snapshot_it_was_built_on)
 	struct snapshot add_two = addition(two, schema_of(arena, "z", "date", NULL, NULL));
 	cr_assert_eq(snapshot_next(arena, NULL, true, 0, &add_one, &first, NULL), 0);
 	cr_expect_eq(snapshot_next(arena, first, true, 0, &add_two, &second, &err), E_CONFLICT);
-	cr_assert_eq(snapshot_next(arena, first, true, 1, &add_two, &second, &err), 0, "%s", err.text);
+	cr_assert_eq(snapshot_next(arena, first, true, 1, &add_two, &second, &err), 0, "%s",
+	             err.text);
 	cr_expect_eq(second->id, 2);
 	cr_expect_eq(second->file_count, 1);
 	cr_expect_eq(second->rows, 5);

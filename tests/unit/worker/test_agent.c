@@ -1,5 +1,5 @@
-/* The agent against a leader that this test plays, over a real link: every grant runs once, every outcome
- * is told until it is acknowledged. */
+/* The agent against a leader that this test plays, over a real link: every grant runs once,
+ * every outcome is told until it is acknowledged. */
 #include "common/defs.h"
 #include "worker/agent.h"
 
@@ -69,7 +69,8 @@ static void make_grant(struct leader *leader, int64_t counter, struct buf *out)
 	struct grant grant = {
 		.task = "01task", .token = token, .attempt = 1, .worker = "w-1", .tenant = "acme",
 		.domain = "flights", .type = TASK_PROBE, .work = value_map(leader->arena),
-		.limits = { 1000, MIB, 1, 1000, 1 }, .expires_ms = INT64_MAX, .output_prefix = prefix,
+		.limits = { 1000, MIB, 1, 1000, 1 }, .expires_ms = INT64_MAX,
+		.output_prefix = prefix,
 	};
 	struct err err = { 0 };
 	cr_assert_eq(grant_sign(leader->signer, &grant, leader->box_public, out, &err), 0, "%s",
@@ -122,7 +123,8 @@ static void consider(struct leader *leader, struct link_call *call, const struct
 		answer.drop = &leader->drop;
 		answer.drop_count = 1;
 	}
-	bool says = answer.ack_count || answer.task_count || answer.cancel_count || answer.drop_count ||
+	bool says = answer.ack_count || answer.task_count || answer.cancel_count ||
+		answer.drop_count ||
 		(poll && poll->meter_seq);
 	if (!says) {
 		leader->held = call;
@@ -180,7 +182,8 @@ static void leader_start(struct leader *leader, const char *url)
 	sign_keypair(sign_public, sign_secret);
 	box_keypair(leader->box_public, leader->box_secret);
 	cr_assert_eq(grant_signer_new(sign_secret, &leader->signer, NULL), 0);
-	struct link_server_conf conf = { .url = url, .contexts = 8, .call = on_poll, .context = leader };
+	struct link_server_conf conf = { .url = url, .contexts = 8, .call = on_poll,
+		.context = leader };
 	cr_assert_eq(link_server_new(&conf, &leader->server, NULL), 0);
 }
 
@@ -255,7 +258,8 @@ static void on_drop(void *context, const char *tenant)
 
 static void agent_start(struct rig *rig, const char *const *urls, int slots)
 {
-	struct peer_conf peer_conf = { .link = { .urls = urls }, .worker = "w-1", .incarnation = 1 };
+	struct peer_conf peer_conf = { .link = { .urls = urls }, .worker = "w-1",
+		.incarnation = 1 };
 	struct err err = { 0 };
 	cr_assert_eq(peer_new(&peer_conf, &rig->peer, &err), 0, "%s", err.text);
 	struct agent_conf conf = {

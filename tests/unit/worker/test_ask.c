@@ -22,8 +22,10 @@ static bool same_keys(const struct ask *a, const struct ask *b)
 		if (x->name_len != y->name_len || memcmp(x->name, y->name, x->name_len) != 0)
 			return false;
 		for (size_t i = 0; i < a->rows; i++)
-			if (x->keys[i].len != y->keys[i].len || x->keys[i].number != y->keys[i].number ||
-			    memcmp(x->keys[i].text, y->keys[i].text, x->keys[i].len) != 0)
+			if (x->keys[i].len != y->keys[i].len ||
+			    x->keys[i].number != y->keys[i].number || memcmp(x->keys[i].text,
+			                                                     y->keys[i].text,
+			                                                     x->keys[i].len) != 0)
 				return false;
 	}
 	return true;
@@ -43,7 +45,8 @@ static void expect_alike(const char *body)
 	cr_expect(same_keys(&quick, &slow), "%s", body);
 	struct ask_feature *a, *b;
 	size_t a_count, b_count;
-	cr_assert_eq(ask_features(arena, quick.features, quick.features_len, &a, &a_count, NULL), 0);
+	cr_assert_eq(ask_features(arena, quick.features, quick.features_len, &a, &a_count, NULL),
+	             0);
 	cr_assert_eq(ask_features(arena, slow.features, slow.features_len, &b, &b_count, NULL), 0);
 	cr_assert_eq(a_count, b_count);
 	for (size_t i = 0; i < a_count; i++) {
@@ -60,7 +63,8 @@ Test(ask, plain_requests_are_read_alike_by_both)
 	expect_alike("{\"features\":[\"v:a\"],\"entities\":{\"id\":[0,-1,12345678901234567]}}");
 	expect_alike("{\"features\":[\"v:a\"],\"entities\":{\"a\":[\"x\"],\"b\":[7]},"
 	             "\"full_feature_names\":false}");
-	expect_alike("{\"features\":[\"v:\xc3\xa9\"],\"entities\":{\"caf\xc3\xa9\":[\"\xe2\x82\xac\"]}}");
+	expect_alike("{\"features\":[\"v:\xc3\xa9\"],"
+	             "\"entities\":{\"caf\xc3\xa9\":[\"\xe2\x82\xac\"]}}");
 }
 
 /* The scanner may refuse anything; what it refuses rightly, the parser refuses with a reason. */
@@ -81,19 +85,25 @@ Test(ask, what_is_wrong_is_refused_by_name)
 	expect_refused("[]", "must be an object");
 	expect_refused("{\"features\":[\"v:a\"]}", "entities: must be");
 	expect_refused("{\"entities\":{\"a\":[1]}}", "features: must be a list");
-	expect_refused("{\"features\":[],\"entities\":{\"a\":[1]}}", "features: must have 1 to 200");
+	expect_refused("{\"features\":[],\"entities\":{\"a\":[1]}}", "features: must have 1 to "
+	               "200");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{}}", "entities: must be");
-	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[]}}", "a: must have 1 to 1000");
+	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[]}}", "a: must have 1 to "
+	               "1000");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1],\"b\":[1,2]}}",
 	               "entities.b: has 2 items, the others have 1");
-	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1.5]}}", "entities.a[0]: must be");
-	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[null]}}", "entities.a[0]: must be");
+	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1.5]}}", "entities.a[0]: must "
+	               "be");
+	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[null]}}", "entities.a[0]: "
+	               "must be");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[01]}}", "");
-	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1]},\"full_feature_name\":true}",
+	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1]},"
+	               "\"full_feature_name\":true}",
 	               "did you mean full_feature_names");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1]},\"full_feature_names\":1}",
 	               "full_feature_names: must be");
-	expect_refused("{\"features\":[\"v:a\"],\"features\":[\"v:b\"],\"entities\":{\"a\":[1]}}", "");
+	expect_refused("{\"features\":[\"v:a\"],\"features\":[\"v:b\"],\"entities\":{\"a\":[1]}}",
+	               "");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1],\"a\":[2]}}", "");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1]}} x", "");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[\"\xff\"]}}", "");

@@ -29,7 +29,8 @@ Test(cell, every_scalar_prints_as_it_was_packed)
 	large[sizeof large - 1] = 0;
 	struct value *list = value_list(arena), *back;
 	static const int64_t ints[] = {
-		0, 1, 127, 128, 255, 256, 65535, 65536, 4294967295, 4294967296, INT64_MAX, -1, -32, -33, -128,
+		0, 1, 127, 128, 255, 256, 65535, 65536, 4294967295, 4294967296, INT64_MAX, -1, -32,
+		-33, -128,
 		-129, -32768, -32769, INT32_MIN, (int64_t)INT32_MIN - 1, INT64_MIN
 	};
 	for (size_t i = 0; i < ARRAY_LEN(ints); i++)
@@ -60,7 +61,8 @@ Test(cell, every_scalar_prints_as_it_was_packed)
 	buf_putc(&text, ']');
 	cr_expect_eq(at, end);
 	struct err err = { 0 };
-	cr_assert_eq(json_parse(arena, (char *)text.data, text.len, &back, &err), 0, "%s", err.text);
+	cr_assert_eq(json_parse(arena, (char *)text.data, text.len, &back, &err), 0, "%s",
+	             err.text);
 	cr_expect(value_equal(list, back));
 }
 
@@ -141,7 +143,8 @@ Test(cell, cut_off_values_and_containers_are_not_walked_over)
 {
 	static const uint8_t bad[][6] = {
 		{ 0xcb, 1, 2, 3, 4, 5 }, { 0xa9, 'a', 'b' }, { 0xdb, 0xff, 0xff, 0xff, 0xff, 0 },
-		{ 0x91, 1 }, { 0x81, 1, 1 }, { 0xdc, 0, 1, 1 }, { 0xc1 }, { 0xd4, 1, 1 }, { 0xc7, 1, 1, 1 },
+		{ 0x91, 1 }, { 0x81, 1, 1 }, { 0xdc, 0, 1, 1 }, { 0xc1 }, { 0xd4, 1, 1 }, { 0xc7, 1,
+			1, 1 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		cr_expect_null(cell_end(bad[i], bad[i] + sizeof bad[i]), "case %zu", i);

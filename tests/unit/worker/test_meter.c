@@ -62,7 +62,8 @@ Test(meter, a_report_stays_the_same_until_it_is_acknowledged)
 	cr_expect_eq(report(meter, &again), 5);
 	cr_expect_eq(again, seq);
 	meter_ack(meter, seq + 1);
-	cr_expect_eq(report(meter, &again), 5, "an acknowledgement of another report changes nothing");
+	cr_expect_eq(report(meter, &again), 5, "an acknowledgement of another report changes "
+	             "nothing");
 	meter_ack(meter, seq);
 	cr_expect_eq(report(meter, &again), 2);
 	cr_expect_gt(again, seq);
@@ -149,7 +150,8 @@ Test(meter, counting_in_many_threads_while_reporting_loses_nothing)
 	unlink(path);
 }
 
-/* A child that counts, tells and is killed at any moment: what it says it counted is in the file. */
+/* A child that counts, tells and is killed at any moment: what it says it counted is in the
+ * file. */
 Test(meter, what_was_counted_survives_sigkill)
 {
 	char path[] = "/tmp/meter-test-XXXXXX";

@@ -22,8 +22,8 @@ static void place_open(struct place *place)
 {
 	struct err err = { 0 };
 	cr_assert_eq(online_new(place->dir, MAP, &place->online, &err), 0, "%s", err.text);
-	cr_assert_eq(online_view_new(place->online, "acme", "01view", 1, key_a, &place->view, &err), 0,
-	             "%s", err.text);
+	cr_assert_eq(online_view_new(place->online, "acme", "01view", 1, key_a, &place->view, &err),
+	             0, "%s", err.text);
 }
 
 static void place_init(struct place *place)
@@ -55,7 +55,8 @@ static int64_t put(struct online_view *view, const char *entity, int64_t event_u
 	struct err err = { 0 };
 	int64_t changed = -1, bytes = -1;
 	cr_assert_eq(online_batch_new(view, &batch, &err), 0, "%s", err.text);
-	cr_assert_eq(online_put(batch, entity, strlen(entity), event_us, values, strlen(values), &err),
+	cr_assert_eq(online_put(batch, entity, strlen(entity), event_us, values, strlen(values),
+	                        &err),
 	             0, "%s", err.text);
 	cr_assert_eq(online_commit(batch, &changed, &bytes, &err), 0, "%s", err.text);
 	cr_expect(changed ? bytes > (int64_t)strlen(values) : bytes == 0);
@@ -135,13 +136,14 @@ Test(online, another_view_another_key_and_another_tenant_see_nothing)
 	int64_t event;
 	place_init(&place);
 	put(place.view, "ATL", 1, "secret");
-	static const struct { const char *tenant, *uid; uint32_t version; const uint8_t *key; } other[] = {
+	static const struct { const char *tenant,
+		*uid; uint32_t version; const uint8_t *key; } other[] = {
 		{ "acme", "01other", 1, key_b }, { "acme", "01view", 1, key_b },
 		{ "globex", "01view", 1, key_a }, { "acme", "01other", 1, key_a },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(other); i++) {
-		cr_assert_eq(online_view_new(place.online, other[i].tenant, other[i].uid, other[i].version,
-		                             other[i].key, &view, NULL), 0);
+		cr_assert_eq(online_view_new(place.online, other[i].tenant, other[i].uid,
+		                             other[i].version, other[i].key, &view, NULL), 0);
 		cr_expect_eq(get(view, "ATL", &event, text), 0, "case %zu", i);
 		online_view_free(view);
 	}
@@ -179,7 +181,8 @@ Test(online, values_and_keys_over_the_bound_and_small_room_are_refused)
 	cr_assert_eq(online_batch_new(place.view, &batch, NULL), 0);
 	cr_expect_eq(online_put(batch, "a", 1, 1, large, sizeof large, &err), E_TOO_LARGE);
 	cr_expect_eq(online_put(batch, large, ONLINE_KEY_MAX + 1, 1, "x", 1, &err), E_TOO_LARGE);
-	cr_expect_eq(online_put(batch, "a", 1, 1, large, ONLINE_VALUES_MAX, &err), 0, "%s", err.text);
+	cr_expect_eq(online_put(batch, "a", 1, 1, large, ONLINE_VALUES_MAX, &err), 0, "%s",
+	             err.text);
 	cr_assert_eq(online_commit(batch, &changed, &bytes, NULL), 0);
 	online_batch_free(batch);
 	cr_expect_eq(online_get(place.view, "a", 1, &event, room, 100, &len, &err), E_TOO_LARGE);
