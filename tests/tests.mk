@@ -14,7 +14,7 @@ $(BUILD)/test-$(1): $$(call objs,$$(call suite_src,$(1))) $(ALL_LIBS) $(BUILD)/l
 	@$$(CC) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $$(WRAP) \
 		$$(LDFLAGS_ALL) $$(DUCK) $$(LIBS) -lcriterion
 .PHONY: test-$(1)
-test-$(1): $(BUILD)/test-$(1) $(if $(filter system,$(1)),$(BINARIES))
+test-$(1): $(BUILD)/test-$(1) $(if $(filter system journey fault,$(1)),$(BINARIES))
 	@sh tests/run.sh $(BUILD) $(1)
 endef
 $(foreach suite,$(SUITES),$(eval $(call suite_program,$(suite))))
@@ -36,11 +36,11 @@ test-all:
 SAN_SUITES := unit journey
 test-asan:
 	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/asan SAN=address,undefined \
-		$(patsubst %,$(BUILD)/asan/test-%,$(SAN_SUITES))
+		$(patsubst %,$(BUILD)/asan/test-%,$(SAN_SUITES)) $(BUILD)/asan/freehold-worker
 	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/asan $$suite || exit 1; done
 test-tsan:
 	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/tsan SAN=thread \
-		$(patsubst %,$(BUILD)/tsan/test-%,$(SAN_SUITES))
+		$(patsubst %,$(BUILD)/tsan/test-%,$(SAN_SUITES)) $(BUILD)/tsan/freehold-worker
 	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/tsan $$suite || exit 1; done
 
 # Fuzzing: one libFuzzer program a decoder, with the corpus beside it.

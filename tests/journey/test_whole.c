@@ -192,7 +192,7 @@ Test(whole, bills_online_reads_once_through_killed_workers_and_deposed_leaders)
 	}
 	struct billed reads = { &cast, 6 };       /* two entities in one view, three times */
 	cr_expect(stage_await(cast.yard->stage, reads_are_billed, &reads, HOUR_MS / 10));
-	stage_await(cast.yard->stage, reads_are_billed, &(struct billed){ &cast, 7 }, 30000);
+	stage_await(cast.yard->stage, reads_are_billed, &(struct billed){ &cast, 7 }, 10000);
 	cr_expect_eq(total(&cast, "onlineReads"), 6);
 	drop_curtain(&cast);
 }
