@@ -60,6 +60,7 @@ const struct verb verb_version = {
 	.name = "version",
 	.words = "",
 	.summary = "Print the version",
+	.example = "freehold version",
 	.offline = true,
 	.run = version,
 };

@@ -16,14 +16,15 @@
 
 #define DATASET "apiVersion: freehold.io/v1\nkind: Dataset\nmetadata: {name: d, domain: sales}\n"
 
-/* Nothing of how it is built or where it lies may be told. */
-static void check_discreet(const char *text)
+/* Nothing of how it is built or where it lies may be told, but what the asker said. */
+static void check_discreet(const char *said, const char *text)
 {
 	static const char *const inside[] = {"/proc/",	"memfd",    "/objects/",
 					     "worker/", "control/", "duck.c",
 					     ".c:",	"0x",	    "plaintext-marker"};
 	for (size_t i = 0; i < ARRAY_LEN(inside); i++)
-		cr_assert_null(strstr(text, inside[i]), "it tells %s: %s", inside[i], text);
+		cr_assert(!strstr(text, inside[i]) || strstr(said, inside[i]), "it tells %s: %s",
+			  inside[i], text);
 }
 
 struct bad_manifest {
@@ -46,7 +47,7 @@ Test(bad_input, a_manifest_is_refused_with_the_place_the_rule_and_the_nearest_na
 		{"apiVersion: v9\nkind: Dataset\nmetadata: {name: d}\n", {"apiVersion"}},
 		{"apiVersion: freehold.io/v1\nkind: Dataset\nmetadata: {name: D_Upper, domain: "
 		 "sales}\n",
-		 {"metadata.name", "63"}},
+		 {"metadata.name", "a-z"}},
 		{"apiVersion: freehold.io/v1\nkind: Dataset\nmetadata: {name: ../x, domain: "
 		 "sales}\n",
 		 {"metadata.name"}},
@@ -62,6 +63,7 @@ Test(bad_input, a_manifest_is_refused_with_the_place_the_rule_and_the_nearest_na
 		{"", {"no document"}},
 	};
 	struct system *system = story_start(NULL);
+	story_apply(system, "ada", DATASET);
 	for (size_t i = 0; i < ARRAY_LEN(manifests); i++) {
 		struct ran ran = story_try_apply(system, "ada", manifests[i].yaml);
 		cr_assert_eq(ran.code, 1, "%s: %d %s", manifests[i].yaml, ran.code, ran.out);
@@ -71,7 +73,9 @@ Test(bad_input, a_manifest_is_refused_with_the_place_the_rule_and_the_nearest_na
 	}
 	struct value *list =
 		system_ask(system, story_key(system, "ada"), "GET", SALES "/datasets", NULL);
-	cr_assert_eq(value_len(value_get(list, "items")), 0);
+	const struct value *items = value_get(list, "items");
+	cr_assert_eq(value_len(items), 1);
+	cr_assert_eq(value_len(value_get(value_at(items, 0), "spec")), 0);
 	system_stop(system);
 }
 
@@ -87,7 +91,7 @@ Test(bad_input, a_request_is_refused_with_the_line_and_column_or_the_field)
 		{"PUT", SALES "/datasets/d", "{\n  \"kind\": \"Dataset\",\n  oops\n}", 400,
 		 "line 3"},
 		{"PUT", SALES "/datasets/d", "{\"kind\":\"Dataset\",\"kind\":\"Dataset\"}", 400,
-		 "kind"},
+		 "line 1, column 24"},
 		{"PUT", SALES "/datasets/d", "[1,2]", 400, "map"},
 		{"PUT", SALES "/datasets/d", NULL, 400, ""},
 		{"PUT", SALES "/datasets/e",
@@ -121,7 +125,7 @@ Test(bad_input, a_request_is_refused_with_the_line_and_column_or_the_field)
 		const char *type = answer_header(system, &answer, "Content-Type");
 		cr_assert(type && strstr(type, "application/problem+json"), "%s", type);
 		cr_assert_not_null(answer_header(system, &answer, "X-Request-Id"));
-		check_discreet(answer.text);
+		check_discreet("", answer.text);
 	}
 	system_stop(system);
 }
@@ -199,7 +203,7 @@ struct bad_file {
 Test(bad_input, a_file_that_cannot_be_loaded_fails_the_task_and_changes_nothing, .timeout = 240)
 {
 	static const struct bad_file files[] = {
-		{"missing.csv", "csv", "NOT_FOUND", "missing.csv"},
+		{"missing.csv", "csv", "INPUT", "missing.csv"},
 		{"folder", "csv", "INPUT", "folder"},
 		{"empty.csv", "csv", "INPUT", "empty"},
 		{"empty.parquet", "parquet", "INPUT", ""},
@@ -244,7 +248,7 @@ Test(bad_input, a_file_that_cannot_be_loaded_fails_the_task_and_changes_nothing,
 		cr_assert_not_null(strstr(text, files[i].says), "%s: %s", files[i].path, text);
 		cr_assert_eq(value_get_int(task, "attempt", 0), 1, "%s was tried again: %s",
 			     files[i].path, text);
-		check_discreet(text);
+		check_discreet("", text);
 		cr_assert_eq(story_rows(system, "orders"), 100, "%s changed the dataset",
 			     files[i].path);
 	}
@@ -297,7 +301,7 @@ Test(bad_input, sql_is_refused_with_the_engines_words_and_the_position, .timeout
 			story_fail(system, "transform", "{\"transformation\":\"made\"}");
 		cr_assert_not_null(strstr(task_text(task), all[i].says), "%s: %s", all[i].sql,
 				   task_text(task));
-		check_discreet(task_text(task));
+		check_discreet(all[i].sql, task_text(task));
 		cr_assert_eq(value_get_int(task, "attempt", 0), 1, "%s: %s", all[i].sql,
 			     task_text(task));
 	}
@@ -384,14 +388,15 @@ Test(bad_input, a_disk_full_during_a_task_fails_it_with_the_reason_and_frees_wha
 		system, story_submit(system, "ingest", "{\"source\":\"orders\"}"), 150000);
 	cr_assert_str_eq(value_get_str(task, "state"), "failed");
 	cr_assert_str_eq(task_code(task), "NO_SPACE", "%s: %s", task_code(task), task_text(task));
-	check_discreet(task_text(task));
+	check_discreet("", task_text(task));
 	cr_assert_eq(story_rows(system, "orders"), 1000);
 	/* What the failed attempts wrote does not stay in the way of those that fit. */
 	story_orders(system, "small.csv", "csv", "");
 	story_run(system, "ingest", "{\"source\":\"orders\"}");
 	cr_assert_eq(story_rows(system, "orders"), 2000);
-	for (int part = PART_WORKER; part >= PART_ETCD; part--)
-		system_kill(system, (enum part)part);
+	system_kill(system, PART_WORKER);
+	system_kill(system, PART_CONTROL);
+	system_kill(system, PART_ETCD);
 	umount2(objects, MNT_DETACH);
 	system_stop(system);
 }

@@ -206,7 +206,7 @@ Test(serving, a_bad_question_is_told_what_is_wrong_with_it)
 		{"{\"features\":[\"spending:order\"],\"entities\":{\"customer\":[\"a\"]}}", 0,
 		 "order"},
 		{"{\"features\":[\"spending:orders\"],\"entities\":{\"client\":[\"a\"]}}", 400,
-		 "customer"},
+		 "client"},
 		{"{\"features\":[\"spending:orders\"],\"entities\":{\"customer\":\"a\"}}", 400,
 		 "customer"},
 		{"{\"features\":[\"spending:orders\"],\"entities\":{\"customer\":[{}]}}", 400,
