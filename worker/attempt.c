@@ -1,4 +1,5 @@
-/* attempt.c - what an attempt's slot thread and the poll loop share; struct and contract in run.h. */
+/* attempt.c - what an attempt's slot thread and the poll loop share; struct and contract in run.h.
+ */
 #include "common/defs.h"
 #include "worker/run.h"
 
@@ -9,7 +10,7 @@
 
 void attempt_init(struct attempt *attempt)
 {
-	*attempt = (struct attempt){ .progress = { .percent = -1 }, .executor_fd = -1 };
+	*attempt = (struct attempt){.progress = {.percent = -1}, .executor_fd = -1};
 	pthread_mutex_init(&attempt->mutex, NULL);
 	attempt->progress.phase = attempt->phase;
 }
@@ -34,6 +35,6 @@ void attempt_progress(struct attempt *attempt, const char *phase, int64_t rows, 
 	pthread_mutex_lock(&attempt->mutex);
 	if (phase)
 		snprintf(attempt->phase, sizeof attempt->phase, "%s", phase);
-	attempt->progress = (struct progress){ attempt->phase, rows, bytes, percent };
+	attempt->progress = (struct progress){attempt->phase, rows, bytes, percent};
 	pthread_mutex_unlock(&attempt->mutex);
 }

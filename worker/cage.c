@@ -24,7 +24,7 @@ int cage_enter(int parent, bool *ret_network, struct err *err)
 		return err_errno(err, errno, "the executor's process could not be confined");
 	if (getppid() != parent)
 		return err_set(err, E_UNAVAILABLE, "the worker that started this executor is gone");
-	struct rlimit none = { 0, 0 };
+	struct rlimit none = {0, 0};
 	/* Output leaves through pipes; a spill or a dump to a disk cannot happen. */
 	if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_FSIZE, &none) != 0)
 		return err_errno(err, errno, "the executor's limits could not be set");

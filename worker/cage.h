@@ -1,6 +1,6 @@
 /* cage.h - what a process that runs other people's SQL gives up before it does.
- * Dies with its parent, gains no privileges, dumps no core, writes no regular file of any size, and has
- * no network where the kernel lets it go without. */
+ * Dies with its parent, gains no privileges, dumps no core, writes no regular file of any size, and
+ * has no network where the kernel lets it go without. */
 #ifndef CAGE_H
 #define CAGE_H
 

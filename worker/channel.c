@@ -1,5 +1,5 @@
-/* channel.c - see channel.h. Both ends are ours, but one of them runs other people's SQL: every length
- * is checked before it is believed. */
+/* channel.c - see channel.h. Both ends are ours, but one of them runs other people's SQL: every
+ * length is checked before it is believed. */
 #include "common/defs.h"
 #include "worker/channel.h"
 #include "common/buf.h"
@@ -37,11 +37,13 @@ static int send_fds(int socket, const int *fds, size_t count, struct err *err)
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(CHANNEL_FDS * sizeof(int))];
-	} control = { 0 };
+	} control = {0};
 	char byte = 0;
-	struct iovec part = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-	                          .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {.msg_iov = &part,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
@@ -69,18 +71,20 @@ int channel_send(int socket, const struct value *message, const int *fds, size_t
                  struct err *err)
 {
 	if (fd_count > CHANNEL_FDS_MAX)
-		return err_set(err, E_TOO_LARGE, "an executor takes at most %d files, the task has %zu; "
-		               "compact its inputs", CHANNEL_FDS_MAX, fd_count);
+		return err_set(err, E_TOO_LARGE,
+		               "an executor takes at most %d files, the task has %zu; "
+		               "compact its inputs",
+		               CHANNEL_FDS_MAX, fd_count);
 	AUTO_BUF frame;
 	buf_init(&frame, HEAD_BYTES + CHANNEL_BODY_MAX);
-	uint8_t head[HEAD_BYTES] = { 0 };
+	uint8_t head[HEAD_BYTES] = {0};
 	(void)buf_put(&frame, head, sizeof head);
 	TRY(pack_write(message, &frame, err));
 	TRY(buf_check(&frame, err));
 	put_u32(frame.data, (uint32_t)(frame.len - HEAD_BYTES));
 	put_u32(frame.data + 4, (uint32_t)fd_count);
 	int rc = send_all(socket, frame.data, frame.len, err);
-	secret_wipe(frame.data, frame.len);      /* a job holds keys of objects */
+	secret_wipe(frame.data, frame.len); /* a job holds keys of objects */
 	TRY(rc);
 	for (size_t at = 0; at < fd_count; at += CHANNEL_FDS) {
 		size_t count = fd_count - at < CHANNEL_FDS ? fd_count - at : CHANNEL_FDS;
@@ -102,17 +106,20 @@ static int receive_all(int socket, uint8_t *out, size_t len, struct err *err)
 	return 0;
 }
 
-/* Descriptors that came with one byte; all are closed again when they are not as many as announced. */
+/* Descriptors that came with one byte; all are closed again when they are not as many as announced.
+ */
 static int receive_fds(int socket, int *fds, size_t count, struct err *err)
 {
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(CHANNEL_FDS * sizeof(int))];
-	} control = { 0 };
+	} control = {0};
 	char byte;
-	struct iovec part = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-	                          .msg_controllen = sizeof control.bytes };
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {.msg_iov = &part,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = sizeof control.bytes};
 	ssize_t n;
 	do
 		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
@@ -129,8 +136,10 @@ static int receive_fds(int socket, int *fds, size_t count, struct err *err)
 	}
 	for (size_t i = 0; i < got; i++)
 		close(given[i]);
-	return err_set(err, E_INTERNAL, "%zu descriptors came where %zu were announced (is the limit of "
-	               "open files reached?)", got, count);
+	return err_set(err, E_INTERNAL,
+	               "%zu descriptors came where %zu were announced (is the limit of "
+	               "open files reached?)",
+	               got, count);
 }
 
 static int receive_body(int socket, struct arena *arena, size_t len, struct value **ret_message,
@@ -152,8 +161,10 @@ int channel_receive(int socket, struct arena *arena, struct value **ret_message,
 	TRY(receive_all(socket, head, sizeof head, err));
 	size_t len = get_u32(head), fd_count = get_u32(head + 4);
 	if (len == 0 || len > CHANNEL_BODY_MAX || fd_count > (fds ? fd_max : 0))
-		return err_set(err, E_INTERNAL, "an executor's message has %zu bytes and %zu descriptors; at "
-		               "most %d and %zu are taken", len, fd_count, CHANNEL_BODY_MAX, fd_max);
+		return err_set(err, E_INTERNAL,
+		               "an executor's message has %zu bytes and %zu descriptors; at "
+		               "most %d and %zu are taken",
+		               len, fd_count, CHANNEL_BODY_MAX, fd_max);
 	struct value *message = NULL;
 	TRY(receive_body(socket, arena, len, &message, err));
 	for (size_t at = 0; at < fd_count; at += CHANNEL_FDS) {

@@ -1,6 +1,6 @@
 /* channel.h - messages between the agent and an executor: msgpack values and descriptors over a
- * connected stream socket. Frame: length as u32 (little-endian), count of descriptors as u32, the body;
- * then one byte with SCM_RIGHTS for every CHANNEL_FDS descriptors or part of it. */
+ * connected stream socket. Frame: length as u32 (little-endian), count of descriptors as u32, the
+ * body; then one byte with SCM_RIGHTS for every CHANNEL_FDS descriptors or part of it. */
 #ifndef CHANNEL_H
 #define CHANNEL_H
 

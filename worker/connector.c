@@ -10,7 +10,7 @@ connector_open_fn *connector_by_name(const char *name)
 		const char *name;
 		connector_open_fn *open;
 	} connectors[] = {
-#define CONNECTOR(name, doc) { #name, c_##name##_open },
+#define CONNECTOR(name, doc) {#name, c_##name##_open},
 #include "worker/connectors.def"
 #undef CONNECTOR
 	};

@@ -6,13 +6,13 @@
 
 struct runner;
 
-/* Opens what work.path names for tenant: a descriptor of a regular file (or memfd), the caller's, and its
- * length. E_INPUT names the path as it was written. */
+/* Opens what work.path names for tenant: a descriptor of a regular file (or memfd), the caller's,
+ * and its length. E_INPUT names the path as it was written. */
 typedef int connector_open_fn(const struct runner *runner, const char *tenant,
                               const struct value *work, int *ret_fd, int64_t *ret_bytes,
                               struct err *err);
 
-connector_open_fn *connector_by_name(const char *name);   /* NULL: none */
+connector_open_fn *connector_by_name(const char *name); /* NULL: none */
 
 #define CONNECTOR(name, doc) connector_open_fn c_##name##_open;
 #include "worker/connectors.def"

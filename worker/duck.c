@@ -1,6 +1,6 @@
 /* duck.c - DuckDB behind duck.h.
- * Invariant: after duck_lock no statement can open a file that was not listed, load code or change a
- * setting; what is run before it is ours alone. */
+ * Invariant: after duck_lock no statement can open a file that was not listed, load code or change
+ * a setting; what is run before it is ours alone. */
 #include "common/defs.h"
 #include "worker/duck.h"
 #include "worker/duck_error.h"
@@ -10,8 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SQL_BYTES_MAX = 8 * 1024 * 1024, ROW_ARENA_MAX = 64 * 1024 * 1024, NAMES_MAX = 64,
-       CELL_DEPTH_MAX = 4 };
+enum {
+	SQL_BYTES_MAX = 8 * 1024 * 1024,
+	ROW_ARENA_MAX = 64 * 1024 * 1024,
+	NAMES_MAX = 64,
+	CELL_DEPTH_MAX = 4
+};
 
 struct duck_named {
 	int fd;
@@ -37,10 +41,17 @@ static const char *named(const void *context, int fd)
 static enum duck_blame blame_of(duckdb_error_type type)
 {
 	switch (type) {
-	case DUCKDB_ERROR_CATALOG: case DUCKDB_ERROR_PARSER: case DUCKDB_ERROR_PLANNER:
-	case DUCKDB_ERROR_SYNTAX: case DUCKDB_ERROR_BINDER: case DUCKDB_ERROR_NOT_IMPLEMENTED:
-	case DUCKDB_ERROR_PARAMETER_NOT_RESOLVED: case DUCKDB_ERROR_PARAMETER_NOT_ALLOWED:
-	case DUCKDB_ERROR_SETTINGS: case DUCKDB_ERROR_MISSING_EXTENSION: case DUCKDB_ERROR_AUTOLOAD:
+	case DUCKDB_ERROR_CATALOG:
+	case DUCKDB_ERROR_PARSER:
+	case DUCKDB_ERROR_PLANNER:
+	case DUCKDB_ERROR_SYNTAX:
+	case DUCKDB_ERROR_BINDER:
+	case DUCKDB_ERROR_NOT_IMPLEMENTED:
+	case DUCKDB_ERROR_PARAMETER_NOT_RESOLVED:
+	case DUCKDB_ERROR_PARAMETER_NOT_ALLOWED:
+	case DUCKDB_ERROR_SETTINGS:
+	case DUCKDB_ERROR_MISSING_EXTENSION:
+	case DUCKDB_ERROR_AUTOLOAD:
 		return BLAME_SQL;
 	case DUCKDB_ERROR_PERMISSION:
 		return BLAME_ACCESS;
@@ -50,7 +61,9 @@ static enum duck_blame blame_of(duckdb_error_type type)
 		return BLAME_IO;
 	case DUCKDB_ERROR_INTERRUPT:
 		return BLAME_INTERRUPT;
-	case DUCKDB_ERROR_FATAL: case DUCKDB_ERROR_INTERNAL: case DUCKDB_ERROR_NULL_POINTER:
+	case DUCKDB_ERROR_FATAL:
+	case DUCKDB_ERROR_INTERNAL:
+	case DUCKDB_ERROR_NULL_POINTER:
 		return BLAME_ENGINE;
 	default:
 		return BLAME_DATA;
@@ -92,14 +105,17 @@ int duck_exec(struct duck *duck, const char *sql, struct err *err)
 static int config_set(duckdb_config config, struct err *err)
 {
 	static const char *const settings[][2] = {
-		{ "autoinstall_known_extensions", "false" }, { "autoload_known_extensions", "false" },
-		{ "allow_community_extensions", "false" }, { "allow_persistent_secrets", "false" },
-		{ "threads", "1" },
-		{ "enable_external_file_cache", "false" },
+		{"autoinstall_known_extensions", "false"},
+		{"autoload_known_extensions", "false"},
+		{"allow_community_extensions", "false"},
+		{"allow_persistent_secrets", "false"},
+		{"threads", "1"},
+		{"enable_external_file_cache", "false"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
 		if (duckdb_set_config(config, settings[i][0], settings[i][1]) != DuckDBSuccess)
-			return err_set(err, E_INTERNAL, "this DuckDB has no setting %s", settings[i][0]);
+			return err_set(err, E_INTERNAL, "this DuckDB has no setting %s",
+			               settings[i][0]);
 	return 0;
 }
 
@@ -111,7 +127,8 @@ static int open_database(struct duck *duck, struct err *err)
 	int rc = config_set(config, err);
 	char *message = NULL;
 	if (rc == 0 && duckdb_open_ext(NULL, &duck->database, config, &message) != DuckDBSuccess)
-		rc = err_set(err, E_INTERNAL, "the engine does not open: %s", message ? message : "");
+		rc = err_set(err, E_INTERNAL, "the engine does not open: %s",
+		             message ? message : "");
 	duckdb_free(message);
 	duckdb_destroy_config(&config);
 	return rc;
@@ -125,13 +142,15 @@ int duck_new(struct duck **ret_duck, struct err *err)
 	TRY(open_database(duck, err));
 	if (duckdb_connect(duck->database, &duck->connection) != DuckDBSuccess)
 		return err_set(err, E_INTERNAL, "the engine does not connect");
-	/* The schema and the view are for nothing but having been made once: a waiting executor then has
-	 * the parser and the catalog in memory when its job comes. */
-	TRY(duck_exec(duck, "SET TimeZone = 'UTC'; SET temp_directory = ''; SET threads = 2; "
+	/* The schema and the view are for nothing but having been made once: a waiting executor
+	 * then has the parser and the catalog in memory when its job comes. */
+	TRY(duck_exec(duck,
+	              "SET TimeZone = 'UTC'; SET temp_directory = ''; SET threads = 2; "
 	              "SET memory_limit = '1GB'; "
 	              "SET enable_progress_bar = true; SET enable_progress_bar_print = false; "
 	              "CREATE SCHEMA freehold_warm; CREATE VIEW freehold_warm.v AS SELECT 1 AS a; "
-	              "DROP SCHEMA freehold_warm CASCADE", err));
+	              "DROP SCHEMA freehold_warm CASCADE",
+	              err));
 	*ret_duck = MOVE(duck);
 	return 0;
 }
@@ -156,7 +175,7 @@ int duck_name(struct duck *duck, int fd, const char *name, struct err *err)
 	char *copy = strdup(name);
 	if (!copy)
 		return err_set(err, E_NOMEM, "no memory for a name");
-	duck->names[duck->name_count++] = (struct duck_named){ fd, copy };
+	duck->names[duck->name_count++] = (struct duck_named){fd, copy};
 	return 0;
 }
 
@@ -172,7 +191,8 @@ int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fd
 {
 	AUTO_BUF sql;
 	buf_init(&sql, SQL_BYTES_MAX);
-	buf_printf(&sql, "SET threads = %d; SET memory_limit = '%" PRIu64 "B'; SET allowed_paths = [",
+	buf_printf(&sql,
+	           "SET threads = %d; SET memory_limit = '%" PRIu64 "B'; SET allowed_paths = [",
 	           limits->threads > 0 ? limits->threads : 1, engine_bytes(limits->memory_bytes));
 	for (size_t i = 0; i < fd_count; i++) {
 		buf_puts(&sql, i ? ", " : "");
@@ -201,11 +221,14 @@ static struct value *cell_number(struct arena *arena, duckdb_type id, const void
 	switch (id) {
 	case DUCKDB_TYPE_BOOLEAN:
 		return value_bool(arena, ((const bool *)data)[row]);
-	case DUCKDB_TYPE_INTEGER: case DUCKDB_TYPE_DATE:
+	case DUCKDB_TYPE_INTEGER:
+	case DUCKDB_TYPE_DATE:
 		return value_int(arena, ((const int32_t *)data)[row]);
 	case DUCKDB_TYPE_UINTEGER:
 		return value_int(arena, ((const uint32_t *)data)[row]);
-	case DUCKDB_TYPE_BIGINT: case DUCKDB_TYPE_TIMESTAMP: case DUCKDB_TYPE_TIMESTAMP_TZ:
+	case DUCKDB_TYPE_BIGINT:
+	case DUCKDB_TYPE_TIMESTAMP:
+	case DUCKDB_TYPE_TIMESTAMP_TZ:
 	case DUCKDB_TYPE_UBIGINT:
 		return value_int(arena, ((const int64_t *)data)[row]);
 	case DUCKDB_TYPE_FLOAT:
@@ -242,8 +265,10 @@ static struct value *cell_map(struct arena *arena, duckdb_vector vector, duckdb_
 	duckdb_logical_type value_type = duckdb_map_type_value_type(type);
 	struct value *map = value_map(arena);
 	for (idx_t i = 0; i < entry->length; i++) {
-		const char *key = value_as_str(cell(arena, keys, key_type, entry->offset + i, depth + 1));
-		value_set(map, key ? key : "", cell(arena, values, value_type, entry->offset + i, depth + 1));
+		const char *key =
+			value_as_str(cell(arena, keys, key_type, entry->offset + i, depth + 1));
+		value_set(map, key ? key : "",
+		          cell(arena, values, value_type, entry->offset + i, depth + 1));
 	}
 	duckdb_destroy_logical_type(&key_type);
 	duckdb_destroy_logical_type(&value_type);
@@ -274,7 +299,8 @@ static struct value *cell(struct arena *arena, duckdb_vector vector, duckdb_logi
 static int visit_chunk(duckdb_data_chunk chunk, struct arena *arena, duck_row_fn *visit,
                        void *context, struct err *err)
 {
-	idx_t rows = duckdb_data_chunk_get_size(chunk), columns = duckdb_data_chunk_get_column_count(chunk);
+	idx_t rows = duckdb_data_chunk_get_size(chunk),
+	      columns = duckdb_data_chunk_get_column_count(chunk);
 	for (idx_t row = 0; row < rows; row++) {
 		arena_reset(arena);
 		struct value *list = value_list(arena);
@@ -305,7 +331,8 @@ static int visit_result(struct duck *duck, duckdb_result *result, duck_row_fn *v
 	}
 	const char *message = duckdb_result_error(result);
 	if (message && *message)
-		return duck_error_tell(blame_of(duckdb_result_error_type(result)), message, named, duck, err);
+		return duck_error_tell(blame_of(duckdb_result_error_type(result)), message, named,
+		                       duck, err);
 	return 0;
 }
 
@@ -325,7 +352,8 @@ static int run_streaming(struct duck *duck, duckdb_prepared_statement statement,
 	return 0;
 }
 
-int duck_rows(struct duck *duck, const char *sql, duck_row_fn *visit, void *context, struct err *err)
+int duck_rows(struct duck *duck, const char *sql, duck_row_fn *visit, void *context,
+              struct err *err)
 {
 	duckdb_prepared_statement statement = NULL;
 	if (duckdb_prepare(duck->connection, sql, &statement) != DuckDBSuccess) {
@@ -362,7 +390,7 @@ static int collect(void *context, const struct value *row, struct err *err)
 int duck_table(struct duck *duck, struct arena *arena, const char *sql, size_t rows_max,
                const struct value **ret_rows, struct err *err)
 {
-	struct collector collector = { arena, value_list(arena), rows_max };
+	struct collector collector = {arena, value_list(arena), rows_max};
 	TRY(duck_rows(duck, sql, collect, &collector, err));
 	TRY(value_check(collector.rows, err));
 	*ret_rows = collector.rows;
@@ -373,19 +401,22 @@ static int check_extracted(struct duck *duck, duckdb_extracted_statements statem
                            struct err *err)
 {
 	if (count != 1)
-		return err_set(err, E_INVALID, "sql must be one SELECT statement, it holds %" PRIu64
-		               " statements", (uint64_t)count);
+		return err_set(err, E_INVALID,
+		               "sql must be one SELECT statement, it holds %" PRIu64 " statements",
+		               (uint64_t)count);
 	duckdb_prepared_statement statement = NULL;
-	duckdb_state state = duckdb_prepare_extracted_statement(duck->connection, statements, 0,
-	                                                        &statement);
+	duckdb_state state =
+		duckdb_prepare_extracted_statement(duck->connection, statements, 0, &statement);
 	int rc = 0;
 	if (state != DuckDBSuccess)
 		rc = prepare_failed(duck, duckdb_prepare_error(statement), err);
 	else if (duckdb_prepared_statement_type(statement) != DUCKDB_STATEMENT_TYPE_SELECT)
-		rc = err_set(err, E_INVALID, "sql must be one SELECT statement, this is another kind of "
+		rc = err_set(err, E_INVALID,
+		             "sql must be one SELECT statement, this is another kind of "
 		             "statement; a transformation only reads its inputs");
 	else if (duckdb_nparams(statement) != 0)
-		rc = err_set(err, E_INVALID, "sql must not hold parameters ($1 or ?), it holds %" PRIu64,
+		rc = err_set(err, E_INVALID,
+		             "sql must not hold parameters ($1 or ?), it holds %" PRIu64,
 		             (uint64_t)duckdb_nparams(statement));
 	duckdb_destroy_prepare(&statement);
 	return rc;

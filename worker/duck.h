@@ -19,7 +19,7 @@ MUST_USE int duck_name(struct duck *duck, int fd, const char *name, struct err *
 
 struct duck_limits {
 	int threads;
-	uint64_t memory_bytes;       /* of the process; the engine is given its share of it */
+	uint64_t memory_bytes; /* of the process; the engine is given its share of it */
 };
 /* From here on only these descriptors can be opened and no setting can be changed. Comes before any
  * SQL that is not ours. */
@@ -30,8 +30,8 @@ MUST_USE int duck_lock(struct duck *duck, const struct duck_limits *limits, cons
 MUST_USE int duck_exec(struct duck *duck, const char *sql, struct err *err);
 
 /* A statement's rows, as they come: each a list of its cells, in an arena that is reset after the
- * call. Booleans, whole numbers, reals, text and bytes; TIMESTAMP as microseconds, DATE as days; lists
- * and maps of these; anything else has to be cast in the SQL. */
+ * call. Booleans, whole numbers, reals, text and bytes; TIMESTAMP as microseconds, DATE as days;
+ * lists and maps of these; anything else has to be cast in the SQL. */
 typedef int duck_row_fn(void *context, const struct value *row, struct err *err);
 MUST_USE int duck_rows(struct duck *duck, const char *sql, duck_row_fn *visit, void *context,
                        struct err *err);

@@ -1,6 +1,6 @@
 /* duck_error.c - an engine's message without descriptors' paths and without data.
- * A message of BLAME_DATA is never copied: only its class, the SQL types it names and the position in
- * the author's SQL are, because anything else in it may be a value. */
+ * A message of BLAME_DATA is never copied: only its class, the SQL types it names and the position
+ * in the author's SQL are, because anything else in it may be a value. */
 #include "common/defs.h"
 #include "worker/duck_error.h"
 
@@ -39,10 +39,11 @@ static void put_class(const char *message, struct buf *out)
 static bool is_type(const char *word, size_t len)
 {
 	static const char *const types[] = {
-		"BOOLEAN", "BOOL", "INT8", "INT16", "INT32", "INT64", "INT128", "UINT8", "UINT16", "UINT32",
-		"UINT64", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
-		"UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL", "VARCHAR", "BLOB", "DATE", "TIME",
-		"TIMESTAMP", "INTERVAL", "UUID", "JSON", "ENUM",
+		"BOOLEAN",  "BOOL",    "INT8",     "INT16",     "INT32",    "INT64",    "INT128",
+		"UINT8",    "UINT16",  "UINT32",   "UINT64",    "TINYINT",  "SMALLINT", "INTEGER",
+		"BIGINT",   "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",  "FLOAT",
+		"DOUBLE",   "DECIMAL", "VARCHAR",  "BLOB",      "DATE",     "TIME",     "TIMESTAMP",
+		"INTERVAL", "UUID",    "JSON",     "ENUM",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (strlen(types[i]) == len && memcmp(types[i], word, len) == 0)
@@ -125,7 +126,8 @@ int duck_error_tell(enum duck_blame blame, const char *message, duck_named_fn *n
 	case BLAME_DATA:
 		return tell_data(message, err);
 	case BLAME_MEMORY:
-		return err_set(err, E_RESOURCES, "the engine needs more memory than the task's limit leaves "
+		return err_set(err, E_RESOURCES,
+		               "the engine needs more memory than the task's limit leaves "
 		               "it; raise limits.memoryBytes or read less at one time");
 	case BLAME_INTERRUPT:
 		return err_set(err, E_CANCELLED, "the statement was interrupted");

@@ -5,9 +5,13 @@
 #include "common/buf.h"
 
 enum duck_blame {
-	BLAME_SQL,           /* the author's text: the message is kept */
-	BLAME_DATA,          /* a value at run time: the message may quote it, so it is not kept */
-	BLAME_MEMORY, BLAME_ACCESS, BLAME_IO, BLAME_INTERRUPT, BLAME_ENGINE
+	BLAME_SQL,  /* the author's text: the message is kept */
+	BLAME_DATA, /* a value at run time: the message may quote it, so it is not kept */
+	BLAME_MEMORY,
+	BLAME_ACCESS,
+	BLAME_IO,
+	BLAME_INTERRUPT,
+	BLAME_ENGINE
 };
 
 /* What stands for the path of a descriptor; NULL: "a dataset's file". */

@@ -1,5 +1,5 @@
-/* executor.c - one job, one process. A second thread says how far it is and notices when the agent has
- * gone; it ends with the process. */
+/* executor.c - one job, one process. A second thread says how far it is and notices when the agent
+ * has gone; it ends with the process. */
 #include "common/defs.h"
 #include "worker/executor.h"
 #include "worker/cage.h"
@@ -16,8 +16,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { JOB_ARENA_MAX = 256 * 1024 * 1024, WATCH_ARENA_MAX = 64 * 1024, WATCH_MS = 200,
-       THREADS_MAX = 256 };
+enum {
+	JOB_ARENA_MAX = 256 * 1024 * 1024,
+	WATCH_ARENA_MAX = 64 * 1024,
+	WATCH_MS = 200,
+	THREADS_MAX = 256
+};
 
 static int send_event(struct shop *shop, struct value *message, const char *event, struct err *err)
 {
@@ -53,7 +57,7 @@ static void *watch(void *context)
 {
 	struct shop *shop = context;
 	for (;;) {
-		struct pollfd agent = { .fd = shop->socket, .events = POLLRDHUP };
+		struct pollfd agent = {.fd = shop->socket, .events = POLLRDHUP};
 		int n = poll(&agent, 1, WATCH_MS);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -72,7 +76,8 @@ static int open_sealed(struct shop *shop, struct err *err)
 		size_t len = 0;
 		const uint8_t *ticket = value_get_bin(value_at(sealed, i), "ticket", &len);
 		int64_t index = value_get_int(value_at(sealed, i), "fd", -1);
-		if (!ticket || len != OPENER_TICKET_BYTES || index < 0 || (size_t)index >= shop->fd_count)
+		if (!ticket || len != OPENER_TICKET_BYTES || index < 0 ||
+		    (size_t)index >= shop->fd_count)
 			return err_set(err, E_INTERNAL, "the job's file %zu has no ticket", i);
 		struct opener *opener = NULL;
 		TRY(opener_from_ticket(ticket, &opener, err));
@@ -127,10 +132,11 @@ static int serve_one(struct shop *shop, int fds[CHANNEL_FDS_MAX], struct err *er
 	struct value *ready = value_map(shop->arena);
 	TRY(send_event(shop, ready, "ready", err));
 	struct value *job = NULL;
-	TRY(channel_receive(shop->socket, shop->arena, &job, fds, CHANNEL_FDS_MAX, &shop->fd_count, err));
+	TRY(channel_receive(shop->socket, shop->arena, &job, fds, CHANNEL_FDS_MAX, &shop->fd_count,
+	                    err));
 	shop->job = job;
 	shop->fds = fds;
-	struct err why = { 0 };
+	struct err why = {0};
 	int rc = work(shop, &why);
 	return answer(shop, rc, &why);
 }
@@ -147,19 +153,20 @@ static int start(struct err *err)
 	}
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(JOB_ARENA_MAX, &arena, err));
-	struct shop shop = { .arena = arena, .socket = EXECUTOR_SOCKET, .phase = "starting" };
+	struct shop shop = {.arena = arena, .socket = EXECUTOR_SOCKET, .phase = "starting"};
 	shop.result = value_map(arena);
 	pthread_mutex_init(&shop.mutex, NULL);
 	TRY(duck_new(&shop.duck, err));
 	int fds[CHANNEL_FDS_MAX];
 	int rc = serve_one(&shop, fds, err);
-	/* The engine is left as it is: the kernel clears up faster, and the watcher still looks at it. */
+	/* The engine is left as it is: the kernel clears up faster, and the watcher still looks at
+	 * it. */
 	_exit(rc < 0 ? 1 : 0);
 }
 
 void executor_main(void)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	close_range(EXECUTOR_SOCKET + 1, ~0U, 0);
 	int rc = start(&err);
 	if (rc < 0 && err.code != E_UNAVAILABLE)

@@ -1,7 +1,7 @@
 /* ingest_csv.c - CSV (RFC 4180; any delimiter). DuckDB's reader keeps bad lines aside by itself
- * (store_rejects): a wrong count of columns, a value that is not of its type, a broken quote, bytes that
- * are no UTF-8. A required column that is empty fails its cast that way too; only text does not, and is
- * found by ingest's own rule. */
+ * (store_rejects): a wrong count of columns, a value that is not of its type, a broken quote, bytes
+ * that are no UTF-8. A required column that is empty fails its cast that way too; only text does
+ * not, and is found by ingest's own rule. */
 #include "common/defs.h"
 #include "worker/duck.h"
 #include "worker/ingest.h"
@@ -11,7 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Longer lines would cost every ingestion: the reader's buffers are a multiple of the longest line. */
+/* Longer lines would cost every ingestion: the reader's buffers are a multiple of the longest line.
+ */
 enum { LINE_BYTES_MAX = 2 * 1024 * 1024, HEADER_BYTES_MAX = 256 * 1024, STORED_MAX = 1000000 };
 
 static bool has_header(const struct ingest *ingest)
@@ -42,10 +43,14 @@ static int describe(struct ingest *ingest, bool as_text, struct value **ret_sche
 	buf_init(&sql, INGEST_SQL_MAX);
 	buf_puts(&sql, "SELECT * FROM read_csv(");
 	put_dialect(ingest, &sql);
-	buf_printf(&sql, ", store_rejects = true, rejects_table = 'look_errors', rejects_scan = 'look_scans', "
-	           "max_line_size = %d", as_text ? HEADER_BYTES_MAX : LINE_BYTES_MAX);
-	if (as_text)                 /* only the header matters */
-		buf_printf(&sql, ", all_varchar = true, sample_size = 1, buffer_size = %d", HEADER_BYTES_MAX);
+	buf_printf(&sql,
+	           ", store_rejects = true, rejects_table = 'look_errors', rejects_scan = "
+	           "'look_scans', "
+	           "max_line_size = %d",
+	           as_text ? HEADER_BYTES_MAX : LINE_BYTES_MAX);
+	if (as_text) /* only the header matters */
+		buf_printf(&sql, ", all_varchar = true, sample_size = 1, buffer_size = %d",
+		           HEADER_BYTES_MAX);
 	buf_putc(&sql, ')');
 	TRY(buf_check(&sql, err));
 	return shop_schema(ingest->shop, (const char *)sql.data, ret_schema, err);
@@ -69,7 +74,8 @@ static int csv_look(struct ingest *ingest, struct err *err)
 	return ingest_check_names(ingest, err);
 }
 
-/* The file's columns in its own order; what the schema does not name is read as text and left out. */
+/* The file's columns in its own order; what the schema does not name is read as text and left out.
+ */
 static void put_columns(const struct ingest *ingest, struct buf *sql)
 {
 	buf_puts(sql, ", auto_detect = false, columns = {");
@@ -80,8 +86,9 @@ static void put_columns(const struct ingest *ingest, struct buf *sql)
 		buf_puts(sql, i ? ", " : "");
 		duck_put_text(sql, name);
 		buf_puts(sql, ": ");
-		duck_put_text(sql, column && field_type_sql(value_get_str(column, "type"), type) ? type
-		                                                                               : "VARCHAR");
+		duck_put_text(sql, column && field_type_sql(value_get_str(column, "type"), type)
+		                           ? type
+		                           : "VARCHAR");
 	}
 	buf_putc(sql, '}');
 }
@@ -110,19 +117,25 @@ static void put_reader(const struct ingest *ingest, bool numbered, struct buf *s
 		put_required(ingest, sql);
 	}
 	/* The second reading must not be counted again. */
-	buf_printf(sql, ", max_line_size = %d, store_rejects = true, rejects_limit = %d, rejects_table = "
-	           "'csv_errors%s', rejects_scan = 'csv_scans%s')", LINE_BYTES_MAX, STORED_MAX, numbered ? "2" : "", numbered ? "2" : "");
+	buf_printf(
+		sql,
+		", max_line_size = %d, store_rejects = true, rejects_limit = %d, rejects_table = "
+		"'csv_errors%s', rejects_scan = 'csv_scans%s')",
+		LINE_BYTES_MAX, STORED_MAX, numbered ? "2" : "", numbered ? "2" : "");
 }
 
-/* A row's line as the reader counts them: those before it, and the lines refused between them. A line
- * break inside quotes begins no line. The hash makes the reader look at every column, as it did the
- * first time: it refuses a line only for columns that somebody wants. */
+/* A row's line as the reader counts them: those before it, and the lines refused between them. A
+ * line break inside quotes begins no line. The hash makes the reader look at every column, as it
+ * did the first time: it refuses a line only for columns that somebody wants. */
 static void put_numbered(const struct ingest *ingest, struct buf *sql)
 {
-	buf_printf(sql, "(SELECT * REPLACE (line + (SELECT count(*) FROM (SELECT line - row_number() OVER "
-	           "(ORDER BY line) + 1 AS base FROM (SELECT DISTINCT line FROM csv_errors)) e WHERE "
-	           "e.base <= r.line) AS line) FROM (SELECT *, row_number() OVER () + %d AS line FROM "
-	           "(SELECT * FROM ", has_header(ingest) ? 1 : 0);
+	buf_printf(
+		sql,
+		"(SELECT * REPLACE (line + (SELECT count(*) FROM (SELECT line - row_number() OVER "
+		"(ORDER BY line) + 1 AS base FROM (SELECT DISTINCT line FROM csv_errors)) e WHERE "
+		"e.base <= r.line) AS line) FROM (SELECT *, row_number() OVER () + %d AS line FROM "
+		"(SELECT * FROM ",
+		has_header(ingest) ? 1 : 0);
 	put_reader(ingest, true, sql);
 	buf_puts(sql, " WHERE hash(");
 	for (size_t i = 0; i < value_len(ingest->schema); i++) {
@@ -152,17 +165,20 @@ static int csv_collect(struct ingest *ingest, int64_t *ret_count, struct err *er
 	struct shop *shop = ingest->shop;
 	AUTO_BUF sql;
 	buf_init(&sql, 4096);
-	buf_printf(&sql, "INSERT INTO freehold_rejects SELECT line, column_name, "
-	           "lower(replace(error_type::VARCHAR, 'CAST', 'not a value of its type')), error_message, "
-	           "csv_line FROM csv_errors LIMIT %d", INGEST_KEPT_MAX);
+	buf_printf(&sql,
+	           "INSERT INTO freehold_rejects SELECT line, column_name, "
+	           "lower(replace(error_type::VARCHAR, 'CAST', 'not a value of its type')), "
+	           "error_message, "
+	           "csv_line FROM csv_errors LIMIT %d",
+	           INGEST_KEPT_MAX);
 	TRY(buf_check(&sql, err));
 	TRY(duck_exec(shop->duck, (const char *)sql.data, err));
 	const struct value *rows;
-	TRY(duck_table(shop->duck, shop->arena, "SELECT count(DISTINCT line) FROM csv_errors", 1, &rows,
-	               err));
+	TRY(duck_table(shop->duck, shop->arena, "SELECT count(DISTINCT line) FROM csv_errors", 1,
+	               &rows, err));
 	*ret_count = value_as_int(value_at(value_at(rows, 0), 0), 0);
 	return 0;
 }
 
-const struct ingest_format ingest_csv = { csv_look, csv_source, csv_cell, NULL, NULL, "NULL",
-                                          csv_collect };
+const struct ingest_format ingest_csv = {csv_look, csv_source, csv_cell,   NULL,
+                                         NULL,     "NULL",     csv_collect};

@@ -1,5 +1,5 @@
-/* ingest_jsonl.c - JSON lines: one object a line. Lines are read as text, so that each can be told to be
- * bad by itself, and taken apart once, by json_transform. */
+/* ingest_jsonl.c - JSON lines: one object a line. Lines are read as text, so that each can be told
+ * to be bad by itself, and taken apart once, by json_transform. */
 #include "common/defs.h"
 #include "worker/duck.h"
 #include "worker/ingest.h"
@@ -20,7 +20,7 @@ static int jsonl_look(struct ingest *ingest, struct err *err)
 	buf_puts(&sql, "SELECT * FROM read_json(");
 	duck_put_fd(&sql, ingest->fd);
 	buf_puts(&sql, ", format = 'newline_delimited', records = true, ignore_errors = true, "
-	         "compression = ");
+	               "compression = ");
 	bool none = strcmp(ingest->compression, "none") == 0;
 	duck_put_text(&sql, none ? "uncompressed" : ingest->compression);
 	buf_putc(&sql, ')');
@@ -41,7 +41,8 @@ static int put_shape(const struct ingest *ingest, struct buf *sql, struct err *e
 		const char *name = value_get_str(column, "name");
 		char type[32];
 		if (!name || !field_type_sql(value_get_str(column, "type"), type))
-			return err_set(err, E_INVALID, "schema: column %zu has no name or no known type", i + 1);
+			return err_set(err, E_INVALID,
+			               "schema: column %zu has no name or no known type", i + 1);
 		buf_putc(&shape, i ? ',' : '{');
 		json_print_str(name, strlen(name), &shape);
 		buf_printf(&shape, ":\"%s\"", type);
@@ -52,19 +53,25 @@ static int put_shape(const struct ingest *ingest, struct buf *sql, struct err *e
 	return 0;
 }
 
-static int jsonl_source(const struct ingest *ingest, bool numbered, struct buf *sql, struct err *err)
+static int jsonl_source(const struct ingest *ingest, bool numbered, struct buf *sql,
+                        struct err *err)
 {
 	buf_printf(sql, "(SELECT text, %sok, CASE WHEN ok THEN json_transform(text, ",
 	           numbered ? "line, " : "");
 	TRY(put_shape(ingest, sql, err));
 	/* The inner CASE keeps json_type from seeing what is no JSON, which it refuses. */
-	buf_printf(sql, ") END AS v FROM (SELECT text, %scoalesce(CASE WHEN json_valid(text) THEN "
-	           "json_type(text) = 'OBJECT' ELSE false END, false) AS ok FROM (SELECT text%s FROM read_csv(",
+	buf_printf(sql,
+	           ") END AS v FROM (SELECT text, %scoalesce(CASE WHEN json_valid(text) THEN "
+	           "json_type(text) = 'OBJECT' ELSE false END, false) AS ok FROM (SELECT text%s "
+	           "FROM read_csv(",
 	           numbered ? "line, " : "", numbered ? ", row_number() OVER () AS line" : "");
 	duck_put_fd(sql, ingest->fd);
-	buf_printf(sql, ", auto_detect = false, header = false, columns = {'text': 'VARCHAR'}, "
-	           "delim = '\x01', quote = '', escape = '', max_line_size = %d, strict_mode = false, "
-	           "compression = ", LINE_BYTES_MAX);
+	buf_printf(
+		sql,
+		", auto_detect = false, header = false, columns = {'text': 'VARCHAR'}, "
+		"delim = '\x01', quote = '', escape = '', max_line_size = %d, strict_mode = false, "
+		"compression = ",
+		LINE_BYTES_MAX);
 	duck_put_text(sql, ingest->compression);
 	buf_puts(sql, ")) WHERE text IS NOT NULL))");
 	return buf_check(sql, err);
@@ -105,5 +112,5 @@ static void jsonl_wrong(struct buf *sql, const char *name, const char *sql_type)
 	buf_puts(sql, ") <> 'NULL', false) ELSE false END");
 }
 
-const struct ingest_format ingest_jsonl = { jsonl_look, jsonl_source, jsonl_cell, jsonl_wrong,
-                                            "NOT ok", "text", NULL };
+const struct ingest_format ingest_jsonl = {jsonl_look, jsonl_source, jsonl_cell, jsonl_wrong,
+                                           "NOT ok",   "text",       NULL};

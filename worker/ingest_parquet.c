@@ -13,27 +13,35 @@ enum { FOOT_BYTES = 8, LEAST_BYTES = 12 };
 /* "PAR1" at both ends and a footer that fits: what a file that was cut off has not. */
 static int check_magic(const struct ingest *ingest, struct err *err)
 {
-	uint8_t head[4] = { 0 }, foot[FOOT_BYTES] = { 0 };
+	uint8_t head[4] = {0}, foot[FOOT_BYTES] = {0};
 	if (pread(ingest->fd, head, sizeof head, 0) != (ssize_t)sizeof head ||
 	    memcmp(head, "PAR1", 4) != 0)
-		return err_set(err, E_INPUT, "path \"%s\": is no Parquet file (it does not begin with PAR1)",
+		return err_set(err, E_INPUT,
+		               "path \"%s\": is no Parquet file (it does not begin with PAR1)",
 		               ingest->path);
 	int64_t at = ingest->bytes - FOOT_BYTES;
 	uint32_t len = 0;
 	if (ingest->bytes >= LEAST_BYTES &&
 	    pread(ingest->fd, foot, sizeof foot, (off_t)at) == (ssize_t)sizeof foot)
-		len = foot[0] | (uint32_t)foot[1] << 8 | (uint32_t)foot[2] << 16 | (uint32_t)foot[3] << 24;
+		len = foot[0] | (uint32_t)foot[1] << 8 | (uint32_t)foot[2] << 16 |
+		      (uint32_t)foot[3] << 24;
 	if (memcmp(foot + 4, "PAR1", 4) != 0 || (int64_t)len > ingest->bytes - LEAST_BYTES)
-		return err_set(err, E_INPUT, "path \"%s\": the Parquet file is truncated: its %" PRId64 " bytes do "
-		               "not end with a footer", ingest->path, ingest->bytes);
+		return err_set(err, E_INPUT,
+		               "path \"%s\": the Parquet file is truncated: its %" PRId64
+		               " bytes do "
+		               "not end with a footer",
+		               ingest->path, ingest->bytes);
 	return 0;
 }
 
 static int parquet_look(struct ingest *ingest, struct err *err)
 {
 	if (strcmp(ingest->compression, "none") != 0)
-		return err_set(err, E_INPUT, "path \"%s\": Parquet is compressed inside; compression must be none, "
-		               "not %s", ingest->path, ingest->compression);
+		return err_set(
+			err, E_INPUT,
+			"path \"%s\": Parquet is compressed inside; compression must be none, "
+			"not %s",
+			ingest->path, ingest->compression);
 	TRY(check_magic(ingest, err));
 	AUTO_BUF sql;
 	buf_init(&sql, 256);
@@ -53,7 +61,8 @@ static int parquet_look(struct ingest *ingest, struct err *err)
 static int parquet_source(const struct ingest *ingest, bool numbered, struct buf *sql,
                           struct err *err)
 {
-	buf_puts(sql, numbered ? "(SELECT *, file_row_number + 1 AS line FROM read_parquet(" : "read_parquet(");
+	buf_puts(sql, numbered ? "(SELECT *, file_row_number + 1 AS line FROM read_parquet("
+	                       : "read_parquet(");
 	duck_put_fd(sql, ingest->fd);
 	buf_puts(sql, numbered ? ", file_row_number = true))" : ")");
 	return buf_check(sql, err);
@@ -75,5 +84,5 @@ static void parquet_wrong(struct buf *sql, const char *name, const char *sql_typ
 	buf_puts(sql, " IS NOT NULL)");
 }
 
-const struct ingest_format ingest_parquet = { parquet_look, parquet_source, parquet_cell,
-                                              parquet_wrong, NULL, "NULL", NULL };
+const struct ingest_format ingest_parquet = {
+	parquet_look, parquet_source, parquet_cell, parquet_wrong, NULL, "NULL", NULL};

@@ -1,8 +1,8 @@
 /* lens.c - libc's file calls for sealed descriptors.
  * Invariants: an entry is set before its descriptor is known to anybody else and cleared when it is
- * closed; a lens_file lives until the process ends, so a reader never sees it freed. Plaintext is cached
- * a chunk a thread: the engine reads 256 bytes of a page's head, then the page.
- * These are libc's own symbols: state has nowhere else to be than in the process. */
+ * closed; a lens_file lives until the process ends, so a reader never sees it freed. Plaintext is
+ * cached a chunk a thread: the engine reads 256 bytes of a page's head, then the page. These are
+ * libc's own symbols: state has nowhere else to be than in the process. */
 #undef _FORTIFY_SOURCE
 #include "common/defs.h"
 #include "worker/lens.h"
@@ -23,19 +23,19 @@ enum { BATCH = 16, SLOTS = 64, PATH_PREFIX = 14 };
 
 struct lens_file {
 	struct opener *opener;
-	int fd;                          /* a duplicate of our own */
-	uint64_t len;                    /* plain bytes */
+	int fd;       /* a duplicate of our own */
+	uint64_t len; /* plain bytes */
 };
 
 struct lens_entry {
 	_Atomic(struct lens_file *) file;
-	_Atomic uint64_t position;       /* for read and lseek */
+	_Atomic uint64_t position; /* for read and lseek */
 };
 
 /* One thread's scratch; which slot is whose is settled by the flag. */
 struct lens_slot {
 	atomic_flag busy;
-	const struct lens_file *file;    /* whose chunk is in plain; NULL: nobody's */
+	const struct lens_file *file; /* whose chunk is in plain; NULL: nobody's */
 	uint64_t chunk;
 	size_t len;
 	uint8_t plain[SEAL_CHUNK];
@@ -47,7 +47,7 @@ struct lens {
 	struct lens_slot slots[SLOTS];
 	_Atomic uint64_t bytes;
 	atomic_flag failing;
-	_Atomic int failed;              /* code of the first failure, set after failure */
+	_Atomic int failed; /* code of the first failure, set after failure */
 	struct err failure;
 };
 
@@ -114,9 +114,10 @@ int lens_take(int fd, struct opener *opener, struct err *err)
 		opener_free(opener);
 		return err_set(err, E_NOMEM, "no memory for reading sealed files");
 	}
-	*file = (struct lens_file){ opener, fcntl(fd, F_DUPFD_CLOEXEC, 3), opener_len(opener) };
+	*file = (struct lens_file){opener, fcntl(fd, F_DUPFD_CLOEXEC, 3), opener_len(opener)};
 	if (file->fd < 0 || fd < 0 || fd >= LENS_FDS_MAX) {
-		int code = err_errno(err, file->fd < 0 ? errno : EMFILE, "a sealed file's descriptor");
+		int code =
+			err_errno(err, file->fd < 0 ? errno : EMFILE, "a sealed file's descriptor");
 		if (file->fd >= 0)
 			real_close(file->fd);
 		opener_free(opener);
@@ -181,7 +182,8 @@ static int fetch_sealed(struct lens *lens, const struct lens_file *file, uint64_
 		if (n < 0)
 			return err_errno(err, errno, "a sealed file could not be read");
 		if (n == 0)
-			return err_set(err, E_CORRUPT, "a sealed file became shorter while it was read");
+			return err_set(err, E_CORRUPT,
+			               "a sealed file became shorter while it was read");
 		got += (size_t)n;
 	}
 	atomic_fetch_add_explicit(&lens->bytes, want, memory_order_relaxed);
@@ -243,11 +245,12 @@ static ssize_t lens_read(const struct lens_file *file, uint8_t *out, size_t len,
 		len = (size_t)(file->len - offset);
 	struct lens *lens = atomic_load_explicit(&lens_state, memory_order_acquire);
 	struct lens_slot *slot = slot_take(lens);
-	struct err err = { 0 };
+	struct err err = {0};
 	size_t done = 0, step = 0;
 	int rc = 0;
 	while (done < len && rc == 0) {
-		rc = read_step(lens, file, slot, out + done, len - done, offset + done, &step, &err);
+		rc = read_step(lens, file, slot, out + done, len - done, offset + done, &step,
+		               &err);
 		done += rc == 0 ? step : 0;
 	}
 	atomic_flag_clear_explicit(&slot->busy, memory_order_release);
@@ -293,7 +296,8 @@ int open(const char *path, int flags, ...)
 	mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
 	va_end(args);
 	int fd = sealed_path(path);
-	return fd >= 0 ? open_sealed(fd, flags) : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+	return fd >= 0 ? open_sealed(fd, flags)
+	               : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
@@ -351,8 +355,10 @@ off_t lseek(int fd, off_t offset, int whence)
 	if (!entry)
 		return syscall(SYS_lseek, fd, offset, whence);
 	const struct lens_file *file = atomic_load(&entry->file);
-	int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? (int64_t)atomic_load(&entry->position)
-	               : whence == SEEK_END ? (int64_t)file->len : -1;
+	int64_t base = whence == SEEK_SET   ? 0
+	               : whence == SEEK_CUR ? (int64_t)atomic_load(&entry->position)
+	               : whence == SEEK_END ? (int64_t)file->len
+	                                    : -1;
 	if (base < 0 || base + offset < 0) {
 		errno = EINVAL;
 		return -1;

@@ -10,7 +10,7 @@ enum { PIPE_BYTES = 1024 * 1024 };
 
 void outlet_init(struct outlet *outlet)
 {
-	*outlet = (struct outlet){ .read_fd = -1 };
+	*outlet = (struct outlet){.read_fd = -1};
 }
 
 int outlet_open(struct outlet *outlet, struct object_store *objects, const struct seal_label *label,
@@ -19,9 +19,9 @@ int outlet_open(struct outlet *outlet, struct object_store *objects, const struc
 	int pair[2];
 	if (pipe2(pair, O_CLOEXEC) != 0)
 		return err_errno(err, errno, "a pipe for the executor's output");
-	(void)fcntl(pair[1], F_SETPIPE_SZ, PIPE_BYTES);      /* fewer turns; the default works too */
-	*outlet = (struct outlet){ .objects = objects, .label = *label, .key = key,
-	                           .read_fd = pair[0] };
+	(void)fcntl(pair[1], F_SETPIPE_SZ, PIPE_BYTES); /* fewer turns; the default works too */
+	*outlet = (struct outlet){
+		.objects = objects, .label = *label, .key = key, .read_fd = pair[0]};
 	*ret_write_fd = pair[1];
 	return 0;
 }
@@ -40,7 +40,8 @@ int outlet_sink(void *context, const void *data, size_t len, struct err *err)
 	if (!outlet->writer)
 		TRY(object_writer_new(outlet->objects, outlet->label.path, &outlet->writer, err));
 	if (!outlet->sealer)
-		TRY(sealer_new(&outlet->label, outlet->key, write_object, outlet, &outlet->sealer, err));
+		TRY(sealer_new(&outlet->label, outlet->key, write_object, outlet, &outlet->sealer,
+		               err));
 	TRY(sealer_write(outlet->sealer, data, len, err));
 	outlet->plain_bytes += (int64_t)len;
 	return 0;

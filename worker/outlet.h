@@ -1,5 +1,5 @@
-/* outlet.h - a pipe whose bytes are sealed into one object: what an executor writes leaves through it.
- * Nothing is in the store before outlet_commit, and nothing at all when no byte came. */
+/* outlet.h - a pipe whose bytes are sealed into one object: what an executor writes leaves through
+ * it. Nothing is in the store before outlet_commit, and nothing at all when no byte came. */
 #ifndef OUTLET_H
 #define OUTLET_H
 
@@ -8,9 +8,9 @@
 
 struct outlet {
 	struct object_store *objects;
-	struct seal_label label;     /* label.path is the object's; borrowed */
-	const uint8_t *key;          /* KEY_BYTES of the dataset; borrowed */
-	int read_fd;                 /* -1: not open */
+	struct seal_label label; /* label.path is the object's; borrowed */
+	const uint8_t *key;      /* KEY_BYTES of the dataset; borrowed */
+	int read_fd;             /* -1: not open */
 	struct object_writer *writer;
 	struct sealer *sealer;
 	int64_t plain_bytes, sealed_bytes;

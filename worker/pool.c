@@ -1,7 +1,7 @@
 /* pool.c - executors kept ready, and one job in one of them.
- * Invariants: an executor takes one job; nothing it says is believed beyond its channel's bounds; it is
- * dead before pool_run returns. Waiting children are the keeper thread's: the kernel kills an executor
- * when the thread that started it ends, and the keeper lives as long as the pool. */
+ * Invariants: an executor takes one job; nothing it says is believed beyond its channel's bounds;
+ * it is dead before pool_run returns. Waiting children are the keeper thread's: the kernel kills an
+ * executor when the thread that started it ends, and the keeper lives as long as the pool. */
 #include "common/defs.h"
 #include "worker/pool.h"
 #include "common/log.h"
@@ -19,17 +19,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READY_MAX = 64, TICK_MS = 20, RETRY_MS = 1000, DRAIN_BYTES = 256 * 1024,
-       MESSAGE_ARENA = 128 * 1024 * 1024 };
+enum {
+	READY_MAX = 64,
+	TICK_MS = 20,
+	RETRY_MS = 1000,
+	DRAIN_BYTES = 256 * 1024,
+	MESSAGE_ARENA = 128 * 1024 * 1024
+};
 
 struct pool {
 	struct pool_conf conf;
 	char *program;
 	pthread_t keeper;
-	bool kept;                   /* the keeper was started */
+	bool kept; /* the keeper was started */
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
-	bool stopping;               /* guarded by mutex, as what follows */
+	bool stopping; /* guarded by mutex, as what follows */
 	struct child ready[READY_MAX];
 	int ready_count;
 };
@@ -52,9 +57,10 @@ static int start_one(struct pool *pool, struct child *ret_child, struct err *err
 static bool fill_one(struct pool *pool)
 {
 	struct child child;
-	struct err err = { 0 };
+	struct err err = {0};
 	if (start_one(pool, &child, &err) < 0) {
-		log_warn(NULL, "executor_not_started", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+		log_warn(NULL, "executor_not_started", "code=%s reason=\"%s\"", err_name(err.code),
+		         err.text);
 		return false;
 	}
 	pthread_mutex_lock(&pool->mutex);
@@ -100,7 +106,8 @@ int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *e
 		return err_set(err, E_NOMEM, "no memory for the executors' pool");
 	if (conf->ready > 0) {
 		if (pthread_create(&pool->keeper, NULL, keep, pool) != 0)
-			return err_set(err, E_RESOURCES, "the executors' pool could not start a thread");
+			return err_set(err, E_RESOURCES,
+			               "the executors' pool could not start a thread");
 		pool->kept = true;
 	}
 	*ret_pool = MOVE(pool);
@@ -145,7 +152,7 @@ static void refill(struct pool *pool)
 static int claim(struct pool *pool, struct child *ret_child, struct err *err)
 {
 	for (;;) {
-		struct child child = { .pid = -1 };
+		struct child child = {.pid = -1};
 		pthread_mutex_lock(&pool->mutex);
 		if (pool->ready_count > 0)
 			child = pool->ready[--pool->ready_count];
@@ -166,13 +173,13 @@ struct job_run {
 	struct pool *pool;
 	struct pool_job *job;
 	struct attempt *attempt;
-	struct arena *arena;         /* of the caller, for the result */
-	struct arena *scratch;       /* of one message */
+	struct arena *arena;   /* of the caller, for the result */
+	struct arena *scratch; /* of one message */
 	struct child child;
 	int64_t started_ms;
 	bool drained[POOL_DRAINS_MAX];
-	uint8_t *bytes;              /* DRAIN_BYTES */
-	struct value *result;        /* NULL: not yet */
+	uint8_t *bytes;       /* DRAIN_BYTES */
+	struct value *result; /* NULL: not yet */
 	int64_t read_bytes;
 	struct err *err;
 };
@@ -208,17 +215,22 @@ static int check_limits(struct job_run *run)
 	const struct limits *limits = run->job->limits;
 	int64_t took_ms = clock_mono_ms(run->pool->conf.clock) - run->started_ms;
 	if (took_ms > limits->deadline_ms)
-		return err_set(run->err, E_TIMEOUT, "deadline: the attempt may take %" PRId64 " ms and was "
-		               "ended after %" PRId64 " ms; raise limits.deadline", limits->deadline_ms, took_ms);
+		return err_set(run->err, E_TIMEOUT,
+		               "deadline: the attempt may take %" PRId64 " ms and was "
+		               "ended after %" PRId64 " ms; raise limits.deadline",
+		               limits->deadline_ms, took_ms);
 	int64_t cpu_ms = child_cpu_ms(&run->child);
 	if (cpu_ms > limits->cpu_ms)
-		return err_set(run->err, E_RESOURCES, "cpuSeconds: the attempt may take %" PRId64 " ms of cpu "
-		               "and was ended at %" PRId64 " ms; raise limits.cpuSeconds", limits->cpu_ms, cpu_ms);
+		return err_set(run->err, E_RESOURCES,
+		               "cpuSeconds: the attempt may take %" PRId64 " ms of cpu "
+		               "and was ended at %" PRId64 " ms; raise limits.cpuSeconds",
+		               limits->cpu_ms, cpu_ms);
 	int64_t memory = child_memory_bytes(&run->child);
 	if (memory > 0 && (uint64_t)memory > limits->memory_bytes)
-		return err_set(run->err, E_RESOURCES, "memoryBytes: the attempt may take %" PRIu64 " bytes and "
-		               "was ended at %" PRId64 "; raise limits.memoryBytes", limits->memory_bytes,
-		               memory);
+		return err_set(run->err, E_RESOURCES,
+		               "memoryBytes: the attempt may take %" PRIu64 " bytes and "
+		               "was ended at %" PRId64 "; raise limits.memoryBytes",
+		               limits->memory_bytes, memory);
 	return 0;
 }
 
@@ -285,11 +297,11 @@ static bool finished(const struct job_run *run)
 
 static int step(struct job_run *run)
 {
-	struct pollfd wait[1 + POOL_DRAINS_MAX] = { { .fd = run->result ? -1 : run->child.socket,
-	                                              .events = POLLIN } };
+	struct pollfd wait[1 + POOL_DRAINS_MAX] = {
+		{.fd = run->result ? -1 : run->child.socket, .events = POLLIN}};
 	for (size_t i = 0; i < run->job->drain_count; i++)
-		wait[1 + i] = (struct pollfd){ .fd = run->drained[i] ? -1 : run->job->drains[i].fd,
-		                               .events = POLLIN };
+		wait[1 + i] = (struct pollfd){.fd = run->drained[i] ? -1 : run->job->drains[i].fd,
+		                              .events = POLLIN};
 	int n = poll(wait, 1 + run->job->drain_count, TICK_MS);
 	if (n < 0 && errno != EINTR)
 		return err_errno(run->err, errno, "waiting for an executor");
@@ -327,12 +339,16 @@ static int explain(struct job_run *run, int status)
 {
 	int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (signal_number == SIGXCPU)
-		return err_set(run->err, E_RESOURCES, "cpuSeconds: the attempt took more than the %" PRId64
-		               " ms of cpu it may; raise limits.cpuSeconds", run->job->limits->cpu_ms);
+		return err_set(run->err, E_RESOURCES,
+		               "cpuSeconds: the attempt took more than the %" PRId64
+		               " ms of cpu it may; raise limits.cpuSeconds",
+		               run->job->limits->cpu_ms);
 	if (signal_number == SIGKILL)
-		return err_set(run->err, E_DEAD_WORKER, "the executor was killed by the system, most likely "
-		               "because the machine is out of memory (limits.memoryBytes is %" PRIu64 ")",
-		               run->job->limits->memory_bytes);
+		return err_set(
+			run->err, E_DEAD_WORKER,
+			"the executor was killed by the system, most likely "
+			"because the machine is out of memory (limits.memoryBytes is %" PRIu64 ")",
+			run->job->limits->memory_bytes);
 	return err_set(run->err, E_INTERNAL, "the executor ended without an answer (%s %d)",
 	               signal_number ? "signal" : "status",
 	               signal_number ? signal_number : WEXITSTATUS(status));
@@ -342,7 +358,8 @@ static int run_in_child(struct job_run *run, struct usage *usage)
 {
 	int rc = converse(run), status = 0;
 	bool cancelled = unwatch_cancel(run);
-	/* One that is gone by itself is waited for as it is; child_end's signal then comes too late. */
+	/* One that is gone by itself is waited for as it is; child_end's signal then comes too
+	 * late. */
 	child_end(&run->child, usage, &status);
 	usage->bytes_read += run->read_bytes;
 	if (rc < 0 && cancelled)
@@ -355,9 +372,13 @@ static int run_in_child(struct job_run *run, struct usage *usage)
 int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt, struct arena *arena,
              struct value **ret_result, struct usage *usage, struct err *err)
 {
-	struct job_run run = { .pool = pool, .job = job, .attempt = attempt, .arena = arena, .err = err,
-	                       .started_ms = clock_mono_ms(pool->conf.clock),
-	                       .bytes = malloc(DRAIN_BYTES) };
+	struct job_run run = {.pool = pool,
+	                      .job = job,
+	                      .attempt = attempt,
+	                      .arena = arena,
+	                      .err = err,
+	                      .started_ms = clock_mono_ms(pool->conf.clock),
+	                      .bytes = malloc(DRAIN_BYTES)};
 	int rc = run.bytes ? 0 : err_set(err, E_NOMEM, "no memory for an executor's output");
 	if (rc == 0)
 		rc = arena_new(MESSAGE_ARENA, &run.scratch, err);

@@ -1,6 +1,6 @@
 /* pool.h - executors: one process per running task, made ready before it is needed.
- * An executor is `freehold-worker executor` with DuckDB open and nobody's data in it; it is used for one
- * job and ends. The agent keeps `ready` of them waiting. */
+ * An executor is `freehold-worker executor` with DuckDB open and nobody's data in it; it is used
+ * for one job and ends. The agent keeps `ready` of them waiting. */
 #ifndef POOL_H
 #define POOL_H
 
@@ -13,8 +13,8 @@ struct pool;
 struct attempt;
 
 struct pool_conf {
-	const char *program;         /* of the executor; NULL: /proc/self/exe */
-	int ready;                   /* kept waiting; 0: none, every start is cold */
+	const char *program; /* of the executor; NULL: /proc/self/exe */
+	int ready;           /* kept waiting; 0: none, every start is cold */
 	struct clock *clock;
 };
 MUST_USE int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *err);
@@ -26,7 +26,7 @@ enum { POOL_FDS_MAX = 2048, POOL_DRAINS_MAX = 2 };
 /* A pipe's read end, read to its end while the job runs. */
 typedef int pool_sink_fn(void *context, const void *data, size_t len, struct err *err);
 struct pool_drain {
-	int fd;                      /* stays the caller's */
+	int fd; /* stays the caller's */
 	pool_sink_fn *sink;
 	void *context;
 };
@@ -43,9 +43,10 @@ struct pool_job {
 	const struct limits *limits; /* memory, cpu, deadline: killed beyond */
 };
 
-/* Runs a job to its end in an executor of its own, forwarding its progress to attempt. ret_result: the
- * executor's answer, in arena. usage: from the kernel (wait4), filled on failure too. E_RESOURCES names
- * the limit and the figure; E_TIMEOUT the deadline; E_CANCELLED; others as the executor or a sink said. */
+/* Runs a job to its end in an executor of its own, forwarding its progress to attempt. ret_result:
+ * the executor's answer, in arena. usage: from the kernel (wait4), filled on failure too.
+ * E_RESOURCES names the limit and the figure; E_TIMEOUT the deadline; E_CANCELLED; others as the
+ * executor or a sink said. */
 MUST_USE int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt,
                       struct arena *arena, struct value **ret_result, struct usage *usage,
                       struct err *err);

@@ -1,7 +1,7 @@
 /* run.c - RUN: the five steps of an attempt.
- * Invariants: what was not in the grant is not touched; a step that fails ends the attempt and the rest
- * is not run; keys are wiped and descriptors closed on every way out. Objects of an attempt that ends
- * between seal and report are orphans under its own token's path. */
+ * Invariants: what was not in the grant is not touched; a step that fails ends the attempt and the
+ * rest is not run; keys are wiped and descriptors closed on every way out. Objects of an attempt
+ * that ends between seal and report are orphans under its own token's path. */
 #include "common/defs.h"
 #include "worker/run_impl.h"
 #include "common/log.h"
@@ -15,8 +15,8 @@
 
 static int run_verify(struct run *run, struct err *err)
 {
-	TRY(grant_open(&run->runner->opener, clock_unix_ms(run->runner->clock), run->arena, run->bytes,
-	               run->len, &run->grant, err));
+	TRY(grant_open(&run->runner->opener, clock_unix_ms(run->runner->clock), run->arena,
+	               run->bytes, run->len, &run->grant, err));
 	attempt_progress(run->attempt, "starting", 0, 0, -1);
 	return 0;
 }
@@ -43,16 +43,19 @@ static int take_rows(void *context, const struct value *rows, struct err *err)
 
 static int run_run(struct run *run, struct err *err)
 {
-	struct pool_job job = { .message = run->job, .fds = run->fds, .fd_count = run->fd_count,
-	                        .rows = task_side(run->grant->type)->rows ? take_rows : NULL,
-	                        .context = run, .limits = &run->grant->limits };
-	struct outlet *outlets[] = { &run->data, &run->rejects };
+	struct pool_job job = {.message = run->job,
+	                       .fds = run->fds,
+	                       .fd_count = run->fd_count,
+	                       .rows = task_side(run->grant->type)->rows ? take_rows : NULL,
+	                       .context = run,
+	                       .limits = &run->grant->limits};
+	struct outlet *outlets[] = {&run->data, &run->rejects};
 	for (size_t i = 0; i < ARRAY_LEN(outlets); i++)
 		if (outlets[i]->read_fd >= 0)
-			job.drains[job.drain_count++] = (struct pool_drain){ outlets[i]->read_fd, outlet_sink,
-			                                                     outlets[i] };
+			job.drains[job.drain_count++] =
+				(struct pool_drain){outlets[i]->read_fd, outlet_sink, outlets[i]};
 	struct value *result = NULL;
-	run->fd_count = 0;           /* the pool's from here */
+	run->fd_count = 0; /* the pool's from here */
 	TRY(pool_run(run->runner->pool, &job, run->attempt, run->arena, &result, &run->usage, err));
 	run->result = result;
 	return 0;
@@ -80,18 +83,18 @@ struct run_step {
 };
 
 static const struct run_step steps[] = {
-	{ "verify", run_verify },    /* the grant: signature, worker, expiry, every field */
-	{ "open", run_open },        /* keys, inputs, the source; the executor's job */
-	{ "run", run_run },          /* an executor does it; its output is sealed as it comes */
-	{ "seal", run_seal },        /* outputs become durable */
-	{ "report", run_report },    /* what happened, for SETTLE */
+	{"verify", run_verify}, /* the grant: signature, worker, expiry, every field */
+	{"open", run_open},     /* keys, inputs, the source; the executor's job */
+	{"run", run_run},       /* an executor does it; its output is sealed as it comes */
+	{"seal", run_seal},     /* outputs become durable */
+	{"report", run_report}, /* what happened, for SETTLE */
 };
 
 /* Task and token out of a grant that was refused, so that its refusal can be reported. */
 static int read_refused(struct run *run, struct report *report, struct err *err)
 {
 	struct value *outer, *body;
-	struct err why = { 0 };
+	struct err why = {0};
 	size_t len = 0;
 	if (pack_read(run->arena, run->bytes, run->len, &outer, &why) < 0)
 		return err->code;
@@ -116,8 +119,9 @@ static int64_t thread_cpu_ms(void)
 
 static void fill_report(struct run *run, int rc, const struct err *why, struct report *report)
 {
-	report->outcome = rc >= 0 ? OUTCOME_SUCCEEDED
-	                  : rc == E_CANCELLED ? OUTCOME_CANCELLED : OUTCOME_FAILED;
+	report->outcome = rc >= 0             ? OUTCOME_SUCCEEDED
+	                  : rc == E_CANCELLED ? OUTCOME_CANCELLED
+	                                      : OUTCOME_FAILED;
 	report->code = rc >= 0 ? 0 : rc;
 	const char *text = rc < 0 ? arena_strdup(run->arena, why->text) : NULL;
 	report->text = rc < 0 ? text ? text : err_title(rc) : NULL;
@@ -133,7 +137,8 @@ static void wipe_tickets(const struct value *sealed)
 {
 	for (size_t i = 0; i < value_len(sealed); i++) {
 		size_t len = 0;
-		void *ticket = (void *)(uintptr_t)value_get_bin(value_at(sealed, i), "ticket", &len);
+		void *ticket =
+			(void *)(uintptr_t)value_get_bin(value_at(sealed, i), "ticket", &len);
 		if (ticket)
 			secret_wipe(ticket, len);
 	}
@@ -158,8 +163,8 @@ static int run_steps(struct run *run, struct err *err)
 		int rc = steps[i].step(run, err);
 		if (rc >= 0)
 			continue;
-		struct log_context context = { .tenant = run->grant ? run->grant->tenant : NULL,
-		                               .task = run->grant ? run->grant->task : NULL };
+		struct log_context context = {.tenant = run->grant ? run->grant->tenant : NULL,
+		                              .task = run->grant ? run->grant->task : NULL};
 		/* What is said of a task's SQL quotes it: that is for its owner alone. */
 		log_warn(&context, "attempt_ended", "step=%s code=%s reason=\"%s\"", steps[i].name,
 		         err_name(rc), rc == E_INVALID ? "told to its owner" : err->text);
@@ -175,13 +180,13 @@ int run_grant(struct runner *runner, struct attempt *attempt, struct arena *aren
 	if (!run)
 		return err_set(err, E_NOMEM, "no memory for an attempt");
 	int64_t cpu_ms = thread_cpu_ms(), started_ms = clock_mono_ms(runner->clock);
-	*run = (struct run){ .runner = runner, .attempt = attempt, .arena = arena, .bytes = grant,
-	                     .len = len };
+	*run = (struct run){
+		.runner = runner, .attempt = attempt, .arena = arena, .bytes = grant, .len = len};
 	outlet_init(&run->data);
 	outlet_init(&run->rejects);
-	struct err why = { 0 };
+	struct err why = {0};
 	int rc = run_steps(run, &why);
-	struct report report = { 0 };
+	struct report report = {0};
 	run->usage.cpu_ms += thread_cpu_ms() - cpu_ms;
 	run->usage.wall_ms = clock_mono_ms(runner->clock) - started_ms;
 	fill_report(run, rc, &why, &report);

@@ -1,5 +1,5 @@
-/* run.h - RUN: one attempt of a task, from its grant to its report. One step table, one slot thread.
- * verify grant -> open (keys into locked memory, inputs) -> run -> seal -> report */
+/* run.h - RUN: one attempt of a task, from its grant to its report. One step table, one slot
+ * thread. verify grant -> open (keys into locked memory, inputs) -> run -> seal -> report */
 #ifndef RUN_H
 #define RUN_H
 
@@ -16,19 +16,19 @@ struct online;
 struct runner {
 	struct clock *clock;
 	struct object_store *objects;
-	struct pool *pool;           /* executors, see worker/pool.h */
-	struct online *online;       /* NULL: this worker serves nothing, and refuses to materialize */
+	struct pool *pool;     /* executors, see worker/pool.h */
+	struct online *online; /* NULL: this worker serves nothing, and refuses to materialize */
 	struct grant_opener opener;
-	const char *files_root;      /* connector "file": below files_root/TENANT/; NULL: none */
+	const char *files_root; /* connector "file": below files_root/TENANT/; NULL: none */
 };
 
 /* Shared between an attempt's slot thread and the poll loop. */
 struct attempt {
 	pthread_mutex_t mutex;
-	struct progress progress;    /* guarded by mutex */
+	struct progress progress; /* guarded by mutex */
 	char phase[32];
-	bool cancelled;              /* guarded by mutex; set with attempt_cancel */
-	int executor_fd;             /* pidfd of the running executor, -1: none; guarded by mutex */
+	bool cancelled;  /* guarded by mutex; set with attempt_cancel */
+	int executor_fd; /* pidfd of the running executor, -1: none; guarded by mutex */
 };
 void attempt_init(struct attempt *attempt);
 void attempt_release(struct attempt *attempt);
@@ -37,9 +37,9 @@ void attempt_cancel(struct attempt *attempt);
 void attempt_progress(struct attempt *attempt, const char *phase, int64_t rows, int64_t bytes,
                       int percent);
 
-/* Runs one grant to its end. Always fills ret_report (in arena), also for a grant that is refused (task
- * and token are then taken from the bytes when they can be read; otherwise returns the failure and
- * there is nothing to report). */
+/* Runs one grant to its end. Always fills ret_report (in arena), also for a grant that is refused
+ * (task and token are then taken from the bytes when they can be read; otherwise returns the
+ * failure and there is nothing to report). */
 MUST_USE int run_grant(struct runner *runner, struct attempt *attempt, struct arena *arena,
                        const uint8_t *grant, size_t len, struct report *ret_report,
                        struct err *err);

@@ -30,7 +30,8 @@ int shop_columns(const struct value *schema, shop_column_fn *put, struct buf *sq
 		const char *name = value_get_str(value_at(schema, i), "name");
 		char sql_type[32];
 		if (!name || !field_type_sql(value_get_str(value_at(schema, i), "type"), sql_type))
-			return err_set(err, E_INVALID, "column %zu of the schema has no name or no known type",
+			return err_set(err, E_INVALID,
+			               "column %zu of the schema has no name or no known type",
 			               i + 1);
 		buf_puts(sql, i ? ", " : "");
 		put(sql, name, sql_type);
@@ -58,8 +59,10 @@ static int put_relation(const struct shop *shop, const struct value *table, stru
 {
 	const struct value *files = value_get(table, "files"), *schema = value_get(table, "schema");
 	if (value_len(files) == 0 && value_len(schema) == 0)
-		return err_set(err, E_CONFLICT, "dataset %s.%s has no data and no declared schema yet; load it "
-		               "first", value_get_str(table, "domain"), value_get_str(table, "name"));
+		return err_set(err, E_CONFLICT,
+		               "dataset %s.%s has no data and no declared schema yet; load it "
+		               "first",
+		               value_get_str(table, "domain"), value_get_str(table, "name"));
 	if (value_len(files) == 0) {
 		buf_puts(sql, "SELECT ");
 		TRY(shop_columns(schema, put_null, sql, err));
@@ -118,14 +121,28 @@ int shop_tables(struct shop *shop, struct err *err)
 /* Our type for one of DuckDB's. */
 static void our_type(const char *sql_type, char out[32])
 {
-	static const struct { const char *sql, *ours; } types[] = {
-		{ "BOOLEAN", "boolean" }, { "TINYINT", "int32" }, { "SMALLINT", "int32" },
-		{ "INTEGER", "int32" }, { "UTINYINT", "int32" }, { "USMALLINT", "int32" },
-		{ "BIGINT", "int64" }, { "UINTEGER", "int64" }, { "UBIGINT", "int64" },
-		{ "HUGEINT", "int64" }, { "FLOAT", "float64" }, { "DOUBLE", "float64" },
-		{ "DATE", "date" }, { "TIMESTAMP", "timestamp" }, { "TIMESTAMP_S", "timestamp" },
-		{ "TIMESTAMP_MS", "timestamp" }, { "TIMESTAMP_NS", "timestamp" },
-		{ "TIMESTAMP WITH TIME ZONE", "timestamp" }, { "BLOB", "bytes" },
+	static const struct {
+		const char *sql, *ours;
+	} types[] = {
+		{"BOOLEAN", "boolean"},
+		{"TINYINT", "int32"},
+		{"SMALLINT", "int32"},
+		{"INTEGER", "int32"},
+		{"UTINYINT", "int32"},
+		{"USMALLINT", "int32"},
+		{"BIGINT", "int64"},
+		{"UINTEGER", "int64"},
+		{"UBIGINT", "int64"},
+		{"HUGEINT", "int64"},
+		{"FLOAT", "float64"},
+		{"DOUBLE", "float64"},
+		{"DATE", "date"},
+		{"TIMESTAMP", "timestamp"},
+		{"TIMESTAMP_S", "timestamp"},
+		{"TIMESTAMP_MS", "timestamp"},
+		{"TIMESTAMP_NS", "timestamp"},
+		{"TIMESTAMP WITH TIME ZONE", "timestamp"},
+		{"BLOB", "bytes"},
 	};
 	int precision, scale, end = 0;
 	if (sscanf(sql_type, "DECIMAL(%2d,%2d)%n", &precision, &scale, &end) == 2 && end &&
@@ -191,7 +208,7 @@ static struct value *read_stats(struct arena *arena, const struct value *columns
 		const char *name = bare_name(arena, quoted);
 		struct value *to = value_map(arena);
 		value_set_str(to, "nulls", value_get_str(from, "null_count"));
-		static const char *const bounds[] = { "min", "max" };
+		static const char *const bounds[] = {"min", "max"};
 		for (size_t b = 0; b < ARRAY_LEN(bounds); b++) {
 			const char *text = value_get_str(from, bounds[b]);
 			if (text && strlen(text) <= BOUND_MAX)

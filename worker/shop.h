@@ -21,8 +21,8 @@ struct shop {
 	size_t fd_count;
 	struct value *result;
 	int socket;
-	pthread_mutex_t mutex;       /* guards sending on socket, and phase */
-	const char *phase;           /* a constant */
+	pthread_mutex_t mutex; /* guards sending on socket, and phase */
+	const char *phase;     /* a constant */
 };
 
 /* The descriptor that the job's member names; -1: it has none. */
@@ -32,16 +32,17 @@ void shop_phase(struct shop *shop, const char *phase);
 MUST_USE int shop_send_rows(struct shop *shop, struct value *rows, struct err *err);
 /* Schemas and views for the job's tables; the task's domain is searched first. */
 MUST_USE int shop_tables(struct shop *shop, struct err *err);
-/* Appends "NAME TYPE, ..." or the like out of a schema: each column by `put`. E_INVALID for a type that
- * is none. */
+/* Appends "NAME TYPE, ..." or the like out of a schema: each column by `put`. E_INVALID for a type
+ * that is none. */
 typedef void shop_column_fn(struct buf *sql, const char *name, const char *sql_type);
 MUST_USE int shop_columns(const struct value *schema, shop_column_fn *put, struct buf *sql,
                           struct err *err);
-/* The columns of a SELECT as a list of {name, type}, in our types; what has none becomes "string". */
+/* The columns of a SELECT as a list of {name, type}, in our types; what has none becomes "string".
+ */
 MUST_USE int shop_schema(struct shop *shop, const char *select, struct value **ret_schema,
                          struct err *err);
-/* Writes a SELECT's rows as Parquet into the job's descriptor `member`, casting to schema (NULL: as they
- * are), and closes it. ret_written: {rows, plainBytes, stats: {column: {nulls, min, max}}}. */
+/* Writes a SELECT's rows as Parquet into the job's descriptor `member`, casting to schema (NULL: as
+ * they are), and closes it. ret_written: {rows, plainBytes, stats: {column: {nulls, min, max}}}. */
 MUST_USE int shop_write(struct shop *shop, const char *select, const struct value *schema,
                         const char *member, struct value **ret_written, struct err *err);
 

@@ -1,4 +1,5 @@
-/* spawn.c - processes of executors. posix_spawn does not copy the agent's memory, however large it is. */
+/* spawn.c - processes of executors. posix_spawn does not copy the agent's memory, however large it
+ * is. */
 #include "common/defs.h"
 #include "worker/spawn.h"
 #include "common/arena.h"
@@ -42,7 +43,7 @@ static int make_attributes(posix_spawnattr_t *attributes)
 	if (posix_spawnattr_init(attributes) != 0)
 		return -1;
 	if (posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-	                             POSIX_SPAWN_SETSIGDEF) == 0 &&
+	                                                 POSIX_SPAWN_SETSIGDEF) == 0 &&
 	    posix_spawnattr_setsigmask(attributes, &none) == 0 &&
 	    posix_spawnattr_setsigdefault(attributes, &all) == 0)
 		return 0;
@@ -53,8 +54,8 @@ static int make_attributes(posix_spawnattr_t *attributes)
 /* What a loader or a sanitizer needs, and nothing else. */
 static void make_environment(const char *out[ENV_MAX + 1])
 {
-	static const char *const kept[] = { "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS",
-	                                    "TSAN_OPTIONS", "LSAN_OPTIONS" };
+	static const char *const kept[] = {"LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+	                                   "TSAN_OPTIONS", "LSAN_OPTIONS"};
 	size_t count = 0;
 	out[count++] = "TZ=UTC";
 	out[count++] = "LC_ALL=C.UTF-8";
@@ -78,7 +79,7 @@ static int spawn(const char *program, int socket, pid_t *ret_pid)
 	}
 	const char *environment[ENV_MAX + 1];
 	make_environment(environment);
-	const char *args[] = { "freehold-worker", "executor", NULL };
+	const char *args[] = {"freehold-worker", "executor", NULL};
 	int rc = posix_spawn(ret_pid, program, &actions, &attributes, (char *const *)args,
 	                     (char *const *)environment);
 	posix_spawnattr_destroy(&attributes);
@@ -91,7 +92,7 @@ int child_start(const char *program, struct child *ret_child, struct err *err)
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_errno(err, errno, "an executor's channel");
-	struct child child = { .pid = -1, .pidfd = -1, .socket = pair[0] };
+	struct child child = {.pid = -1, .pidfd = -1, .socket = pair[0]};
 	int rc = spawn(program ? program : "/proc/self/exe", pair[1], &child.pid);
 	close(pair[1]);
 	if (rc == 0)
@@ -113,13 +114,14 @@ int child_ready(struct child *child, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(READY_ARENA, &arena, err));
-	struct pollfd wait = { .fd = child->socket, .events = POLLIN };
+	struct pollfd wait = {.fd = child->socket, .events = POLLIN};
 	int n;
 	do
 		n = poll(&wait, 1, START_MS_MAX);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
-		return err_set(err, E_TIMEOUT, "an executor was not ready within %d ms", START_MS_MAX);
+		return err_set(err, E_TIMEOUT, "an executor was not ready within %d ms",
+		               START_MS_MAX);
 	struct value *message;
 	TRY(channel_receive(child->socket, arena, &message, NULL, 0, NULL, err));
 	const char *event = value_get_str(message, "event");
@@ -130,7 +132,7 @@ int child_ready(struct child *child, struct err *err)
 
 bool child_alive(const struct child *child)
 {
-	struct pollfd ended = { .fd = child->pidfd, .events = POLLIN };
+	struct pollfd ended = {.fd = child->pidfd, .events = POLLIN};
 	return poll(&ended, 1, 0) == 0;
 }
 
@@ -163,7 +165,7 @@ void child_limit_cpu(const struct child *child, int64_t cpu_ms)
 {
 	/* Behind the agent's own look at the clock, should the agent be slow. */
 	rlim_t seconds = (rlim_t)(cpu_ms / 1000 + 2);
-	struct rlimit limit = { seconds, seconds };
+	struct rlimit limit = {seconds, seconds};
 	(void)!prlimit(child->pid, RLIMIT_CPU, &limit, NULL);
 }
 
@@ -179,7 +181,7 @@ static int64_t timeval_ms(struct timeval time)
 
 void child_end(struct child *child, struct usage *usage, int *ret_status)
 {
-	struct rusage used = { 0 };
+	struct rusage used = {0};
 	int status = 0;
 	child_kill(child);
 	while (wait4(child->pid, &status, 0, &used) < 0 && errno == EINTR)
@@ -192,5 +194,5 @@ void child_end(struct child *child, struct usage *usage, int *ret_status)
 		*ret_status = status;
 	close(child->pidfd);
 	close(child->socket);
-	*child = (struct child){ .pid = -1, .pidfd = -1, .socket = -1 };
+	*child = (struct child){.pid = -1, .pidfd = -1, .socket = -1};
 }

@@ -20,7 +20,7 @@ MUST_USE int child_ready(struct child *child, struct err *err);
 bool child_alive(const struct child *child);
 /* What it takes now; negative when it has ended. */
 int64_t child_cpu_ms(const struct child *child);
-int64_t child_memory_bytes(const struct child *child);   /* resident, without pages of files */
+int64_t child_memory_bytes(const struct child *child); /* resident, without pages of files */
 void child_limit_cpu(const struct child *child, int64_t cpu_ms);
 void child_kill(const struct child *child);
 /* Kills, waits and closes; usage (may be NULL) gets cpu and memory of its whole life; ret_status

@@ -1,4 +1,5 @@
-/* t_ingest.c - a file into a dataset: every row is either in the dataset or counted and kept aside. */
+/* t_ingest.c - a file into a dataset: every row is either in the dataset or counted and kept aside.
+ */
 #include "common/defs.h"
 #include "worker/connector.h"
 #include "worker/duck.h"
@@ -72,8 +73,9 @@ int ingest_check_names(const struct ingest *ingest, struct err *err)
 		put_names(&found, ingest->found);
 		TRY(buf_check(&expected, err));
 		TRY(buf_check(&found, err));
-		return err_set(err, E_INPUT, "path \"%s\": has no column \"%s\"; expected %s; found %s",
-		               ingest->path, name, (const char *)expected.data, (const char *)found.data);
+		return err_set(
+			err, E_INPUT, "path \"%s\": has no column \"%s\"; expected %s; found %s",
+			ingest->path, name, (const char *)expected.data, (const char *)found.data);
 	}
 	return 0;
 }
@@ -99,7 +101,8 @@ static int put_bad(const struct ingest *ingest, const struct ingest_format *form
 		const char *name = value_get_str(column, "name");
 		char type[32];
 		if (!name || !field_type_sql(value_get_str(column, "type"), type))
-			return err_set(err, E_INVALID, "schema: column %zu has no name or no known type", i + 1);
+			return err_set(err, E_INVALID,
+			               "schema: column %zu has no name or no known type", i + 1);
 		if (format->put_wrong) {
 			buf_puts(sql, " OR ");
 			format->put_wrong(sql, name, type);
@@ -124,8 +127,8 @@ static bool can_be_bad(const struct ingest *ingest, const struct ingest_format *
 	return false;
 }
 
-/* The rows that go into the dataset. The sequence counts the others as they pass: CASE, unlike AND, is
- * never evaluated in another order. */
+/* The rows that go into the dataset. The sequence counts the others as they pass: CASE, unlike AND,
+ * is never evaluated in another order. */
 static int put_good_rows(const struct ingest *ingest, const struct ingest_format *format,
                          struct buf *sql, struct err *err)
 {
@@ -134,7 +137,8 @@ static int put_good_rows(const struct ingest *ingest, const struct ingest_format
 		const struct value *column = value_at(ingest->schema, i);
 		char type[32];
 		if (!field_type_sql(value_get_str(column, "type"), type))
-			return err_set(err, E_INVALID, "schema: column %zu has no known type", i + 1);
+			return err_set(err, E_INVALID, "schema: column %zu has no known type",
+			               i + 1);
 		buf_puts(sql, i ? ", " : "");
 		format->put_cell(sql, value_get_str(column, "name"), type);
 		buf_puts(sql, " AS ");
@@ -151,12 +155,13 @@ static int put_good_rows(const struct ingest *ingest, const struct ingest_format
 }
 
 /* One CASE over the columns: what is said of the first bad one. */
-static void put_cases(const struct ingest *ingest, const struct ingest_format *format, bool say_kind,
-                      struct buf *sql)
+static void put_cases(const struct ingest *ingest, const struct ingest_format *format,
+                      bool say_kind, struct buf *sql)
 {
 	buf_puts(sql, "CASE");
 	if (format->whole)
-		buf_printf(sql, " WHEN %s THEN %s", format->whole, say_kind ? "'not one JSON object'" : "NULL");
+		buf_printf(sql, " WHEN %s THEN %s", format->whole,
+		           say_kind ? "'not one JSON object'" : "NULL");
 	for (size_t i = 0; i < value_len(ingest->schema); i++) {
 		const struct value *column = value_at(ingest->schema, i);
 		const char *name = value_get_str(column, "name");
@@ -182,11 +187,13 @@ static void put_cases(const struct ingest *ingest, const struct ingest_format *f
 }
 
 /* A second reading, only when bad rows were seen: which they were. */
-static int list_bad(const struct ingest *ingest, const struct ingest_format *format, struct err *err)
+static int list_bad(const struct ingest *ingest, const struct ingest_format *format,
+                    struct err *err)
 {
 	AUTO_BUF sql;
 	buf_init(&sql, INGEST_SQL_MAX);
-	buf_puts(&sql, "INSERT INTO freehold_rejects SELECT line, \"column\", kind, kind, \"row\" FROM "
+	buf_puts(&sql,
+	         "INSERT INTO freehold_rejects SELECT line, \"column\", kind, kind, \"row\" FROM "
 	         "(SELECT line, ");
 	put_cases(ingest, format, false, &sql);
 	buf_puts(&sql, " AS \"column\", ");
@@ -212,21 +219,26 @@ static int over_limit(const struct ingest *ingest, int64_t bad, int64_t good, st
 {
 	const struct value *rows;
 	struct shop *shop = ingest->shop;
-	TRY(duck_table(shop->duck, shop->arena, "SELECT line, first(\"column\"), first(kind) FROM "
-	               "freehold_rejects GROUP BY line ORDER BY line LIMIT 5", FIRST_MAX, &rows, err));
+	TRY(duck_table(shop->duck, shop->arena,
+	               "SELECT line, first(\"column\"), first(kind) FROM "
+	               "freehold_rejects GROUP BY line ORDER BY line LIMIT 5",
+	               FIRST_MAX, &rows, err));
 	AUTO_BUF first;
 	buf_init(&first, 4096);
 	for (size_t i = 0; i < value_len(rows); i++) {
 		const struct value *row = value_at(rows, i);
-		const char *column = value_as_str(value_at(row, 1)), *kind = value_as_str(value_at(row, 2));
+		const char *column = value_as_str(value_at(row, 1)),
+			   *kind = value_as_str(value_at(row, 2));
 		buf_printf(&first, "%sline %" PRId64 " (%s%s%s)", i ? ", " : "",
-		           value_as_int(value_at(row, 0), 0), column ? column : "", column ? ": " : "",
-		           kind ? kind : "bad");
+		           value_as_int(value_at(row, 0), 0), column ? column : "",
+		           column ? ": " : "", kind ? kind : "bad");
 	}
 	TRY(buf_check(&first, err));
-	return err_set(err, E_INPUT, "path \"%s\": %" PRId64 " of %" PRId64 " rows are bad and rejectLimit "
-	               "allows %" PRId64 "; the first: %s", ingest->path, bad, bad + good,
-	               ingest->reject_limit, (const char *)first.data);
+	return err_set(err, E_INPUT,
+	               "path \"%s\": %" PRId64 " of %" PRId64 " rows are bad and rejectLimit "
+	               "allows %" PRId64 "; the first: %s",
+	               ingest->path, bad, bad + good, ingest->reject_limit,
+	               (const char *)first.data);
 }
 
 static int keep_aside(const struct ingest *ingest, int64_t bad, struct err *err)
@@ -235,8 +247,10 @@ static int keep_aside(const struct ingest *ingest, int64_t bad, struct err *err)
 		return 0;
 	struct value *written;
 	shop_phase(ingest->shop, "keeping rejects");
-	TRY(shop_write(ingest->shop, "SELECT line, \"column\", reason, \"row\" FROM freehold_rejects "
-	               "ORDER BY line", NULL, "rejects", &written, err));
+	TRY(shop_write(ingest->shop,
+	               "SELECT line, \"column\", reason, \"row\" FROM freehold_rejects "
+	               "ORDER BY line",
+	               NULL, "rejects", &written, err));
 	return 0;
 }
 
@@ -252,8 +266,10 @@ static int ingest_rows(struct ingest *ingest, const struct ingest_format *format
 	int64_t refused = 0, bad = 0;
 	if (format->collect)
 		TRY(format->collect(ingest, &refused, err));
-	TRY(one_number(shop, "SELECT coalesce(last_value, 0)::BIGINT FROM duckdb_sequences() WHERE "
-	               "sequence_name = 'freehold_bad'", &bad, err));
+	TRY(one_number(shop,
+	               "SELECT coalesce(last_value, 0)::BIGINT FROM duckdb_sequences() WHERE "
+	               "sequence_name = 'freehold_bad'",
+	               &bad, err));
 	if (bad > 0)
 		TRY(list_bad(ingest, format, err));
 	bad += refused;
@@ -270,12 +286,16 @@ static int blame_file(const struct ingest *ingest, int rc, struct err *err)
 {
 	const char *format = value_get_str(ingest->work, "format");
 	if (rc == E_IO)
-		return err_set(err, E_INPUT, "path \"%s\": is damaged or not compressed as %s; check "
-		               "compression", ingest->path, ingest->compression);
+		return err_set(err, E_INPUT,
+		               "path \"%s\": is damaged or not compressed as %s; check "
+		               "compression",
+		               ingest->path, ingest->compression);
 	if (rc != E_INVALID && (rc != E_INPUT || strncmp(err->text, "path \"", 6) == 0))
 		return rc;
-	return err_set(err, E_INPUT, "path \"%s\": cannot be read as %s (compression %s); check format, "
-	               "compression and delimiter", ingest->path, format, ingest->compression);
+	return err_set(err, E_INPUT,
+	               "path \"%s\": cannot be read as %s (compression %s); check format, "
+	               "compression and delimiter",
+	               ingest->path, format, ingest->compression);
 }
 
 static int ingest_file(struct ingest *ingest, const struct ingest_format *format, struct err *err)
@@ -284,9 +304,12 @@ static int ingest_file(struct ingest *ingest, const struct ingest_format *format
 	TRY(format->look(ingest, err));
 	if (value_len(ingest->schema) == 0)
 		return err_set(err, E_INPUT, "path \"%s\": has no columns", ingest->path);
-	TRY(duck_exec(ingest->shop->duck, "CREATE TEMP SEQUENCE freehold_bad; CREATE TEMP TABLE "
-	              "freehold_rejects(line BIGINT, \"column\" VARCHAR, kind VARCHAR, reason VARCHAR, "
-	              "\"row\" VARCHAR)", err));
+	TRY(duck_exec(
+		ingest->shop->duck,
+		"CREATE TEMP SEQUENCE freehold_bad; CREATE TEMP TABLE "
+		"freehold_rejects(line BIGINT, \"column\" VARCHAR, kind VARCHAR, reason VARCHAR, "
+		"\"row\" VARCHAR)",
+		err));
 	TRY(ingest_rows(ingest, format, err));
 	value_set(ingest->shop->result, "schema", value_copy(ingest->shop->arena, ingest->schema));
 	return value_check(ingest->shop->result, err);
@@ -296,15 +319,19 @@ static int ingest_work(struct shop *shop, struct err *err)
 {
 	const struct value *work = value_get(shop->job, "work");
 	const char *format = value_get_str(work, "format"), *path = value_get_str(work, "path");
-	const struct ingest_format *by_name = !format ? NULL : strcmp(format, "csv") == 0 ? &ingest_csv
-		: strcmp(format, "jsonl") == 0 ? &ingest_jsonl
-		: strcmp(format, "parquet") == 0 ? &ingest_parquet : NULL;
-	struct ingest ingest = { .shop = shop, .work = work, .path = path ? path : "",
-	                         .compression = compression_of(work, path ? path : ""),
-	                         .fd = shop_fd(shop, "source"),
-	                         .bytes = value_get_int(shop->job, "sourceBytes", 0),
-	                         .schema = value_get(shop->job, "schema"),
-	                         .reject_limit = value_get_int(work, "rejectLimit", 0) };
+	const struct ingest_format *by_name = !format                          ? NULL
+	                                      : strcmp(format, "csv") == 0     ? &ingest_csv
+	                                      : strcmp(format, "jsonl") == 0   ? &ingest_jsonl
+	                                      : strcmp(format, "parquet") == 0 ? &ingest_parquet
+	                                                                       : NULL;
+	struct ingest ingest = {.shop = shop,
+	                        .work = work,
+	                        .path = path ? path : "",
+	                        .compression = compression_of(work, path ? path : ""),
+	                        .fd = shop_fd(shop, "source"),
+	                        .bytes = value_get_int(shop->job, "sourceBytes", 0),
+	                        .schema = value_get(shop->job, "schema"),
+	                        .reject_limit = value_get_int(work, "rejectLimit", 0)};
 	if (!by_name || ingest.fd < 0)
 		return err_set(err, E_INVALID, "format: must be csv, jsonl or parquet");
 	ingest.inferred = !ingest.schema;
@@ -313,4 +340,4 @@ static int ingest_work(struct shop *shop, struct err *err)
 	return rc < 0 ? blame_file(&ingest, rc, err) : 0;
 }
 
-const struct task_side ingest_side = { ingest_open, ingest_work, NULL, ingest_seal };
+const struct task_side ingest_side = {ingest_open, ingest_work, NULL, ingest_seal};

@@ -1,6 +1,7 @@
 /* t_materialize.c - the latest row of every entity of a dataset, put online.
- * The executor finds the rows; the agent, which has the view's key, seals and stores them. An entity's key
- * is its text: a whole number is written in decimal. Rows without key or event time are left out. */
+ * The executor finds the rows; the agent, which has the view's key, seals and stores them. An
+ * entity's key is its text: a whole number is written in decimal. Rows without key or event time
+ * are left out. */
 #include "common/defs.h"
 #include "common/pack.h"
 #include "worker/duck.h"
@@ -11,8 +12,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SQL_MAX = 1024 * 1024, BATCH_ROWS = 1000, BATCH_BYTES_MAX = 8 * 1024 * 1024,
-       VALUES_MAX = 1024 * 1024 };
+enum {
+	SQL_MAX = 1024 * 1024,
+	BATCH_ROWS = 1000,
+	BATCH_BYTES_MAX = 8 * 1024 * 1024,
+	VALUES_MAX = 1024 * 1024
+};
 
 /* --- executor --- */
 
@@ -23,8 +28,8 @@ static void put_feature(struct buf *sql, const struct value *feature)
 	const char *name = value_get_str(feature, "name");
 	const char *cast = "VARCHAR";
 	static const char *const kinds[][2] = {
-		{ "boolean", "BOOLEAN" }, { "int32", "BIGINT" }, { "int64", "BIGINT" },
-		{ "float64", "DOUBLE" }, { "bytes", "BLOB" },
+		{"boolean", "BOOLEAN"}, {"int32", "BIGINT"}, {"int64", "BIGINT"},
+		{"float64", "DOUBLE"},  {"bytes", "BLOB"},
 	};
 	for (size_t i = 0; type && i < ARRAY_LEN(kinds); i++)
 		if (strcmp(kinds[i][0], type) == 0)
@@ -70,7 +75,8 @@ static void put_table(struct buf *sql, const struct shop *shop)
 /* SELECT key, time, value, ... of the latest row of each key. */
 static void put_latest(struct buf *sql, const struct shop *shop)
 {
-	const struct value *work = value_get(shop->job, "work"), *features = value_get(work, "features");
+	const struct value *work = value_get(shop->job, "work"),
+			   *features = value_get(work, "features");
 	buf_puts(sql, "SELECT k, t");
 	for (size_t i = 0; i < value_len(features); i++)
 		buf_printf(sql, ", v.f%zu", i);
@@ -115,13 +121,14 @@ static int check_columns(struct shop *shop, const struct value *work, struct err
 	if (value_len(features) == 0)
 		return err_set(err, E_INVALID, "features: the view has none");
 	for (size_t i = 0; i < value_len(features); i++)
-		TRY(check_column(schema, "features", value_get_str(value_at(features, i), "name"), err));
+		TRY(check_column(schema, "features", value_get_str(value_at(features, i), "name"),
+		                 err));
 	return 0;
 }
 
 struct batcher {
 	struct shop *shop;
-	struct arena *arena;         /* of the batch under way */
+	struct arena *arena; /* of the batch under way */
 	struct value *rows;
 	int64_t sent;
 };
@@ -179,7 +186,7 @@ static int materialize_work(struct shop *shop, struct err *err)
 	TRY(buf_check(&sql, err));
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(4 * BATCH_BYTES_MAX, &arena, err));
-	struct batcher batcher = { shop, arena, value_list(arena), 0 };
+	struct batcher batcher = {shop, arena, value_list(arena), 0};
 	TRY(duck_rows(shop->duck, (const char *)sql.data, take_row, &batcher, err));
 	TRY(flush(&batcher, err));
 	value_set_int(shop->result, "rows", batcher.sent);
@@ -191,7 +198,8 @@ static int materialize_work(struct shop *shop, struct err *err)
 static int materialize_open(struct run *run, struct err *err)
 {
 	if (!run->runner->online)
-		return err_set(err, E_UNAVAILABLE, "this worker has no online store; materialize on one that "
+		return err_set(err, E_UNAVAILABLE,
+		               "this worker has no online store; materialize on one that "
 		               "serves");
 	const struct grant_table *view = &run->grant->outputs[0];
 	const struct value *features = value_get(run->grant->work, "features");
@@ -206,8 +214,8 @@ static int materialize_open(struct run *run, struct err *err)
 }
 
 /* [key, time, value, ...]: the values are packed as one list. */
-static int put_online(struct run *run, struct arena *arena, const struct value *row, struct buf *packed,
-                      struct err *err)
+static int put_online(struct run *run, struct arena *arena, const struct value *row,
+                      struct buf *packed, struct err *err)
 {
 	size_t key_len = 0, count = value_len(row);
 	const char *key = value_as_bin(value_at(row, 0), &key_len);
@@ -246,5 +254,5 @@ static int materialize_seal(struct run *run, struct err *err)
 	return 0;
 }
 
-const struct task_side materialize_side = { materialize_open, materialize_work, materialize_rows,
-                                            materialize_seal };
+const struct task_side materialize_side = {materialize_open, materialize_work, materialize_rows,
+                                           materialize_seal};

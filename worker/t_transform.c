@@ -1,6 +1,6 @@
 /* t_transform.c - one SELECT over the tenant's datasets into a dataset it replaces.
- * The author's text is never pasted into a statement of ours: it is checked by itself, and then given to
- * query() as a literal, which takes one SELECT and nothing else. */
+ * The author's text is never pasted into a statement of ours: it is checked by itself, and then
+ * given to query() as a literal, which takes one SELECT and nothing else. */
 #include "common/defs.h"
 #include "worker/duck.h"
 #include "worker/run_impl.h"
@@ -35,19 +35,24 @@ static int check_declared(const struct value *declared, const struct value *resu
 	for (size_t i = 0; i < value_len(declared); i++) {
 		const char *name = value_get_str(value_at(declared, i), "name");
 		if (name && !find_column(result, name))
-			return err_set(err, E_INPUT, "sql: the result has no column \"%s\", which the output's "
-			               "schema declares", name);
+			return err_set(err, E_INPUT,
+			               "sql: the result has no column \"%s\", which the output's "
+			               "schema declares",
+			               name);
 	}
 	for (size_t i = 0; i < value_len(result); i++) {
 		const char *name = value_get_str(value_at(result, i), "name");
 		if (name && !find_column(declared, name))
-			return err_set(err, E_INPUT, "sql: the result has a column \"%s\", which the output's "
-			               "schema does not declare", name);
+			return err_set(err, E_INPUT,
+			               "sql: the result has a column \"%s\", which the output's "
+			               "schema does not declare",
+			               name);
 	}
 	return 0;
 }
 
-/* A required column without a value ends the statement: no row of a result is left out in silence. */
+/* A required column without a value ends the statement: no row of a result is left out in silence.
+ */
 static void put_required(const struct value *schema, const char *select, struct buf *sql)
 {
 	buf_printf(sql, "SELECT * FROM (%s) WHERE true", select);
@@ -64,8 +69,10 @@ static void put_required(const struct value *schema, const char *select, struct 
 static int count_missing(struct shop *shop, int64_t *ret_count, struct err *err)
 {
 	const struct value *rows;
-	TRY(duck_table(shop->duck, shop->arena, "SELECT coalesce(last_value, 0) FROM duckdb_sequences() "
-	               "WHERE sequence_name = 'freehold_missing'", 1, &rows, err));
+	TRY(duck_table(shop->duck, shop->arena,
+	               "SELECT coalesce(last_value, 0) FROM duckdb_sequences() "
+	               "WHERE sequence_name = 'freehold_missing'",
+	               1, &rows, err));
 	*ret_count = value_as_int(value_at(value_at(rows, 0), 0), 0);
 	return 0;
 }
@@ -84,8 +91,10 @@ static int transform_write(struct shop *shop, const char *select, const struct v
 	int64_t missing = 0;
 	TRY(count_missing(shop, &missing, err));
 	if (missing > 0)
-		return err_set(err, E_INPUT, "%" PRId64 " rows of the result have no value in a column that the "
-		               "output's schema requires", missing);
+		return err_set(err, E_INPUT,
+		               "%" PRId64 " rows of the result have no value in a column that the "
+		               "output's schema requires",
+		               missing);
 	value_set(shop->result, "written", written);
 	value_set(shop->result, "schema", value_copy(shop->arena, schema));
 	return value_check(shop->result, err);
@@ -117,4 +126,4 @@ static int transform_seal(struct run *run, struct err *err)
 	return run_seal_output(run, true, err);
 }
 
-const struct task_side transform_side = { transform_open, transform_work, NULL, transform_seal };
+const struct task_side transform_side = {transform_open, transform_work, NULL, transform_seal};

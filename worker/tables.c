@@ -1,5 +1,5 @@
-/* tables.c - datasets on the agent's side: inputs opened for an executor, outputs sealed and described.
- * Invariant: an executor gets keys of single objects, never a dataset's. */
+/* tables.c - datasets on the agent's side: inputs opened for an executor, outputs sealed and
+ * described. Invariant: an executor gets keys of single objects, never a dataset's. */
 #include "common/defs.h"
 #include "worker/run_impl.h"
 
@@ -14,8 +14,10 @@ int run_add_fd(struct run *run, const char *member, int fd, struct err *err)
 {
 	if (run->fd_count == POOL_FDS_MAX) {
 		close(fd);
-		return err_set(err, E_TOO_LARGE, "a task can read at most %d files; this one's datasets have "
-		               "more: rewrite them with a transformation first", POOL_FDS_MAX);
+		return err_set(err, E_TOO_LARGE,
+		               "a task can read at most %d files; this one's datasets have "
+		               "more: rewrite them with a transformation first",
+		               POOL_FDS_MAX);
 	}
 	int index = (int)run->fd_count++;
 	run->fds[index] = fd;
@@ -52,7 +54,8 @@ static int make_ticket(int fd, uint64_t len, const struct seal_label *label, con
 	struct seal_span span;
 	TRY(seal_tail(head, head_len, len, &span, err));
 	if (span.len > sizeof tail)
-		return err_set(err, E_INTERNAL, "a sealed file's last chunk has %zu bytes", span.len);
+		return err_set(err, E_INTERNAL, "a sealed file's last chunk has %zu bytes",
+		               span.len);
 	TRY(read_at(fd, tail, span.len, span.offset, &tail_len, err));
 	if (tail_len != span.len)
 		return err_set(err, E_CORRUPT, "a sealed file is shorter than it says");
@@ -62,11 +65,11 @@ static int make_ticket(int fd, uint64_t len, const struct seal_label *label, con
 	return 0;
 }
 
-static int add_file(struct run *run, const struct grant_table *table, size_t i,
-                    struct value *files, struct value *sealed, struct err *err)
+static int add_file(struct run *run, const struct grant_table *table, size_t i, struct value *files,
+                    struct value *sealed, struct err *err)
 {
-	struct seal_label label = { run->grant->tenant, table->uid, table->files[i].path,
-	                            table->key_version };
+	struct seal_label label = {run->grant->tenant, table->uid, table->files[i].path,
+	                           table->key_version};
 	int fd = -1;
 	uint64_t len = 0;
 	TRY(object_open(run->runner->objects, label.path, &fd, &len, err));
@@ -75,8 +78,8 @@ static int add_file(struct run *run, const struct grant_table *table, size_t i,
 	uint8_t ticket[OPENER_TICKET_BYTES];
 	int rc = make_ticket(fd, len, &label, table->key, ticket, err);
 	if (rc < 0)
-		return err_prefix(err, "dataset %s.%s, file %zu of %zu", table->domain, table->name, i + 1,
-		                  table->file_count);
+		return err_prefix(err, "dataset %s.%s, file %zu of %zu", table->domain, table->name,
+		                  i + 1, table->file_count);
 	struct value *file = value_map(run->arena);
 	value_set_int(file, "fd", index);
 	value_set_bin(file, "ticket", ticket, sizeof ticket);
@@ -116,7 +119,7 @@ int run_add_outlet(struct run *run, struct outlet *outlet, const char *member, c
 	                                slash ? "" : "/", file);
 	if (!path)
 		return err_set(err, E_NOMEM, "no memory for an output's path");
-	struct seal_label label = { run->grant->tenant, table->uid, path, table->key_version };
+	struct seal_label label = {run->grant->tenant, table->uid, path, table->key_version};
 	int fd = -1;
 	TRY(outlet_open(outlet, run->runner->objects, &label, table->key, &fd, err));
 	int index = run_add_fd(run, member, fd, err);
@@ -144,10 +147,11 @@ static const struct value *seal_stats(struct run *run, const struct value *stats
 		const struct value *from = value_member(stats, i, &name);
 		struct value *to = value_map(run->arena);
 		value_set_str(to, "nulls", value_get_str(from, "nulls"));
-		static const char *const bounds[] = { "min", "max" };
+		static const char *const bounds[] = {"min", "max"};
 		for (size_t b = 0; b < ARRAY_LEN(bounds); b++) {
 			const char *text = value_get_str(from, bounds[b]);
-			struct value *box = text ? seal_bound(run, &run->grant->outputs[0], text) : NULL;
+			struct value *box =
+				text ? seal_bound(run, &run->grant->outputs[0], text) : NULL;
 			if (box)
 				value_set(to, bounds[b], box);
 		}
@@ -173,8 +177,12 @@ static int add_output(struct run *run, bool replace, bool rejects, struct err *e
 		.stats = stats,
 	};
 	run->output = (struct output){
-		.uid = table->uid, .replace = replace, .base_snapshot = table->snapshot,
-		.files = file, .file_count = 1, .schema = value_get(run->result, "schema"),
+		.uid = table->uid,
+		.replace = replace,
+		.base_snapshot = table->snapshot,
+		.files = file,
+		.file_count = 1,
+		.schema = value_get(run->result, "schema"),
 		.rejected_rows = value_get_int(run->result, "rejected", 0),
 		.rejects_path = rejects ? run->rejects.label.path : NULL,
 	};

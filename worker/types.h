@@ -1,6 +1,6 @@
 /* types.h - the worker's side of every task type: one row of api/tasks.def, one file t_NAME.c.
- * Half of it runs in the agent (struct run: has keys and the object store), half in the executor (struct
- * shop: has the engine and descriptors, and nothing else). */
+ * Half of it runs in the agent (struct run: has keys and the object store), half in the executor
+ * (struct shop: has the engine and descriptors, and nothing else). */
 #ifndef TYPES_H
 #define TYPES_H
 

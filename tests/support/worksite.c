@@ -34,8 +34,8 @@ static void check(int rc, const struct err *err)
 
 void worksite_open(struct worksite *site, int ready, bool online)
 {
-	struct err err = { 0 };
-	*site = (struct worksite){ .counter = 1 };
+	struct err err = {0};
+	*site = (struct worksite){.counter = 1};
 	check(crypto_start(&err), &err);
 	snprintf(site->root, sizeof site->root, "/tmp/worksite-XXXXXX");
 	REQUIRE(mkdtemp(site->root));
@@ -56,7 +56,7 @@ void worksite_open(struct worksite *site, int ready, bool online)
 	site->runner.opener.box_secret = site->box_secret;
 	site->runner.clock = clock_system();
 	site->runner.files_root = site->files;
-	struct pool_conf conf = { .ready = ready, .clock = clock_system() };
+	struct pool_conf conf = {.ready = ready, .clock = clock_system()};
 	check(pool_new(&conf, &site->runner.pool, &err), &err);
 	snprintf(path, sizeof path, "%s/online", site->root);
 	REQUIRE(mkdir(path, 0700) == 0);
@@ -108,7 +108,7 @@ const struct value *worksite_schema(struct worksite *site, const char *columns)
 
 const struct value *worksite_map(struct worksite *site, const char *json)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	char *copy = arena_strdup(site->arena, json);
 	for (char *at = copy; *at; at++)
 		if (*at == '\'')
@@ -121,15 +121,15 @@ const struct value *worksite_map(struct worksite *site, const char *json)
 struct grant_table worksite_table(const char *name, const char *uid, const struct value *schema,
                                   const struct output *output, struct worksite *site)
 {
-	struct grant_table table = { .domain = "sales", .name = name, .uid = uid, .key_version = 1,
-	                             .schema = schema };
+	struct grant_table table = {
+		.domain = "sales", .name = name, .uid = uid, .key_version = 1, .schema = schema};
 	memset(table.key, 7, sizeof table.key);
 	if (!output)
 		return table;
 	struct grant_file *files = arena_alloc(site->arena, output->file_count * sizeof *files);
 	for (size_t i = 0; i < output->file_count; i++)
-		files[i] = (struct grant_file){ output->files[i].path, output->files[i].bytes,
-		                                output->files[i].rows };
+		files[i] = (struct grant_file){output->files[i].path, output->files[i].bytes,
+		                               output->files[i].rows};
 	table.snapshot = 1;
 	table.files = files;
 	table.file_count = output->file_count;
@@ -139,9 +139,15 @@ struct grant_table worksite_table(const char *name, const char *uid, const struc
 struct grant worksite_grant(struct worksite *site, enum task_type type, const struct value *work)
 {
 	int64_t counter = site->counter++;
-	struct grant grant = { .task = "01hzzzzzzzzzzzzzzzzzzzzzzz", .token = { 1, counter }, .attempt = 1,
-	                       .worker = "w1", .tenant = "acme", .domain = "sales", .type = type,
-	                       .work = work, .expires_ms = clock_unix_ms(clock_system()) + 60000 };
+	struct grant grant = {.task = "01hzzzzzzzzzzzzzzzzzzzzzzz",
+	                      .token = {1, counter},
+	                      .attempt = 1,
+	                      .worker = "w1",
+	                      .tenant = "acme",
+	                      .domain = "sales",
+	                      .type = type,
+	                      .work = work,
+	                      .expires_ms = clock_unix_ms(clock_system()) + 60000};
 	limits_default(&grant.limits);
 	grant.output_prefix = arena_printf(site->arena, "acme/sales/1-%d", (int)counter);
 	return grant;
@@ -149,13 +155,14 @@ struct grant worksite_grant(struct worksite *site, enum task_type type, const st
 
 struct report worksite_run(struct worksite *site, const struct grant *grant)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct buf bytes;
 	buf_init(&bytes, MIB);
 	check(grant_sign(site->signer, grant, site->runner.opener.box_public, &bytes, &err), &err);
-	struct report report = { 0 };
+	struct report report = {0};
 	check(run_grant(&site->runner, &site->attempt, site->arena, bytes.data, bytes.len, &report,
-	                &err), &err);
+	                &err),
+	      &err);
 	buf_release(&bytes);
 	return report;
 }
@@ -163,14 +170,14 @@ struct report worksite_run(struct worksite *site, const struct grant *grant)
 /* The object's plaintext in a memfd. */
 static int open_plain(struct worksite *site, const char *uid, const char *path)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	int fd = -1;
 	uint64_t len = 0;
 	check(object_open(site->runner.objects, path, &fd, &len, &err), &err);
 	uint8_t *sealed = malloc((size_t)len), key[KEY_BYTES];
 	memset(key, 7, sizeof key);
 	REQUIRE(sealed && pread(fd, sealed, (size_t)len, 0) == (ssize_t)len);
-	struct seal_label label = { "acme", uid, path, 1 };
+	struct seal_label label = {"acme", uid, path, 1};
 	struct buf plain;
 	buf_init(&plain, 64 * MIB);
 	check(open_bytes(&label, key, sealed, (size_t)len, &plain, &err), &err);
@@ -182,14 +189,16 @@ static int open_plain(struct worksite *site, const char *uid, const char *path)
 	return copy;
 }
 
-const char *worksite_query(struct worksite *site, const char *uid, const char *path, const char *sql)
+const char *worksite_query(struct worksite *site, const char *uid, const char *path,
+                           const char *sql)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	int fd = open_plain(site, uid, path);
 	struct duck *duck = NULL;
 	check(duck_new(&duck, &err), &err);
 	char view[160];
-	snprintf(view, sizeof view, "CREATE VIEW t AS SELECT * FROM read_parquet('/proc/self/fd/%d')", fd);
+	snprintf(view, sizeof view,
+	         "CREATE VIEW t AS SELECT * FROM read_parquet('/proc/self/fd/%d')", fd);
 	check(duck_exec(duck, view, &err), &err);
 	const struct value *rows;
 	check(duck_table(duck, site->arena, sql, 1000, &rows, &err), &err);

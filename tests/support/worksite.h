@@ -1,6 +1,6 @@
-/* worksite.h - a worker without a link: a signer for grants, objects and files in a folder of their own,
- * and a pool whose executors are this test program (support/worksite.c turns it into one when it is
- * called as "executor"). */
+/* worksite.h - a worker without a link: a signer for grants, objects and files in a folder of their
+ * own, and a pool whose executors are this test program (support/worksite.c turns it into one when
+ * it is called as "executor"). */
 #ifndef WORKSITE_H
 #define WORKSITE_H
 
@@ -10,13 +10,13 @@
 
 struct worksite {
 	char root[64];
-	char files[96];              /* files_root; the tenant "acme" has its folder there */
+	char files[96]; /* files_root; the tenant "acme" has its folder there */
 	struct arena *arena;
 	struct grant_signer *signer;
 	struct secret *box_secret;
 	struct runner runner;
 	struct attempt attempt;
-	int64_t counter;             /* of the next grant's token */
+	int64_t counter; /* of the next grant's token */
 };
 
 /* ready: executors kept waiting; NULL online: none. Aborts on failure, as all here. */

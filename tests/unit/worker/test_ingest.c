@@ -1,3 +1,4 @@
+/* Ingestion, whole: files of every format into sealed datasets, and what is refused. */
 #include "common/defs.h"
 #include "tests/support/worksite.h"
 
@@ -6,18 +7,24 @@
 #include <string.h>
 
 static struct worksite site;
-static void setup(void) { worksite_open(&site, 0, false); }
-static void teardown(void) { worksite_close(&site); }
+static void setup(void)
+{
+	worksite_open(&site, 0, false);
+}
+static void teardown(void)
+{
+	worksite_close(&site);
+}
 TestSuite(ingest, .init = setup, .fini = teardown);
 
 static const char flights[] = "id,origin,delay,at\n1,ATL,5,2001-01-01 00:10:00\n"
-                              "2,\"O,RD\",-3,2001-01-02 00:00:00\n3,JFK,,2001-01-03\n";
+			      "2,\"O,RD\",-3,2001-01-02 00:00:00\n3,JFK,,2001-01-03\n";
 static const char columns[] = "id:int64!;origin:string;delay:int32;at:timestamp";
 
 static struct report load(const char *work, const char *schema)
 {
-	struct grant_table table = worksite_table("flights", "ds1", schema ? worksite_schema(&site, schema)
-	                                          : NULL, NULL, &site);
+	struct grant_table table = worksite_table(
+		"flights", "ds1", schema ? worksite_schema(&site, schema) : NULL, NULL, &site);
 	struct grant grant = worksite_grant(&site, TASK_INGEST, worksite_map(&site, work));
 	grant.outputs = &table;
 	grant.output_count = 1;
@@ -29,7 +36,8 @@ static struct report load_text(const char *name, const char *text, const char *m
 {
 	worksite_file(&site, name, text, strlen(text));
 	char work[400];
-	snprintf(work, sizeof work, "{'connector':'file','path':'%s','mode':'append',%s}", name, more);
+	snprintf(work, sizeof work, "{'connector':'file','path':'%s','mode':'append',%s}", name,
+	         more);
 	return load(work, schema);
 }
 
@@ -56,14 +64,16 @@ static void expect_refusal(const struct report *report, const char *part)
 Test(ingest, loads_a_csv_with_a_declared_schema)
 {
 	struct report report = load_text("f.csv", flights, CSV, columns);
-	expect_rows(&report, "SELECT id, origin, delay, \"at\"::VARCHAR FROM t ORDER BY id",
-	            "[[1,\"ATL\",5,\"2001-01-01 00:10:00\"],[2,\"O,RD\",-3,\"2001-01-02 00:00:00\"],"
-	            "[3,\"JFK\",null,\"2001-01-03 00:00:00\"]]");
+	expect_rows(
+		&report, "SELECT id, origin, delay, \"at\"::VARCHAR FROM t ORDER BY id",
+		"[[1,\"ATL\",5,\"2001-01-01 00:10:00\"],[2,\"O,RD\",-3,\"2001-01-02 00:00:00\"],"
+		"[3,\"JFK\",null,\"2001-01-03 00:00:00\"]]");
 	cr_expect_eq(report.outputs[0].files[0].rows, 3);
 	cr_expect_eq(report.usage.rows, 3);
 	cr_expect_eq(report.usage.bytes_read, (int64_t)strlen(flights));
 	cr_expect_gt(report.usage.memory_peak_bytes, 1000000);
-	cr_expect_str_eq(value_get_str(value_get(report.outputs[0].files[0].stats, "delay"), "nulls"), "1");
+	cr_expect_str_eq(
+		value_get_str(value_get(report.outputs[0].files[0].stats, "delay"), "nulls"), "1");
 }
 
 Test(ingest, infers_a_schema_when_none_is_declared)
@@ -79,21 +89,26 @@ Test(ingest, infers_a_schema_when_none_is_declared)
 
 Test(ingest, takes_columns_by_name_in_any_order)
 {
-	struct report report = load_text("f.csv", "at,extra,delay,origin,id\n2001-01-01,x,5,ATL,1\n", CSV,
-	                                 columns);
+	struct report report = load_text(
+		"f.csv", "at,extra,delay,origin,id\n2001-01-01,x,5,ATL,1\n", CSV, columns);
 	expect_rows(&report, "SELECT id, origin, delay FROM t", "[[1,\"ATL\",5]]");
 }
 
 Test(ingest, refuses_a_csv_whose_header_has_another_name)
 {
-	struct report report = load_text("f.csv", "id,source,delay,at\n1,ATL,5,2001-01-01\n", CSV, columns);
-	expect_refusal(&report, "has no column \"origin\"; expected id, origin, delay, at; found id, source");
+	struct report report =
+		load_text("f.csv", "id,source,delay,at\n1,ATL,5,2001-01-01\n", CSV, columns);
+	expect_refusal(
+		&report,
+		"has no column \"origin\"; expected id, origin, delay, at; found id, source");
 }
 
 Test(ingest, fails_over_the_reject_limit_naming_lines_and_no_values)
 {
-	struct report report = load_text("f.csv", "id,origin,delay,at\n1,ATL,SECRET,2001-01-01\n2,ORD,1,"
-	                                 "2001-01-01\n,JFK,1,2001-01-01\n", CSV, columns);
+	struct report report = load_text("f.csv",
+	                                 "id,origin,delay,at\n1,ATL,SECRET,2001-01-01\n2,ORD,1,"
+	                                 "2001-01-01\n,JFK,1,2001-01-01\n",
+	                                 CSV, columns);
 	expect_refusal(&report, "2 of 3 rows are bad and rejectLimit allows 0");
 	cr_expect(strstr(report.text, "line 2 (delay"), "%s", report.text);
 	cr_expect(strstr(report.text, "line 4 (id"), "%s", report.text);
@@ -102,8 +117,10 @@ Test(ingest, fails_over_the_reject_limit_naming_lines_and_no_values)
 
 Test(ingest, keeps_bad_rows_aside_below_the_limit)
 {
-	struct report report = load_text("f.csv", "id,origin,delay,at\n1,ATL,5,2001-01-01\n2,ORD,late,"
-	                                 "2001-01-01\n", CSV ",'rejectLimit':1", columns);
+	struct report report = load_text("f.csv",
+	                                 "id,origin,delay,at\n1,ATL,5,2001-01-01\n2,ORD,late,"
+	                                 "2001-01-01\n",
+	                                 CSV ",'rejectLimit':1", columns);
 	expect_rows(&report, "SELECT id FROM t", "[[1]]");
 	cr_expect_eq(report.outputs[0].rejected_rows, 1);
 	cr_assert_not_null(report.outputs[0].rejects_path);
@@ -123,31 +140,39 @@ Test(ingest, finds_the_line_of_a_missing_required_text)
 
 Test(ingest, reads_other_delimiters_null_texts_and_no_header)
 {
-	struct report report = load_text("f.tsv", "1\tATL\tNA\n2\tORD\t7\n", CSV ",'header':false,"
-	                                 "'delimiter':'\\t','nullText':'NA'", "id:int64;origin:string;delay:int32");
-	expect_rows(&report, "SELECT id, origin, delay FROM t ORDER BY id", "[[1,\"ATL\",null],[2,\"ORD\",7]]");
+	struct report report = load_text("f.tsv", "1\tATL\tNA\n2\tORD\t7\n",
+	                                 CSV ",'header':false,"
+	                                     "'delimiter':'\\t','nullText':'NA'",
+	                                 "id:int64;origin:string;delay:int32");
+	expect_rows(&report, "SELECT id, origin, delay FROM t ORDER BY id",
+	            "[[1,\"ATL\",null],[2,\"ORD\",7]]");
 }
 
 Test(ingest, loads_json_lines)
 {
-	struct report report = load_text("f.jsonl", "{\"id\":1,\"origin\":\"ATL\",\"delay\":5,"
-	                                 "\"at\":\"2001-01-01T00:10:00\"}\n\n{\"origin\":null,\"id\":2}\n", JSONL,
-	                                 columns);
+	struct report report =
+		load_text("f.jsonl",
+	                  "{\"id\":1,\"origin\":\"ATL\",\"delay\":5,"
+	                  "\"at\":\"2001-01-01T00:10:00\"}\n\n{\"origin\":null,\"id\":2}\n",
+	                  JSONL, columns);
 	expect_rows(&report, "SELECT id, origin, delay, \"at\"::VARCHAR FROM t ORDER BY id",
 	            "[[1,\"ATL\",5,\"2001-01-01 00:10:00\"],[2,null,null,null]]");
 }
 
 Test(ingest, infers_json_lines)
 {
-	struct report report = load_text("f.jsonl", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2.5,\"b\":\"y\"}\n", JSONL,
-	                                 NULL);
+	struct report report = load_text(
+		"f.jsonl", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2.5,\"b\":\"y\"}\n", JSONL, NULL);
 	expect_rows(&report, "SELECT a, b FROM t ORDER BY a", "[[1.0,\"x\"],[2.5,\"y\"]]");
 }
 
 Test(ingest, keeps_bad_json_lines_aside_with_line_and_reason)
 {
-	struct report report = load_text("f.jsonl", "{\"id\":1}\n{\"id\":\n[1]\n{\"id\":2,\"delay\":\"late\"}\n"
-	                                 "{\"delay\":3}\n", JSONL ",'rejectLimit':4", columns);
+	struct report report =
+		load_text("f.jsonl",
+	                  "{\"id\":1}\n{\"id\":\n[1]\n{\"id\":2,\"delay\":\"late\"}\n"
+	                  "{\"delay\":3}\n",
+	                  JSONL ",'rejectLimit':4", columns);
 	expect_rows(&report, "SELECT id FROM t", "[[1]]");
 	cr_assert_not_null(report.outputs[0].rejects_path);
 	cr_expect_str_eq(worksite_query(&site, "ds1", report.outputs[0].rejects_path,
@@ -158,23 +183,27 @@ Test(ingest, keeps_bad_json_lines_aside_with_line_and_reason)
 
 Test(ingest, names_a_missing_file_as_it_was_written)
 {
-	struct report report = load("{'connector':'file','path':'no/such.csv','format':'csv','mode':'append'}",
-	                            columns);
+	struct report report =
+		load("{'connector':'file','path':'no/such.csv','format':'csv','mode':'append'}",
+	             columns);
 	expect_refusal(&report, "\"no/such.csv\": there is no such file");
 }
 
 Test(ingest, refuses_what_lies_outside_the_tenants_folder)
 {
 	struct report report = load("{'connector':'file','path':'../../etc/passwd','format':'csv',"
-	                            "'mode':'append'}", columns);
+	                            "'mode':'append'}",
+	                            columns);
 	expect_refusal(&report, "leads out of the tenant's folder");
-	report = load("{'connector':'file','path':'/etc/passwd','format':'csv','mode':'append'}", columns);
+	report = load("{'connector':'file','path':'/etc/passwd','format':'csv','mode':'append'}",
+	              columns);
 	expect_refusal(&report, "leads out of the tenant's folder");
 }
 
 Test(ingest, refuses_a_directory_and_an_empty_file)
 {
-	struct report report = load("{'connector':'file','path':'.','format':'csv','mode':'append'}", columns);
+	struct report report =
+		load("{'connector':'file','path':'.','format':'csv','mode':'append'}", columns);
 	expect_refusal(&report, "is a directory");
 	report = load_text("e.csv", "", CSV, columns);
 	expect_refusal(&report, "the file is empty");
@@ -182,8 +211,8 @@ Test(ingest, refuses_a_directory_and_an_empty_file)
 
 Test(ingest, tells_a_truncated_parquet_file_from_another_kind_of_file)
 {
-	struct report report = load_text("t.parquet", "PAR1 and nothing more than that", "'format':'parquet'",
-	                                 columns);
+	struct report report = load_text("t.parquet", "PAR1 and nothing more than that",
+	                                 "'format':'parquet'", columns);
 	expect_refusal(&report, "truncated");
 	report = load_text("t.parquet", flights, "'format':'parquet'", columns);
 	expect_refusal(&report, "is no Parquet file");

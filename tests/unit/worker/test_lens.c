@@ -17,8 +17,8 @@ enum { LEN = 5 * SEAL_CHUNK + 77 };
 
 static uint8_t *plain;
 static int sealed_fd;
-static const struct seal_label label = { "acme", "ds1", "a/b", 1 };
-static const uint8_t key[KEY_BYTES] = { 9 };
+static const struct seal_label label = {"acme", "ds1", "a/b", 1};
+static const uint8_t key[KEY_BYTES] = {9};
 
 static int put(void *context, const void *data, size_t len, struct err *err)
 {
@@ -29,7 +29,7 @@ static int put(void *context, const void *data, size_t len, struct err *err)
 
 static void take(size_t len, long flip)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	cr_assert_eq(crypto_start(&err), 0);
 	plain = malloc(LEN);
 	for (size_t i = 0; i < LEN; i++)
@@ -47,9 +47,12 @@ static void take(size_t len, long flip)
 	cr_assert_eq(seal_tail(all, (size_t)stat.st_size, (uint64_t)stat.st_size, &tail, &err), 0);
 	struct opener *opener = NULL;
 	cr_assert_eq(opener_new(&label, key, all, (size_t)stat.st_size, (uint64_t)stat.st_size,
-	                        all + tail.offset, &opener, &err), 0, "%s", err.text);
+	                        all + tail.offset, &opener, &err),
+	             0, "%s", err.text);
 	if (flip >= 0)
-		cr_assert_eq(pwrite(sealed_fd, "?", 1, (off_t)opener_span(opener, (uint64_t)flip).offset), 1);
+		cr_assert_eq(pwrite(sealed_fd, "?", 1,
+		                    (off_t)opener_span(opener, (uint64_t)flip).offset),
+		             1);
 	free(all);
 	cr_assert_eq(lens_take(sealed_fd, opener, &err), 0, "%s", err.text);
 }
@@ -65,13 +68,17 @@ Test(lens, reads_plaintext_at_any_place_and_length)
 {
 	take(LEN, -1);
 	uint8_t *out = malloc(LEN + 10);
-	static const size_t places[] = { 0, 1, 255, SEAL_CHUNK - 1, SEAL_CHUNK, 3 * SEAL_CHUNK + 5, LEN - 1 };
-	static const size_t lengths[] = { 1, 256, SEAL_CHUNK, SEAL_CHUNK + 1, 3 * SEAL_CHUNK, LEN + 10 };
+	static const size_t places[] = {
+		0, 1, 255, SEAL_CHUNK - 1, SEAL_CHUNK, 3 * SEAL_CHUNK + 5, LEN - 1};
+	static const size_t lengths[] = {1,       256, SEAL_CHUNK, SEAL_CHUNK + 1, 3 * SEAL_CHUNK,
+	                                 LEN + 10};
 	for (size_t p = 0; p < ARRAY_LEN(places); p++)
 		for (size_t l = 0; l < ARRAY_LEN(lengths); l++) {
 			size_t rest = LEN - places[p], want = lengths[l] < rest ? lengths[l] : rest;
-			cr_assert_eq(pread(sealed_fd, out, lengths[l], (off_t)places[p]), (ssize_t)want);
-			cr_assert_eq(memcmp(out, plain + places[p], want), 0, "%zu at %zu", want, places[p]);
+			cr_assert_eq(pread(sealed_fd, out, lengths[l], (off_t)places[p]),
+			             (ssize_t)want);
+			cr_assert_eq(memcmp(out, plain + places[p], want), 0, "%zu at %zu", want,
+			             places[p]);
 		}
 	cr_expect_eq(pread(sealed_fd, out, 10, LEN), 0);
 	cr_expect_eq(lens_failure(NULL), 0);
@@ -117,7 +124,7 @@ Test(lens, refuses_a_changed_chunk_and_says_so)
 	cr_expect_eq(pread(sealed_fd, out, sizeof out, 0), (ssize_t)sizeof out);
 	cr_expect_eq(pread(sealed_fd, out, sizeof out, 2 * SEAL_CHUNK), -1);
 	cr_expect_eq(errno, EIO);
-	struct err err = { 0 };
+	struct err err = {0};
 	cr_expect_eq(lens_failure(&err), E_CORRUPT);
 	cr_expect(strstr(err.text, "chunk 2"), "%s", err.text);
 }

@@ -1,3 +1,4 @@
+/* Executors: kept ready, limited, cancelled. */
 #include "common/defs.h"
 #include "tests/support/worksite.h"
 
@@ -7,8 +8,14 @@
 #include <unistd.h>
 
 static struct worksite site;
-static void setup(void) { worksite_open(&site, 1, false); }
-static void teardown(void) { worksite_close(&site); }
+static void setup(void)
+{
+	worksite_open(&site, 1, false);
+}
+static void teardown(void)
+{
+	worksite_close(&site);
+}
 TestSuite(pool, .init = setup, .fini = teardown);
 
 static struct report probe(int sleep_ms, int64_t deadline_ms)
@@ -64,16 +71,20 @@ Test(pool, ends_an_attempt_at_its_deadline)
 
 Test(pool, ends_an_attempt_at_its_cpu_limit)
 {
-	struct report report = burn("SELECT sum(hash(a.range + b.range)::DOUBLE) AS s FROM range(100000000) a, "
-	                            "range(1000) b", 700, 1024 * MIB);
+	struct report report =
+		burn("SELECT sum(hash(a.range + b.range)::DOUBLE) AS s FROM range(100000000) a, "
+	             "range(1000) b",
+	             700, 1024 * MIB);
 	cr_expect_eq(report.code, E_RESOURCES, "%s", report.text);
-	cr_expect(strstr(report.text, "cpuSeconds: the attempt may take 700 ms"), "%s", report.text);
+	cr_expect(strstr(report.text, "cpuSeconds: the attempt may take 700 ms"), "%s",
+	          report.text);
 	cr_expect_geq(report.usage.cpu_ms, 700);
 }
 
 Test(pool, ends_an_attempt_at_its_memory_limit)
 {
-	struct report report = burn("SELECT list(range) AS l FROM range(200000000)", 60000, 200 * MIB);
+	struct report report =
+		burn("SELECT list(range) AS l FROM range(200000000)", 60000, 200 * MIB);
 	cr_expect_eq(report.code, E_RESOURCES, "%s", report.text);
 	cr_expect(strstr(report.text, "memoryBytes"), "%s", report.text);
 	cr_expect(strstr(report.text, "209715200"), "%s", report.text);
@@ -92,8 +103,9 @@ Test(pool, cancels_a_running_attempt_within_a_second)
 Test(pool, refuses_a_program_that_is_not_there)
 {
 	pool_free(site.runner.pool);
-	struct pool_conf conf = { .program = "/nonexistent/freehold-worker", .clock = clock_system() };
-	struct err err = { 0 };
+	struct pool_conf conf = {.program = "/nonexistent/freehold-worker",
+	                         .clock = clock_system()};
+	struct err err = {0};
 	cr_assert_eq(pool_new(&conf, &site.runner.pool, &err), 0);
 	struct report report = probe(0, 1000);
 	cr_expect_eq(report.outcome, OUTCOME_FAILED);

@@ -10,33 +10,43 @@
 #include <string.h>
 
 static struct worksite site;
-static void setup(void) { worksite_open(&site, 0, true); }
-static void teardown(void) { worksite_close(&site); }
+static void setup(void)
+{
+	worksite_open(&site, 0, true);
+}
+static void teardown(void)
+{
+	worksite_close(&site);
+}
 TestSuite(run, .init = setup, .fini = teardown);
 
 static const char visits[] = "who,at,score,ok\nann,2001-01-01 00:00:00,1.5,true\n"
-                             "bob,2001-01-02 00:00:00,2.5,false\nann,2001-01-03 00:00:00,7.5,true\n"
-                             ",2001-01-03 00:00:00,9,true\n";
+			     "bob,2001-01-02 00:00:00,2.5,false\nann,2001-01-03 00:00:00,7.5,true\n"
+			     ",2001-01-03 00:00:00,9,true\n";
 static const char columns[] = "who:string;at:timestamp;score:float64;ok:boolean";
 
 static struct report load(struct grant_table *table)
 {
 	worksite_file(&site, "v.csv", visits, sizeof visits - 1);
 	*table = worksite_table("visits", "ds1", worksite_schema(&site, columns), NULL, &site);
-	struct grant grant = worksite_grant(&site, TASK_INGEST, worksite_map(&site, "{'connector':'file',"
-	                                    "'path':'v.csv','format':'csv','mode':'append'}"));
+	struct grant grant = worksite_grant(
+		&site, TASK_INGEST,
+		worksite_map(&site, "{'connector':'file',"
+	                            "'path':'v.csv','format':'csv','mode':'append'}"));
 	grant.outputs = table;
 	grant.output_count = 1;
 	struct report report = worksite_run(&site, &grant);
 	cr_assert_eq(report.code, 0, "%s", report.text);
-	*table = worksite_table("visits", "ds1", worksite_schema(&site, columns), report.outputs, &site);
+	*table = worksite_table("visits", "ds1", worksite_schema(&site, columns), report.outputs,
+	                        &site);
 	return report;
 }
 
 static struct report transform(struct grant_table *input, const char *sql, const char *schema)
 {
 	static struct grant_table output;
-	output = worksite_table("daily", "ds2", schema ? worksite_schema(&site, schema) : NULL, NULL, &site);
+	output = worksite_table("daily", "ds2", schema ? worksite_schema(&site, schema) : NULL,
+	                        NULL, &site);
 	struct value *work = value_map(site.arena);
 	value_set_str(work, "sql", sql);
 	struct grant grant = worksite_grant(&site, TASK_TRANSFORM, work);
@@ -60,9 +70,11 @@ Test(run, transforms_a_sealed_dataset_into_another)
 {
 	struct grant_table table;
 	load(&table);
-	struct report report = transform(&table, "SELECT who, count(*) AS n, sum(score) AS total FROM visits "
-	                                 "JOIN sales.visits v2 USING (who, score) GROUP BY who; -- done",
-	                                 NULL);
+	struct report report =
+		transform(&table,
+	                  "SELECT who, count(*) AS n, sum(score) AS total FROM visits "
+	                  "JOIN sales.visits v2 USING (who, score) GROUP BY who; -- done",
+	                  NULL);
 	cr_assert_eq(report.code, 0, "%s", report.text);
 	cr_expect(report.outputs[0].replace);
 	cr_expect_str_eq(worksite_query(&site, "ds2", report.outputs[0].files[0].path,
@@ -75,8 +87,8 @@ Test(run, transforms_a_sealed_dataset_into_another)
 
 Test(run, gives_an_empty_relation_for_a_declared_dataset_without_data)
 {
-	struct grant_table table = worksite_table("visits", "ds1", worksite_schema(&site, columns), NULL,
-	                                          &site);
+	struct grant_table table =
+		worksite_table("visits", "ds1", worksite_schema(&site, columns), NULL, &site);
 	struct report report = transform(&table, "SELECT who, score FROM visits", NULL);
 	cr_assert_eq(report.code, 0, "%s", report.text);
 	cr_expect_eq(report.outputs[0].files[0].rows, 0);
@@ -106,7 +118,8 @@ Test(run, tells_of_a_value_without_showing_it)
 {
 	struct grant_table table;
 	load(&table);
-	struct report report = transform(&table, "SELECT CAST(who AS INTEGER) AS n FROM visits", NULL);
+	struct report report =
+		transform(&table, "SELECT CAST(who AS INTEGER) AS n FROM visits", NULL);
 	expect_failure(&report, E_INPUT, "a value does not fit");
 	cr_expect_null(strstr(report.text, "ann"), "%s", report.text);
 	report = transform(&table, "SELECT error('leak ' || who) AS n FROM visits", NULL);
@@ -135,14 +148,17 @@ Test(run, refuses_an_input_that_was_moved_or_changed)
 	cr_expect_eq(report.code, E_CORRUPT, "%s", report.text);
 	table.uid = "ds1";
 	char command[300];
-	snprintf(command, sizeof command, "f=%s/objects/%s; chmod u+w $f; printf X | dd of=$f bs=1 seek=300 "
-	         "conv=notrunc status=none", site.root, table.files[0].path);
+	snprintf(command, sizeof command,
+	         "f=%s/objects/%s; chmod u+w $f; printf X | dd of=$f bs=1 seek=300 "
+	         "conv=notrunc status=none",
+	         site.root, table.files[0].path);
 	cr_assert_eq(system(command), 0);
 	report = transform(&table, "SELECT * FROM visits", NULL);
 	cr_expect_eq(report.code, E_CORRUPT, "%s", report.text);
 }
 
-static const char view_work[] = "{'view':'people','joinKey':'who','keyType':'string','timestampField':'at',"
+static const char view_work[] =
+	"{'view':'people','joinKey':'who','keyType':'string','timestampField':'at',"
 	"'features':[{'name':'score','type':'float64'},{'name':'ok','type':'boolean'},"
 	"{'name':'at','type':'timestamp'}]}";
 
@@ -166,7 +182,7 @@ Test(run, puts_the_latest_row_of_each_entity_online)
 	cr_assert_eq(report.code, 0, "%s", report.text);
 	cr_expect_eq(report.usage.rows, 2);
 	cr_expect_eq(report.output_count, 0);
-	struct err err = { 0 };
+	struct err err = {0};
 	AUTO(online_view) *view = NULL;
 	uint8_t key[KEY_BYTES], out[500];
 	memset(key, 7, sizeof key);
@@ -176,7 +192,8 @@ Test(run, puts_the_latest_row_of_each_entity_online)
 	online_view_set_layout(view, online_layout(layout, "at", "timestamp"));
 	int64_t event_us = 0;
 	size_t len = 0;
-	cr_assert_eq(online_get(view, "ann", 3, &event_us, out, sizeof out, &len, &err), 1, "%s", err.text);
+	cr_assert_eq(online_get(view, "ann", 3, &event_us, out, sizeof out, &len, &err), 1, "%s",
+	             err.text);
 	cr_expect_eq(event_us, INT64_C(978480000000000));
 	struct value *values;
 	cr_assert_eq(pack_read(site.arena, out, len, &values, &err), 0, "%s", err.text);
@@ -190,8 +207,9 @@ Test(run, names_a_column_that_a_view_misses)
 {
 	struct grant_table table;
 	load(&table);
-	struct report report = materialize(&table, "{'view':'people','joinKey':'whom','keyType':'string',"
-	                                   "'timestampField':'at','features':[{'name':'score','type':'float64'}]}");
+	struct report report = materialize(
+		&table, "{'view':'people','joinKey':'whom','keyType':'string',"
+			"'timestampField':'at','features':[{'name':'score','type':'float64'}]}");
 	expect_failure(&report, E_INPUT, "joinKey: the view's dataset has no column \"whom\"");
 }
 
@@ -209,8 +227,9 @@ Test(run, reports_a_grant_that_is_refused)
 Test(run, reports_nothing_for_bytes_that_are_no_grant)
 {
 	struct report report;
-	struct err err = { 0 };
-	cr_expect_lt(run_grant(&site.runner, &site.attempt, site.arena, (const uint8_t *)"x", 1, &report, &err),
+	struct err err = {0};
+	cr_expect_lt(run_grant(&site.runner, &site.attempt, site.arena, (const uint8_t *)"x", 1,
+	                       &report, &err),
 	             0);
 	cr_expect_neq(err.text[0], 0);
 }
