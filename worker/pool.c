@@ -215,7 +215,7 @@ static int check_limits(struct job_run *run)
 	const struct limits *limits = run->job->limits;
 	int64_t took_ms = clock_mono_ms(run->pool->conf.clock) - run->started_ms;
 	if (took_ms > limits->deadline_ms)
-		return err_set(run->err, E_TIMEOUT,
+		return err_set(run->err, E_RESOURCES,
 		               "deadline: the attempt may take %" PRId64 " ms and was "
 		               "ended after %" PRId64 " ms; raise limits.deadline",
 		               limits->deadline_ms, took_ms);

@@ -45,7 +45,7 @@ struct pool_job {
 
 /* Runs a job to its end in an executor of its own, forwarding its progress to attempt. ret_result:
  * the executor's answer, in arena. usage: from the kernel (wait4), filled on failure too.
- * E_RESOURCES names the limit and the figure; E_TIMEOUT the deadline; E_CANCELLED; others as the
+ * E_RESOURCES names the limit (the deadline too) and the figure; E_CANCELLED; others as the
  * executor or a sink said. */
 MUST_USE int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt,
                       struct arena *arena, struct value **ret_result, struct usage *usage,

@@ -88,9 +88,9 @@ static int make_table(struct shop *shop, const struct value *table, struct err *
 		return err_set(err, E_INTERNAL, "the job has a table without a name");
 	AUTO_BUF sql;
 	buf_init(&sql, SQL_MAX);
-	buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS ");
+	buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS memory.");
 	duck_put_name(&sql, domain);
-	buf_puts(&sql, "; CREATE OR REPLACE VIEW ");
+	buf_puts(&sql, "; CREATE OR REPLACE VIEW memory.");
 	duck_put_name(&sql, domain);
 	buf_putc(&sql, '.');
 	duck_put_name(&sql, name);
@@ -110,9 +110,9 @@ int shop_tables(struct shop *shop, struct err *err)
 		return err_set(err, E_INTERNAL, "the job has no domain");
 	AUTO_BUF sql;
 	buf_init(&sql, SQL_MAX);
-	buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS ");
+	buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS memory.");
 	duck_put_name(&sql, domain);
-	buf_puts(&sql, "; USE ");
+	buf_puts(&sql, "; USE memory.");
 	duck_put_name(&sql, domain);
 	TRY(buf_check(&sql, err));
 	return duck_exec(shop->duck, (const char *)sql.data, err);

@@ -67,6 +67,7 @@ static void put_time(struct buf *sql, const struct value *work)
 static void put_table(struct buf *sql, const struct shop *shop)
 {
 	const struct value *table = value_at(value_get(shop->job, "tables"), 0);
+	buf_puts(sql, "memory."); /* the catalog: a domain may be called like one */
 	duck_put_name(sql, value_get_str(table, "domain"));
 	buf_putc(sql, '.');
 	duck_put_name(sql, value_get_str(table, "name"));

@@ -160,6 +160,19 @@ static const struct value *seal_stats(struct run *run, const struct value *stats
 	return sealed;
 }
 
+/* What a snapshot says of its columns: name and type, and nothing of what else was declared. */
+static const struct value *bare_schema(struct run *run, const struct value *schema)
+{
+	struct value *bare = value_list(run->arena);
+	for (size_t i = 0; i < value_len(schema); i++) {
+		struct value *column = value_map(run->arena);
+		value_set_str(column, "name", value_get_str(value_at(schema, i), "name"));
+		value_set_str(column, "type", value_get_str(value_at(schema, i), "type"));
+		value_add(bare, column);
+	}
+	return bare;
+}
+
 static int add_output(struct run *run, bool replace, bool rejects, struct err *err)
 {
 	const struct grant_table *table = &run->grant->outputs[0];
@@ -167,6 +180,8 @@ static int add_output(struct run *run, bool replace, bool rejects, struct err *e
 	struct table_file *file = arena_alloc(run->arena, sizeof *file);
 	const struct value *stats = seal_stats(run, value_get(written, "stats"));
 	TRY(value_check(stats, err));
+	const struct value *schema = bare_schema(run, value_get(run->result, "schema"));
+	TRY(value_check(schema, err));
 	if (!file)
 		return err_set(err, E_NOMEM, "no memory for the report");
 	*file = (struct table_file){
@@ -182,7 +197,7 @@ static int add_output(struct run *run, bool replace, bool rejects, struct err *e
 		.base_snapshot = table->snapshot,
 		.files = file,
 		.file_count = 1,
-		.schema = value_get(run->result, "schema"),
+		.schema = schema,
 		.rejected_rows = value_get_int(run->result, "rejected", 0),
 		.rejects_path = rejects ? run->rejects.label.path : NULL,
 	};

@@ -1,9 +1,11 @@
 /* Ingestion, whole: files of every format into sealed datasets, and what is refused. */
 #include "common/defs.h"
 #include "tests/support/worksite.h"
+#include "worker/duck.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct worksite site;
@@ -222,4 +224,69 @@ Test(ingest, refuses_bytes_that_are_not_compressed_as_said)
 {
 	struct report report = load_text("f.csv.gz", flights, CSV, columns);
 	expect_refusal(&report, "gzip");
+}
+
+static void shell(const char *command)
+{
+	char whole[400];
+	snprintf(whole, sizeof whole, "cd %s/acme && %s", site.files, command);
+	cr_assert_eq(system(whole), 0, "%s", command);
+}
+
+Test(ingest, reads_gzip_and_zstd_by_the_ending_or_as_said)
+{
+	worksite_file(&site, "f.csv", flights, strlen(flights));
+	shell("gzip -k f.csv && zstd -q f.csv -o other");
+	struct report report = load("{'connector':'file','path':'f.csv.gz','format':'csv',"
+	                            "'mode':'append'}",
+	                            columns);
+	expect_rows(&report, "SELECT count(*), sum(delay)::BIGINT FROM t", "[[3,2]]");
+	report = load("{'connector':'file','path':'other','format':'csv','mode':'append',"
+	              "'compression':'zstd'}",
+	              columns);
+	expect_rows(&report, "SELECT count(*), sum(delay)::BIGINT FROM t", "[[3,2]]");
+}
+
+static void write_parquet(const char *select)
+{
+	struct err err = {0};
+	AUTO(duck) *duck = NULL;
+	char sql[400];
+	cr_assert_eq(duck_new(&duck, &err), 0);
+	snprintf(sql, sizeof sql, "COPY (%s) TO '%s/acme/p.parquet' (FORMAT parquet)", select,
+	         site.files);
+	cr_assert_eq(duck_exec(duck, sql, &err), 0, "%s", err.text);
+}
+
+static const char parquet_work[] = "{'connector':'file','path':'p.parquet','format':'parquet',"
+				   "'mode':'replace','rejectLimit':1}";
+
+Test(ingest, loads_parquet_and_keeps_rows_that_do_not_cast_aside)
+{
+	write_parquet("SELECT '7' AS id, 'ATL' AS origin, 5 AS delay, NULL AS \"at\" UNION ALL "
+	              "SELECT 'x', 'ORD', 6, NULL ORDER BY delay");
+	struct report report = load(parquet_work, columns);
+	expect_rows(&report, "SELECT id, origin, delay FROM t", "[[7,\"ATL\",5]]");
+	cr_expect(report.outputs[0].replace);
+	cr_assert_not_null(report.outputs[0].rejects_path);
+	cr_expect_str_eq(worksite_query(&site, "ds1", report.outputs[0].rejects_path,
+	                                "SELECT line, \"column\", reason FROM t"),
+	                 "[[2,\"id\",\"not a value of type int64\"]]");
+}
+
+Test(ingest, refuses_parquet_without_a_declared_column)
+{
+	write_parquet("SELECT 7 AS id, 5 AS delay");
+	struct report report = load(parquet_work, columns);
+	expect_refusal(&report, "has no column \"origin\"");
+}
+
+Test(ingest, infers_the_schema_of_parquet)
+{
+	write_parquet("SELECT 7::UTINYINT AS a, 1.50::DECIMAL(9,2) AS b, uuid() AS c");
+	struct report report = load(parquet_work, NULL);
+	expect_rows(&report, "SELECT a, b::VARCHAR FROM t", "[[7,\"1.50\"]]");
+	cr_expect_str_eq(value_get_str(value_at(report.outputs[0].schema, 1), "type"),
+	                 "decimal(9,2)");
+	cr_expect_str_eq(value_get_str(value_at(report.outputs[0].schema, 2), "type"), "string");
 }

@@ -64,7 +64,7 @@ Test(pool, runs_a_job_in_an_executor_that_waited)
 Test(pool, ends_an_attempt_at_its_deadline)
 {
 	struct report report = probe(30000, 300);
-	cr_expect_eq(report.code, E_TIMEOUT);
+	cr_expect_eq(report.code, E_RESOURCES);
 	cr_expect(strstr(report.text, "300 ms"), "%s", report.text);
 	cr_expect_lt(report.usage.wall_ms, 10000);
 }

@@ -233,3 +233,36 @@ Test(run, reports_nothing_for_bytes_that_are_no_grant)
 	             0);
 	cr_expect_neq(err.text[0], 0);
 }
+
+Test(run, lets_a_domain_be_called_like_a_catalog)
+{
+	struct grant_table table =
+		worksite_table("visits", "ds1", worksite_schema(&site, columns), NULL, &site);
+	static const char *const names[] = {"memory", "main", "temp"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct grant_table output = worksite_table("daily", "ds2", NULL, NULL, &site);
+		table.domain = output.domain = names[i];
+		struct value *work = value_map(site.arena);
+		value_set_str(work, "sql", "SELECT who FROM visits");
+		struct grant grant = worksite_grant(&site, TASK_TRANSFORM, work);
+		grant.domain = names[i];
+		grant.output_prefix = arena_printf(site.arena, "acme/%s/1-%d", names[i],
+		                                   (int)grant.token.counter);
+		grant.inputs = &table;
+		grant.outputs = &output;
+		grant.input_count = grant.output_count = 1;
+		struct report report = worksite_run(&site, &grant);
+		cr_expect_eq(report.code, 0, "%s: %s", names[i], report.text);
+	}
+}
+
+Test(run, shows_no_bound_of_a_column_to_control)
+{
+	struct grant_table table;
+	struct report report = load(&table);
+	const struct value *who = value_get(report.outputs[0].files[0].stats, "who");
+	cr_expect_eq(value_kind(value_get(who, "max")), VALUE_BIN);
+	size_t len = 0;
+	const void *bytes = value_get_bin(who, "max", &len);
+	cr_expect_null(memmem(bytes, len, "bob", 3));
+}
