@@ -316,7 +316,9 @@ Test(agent, an_outcome_is_told_again_until_it_is_acknowledged)
 {
 	static struct rig rig;
 	rig_start(&rig, "inproc://agent-ack", 2);
+	pthread_mutex_lock(&rig.leader.mutex);
 	rig.leader.acks = false;
+	pthread_mutex_unlock(&rig.leader.mutex);
 	leader_want(&rig.leader, 1);
 	await(&rig.leader, &rig.leader.done_count, 1);
 	leader_want(&rig.leader, 2);
