@@ -3,6 +3,7 @@
 #include "tests/support/ledger.h"
 
 #include "common/json.h"
+#include "common/store_mem.h"
 #include "control/lead.h"
 #include "control/record.h"
 #include "control/shard.h"
@@ -316,6 +317,8 @@ const char *ledger_check(struct stage *stage, struct arena *arena, const struct 
 		.entries = calloc(LEDGER_TASKS_MAX, sizeof *ledger.entries),
 	};
 	cr_assert_not_null(ledger.entries);
+	stage->store_calls = store_mem_calls(stage->plane->store);
+	store_mem_fail(stage->plane->store, 0, 0);
 	read_journal(&ledger);
 	check_promises(&ledger, promised, count);
 	for (; companies->tenant; companies++) {

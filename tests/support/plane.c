@@ -4,6 +4,7 @@
 
 #include "common/json.h"
 #include "common/store_mem.h"
+#include "tests/support/alloc.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -163,11 +164,15 @@ struct answer plane_ask(struct plane *plane, const struct asked *asked)
 	struct arena *arena = NULL;
 	struct reply reply;
 	struct answer answer = { 0 };
+	alloc_spare();               /* apart from admit() all is the test's own */
 	cr_assert_eq(arena_new(16 * MIB, &arena, &err), 0);
+	alloc_unspare();
 	admit(plane->control, arena, &ask, &reply);
+	alloc_spare();
 	read_answer(plane, &reply, &answer);
 	buf_release(&reply.body);
 	arena_free(arena);
+	alloc_unspare();
 	return answer;
 }
 

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { STEP_MS = 20, STEP_REAL_US = 300 };
@@ -34,6 +35,7 @@ struct stage *stage_open(void)
 	stage->step_ms = STEP_MS;
 	stage->step_real_us = STEP_REAL_US;
 	snprintf(stage->url, sizeof stage->url, "inproc://stage-%p", (void *)stage);
+	memcpy(stage->poll_url, stage->url, sizeof stage->url);
 	listen_on(stage);
 	return stage;
 }

@@ -37,9 +37,11 @@ struct stage {
 	struct plane *plane;
 	struct link_server *server;
 	char url[64];
+	char poll_url[64];           /* where workers that begin now ask; the same, or a detour */
 	pthread_mutex_t mutex;       /* guards the acts and faults */
 	struct act *acts;            /* newest first */
 	int64_t cpu_ms;              /* of the next act's usage */
+	uint64_t store_calls;        /* until all was compared; faults of the store end there */
 	char fault[480];             /* what a puppet was told and should not have been; "": nothing */
 };
 

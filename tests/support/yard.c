@@ -4,6 +4,7 @@
 
 #include "common/fetch.h"
 #include "common/json.h"
+#include "tests/support/alloc.h"
 #include "worker/online.h"
 #include "worker/pool.h"
 
@@ -51,6 +52,8 @@ static void open_link(struct yard *yard)
 	opener->box_secret = yard->box_secret;
 	opener->worker = yard->name;
 	memcpy(opener->control_key, yard->stage->plane->control->signer_public, SIGN_PUBLIC_BYTES);
+	memcpy(yard->url, yard->stage->poll_url, sizeof yard->url);
+	yard->urls[0] = yard->url;
 	cr_assert_eq(peer_new(&conf, &yard->peer, &err), 0, "%s", err.text);
 }
 
@@ -105,10 +108,12 @@ static void start_worker(struct yard *yard)
 	start_agent(yard);
 }
 
-static void end_worker(struct yard *yard)
+void yard_end_worker(struct yard *yard)
 {
+	if (!yard->agent)
+		return;
 	serve_set_agent(yard->serve, NULL);
-	agent_free(yard->agent);
+	agent_free(MOVE(yard->agent));
 	serve_free(yard->serve);
 	access_cache_free(yard->cache);
 	peer_free(yard->peer);
@@ -137,7 +142,6 @@ struct yard *yard_open(void)
 	yard->stage->step_ms = STEP_MS;
 	yard->stage->step_real_us = STEP_REAL_US;
 	yard->name = "w-1";
-	yard->urls[0] = yard->stage->url;
 	start_worker(yard);
 	return yard;
 }
@@ -150,7 +154,7 @@ static int remove_one(const char *path, const struct stat *stat, int kind, struc
 
 void yard_close(struct yard *yard)
 {
-	end_worker(yard);
+	yard_end_worker(yard);
 	stage_close(yard->stage);
 	fetch_free(yard->fetch);
 	nftw(yard->dir, remove_one, WALK_FDS, FTW_DEPTH | FTW_PHYS);
@@ -159,13 +163,8 @@ void yard_close(struct yard *yard)
 
 void yard_kill(struct yard *yard)
 {
-	end_worker(yard);
+	yard_end_worker(yard);
 	start_worker(yard);
-}
-
-void yard_link(struct yard *yard, const char *url)
-{
-	yard->urls[0] = url ? url : yard->stage->url;
 }
 
 void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text)
@@ -256,8 +255,10 @@ struct answer yard_read(struct yard *yard, const char *key, const char *body)
 		.body = text, .body_len = strlen(text), .timeout_ms = 20000,
 	};
 	buf_init(&out, MIB);
-	cr_assert_eq(fetch_call(yard->fetch, &call, &answer.status, &out, NULL, &err), 0, "%s",
-	             err.text);
+	alloc_spare();
+	int rc = fetch_call(yard->fetch, &call, &answer.status, &out, NULL, &err);
+	alloc_unspare();
+	cr_assert_eq(rc, 0, "%s", err.text);
 	answer.text = arena_strndup(arena, (const char *)out.data, out.len);
 	if (json_parse(arena, answer.text, out.len, &read, NULL) == 0)
 		answer.body = read;

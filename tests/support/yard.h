@@ -15,6 +15,7 @@ struct yard {
 	struct stage *stage;
 	char dir[64], files[96], serve_url[64], program[512];
 	const char *name;
+	char url[64];
 	const char *urls[2];
 	int64_t incarnation;
 	struct secret *box_secret;
@@ -31,10 +32,9 @@ struct yard {
 /* A stage, and a worker that polls it. */
 struct yard *yard_open(void);
 void yard_close(struct yard *yard);
+void yard_end_worker(struct yard *yard);     /* for good */
 /* The worker's process ends without a word, as by SIGKILL, and another one begins on its folder. */
 void yard_kill(struct yard *yard);
-/* The link the worker uses from its next life on; NULL: the stage's own. */
-void yard_link(struct yard *yard, const char *url);
 /* Below the tenant's folder of files. */
 void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text);
 
