@@ -1,3 +1,4 @@
+/* usage.h: a record reads back as it was, and what is no amount is none. */
 #include "common/defs.h"
 #include "api/usage.h"
 
