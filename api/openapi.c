@@ -293,7 +293,7 @@ static void print_document(print_fn *print, struct buf *out)
 	if (value_check(made, NULL) == 0)
 		print(made, out);
 	else
-		out->failed = true;
+		out->failed = out->starved = true;
 }
 
 void openapi_print(struct buf *out)

@@ -185,5 +185,5 @@ void fields_schema(const struct field *table, struct buf *out)
 	if (value_check(schema, NULL) == 0)
 		json_print(schema, out);
 	else
-		out->failed = true;
+		out->failed = out->starved = true;
 }
