@@ -1,5 +1,5 @@
-/* Asking control what a caller may read: its grant is checked, its refusal is told in its words, and
- * another replica is asked when one does not lead. */
+/* Asking control what a caller may read: its grant is checked, its refusal is told in its words,
+ * and another replica is asked when one does not lead. */
 #include "common/defs.h"
 #include "worker/access_link.h"
 
