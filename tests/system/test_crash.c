@@ -336,3 +336,48 @@ Test(crash, a_deposed_leader_that_wakes_up_writes_nothing_and_the_next_one_lost_
 	check_bill(system);
 	system_stop(system);
 }
+
+Test(crash, an_etcd_that_hangs_costs_answers_no_client_its_patience_and_no_task, .timeout = 240)
+{
+	struct system *system = start_with_orders(1000, NULL);
+	const char *key = story_key(system, "ada");
+	const char *id = story_submit(system, "probe", "{\"sleepMs\":3000}");
+	story_await_state(system, id, "running", 20000);
+	system_pause(system, PART_ETCD);
+	for (int64_t began = mono_ms(); mono_ms() - began < 15000;) {
+		int64_t asked = mono_ms();
+		struct answer answer = system_call(system, key, "POST", SALES "/tasks",
+						   "{\"type\":\"probe\",\"spec\":{}}");
+		cr_assert(answer.status == 503 || answer.status == 504, "%d %s", answer.status,
+			  answer.text);
+		cr_assert_not_null(answer_header(system, &answer, "Retry-After"));
+		cr_assert_lt(mono_ms() - asked, 12000);
+		wait_ms(300);
+	}
+	system_resume(system, PART_ETCD);
+	check_succeeded(system, id);
+	struct value *tasks = all_tasks(system);
+	for (size_t i = 0; i < value_len(tasks); i++)
+		check_succeeded(system, value_get_str(value_at(tasks, i), "id"));
+	check_bill(system);
+	system_stop(system);
+}
+
+Test(crash, a_control_that_stood_still_beyond_its_lease_finds_what_was_done_meanwhile,
+     .timeout = 240)
+{
+	struct system *system = start_with_orders(BIG / 4, NULL);
+	const char *ids[PROBES];
+	const char *ingest = story_submit(system, "ingest", "{\"source\":\"orders\"}");
+	submit_probes(system, ids, PROBES);
+	story_await_state(system, ingest, "running", 20000);
+	system_pause(system, PART_CONTROL);
+	wait_ms(18000);
+	system_resume(system, PART_CONTROL);
+	check_succeeded(system, ingest);
+	for (int i = 0; i < PROBES; i++)
+		check_succeeded(system, ids[i]);
+	cr_assert_eq(story_rows(system, "orders"), BIG / 4);
+	check_bill(system);
+	system_stop(system);
+}

@@ -211,7 +211,7 @@ Test(serving, a_bad_question_is_told_what_is_wrong_with_it)
 		 "customer"},
 		{"{\"features\":[\"spending:orders\"],\"entities\":{\"customer\":[{}]}}", 400,
 		 "customer"},
-		{"[]", 400, "map"},
+		{"[]", 400, "object"},
 	};
 	struct system *system = start_serving();
 	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
