@@ -42,6 +42,10 @@ struct catalog {
 	int64_t followed;      /* the watch has told of everything up to here */
 	int64_t revision;      /* highest seen */
 	int64_t own_listings;  /* counts down */
+	uint64_t losses;       /* changes that memory was missing for */
+	int64_t hole;          /* from this revision on an absent key may be a lost one; 0: none is */
+	int64_t sync_revision; /* of the watch's listing, */
+	uint64_t sync_losses;  /* and the losses before it */
 };
 
 int catalog_new(struct clock *clock, const uint8_t *state_key, struct catalog **ret_catalog,
@@ -161,17 +165,40 @@ static void entry_remove(struct catalog *catalog, const char *key)
 
 enum told { TOLD_NEWS, TOLD_KNOWN, TOLD_NOMEM };
 
+static void lose_locked(struct catalog *catalog, int64_t revision)
+{
+	catalog->losses++;
+	if (!catalog->hole || revision < catalog->hole)
+		catalog->hole = revision;
+}
+
+static void lose(struct catalog *catalog, int64_t revision)
+{
+	pthread_mutex_lock(&catalog->mutex);
+	lose_locked(catalog, revision);
+	pthread_mutex_unlock(&catalog->mutex);
+}
+
+/* What is said of a key that is not there, whether it was deleted since. */
+static bool is_past(const struct catalog *catalog, int64_t revision)
+{
+	bool lost = catalog->hole && revision >= catalog->hole;
+	return revision <= catalog->followed && !lost;
+}
+
 /* packed is taken over when it is news. */
 static enum told set_locked(struct catalog *catalog, const char *key, uint8_t *packed, size_t len,
                             int64_t revision)
 {
 	struct entry *entry = entry_find(catalog, key);
-	if (entry ? revision <= entry->revision : revision <= catalog->followed)
+	if (entry ? revision <= entry->revision : is_past(catalog, revision))
 		return TOLD_KNOWN;
 	if (!entry)
 		entry = entry_add(catalog, key);
-	if (!entry)
+	if (!entry) {
+		lose_locked(catalog, revision);
 		return TOLD_NOMEM;
+	}
 	free(entry->packed);
 	entry->packed = packed;
 	entry->len = len;
@@ -189,6 +216,8 @@ static void take(struct catalog *catalog, const char *key, const struct value *v
 	buf_init(&packed, STORE_VALUE_MAX * 2);
 	struct err err = { 0 };
 	if (value && pack_write(value, &packed, &err) < 0) {
+		if (err.code == E_NOMEM)
+			lose(catalog, revision);
 		log_error(NULL, "resource_unusable", "key=%s reason=\"%s\"", key, err.text);
 		return;
 	}
@@ -234,6 +263,8 @@ static void take_sealed(struct catalog *catalog, const struct store_item *item)
 	if (arena_new(VALUE_ARENA, &arena, &err) < 0 ||
 	    journal_open_value(catalog->state_key, item->key, item->value, item->value_len, arena,
 	                       &value, &err) < 0) {
+		if (err.code == E_NOMEM)
+			lose(catalog, item->mod_revision);
 		log_error(NULL, "resource_unreadable", "key=%s reason=\"%s\"", item->key, err.text);
 		return;
 	}
@@ -305,15 +336,47 @@ static void list_item(struct catalog *catalog, const struct store_item *item, in
 	known(catalog, item->key, item->mod_revision, listing);
 }
 
+static uint64_t losses_now(struct catalog *catalog)
+{
+	pthread_mutex_lock(&catalog->mutex);
+	uint64_t losses = catalog->losses;
+	pthread_mutex_unlock(&catalog->mutex);
+	return losses;
+}
+
+/* A listing is over: when it lost nothing itself, nothing is lost. */
+static bool listed_all(struct catalog *catalog, uint64_t losses_before)
+{
+	pthread_mutex_lock(&catalog->mutex);
+	bool all = catalog->losses == losses_before;
+	if (all)
+		catalog->hole = 0;
+	pthread_mutex_unlock(&catalog->mutex);
+	return all;
+}
+
+bool catalog_whole(struct catalog *catalog)
+{
+	pthread_mutex_lock(&catalog->mutex);
+	bool whole = catalog->hole == 0;
+	pthread_mutex_unlock(&catalog->mutex);
+	return whole;
+}
+
+/* sync_revision and sync_losses are the watch's thread's alone. */
 static void on_sync(void *context, const struct store_item *item, int64_t revision)
 {
 	struct catalog *catalog = context;
 	pthread_mutex_lock(&catalog->order);
+	if (catalog->sync_revision != revision)
+		catalog->sync_losses = losses_now(catalog);
+	catalog->sync_revision = revision;
 	if (item) {
 		list_item(catalog, item, revision);
 	} else {
 		sweep(catalog, revision, revision);
 		followed_to(catalog, revision);
+		listed_all(catalog, catalog->sync_losses);
 	}
 	pthread_mutex_unlock(&catalog->order);
 }
@@ -341,13 +404,15 @@ int catalog_refresh(struct catalog *catalog, struct store *store, struct err *er
 	int64_t revision = 0;
 	pthread_mutex_lock(&catalog->mutex);
 	own.number = --catalog->own_listings;
+	uint64_t losses = catalog->losses;
 	pthread_mutex_unlock(&catalog->mutex);
 	TRY(store_list(store, "r/", on_listed, &own, &revision, err));
 	pthread_mutex_lock(&catalog->order);
 	sweep(catalog, own.number, revision);
 	followed_to(catalog, revision);
+	bool all = listed_all(catalog, losses);
 	pthread_mutex_unlock(&catalog->order);
-	return 0;
+	return all ? 0 : err_set(err, E_NOMEM, "no memory for all of the catalog");
 }
 
 int catalog_follow(struct catalog *catalog, struct store *store, struct err *err)

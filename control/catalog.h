@@ -25,6 +25,8 @@ MUST_USE int catalog_follow(struct catalog *catalog, struct store *store, struct
 void catalog_unfollow(struct catalog *catalog);        /* no change is told after it returns */
 /* Lists once more, so that it is as current as the store is now: before leading. One at a time. */
 MUST_USE int catalog_refresh(struct catalog *catalog, struct store *store, struct err *err);
+/* False: memory was missing for a change, which is not known here; the next listing brings it. */
+bool catalog_whole(struct catalog *catalog);
 /* What the journal has just committed; older revisions than known are ignored. */
 void catalog_apply(struct catalog *catalog, const char *key, const struct value *value,
                    int64_t revision);

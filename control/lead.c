@@ -82,7 +82,7 @@ static bool look(struct lead *lead, int64_t epoch)
 	struct control *control = lead->control;
 	int64_t led = atomic_load(&control->led);
 	bool in_force = led == epoch && journal_epoch(control->journal) == epoch &&
-	                shard_sound(control->shard);
+	                shard_sound(control->shard) && catalog_whole(control->catalog);
 	if (epoch && !in_force)
 		return step_up(lead, epoch);
 	if (!epoch && journal_epoch(control->journal))

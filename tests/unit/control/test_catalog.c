@@ -6,6 +6,7 @@
 #include "common/crypto.h"
 #include "common/store_mem.h"
 #include "control/journal.h"
+#include "tests/support/alloc.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -261,6 +262,35 @@ Test(catalog, loses_nothing_when_two_listings_run_at_one_time)
 		cr_assert_eq(catalog_refresh(f.catalog, w.store, &err), 0, "%s", err.text);
 		catalog_unfollow(f.catalog);
 		cr_assert_eq(f.changes, KEYS, "time %d: %s was taken for deleted", i, f.last);
+	}
+	writer_end(&w);
+	end(&f);
+}
+
+Test(catalog, finds_again_what_memory_was_missing_for)
+{
+	struct fixture f;
+	struct writer w;
+	struct err err = { 0 };
+	start(&f);
+	writer_start(&w);
+	write_word(&w, &f, "r/a/lost", "there");
+	write_word(&w, &f, "r/a/next", "there");
+	for (long n = 0;; n++) {
+		alloc_fail_after(n);
+		int rc = catalog_refresh(f.catalog, w.store, &err);
+		bool fired = alloc_fired();
+		alloc_fail_after(-1);
+		bool both = word_of(&f, "r/a/lost", NULL) && word_of(&f, "r/a/next", NULL);
+		cr_assert(both ? catalog_whole(f.catalog) : rc == E_NOMEM, "allocation %ld", n);
+		cr_assert_eq(catalog_refresh(f.catalog, w.store, &err), 0, "%s", err.text);
+		cr_assert(catalog_whole(f.catalog));
+		cr_assert_str_eq(word_of(&f, "r/a/lost", NULL), "there");
+		cr_assert_str_eq(word_of(&f, "r/a/next", NULL), "there");
+		if (!fired)
+			break;
+		catalog_free(f.catalog);
+		cr_assert_eq(catalog_new(clock_system(), state_key, &f.catalog, &err), 0);
 	}
 	writer_end(&w);
 	end(&f);
