@@ -20,6 +20,7 @@ struct bench {
 	const char *folder;  /* of this run; removed at its end */
 	double scale;	     /* 1, or BENCH_SCALE: part of the data and of the repetitions */
 	struct arena *arena;
+	int64_t tokens; /* given to attempts so far: no two of a run write to one path */
 	struct bench_system *system; /* system_get starts it once */
 	struct {
 		bool known;

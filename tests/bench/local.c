@@ -34,6 +34,7 @@ int local_new(struct bench *bench, int ready, struct local **ret_local, struct e
 	TRY(object_store_dir(objects, &local->objects, err));
 	struct pool_conf conf = {.program = program, .ready = ready, .clock = clock_system()};
 	TRY(pool_new(&conf, &local->pool, err));
+	local->tokens = &bench->tokens;
 	local->runner.clock = clock_system();
 	local->runner.objects = local->objects;
 	local->runner.pool = local->pool;
@@ -56,7 +57,7 @@ void local_free(struct local *local)
 static void fill_in(struct local *local, struct grant *grant, char prefix[GRANT_PREFIX_MAX])
 {
 	grant->task = "bench-task";
-	grant->token = (struct token){.epoch = 1, .counter = ++local->counter};
+	grant->token = (struct token){.epoch = 1, .counter = ++*local->tokens};
 	grant->attempt = 1;
 	grant->worker = local->runner.opener.worker;
 	grant->tenant = LOCAL_TENANT;

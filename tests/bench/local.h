@@ -16,7 +16,7 @@ struct local {
 	struct grant_signer *signer;
 	struct secret *box_secret;
 	struct runner runner;
-	int64_t counter; /* of tokens */
+	int64_t *tokens; /* of the whole run */
 };
 /* ready: executors kept waiting. Files of connector "file" lie in bench->data/LOCAL_TENANT. */
 MUST_USE int local_new(struct bench *bench, int ready, struct local **ret_local, struct err *err);
