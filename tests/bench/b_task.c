@@ -1,7 +1,6 @@
 /* b_task.c - a task that does nothing, from the request that submits it to the answer that shows
  * its outcome, beside what it cannot do without: two etcd puts (accepted, outcome) and one nng
- * round trip. Tasks come with pauses, so that each finds an executor waiting: this is latency, not a
- * rate. */
+ * round trip. Tasks come with pauses, so that each finds an executor waiting: latency, no rate. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
