@@ -218,6 +218,27 @@ Test(admit, writes_nothing_on_a_dry_run)
 	plane_stop(plane);
 }
 
+Test(admit, tells_what_a_dry_run_rests_on_and_is_not_there)
+{
+	struct plane *plane = plane_start();
+	const char *key = plane_tenant(plane, "acme", "flights");
+	const char *source = MANIFEST("Source", "s", "{'connector':'file','path':'a',"
+	                              "'format':'csv','dataset':'d'}");
+	struct answer dry = plane_call(plane, key, "PUT", FLIGHTS "/sources/s?dryRun=true", source);
+	const struct value *missing = value_at(value_get(dry.body, "missing"), 0);
+	cr_expect_eq(dry.status, 200, "%s", dry.text);
+	cr_expect_eq(value_len(value_get(dry.body, "missing")), 1);
+	cr_expect_str_eq(value_get_str(missing, "path"), "spec.dataset");
+	cr_expect_str_eq(value_get_str(missing, "kind"), "Dataset");
+	cr_expect_str_eq(value_get_str(missing, "name"), "d");
+	cr_expect_eq(plane_call(plane, key, "PUT", FLIGHTS "/sources/s", source).status, 400);
+	plane_put(plane, key, "Dataset", FLIGHTS "/datasets/d", "{}");
+	dry = plane_call(plane, key, "PUT", FLIGHTS "/sources/s?dryRun=true", source);
+	cr_expect_eq(dry.status, 200);
+	cr_expect_null(value_get(dry.body, "missing"));
+	plane_stop(plane);
+}
+
 static struct answer put_with(struct plane *plane, const char *key, const char *path,
                               const char *body, const char *name, const char *value)
 {
