@@ -471,7 +471,7 @@ int yaml_print(const struct value *value, struct buf *out, struct err *err)
 	yaml_emitter_set_width(&emitter, -1);
 	int rc = print_document(&emitter, value, err);
 	yaml_emitter_delete(&emitter);
-	if (rc == 0)
+	if (rc == 0 || out->failed)   /* of memory or of room: the buffer knows */
 		rc = buf_check(out, err);
 	if (rc < 0)
 		out->len = start;

@@ -5,11 +5,15 @@ suite_src = $(sort $(shell find tests/$(1) -name 'test_*.c') $(wildcard tests/su
 FUZZ_SECONDS ?= 5
 JOBS := $(shell nproc)
 
+# The command line is in no archive: its units are tested without its main.
+CLI_OBJS := $(call objs,$(filter-out api/cli/main.c,$(call src,api/cli)))
+
 # Our own objects call malloc, calloc and realloc through a wrapper, so that each can be made to fail.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 define suite_program
-$(BUILD)/test-$(1): $$(call objs,$$(call suite_src,$(1))) $(ALL_LIBS) $(BUILD)/libduckdb.so
+$(BUILD)/test-$(1): $$(call objs,$$(call suite_src,$(1))) $(if $(filter unit,$(1)),$(CLI_OBJS)) \
+		$(ALL_LIBS) $(BUILD)/libduckdb.so
 	@echo "  ld   $$@"
 	@$$(CC) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $$(WRAP) \
 		$$(LDFLAGS_ALL) $$(DUCK) $$(LIBS) -lcriterion

@@ -142,9 +142,9 @@ const char *human_bytes(struct cli *cli, int64_t bytes)
 
 const char *human_micros(struct cli *cli, int64_t micros)
 {
-	return arena_printf(cli->arena, "%s%" PRId64 ".%06" PRId64, micros < 0 ? "-" : "",
-	                    (micros < 0 ? -micros : micros) / 1000000,
-	                    (micros < 0 ? -micros : micros) % 1000000);
+	uint64_t size = micros < 0 ? -(uint64_t)micros : (uint64_t)micros;
+	return arena_printf(cli->arena, "%s%" PRIu64 ".%06" PRIu64, micros < 0 ? "-" : "",
+	                    size / 1000000, size % 1000000);
 }
 
 const char *human_age(struct cli *cli, const char *rfc3339)

@@ -30,26 +30,62 @@ static int config_path(struct cli *cli, const char **ret_path, struct err *err)
 	return *ret_path ? 0 : err_set(err, E_NOMEM, "no memory for a path");
 }
 
-/* The whole document; an empty map when there is no file. */
+/* The file's text; NULL when there is no file. */
+static int config_text(struct cli *cli, const char *path, const char **ret_text, size_t *ret_len,
+                       struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		*ret_text = NULL;
+		return 0;
+	}
+	if (fd < 0)
+		return err_errno(err, errno, "%s", path);
+	char *text = arena_alloc(cli->arena, CONFIG_BYTES_MAX + 1);
+	ssize_t len = text ? read(fd, text, CONFIG_BYTES_MAX + 1) : 0;
+	int reason = errno;
+	close(fd);
+	if (!text)
+		return err_set(err, E_NOMEM, "no memory for %s", path);
+	if (len < 0)
+		return err_errno(err, reason, "%s", path);
+	if (len > CONFIG_BYTES_MAX)
+		return err_set(err, E_TOO_LARGE, "%s: is over %d bytes; is it the right file?",
+		               path, CONFIG_BYTES_MAX);
+	*ret_text = text;
+	*ret_len = (size_t)len;
+	return 0;
+}
+
+/* What is no configuration is not overwritten either. */
+static bool is_config(const struct value *documents)
+{
+	const struct value *config = value_at(documents, 0);
+	const struct value *profiles = value_get(config, "profiles");
+	return value_len(documents) == 1 && value_kind(config) == VALUE_MAP &&
+	       (!profiles || value_kind(profiles) == VALUE_MAP);
+}
+
+/* The whole document; an empty map when there is none. */
 static int config_read(struct cli *cli, const char *path, struct value **ret_config,
                        struct err *err)
 {
-	*ret_config = value_map(cli->arena);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0)
-		return err_errno(err, errno, "%s", path);
-	char *text = arena_alloc(cli->arena, CONFIG_BYTES_MAX);
-	ssize_t len = text ? read(fd, text, CONFIG_BYTES_MAX) : -1;
-	close(fd);
-	if (len < 0)
-		return err_set(err, E_IO, "%s cannot be read", path);
+	const char *text = NULL;
+	size_t len = 0;
 	struct value *documents = NULL;
-	if (yaml_parse(cli->arena, text, (size_t)len, &documents, err) < 0)
+	TRY(config_text(cli, path, &text, &len, err));
+	if (text && yaml_parse(cli->arena, text, len, &documents, err) < 0)
 		return err_prefix(err, "%s", path);
-	if (value_len(documents) > 0)
-		*ret_config = value_copy(cli->arena, value_at(documents, 0));
+	if (value_len(documents) > 0 && !is_config(documents))
+		return err_set(err, E_INVALID,
+		               "%s: holds something else than logins; move it away or set "
+		               "FREEHOLD_CONFIG to another file",
+		               path);
+	struct value *config = value_len(documents) > 0
+	                               ? value_copy(cli->arena, value_at(documents, 0))
+	                               : value_map(cli->arena);
+	TRY(value_check(config, err));
+	*ret_config = config;
 	return 0;
 }
 
@@ -64,6 +100,8 @@ static int use_profile(struct cli *cli, const struct value *profile, struct err 
 		return err_set(err, E_INVALID, "profile %s has no url or key; log in anew",
 		               cli->profile);
 	cli->authorization = arena_printf(cli->arena, "Authorization: Bearer %s", key);
+	if (!cli->authorization)
+		return err_set(err, E_NOMEM, "no memory for the key");
 	struct fetch_conf conf = {.ca_file = cli->ca_file};
 	return fetch_new(&conf, &cli->fetch, err);
 }
@@ -111,15 +149,18 @@ static int write_whole(const char *path, const struct buf *text, struct err *err
 		return err_set(err, E_INVALID, "the configuration's path is over 4096 bytes");
 	strcpy(fresh, path);
 	strcat(fresh, ".new");
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	unlink(fresh); /* of a login that was cut off, with a mode of its own */
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(err, errno, "%s", fresh);
 	bool written = write(fd, text->data, text->len) == (ssize_t)text->len && fsync(fd) == 0;
 	int reason = errno;
 	close(fd);
-	if (!written || rename(fresh, path) < 0)
-		return err_errno(err, written ? errno : reason, "%s", path);
-	return 0;
+	if (written && rename(fresh, path) == 0)
+		return 0;
+	reason = written ? errno : reason;
+	unlink(fresh);
+	return err_errno(err, reason, "%s", path);
 }
 
 int profile_save(struct cli *cli, const char *name, const struct value *profile, struct err *err)
