@@ -38,8 +38,9 @@ static int read_answer(struct cli *cli, const struct buf *answer, int status,
                        struct value **ret_value, struct err *err)
 {
 	if (status >= 400) {
-		problem_read((const char *)answer->data, answer->len, status, err);
-		return err->code;
+		struct err problem = {0};
+		problem_read((const char *)answer->data, answer->len, status, &problem);
+		return err_set(err, problem.code, "%s", problem.text);
 	}
 	if (!ret_value)
 		return 0;
