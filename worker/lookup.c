@@ -31,8 +31,8 @@ int lookup_room_new(struct arena *arena, const struct access_plan *plan, const s
 	room.cells = arena_alloc(arena, room.cell_max * sizeof *room.cells);
 	room.bytes = arena_alloc(arena, room.byte_max);
 	if (!room.found || !room.cells || !room.bytes)
-		return err_set(err, E_TOO_LARGE, "entities: %zu rows of %zu features are too many "
-		               "at once; ask in parts", ask->rows, plan->column_count);
+		return err_set(err, E_NOMEM, "no memory for %zu rows of %zu features at once; try "
+		               "again, or ask in parts", ask->rows, plan->column_count);
 	*ret_room = room;
 	return 0;
 }
