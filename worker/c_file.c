@@ -25,7 +25,7 @@ static int open_beneath(int folder, const char *path)
 
 static int refused(const char *path, int why, struct err *err)
 {
-	if (why == ENOENT || why == ENOTDIR)
+	if (why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG)
 		return err_set(err, E_INPUT,
 		               "path \"%s\": there is no such file below the tenant's folder on "
 		               "the worker",

@@ -73,3 +73,41 @@ Test(connector, needs_a_folder_of_the_tenant)
 	cr_expect_eq(connector_by_name("file")(&site.runner, "acme", work, &fd, &bytes, &err),
 	             E_INPUT);
 }
+
+/* Each is the caller's mistake: trying again does not help. */
+Test(connector, refuses_paths_that_name_no_file_as_they_were_written)
+{
+	char folder[200], component[300], refusal[360];
+	int64_t bytes = -1;
+	snprintf(folder, sizeof folder, "%s/acme/folder", site.files);
+	cr_assert_eq(mkdir(folder, 0700), 0);
+	worksite_file(&site, "empty.csv", "", 0);
+	worksite_file(&site, "a.csv", "abc", 3);
+	memset(component, 'x', sizeof component - 1);
+	component[sizeof component - 1] = 0;
+	const char *const paths[] = {
+		"", "none.csv", "folder", "empty.csv", "a.csv/b", "folder/../../acme/a.csv",
+		"/etc/hostname", "..", component,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		err = (struct err){0};
+		cr_expect_eq(open_path(paths[i], &bytes), E_INPUT, "%s: %s", paths[i], err.text);
+		snprintf(refusal, sizeof refusal, "path \"%s\"", paths[i]);
+		cr_expect(!*paths[i] || strstr(err.text, refusal), "%s", err.text);
+		cr_expect_eq(bytes, -1, "untouched by a failure");
+	}
+}
+
+Test(connector, a_tenants_folder_is_no_link)
+{
+	struct value *work = value_map(site.arena);
+	char target[200], link[200];
+	int fd;
+	int64_t bytes;
+	worksite_file(&site, "a.csv", "abc", 3);
+	snprintf(target, sizeof target, "%s/acme", site.files);
+	snprintf(link, sizeof link, "%s/globex", site.files);
+	cr_assert_eq(symlink(target, link), 0);
+	value_set_str(work, "path", "a.csv");
+	cr_expect_lt(connector_by_name("file")(&site.runner, "globex", work, &fd, &bytes, &err), 0);
+}
