@@ -103,14 +103,14 @@ static void *end_later(void *context)
 {
 	struct ending *ending = context;
 	ending->came = comes(ending->word, ending->times);
-	kill(getpid(), SIGTERM);
+	pthread_kill(ending->main, SIGTERM);   /* other threads do not block it */
 	return NULL;
 }
 
 static int run_until(const char *word, int times, struct err *err)
 {
 	pthread_t thread;
-	struct ending ending = { .word = word, .times = times };
+	struct ending ending = { .main = pthread_self(), .word = word, .times = times };
 	cr_assert_eq(pthread_create(&thread, NULL, end_later, &ending), 0);
 	int rc = supervisor_run(supervisor, err);
 	pthread_join(thread, NULL);
@@ -242,7 +242,7 @@ Test(supervisor, awaiting_ends_when_it_is_interrupted)
 {
 	struct err err = { 0 };
 	start("one", STAYS("one"), 2000);
-	kill(getpid(), SIGINT);   /* blocked since supervisor_new, taken in the wait */
+	raise(SIGINT);   /* blocked since supervisor_new, taken in the wait */
 	cr_expect_eq(supervisor_await(supervisor, "one", not_ready, NULL, 5000, &err),
 	             E_CANCELLED);
 	cr_expect_not_null(strstr(err.text, "while one was starting"), "%s", err.text);
