@@ -70,6 +70,11 @@ size_t arena_used(const struct arena *arena)
 	return used;
 }
 
+bool arena_has_room(const struct arena *arena, size_t len)
+{
+	return len <= arena->bytes_max - arena->total;
+}
+
 static struct block *block_new(struct arena *arena, size_t len)
 {
 	size_t size = len > BLOCK_BYTES ? len : BLOCK_BYTES;

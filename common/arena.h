@@ -13,6 +13,8 @@ MUST_USE int arena_new(size_t bytes_max, struct arena **ret_arena, struct err *e
 void arena_free(struct arena *arena);     /* accepts NULL */
 void arena_reset(struct arena *arena);    /* forgets all, keeps the first block */
 size_t arena_used(const struct arena *arena);
+/* Whether its bound allows len more: tells why an allocation failed. */
+bool arena_has_room(const struct arena *arena, size_t len);
 
 /* Zeroed, 16-byte aligned; NULL when out of memory or over the bound. */
 void *arena_alloc(struct arena *arena, size_t len);

@@ -84,6 +84,9 @@ static int keep_bytes(struct lookup *lookup, const uint8_t **ret_at, size_t len,
 		return 0;
 	}
 	uint8_t *copy = arena_alloc(room->arena, len + 1);
+	if (!copy && arena_has_room(room->arena, len + 1))
+		return err_set(err, E_NOMEM, "no memory for the values of %zu rows; try again",
+		               lookup->ask->rows);
 	if (!copy)
 		return err_set(err, E_TOO_LARGE, "entities: the values of %zu rows are too much at "
 		               "once; ask in parts", lookup->ask->rows);

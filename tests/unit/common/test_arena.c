@@ -45,6 +45,17 @@ Test(arena, stops_at_its_maximum)
 	cr_expect_not_null(arena_alloc(arena, 50000));
 }
 
+Test(arena, tells_whether_its_bound_was_the_reason)
+{
+	struct arena *arena = NULL;
+	cr_assert_eq(arena_new(64 * KIB, &arena, NULL), 0);
+	cr_assert(arena_has_room(arena, 64 * KIB));
+	cr_assert_not_null(arena_alloc(arena, 60 * KIB));
+	cr_assert_null(arena_alloc(arena, 8 * KIB));
+	cr_assert_not(arena_has_room(arena, 8 * KIB));
+	arena_free(arena);
+}
+
 Test(arena, copies_and_formats_text)
 {
 	AUTO(arena) *arena = NULL;
