@@ -10,7 +10,7 @@ export TSAN_OPTIONS="log_path=$reports/tsan:suppressions=$PWD/tests/tsan.supp:${
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 export FREEHOLD_BUILD="$PWD/$build"
 echo "== $build/test-$suite"
-"$build/test-$suite" -j2 --timeout 240 ${FILTER:+--filter "$FILTER"}
+"$build/test-$suite" -j2 --timeout 240 ${VERBOSE:+--verbose} ${FILTER:+--filter "$FILTER"}
 code=$?
 if [ -n "$(ls -A "$reports")" ]; then
 	cat "$reports"/*

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLLERS = 2, ASK_MS = 5000, RETRY_MS = 2, HELD_MAX = 128 };
+enum { POLLERS = 2, ASK_MS = 1000, RETRY_MS = 2, HELD_MAX = 128 };
 
 struct puppet {
 	struct stage *stage;

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { END_MS = 900000, INSIST_TIMES = 3000, INSIST_MS = 50, INSIST_REAL_US = 200 };
+enum { END_MS = 900000, INSIST_TIMES = 3000, INSIST_MS = 50, INSIST_REAL_US = 200,
+       FORGOTTEN_TIMES = 20, FORGOTTEN_MS = 4000 };
 
 void scene_open(struct scene *scene)
 {
@@ -43,6 +44,13 @@ static bool may_change(const struct answer *answer)
 		(answer->status == 409 && strstr(answer->detail, "being worked on"));
 }
 
+static bool may_be_forgotten(const struct scene *scene, const struct answer *answer)
+{
+	bool moved = answer->status == 409 && strstr(answer->detail, "at the same time");
+	return scene->forgetful && (moved || answer->status == 400 || answer->status == 401 ||
+	                            answer->status == 404);
+}
+
 struct answer scene_insist(struct scene *scene, const char *credential, const char *method,
                            const char *path, const char *body, const char *key)
 {
@@ -53,8 +61,11 @@ struct answer scene_insist(struct scene *scene, const char *credential, const ch
 		.headers = key ? headers : NULL,
 	};
 	struct answer answer = plane_ask(plane, &asked);
-	for (int i = 0; i < INSIST_TIMES && may_change(&answer); i++) {
-		clock_advance(scene->stage->clock, INSIST_MS);
+	for (int i = 0, forgotten = 0; i < INSIST_TIMES; i++) {
+		bool again = may_change(&answer);
+		if (!again && !(may_be_forgotten(scene, &answer) && forgotten++ < FORGOTTEN_TIMES))
+			break;
+		clock_advance(scene->stage->clock, again ? INSIST_MS : FORGOTTEN_MS);
 		usleep(INSIST_REAL_US);
 		answer = plane_ask(plane, &asked);
 	}
@@ -158,12 +169,12 @@ void scene_puppet(struct scene *scene, int i)
 
 /* --- the end --- */
 
-/* Also of what was accepted without its client's hearing of it. */
+/* Also of what was accepted without its client's hearing of it; told by a leader that has all of it. */
 static bool all_ended(struct scene *scene)
 {
 	AUTO(arena) *arena = NULL;
 	struct shard *shard = scene->stage->plane->control->shard;
-	bool ended = true;
+	bool ended = stage_leads(scene->stage);
 	cr_assert_eq(arena_new(64 * MIB, &arena, NULL), 0);
 	for (size_t i = 0; ended && i < scene->promised_count; i++) {
 		struct value *task = shard_task(shard, arena, scene->promised[i].tenant, NULL,

@@ -14,6 +14,7 @@ struct scene {
 	struct puppet *puppets[SCENE_PUPPETS];
 	bool deaf[SCENE_PUPPETS];
 	int64_t life;                /* the next incarnation */
+	bool forgetful;              /* memory fails: what was lost from memory comes with a listing */
 	struct promised promised[SCENE_PROMISES];
 	size_t promised_count;
 };

@@ -3,8 +3,10 @@
 #include "tests/support/stage.h"
 
 #include "control/dispatch.h"
+#include "control/shard_work.h"
 
 #include <criterion/criterion.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +67,13 @@ void stage_close(struct stage *stage)
 	pthread_mutex_destroy(&stage->mutex);
 	clock_free(stage->clock);
 	free(stage);
+}
+
+bool stage_leads(struct stage *stage)
+{
+	struct control *control = stage->plane->control;
+	return atomic_load(&control->led) != 0 && shard_sound(control->shard) &&
+		catalog_whole(control->catalog);
 }
 
 bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)

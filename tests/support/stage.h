@@ -49,6 +49,8 @@ struct stage *stage_open(void);
 void stage_close(struct stage *stage);       /* after its puppets */
 /* Control and its link end and begin anew on the same store. */
 void stage_restart(struct stage *stage);
+/* It leads, and nothing is missing from its memory. */
+bool stage_leads(struct stage *stage);
 /* Advances the clock in small steps, real time passing between them, until ready says true or sim_ms have
  * passed; whether it is ready. */
 typedef bool stage_ready_fn(void *context);

@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STEP_MS = 5, STEP_REAL_US = 1000, TASK_MS = 600000, SLOTS = 2, WALK_FDS = 16 };
+enum { STEP_MS = 5, STEP_REAL_US = 1000, TASK_MS = 600000, SLOTS = 2, WALK_FDS = 16,
+       SUBMIT_TIMES = 200, SUBMIT_MS = 100 };
 
 static void make_folder(const struct yard *yard, const char *name, char *out, size_t size)
 {
@@ -189,9 +190,23 @@ const char *yard_submit(struct yard *yard, const struct company *company, const 
                         const char *spec)
 {
 	struct plane *plane = yard->stage->plane;
-	struct answer answer = plane_call(plane, company->key, "POST", tasks_path(yard, company, NULL),
-	                                  arena_printf(plane->arena, "{'type':'%s','spec':%s}", type,
-	                                               spec));
+	char key[32];
+	const struct header headers[] = { { "Idempotency-Key", key }, { NULL, NULL } };
+	char *body = arena_printf(plane->arena, "{'type':'%s','spec':%s}", type, spec);
+	const struct asked asked = {
+		.method = "POST", .path = tasks_path(yard, company, NULL), .key = company->key,
+		.body = body, .headers = headers,
+	};
+	snprintf(key, sizeof key, "submission-%d", yard->submissions++);
+	for (char *at = body; *at; at++)
+		if (*at == '\'')
+			*at = '"';
+	struct answer answer = plane_ask(plane, &asked);
+	for (int i = 0; i < SUBMIT_TIMES && answer.status == 503; i++) {
+		clock_advance(yard->stage->clock, SUBMIT_MS);
+		usleep(STEP_REAL_US);
+		answer = plane_ask(plane, &asked);
+	}
 	cr_assert_eq(answer.status, 202, "%s", answer.text);
 	return value_get_str(answer.body, "id");
 }
@@ -219,7 +234,7 @@ static bool has_come(void *context)
 	struct value *task = shard_task(awaited->yard->stage->plane->control->shard, arena,
 	                                awaited->company->tenant, NULL, awaited->id);
 	const char *state = value_get_str(task, "state");
-	bool ended = value_get(task, "endedAt") != NULL;
+	bool ended = value_get(task, "endedAt") && stage_leads(awaited->yard->stage);
 	return state && (awaited->state ? strcmp(state, awaited->state) == 0 : ended);
 }
 
@@ -258,7 +273,7 @@ struct answer yard_read(struct yard *yard, const char *key, const char *body)
 	alloc_spare();
 	int rc = fetch_call(yard->fetch, &call, &answer.status, &out, NULL, &err);
 	alloc_unspare();
-	cr_assert_eq(rc, 0, "%s", err.text);
+	cr_assert(rc == 0 || rc == E_UNKNOWN_OUTCOME, "%s", err.text);
 	answer.text = arena_strndup(arena, (const char *)out.data, out.len);
 	if (json_parse(arena, answer.text, out.len, &read, NULL) == 0)
 		answer.body = read;

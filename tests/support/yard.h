@@ -18,6 +18,7 @@ struct yard {
 	char url[64];
 	const char *urls[2];
 	int64_t incarnation;
+	int submissions;
 	struct secret *box_secret;
 	struct runner runner;
 	struct meter *meter;
@@ -38,14 +39,14 @@ void yard_kill(struct yard *yard);
 /* Below the tenant's folder of files. */
 void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text);
 
-/* Submits; its id in the plane's arena. spec: single quotes for double ones. */
+/* Submits, as often as it takes; its id in the plane's arena. spec: single quotes for double ones. */
 const char *yard_submit(struct yard *yard, const struct company *company, const char *type,
                         const char *spec);
 const struct value *yard_task(struct yard *yard, const struct company *company, const char *id);
 /* Lets time pass until the task has ended (or is in that state); what it is then. */
 const struct value *yard_await(struct yard *yard, const struct company *company, const char *id,
                                const char *state);
-/* POST /get-online-features; the answer lies in the plane's arena. */
+/* POST /get-online-features; the answer lies in the plane's arena. status 0: the connection was closed. */
 struct answer yard_read(struct yard *yard, const char *key, const char *body);
 /* The bytes that occur in some file of the worker's folder, its sources apart. */
 bool yard_stores(const struct yard *yard, const char *text);
