@@ -111,7 +111,9 @@ static void take_ports(struct system *system)
 	for (int i = 0; i < BLOCKS; i++) {
 		int block = (first + i) % BLOCKS, base = BLOCK_FIRST + block * BLOCK_PORTS;
 		snprintf(path, sizeof path, "/tmp/freehold-test-ports-%d", block);
-		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && block_free(base)) {
 			system->lock_fd = fd;
 			system->base_port = base;
