@@ -145,7 +145,7 @@ int duck_new(struct duck **ret_duck, struct err *err)
 	/* The schema and the view are for nothing but having been made once: a waiting executor
 	 * then has the parser and the catalog in memory when its job comes. */
 	TRY(duck_exec(duck,
-	              "SET TimeZone = 'UTC'; SET temp_directory = ''; SET threads = 2; "
+	              "SET TimeZone = 'UTC'; SET temp_directory = ''; "
 	              "SET memory_limit = '1GB'; "
 	              "SET enable_progress_bar = true; SET enable_progress_bar_print = false; "
 	              "CREATE SCHEMA freehold_warm; CREATE VIEW freehold_warm.v AS SELECT 1 AS a; "
@@ -184,6 +184,11 @@ static uint64_t engine_bytes(uint64_t process_bytes)
 {
 	uint64_t share = process_bytes / 5 * 4;
 	return share > 32 * MIB ? share : 32 * MIB;
+}
+
+int duck_start_threads(struct duck *duck, struct err *err)
+{
+	return duck_exec(duck, "SET threads = 2", err);
 }
 
 int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fds, size_t fd_count,

@@ -10,7 +10,9 @@
 #include "common/value.h"
 
 struct duck;
+/* Starts no thread, so that the process may fork; duck_start_threads or duck_lock do. */
 MUST_USE int duck_new(struct duck **ret_duck, struct err *err);
+MUST_USE int duck_start_threads(struct duck *duck, struct err *err);
 void duck_free(struct duck *duck);
 DEFINE_AUTO(duck)
 

@@ -1,5 +1,5 @@
 /* executor.c - one job, one process. A second thread says how far it is and notices when the agent
- * has gone; it ends with the process. */
+ * has gone; it ends with the process. Until there is a job the process has one thread, and may fork. */
 #include "common/defs.h"
 #include "worker/executor.h"
 #include "worker/cage.h"
@@ -11,9 +11,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -127,15 +130,74 @@ static int answer(struct shop *shop, int rc, const struct err *why)
 	return send_event(shop, failed, "error", NULL);
 }
 
-static int serve_one(struct shop *shop, int fds[CHANNEL_FDS_MAX], struct err *err)
+static int say_ready(struct shop *shop, struct err *err)
 {
 	struct value *ready = value_map(shop->arena);
-	TRY(send_event(shop, ready, "ready", err));
-	struct value *job = NULL;
-	TRY(channel_receive(shop->socket, shop->arena, &job, fds, CHANNEL_FDS_MAX, &shop->fd_count,
-	                    err));
-	shop->job = job;
-	shop->fds = fds;
+	value_set_int(ready, "pid", getpid());
+	return send_event(shop, ready, "ready", err);
+}
+
+/* In the new process: the agent's child from here on, on a channel and in a cage of its own. */
+static int become_executor(struct shop *shop, int agent, int socket, struct err *err)
+{
+	bool network = true;
+	while (getppid() != agent) {
+		if (getppid() == 1)
+			return err_set(err, E_UNAVAILABLE, "the worker is gone");
+		sched_yield();
+	}
+	if (dup2(socket, shop->socket) < 0 || close(socket) != 0 || setpgid(0, 0) != 0)
+		return err_errno(err, errno, "an executor's channel");
+	TRY(cage_enter(agent, &network, err));
+	TRY(duck_start_threads(shop->duck, err));
+	return say_ready(shop, err);
+}
+
+/* True in the new process. Its parent, the process between, ends at once, which makes it the
+ * agent's: the nearest reaper above. */
+static bool hatch(int socket)
+{
+	pid_t between = fork();
+	if (between == 0) {
+		pid_t child = fork();
+		if (child == 0)
+			return true;
+		_exit(child < 0);
+	}
+	close(socket);
+	while (between > 0 && waitpid(between, NULL, 0) < 0 && errno == EINTR)
+		;
+	return false;
+}
+
+static bool is_fork(const struct value *message)
+{
+	const char *event = value_get_str(message, "event");
+	return event && strcmp(event, "fork") == 0;
+}
+
+/* Forks as often as it is asked to; returns in a process that has a job. */
+static int wait_for_job(struct shop *shop, int agent, int fds[CHANNEL_FDS_MAX], struct err *err)
+{
+	for (;;) {
+		struct value *message = NULL;
+		TRY(channel_receive(shop->socket, shop->arena, &message, fds, CHANNEL_FDS_MAX,
+		                    &shop->fd_count, err));
+		shop->job = message;
+		shop->fds = fds;
+		if (!is_fork(message))
+			return 0;
+		if (shop->fd_count != 1)
+			return err_set(err, E_INVALID, "a fork takes one channel");
+		if (hatch(fds[0]))
+			TRY(become_executor(shop, agent, fds[0], err));
+	}
+}
+
+static int serve_one(struct shop *shop, int agent, int fds[CHANNEL_FDS_MAX], struct err *err)
+{
+	TRY(say_ready(shop, err));
+	TRY(wait_for_job(shop, agent, fds, err));
 	struct err why = {0};
 	int rc = work(shop, &why);
 	return answer(shop, rc, &why);
@@ -145,7 +207,8 @@ static int start(struct err *err)
 {
 	TRY(crypto_start(err));
 	bool network = true;
-	TRY(cage_enter(getppid(), &network, err));
+	int agent = getppid();
+	TRY(cage_enter(agent, &network, err));
 	struct rlimit files;
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max < LENS_FDS_MAX ? files.rlim_max : LENS_FDS_MAX;
@@ -158,10 +221,13 @@ static int start(struct err *err)
 	pthread_mutex_init(&shop.mutex, NULL);
 	TRY(duck_new(&shop.duck, err));
 	int fds[CHANNEL_FDS_MAX];
-	int rc = serve_one(&shop, fds, err);
-	/* The engine is left as it is: the kernel clears up faster, and the watcher still looks at
-	 * it. */
-	_exit(rc < 0 ? 1 : 0);
+	int rc = serve_one(&shop, agent, fds, err);
+	/* It ends by the agent's hand, which first drains its pipes and reads what it took. The
+	 * engine is left as it is: the kernel clears up faster, and the watcher still looks at it. */
+	close_range(EXECUTOR_SOCKET + 1, ~0U, 0);
+	while (rc >= 0)
+		pause();
+	_exit(1);
 }
 
 void executor_main(void)

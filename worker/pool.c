@@ -1,7 +1,8 @@
 /* pool.c - executors kept ready, and one job in one of them.
  * Invariants: an executor takes one job; nothing it says is believed beyond its channel's bounds;
- * it is dead before pool_run returns. Waiting children are the keeper thread's: the kernel kills an
- * executor when the thread that started it ends, and the keeper lives as long as the pool. */
+ * it has been killed before pool_run returns, and one that answered is buried by the keeper.
+ * Waiting children are the keeper thread's: the kernel kills an executor when the thread that started
+ * it ends, and the keeper lives as long as the pool. */
 #include "common/defs.h"
 #include "worker/pool.h"
 #include "common/log.h"
@@ -21,6 +22,7 @@
 
 enum {
 	READY_MAX = 64,
+	DEAD_MAX = 64,
 	TICK_MS = 20,
 	RETRY_MS = 1000,
 	DRAIN_BYTES = 256 * 1024,
@@ -37,11 +39,15 @@ struct pool {
 	bool stopping; /* guarded by mutex, as what follows */
 	struct child ready[READY_MAX];
 	int ready_count;
+	struct child dead[DEAD_MAX]; /* killed, not yet waited for */
+	int dead_count;
+	pthread_mutex_t zygote_mutex; /* held over a fork; before mutex, where both are */
+	struct child zygote;          /* guarded by zygote_mutex; pid -1: none */
 };
 
 /* The keeper. */
 
-static int start_one(struct pool *pool, struct child *ret_child, struct err *err)
+static int start_cold(struct pool *pool, struct child *ret_child, struct err *err)
 {
 	struct child child;
 	TRY(child_start(pool->program, &child, err));
@@ -53,7 +59,45 @@ static int start_one(struct pool *pool, struct child *ret_child, struct err *err
 	return rc;
 }
 
-/* Outside the mutex: starting takes tens of milliseconds. */
+/* One more out of the zygote, which the keeper makes anew when it is gone; zygote_mutex held. */
+static int fork_one(struct pool *pool, struct child *ret_child, struct err *err)
+{
+	if (pool->zygote.pid >= 0 && !child_alive(&pool->zygote))
+		child_end(&pool->zygote, NULL, NULL);
+	if (pool->zygote.pid < 0 && !pthread_equal(pthread_self(), pool->keeper))
+		return err_set(err, E_UNAVAILABLE, "no executor can be forked now");
+	if (pool->zygote.pid < 0)
+		TRY(start_cold(pool, &pool->zygote, err));
+	int rc = child_fork(&pool->zygote, ret_child, err);
+	if (rc < 0)
+		child_end(&pool->zygote, NULL, NULL);
+	return rc;
+}
+
+/* Where executors are kept ready there is a zygote; if it fails, the long way still works. */
+static int start_one(struct pool *pool, struct child *ret_child, struct err *err)
+{
+	if (pool->conf.ready == 0)
+		return start_cold(pool, ret_child, err);
+	pthread_mutex_lock(&pool->zygote_mutex);
+	int rc = fork_one(pool, ret_child, err);
+	pthread_mutex_unlock(&pool->zygote_mutex);
+	return rc < 0 ? start_cold(pool, ret_child, err) : rc;
+}
+
+static void bury(struct pool *pool)
+{
+	struct child dead[DEAD_MAX];
+	pthread_mutex_lock(&pool->mutex);
+	int count = pool->dead_count;
+	memcpy(dead, pool->dead, sizeof dead[0] * (size_t)count);
+	pool->dead_count = 0;
+	pthread_mutex_unlock(&pool->mutex);
+	for (int i = 0; i < count; i++)
+		child_end(&dead[i], NULL, NULL);
+}
+
+/* Outside the mutex: starting takes its time. */
 static bool fill_one(struct pool *pool)
 {
 	struct child child;
@@ -75,12 +119,14 @@ static void *keep(void *context)
 	struct pool *pool = context;
 	pthread_mutex_lock(&pool->mutex);
 	while (!pool->stopping) {
-		if (pool->ready_count >= pool->conf.ready) {
+		if (pool->ready_count >= pool->conf.ready && pool->dead_count == 0) {
 			pthread_cond_wait(&pool->cond, &pool->mutex);
 			continue;
 		}
+		bool fill = pool->ready_count < pool->conf.ready;
 		pthread_mutex_unlock(&pool->mutex);
-		bool filled = fill_one(pool);
+		bool filled = !fill || fill_one(pool);
+		bury(pool);
 		pthread_mutex_lock(&pool->mutex);
 		int64_t deadline = clock_mono_ms(pool->conf.clock) + RETRY_MS;
 		while (!filled && !pool->stopping &&
@@ -97,7 +143,9 @@ int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *e
 	if (!pool)
 		return err_set(err, E_NOMEM, "no memory for the executors' pool");
 	pthread_mutex_init(&pool->mutex, NULL);
+	pthread_mutex_init(&pool->zygote_mutex, NULL);
 	clock_cond_init(&pool->cond);
+	pool->zygote = (struct child){.pid = -1, .pidfd = -1, .socket = -1};
 	pool->conf = *conf;
 	if (conf->ready < 0 || conf->ready > READY_MAX)
 		return err_set(err, E_INVALID, "executors kept ready: 0 to %d, not %d", READY_MAX,
@@ -105,6 +153,7 @@ int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *e
 	if (conf->program && !(pool->program = strdup(conf->program)))
 		return err_set(err, E_NOMEM, "no memory for the executors' pool");
 	if (conf->ready > 0) {
+		TRY(child_adopt(err));
 		if (pthread_create(&pool->keeper, NULL, keep, pool) != 0)
 			return err_set(err, E_RESOURCES,
 			               "the executors' pool could not start a thread");
@@ -126,6 +175,10 @@ void pool_free(struct pool *pool)
 		pthread_join(pool->keeper, NULL);
 	for (int i = 0; i < pool->ready_count; i++)
 		child_end(&pool->ready[i], NULL, NULL);
+	bury(pool);
+	if (pool->zygote.pid >= 0)
+		child_end(&pool->zygote, NULL, NULL);
+	pthread_mutex_destroy(&pool->zygote_mutex);
 	pthread_cond_destroy(&pool->cond);
 	pthread_mutex_destroy(&pool->mutex);
 	free(pool->program);
@@ -354,13 +407,31 @@ static int explain(struct job_run *run, int status)
 	               signal_number ? signal_number : WEXITSTATUS(status));
 }
 
+/* Leaves one that has answered to the keeper: its memory takes longer to give back than a small
+ * job takes. False: nobody would come for it. */
+static bool leave_to_keeper(struct job_run *run, struct usage *usage)
+{
+	struct pool *pool = run->pool;
+	child_usage(&run->child, usage);
+	child_kill(&run->child);
+	pthread_mutex_lock(&pool->mutex);
+	bool left = pool->kept && pool->dead_count < DEAD_MAX;
+	if (left)
+		pool->dead[pool->dead_count++] = run->child;
+	pthread_mutex_unlock(&pool->mutex);
+	return left;
+}
+
 static int run_in_child(struct job_run *run, struct usage *usage)
 {
 	int rc = converse(run), status = 0;
 	bool cancelled = unwatch_cancel(run);
 	/* One that is gone by itself is waited for as it is; child_end's signal then comes too
 	 * late. */
-	child_end(&run->child, usage, &status);
+	if (rc < 0)
+		child_end(&run->child, usage, &status);
+	else if (!leave_to_keeper(run, usage))
+		child_end(&run->child, NULL, NULL);
 	usage->bytes_read += run->read_bytes;
 	if (rc < 0 && cancelled)
 		return err_set(run->err, E_CANCELLED, "the task was cancelled");

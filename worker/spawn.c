@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -110,11 +111,19 @@ int child_start(const char *program, struct child *ret_child, struct err *err)
 	return code;
 }
 
-int child_ready(struct child *child, struct err *err)
+int child_adopt(struct err *err)
+{
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+		return err_errno(err, errno, "executors could not be made children of the worker");
+	return 0;
+}
+
+/* Waits for "ready"; ret_pid is the process's own word for who it is. */
+static int await_ready(int socket, pid_t *ret_pid, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(READY_ARENA, &arena, err));
-	struct pollfd wait = {.fd = child->socket, .events = POLLIN};
+	struct pollfd wait = {.fd = socket, .events = POLLIN};
 	int n;
 	do
 		n = poll(&wait, 1, START_MS_MAX);
@@ -123,11 +132,59 @@ int child_ready(struct child *child, struct err *err)
 		return err_set(err, E_TIMEOUT, "an executor was not ready within %d ms",
 		               START_MS_MAX);
 	struct value *message;
-	TRY(channel_receive(child->socket, arena, &message, NULL, 0, NULL, err));
+	TRY(channel_receive(socket, arena, &message, NULL, 0, NULL, err));
 	const char *event = value_get_str(message, "event");
 	if (!event || strcmp(event, "ready") != 0)
 		return err_set(err, E_INTERNAL, "an executor did not begin with \"ready\"");
+	*ret_pid = (pid_t)value_get_int(message, "pid", -1);
 	return 0;
+}
+
+int child_ready(struct child *child, struct err *err)
+{
+	pid_t pid;
+	return await_ready(child->socket, &pid, err);
+}
+
+static int ask_fork(const struct child *zygote, int socket, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	TRY(arena_new(READY_ARENA, &arena, err));
+	struct value *message = value_map(arena);
+	value_set_str(message, "event", "fork");
+	TRY(value_check(message, err));
+	return channel_send(zygote->socket, message, &socket, 1, err);
+}
+
+/* Only a child of ours can be waited for, whatever it says of itself. */
+static bool is_ours(int pidfd)
+{
+	siginfo_t info;
+	return waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+int child_fork(const struct child *zygote, struct child *ret_child, struct err *err)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return err_errno(err, errno, "an executor's channel");
+	struct child child = {.pid = -1, .pidfd = -1, .socket = pair[0]};
+	int rc = ask_fork(zygote, pair[1], err);
+	close(pair[1]);
+	if (rc >= 0)
+		rc = await_ready(pair[0], &child.pid, err);
+	if (rc >= 0)
+		child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
+	if (rc >= 0 && (child.pidfd < 0 || !is_ours(child.pidfd)))
+		rc = err_set(err, E_INTERNAL, "an executor that was forked is no child of ours");
+	if (rc >= 0) {
+		*ret_child = child;
+		return 0;
+	}
+	if (child.pidfd >= 0)
+		close(child.pidfd);
+	close(pair[0]);   /* which ends it, if it is there */
+	return rc;
 }
 
 bool child_alive(const struct child *child)
@@ -142,7 +199,7 @@ int64_t child_cpu_ms(const struct child *child)
 	struct timespec used;
 	if (clock_getcpuclockid(child->pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
 		return -1;
-	return used.tv_sec * 1000 + used.tv_nsec / 1000000;
+	return used.tv_sec * 1000 + (used.tv_nsec + 999999) / 1000000;
 }
 
 int64_t child_memory_bytes(const struct child *child)
@@ -159,6 +216,28 @@ int64_t child_memory_bytes(const struct child *child)
 	if (sscanf(text, "%ld %ld %ld", &size, &resident, &shared) != 3)
 		return -1;
 	return (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+/* VmHWM, in KiB. */
+static int64_t peak_bytes(const struct child *child)
+{
+	char path[40], line[256];
+	long kib = 0;
+	snprintf(path, sizeof path, "/proc/%d/status", (int)child->pid);
+	FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "VmHWM: %ld kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return (int64_t)kib * 1024;
+}
+
+void child_usage(const struct child *child, struct usage *usage)
+{
+	int64_t cpu_ms = child_cpu_ms(child);
+	usage->cpu_ms += cpu_ms > 0 ? cpu_ms : 0;
+	usage->memory_peak_bytes = peak_bytes(child);
 }
 
 void child_limit_cpu(const struct child *child, int64_t cpu_ms)

@@ -13,14 +13,22 @@ struct child {
 	int socket;
 };
 
+/* Once a process, before child_fork: what a child's child leaves behind becomes ours. */
+MUST_USE int child_adopt(struct err *err);
+
 /* Starts `program executor` in a process group of its own, with no environment of ours. */
 MUST_USE int child_start(const char *program, struct child *ret_child, struct err *err);
 /* Waits for its first message, "ready". */
 MUST_USE int child_ready(struct child *child, struct err *err);
+/* The same out of one that is ready and has no job (executor.h), ready at once. One caller at a
+ * time. */
+MUST_USE int child_fork(const struct child *zygote, struct child *ret_child, struct err *err);
 bool child_alive(const struct child *child);
 /* What it takes now; negative when it has ended. */
 int64_t child_cpu_ms(const struct child *child);
 int64_t child_memory_bytes(const struct child *child); /* resident, without pages of files */
+/* Both of its life so far, for one that has answered and has nothing left to do. */
+void child_usage(const struct child *child, struct usage *usage);
 void child_limit_cpu(const struct child *child, int64_t cpu_ms);
 void child_kill(const struct child *child);
 /* Kills, waits and closes; usage (may be NULL) gets cpu and memory of its whole life; ret_status
