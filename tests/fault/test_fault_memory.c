@@ -74,7 +74,7 @@ static struct answer ask(struct scene *scene, const struct kind_of_request *kind
 {
 	struct arena *arena = scene->stage->plane->arena;
 	char key[32];
-	/* The formats are the table's own; unused arguments are allowed. */
+	alloc_spare();               /* what is asked is the test's own */
 	const char *path = arena_printf(arena, kind->path, run);
 	char *body = kind->body ? arena_printf(arena, kind->body, run, run) : NULL;
 	const char *credential = scene->companies[0].key;
@@ -82,6 +82,7 @@ static struct answer ask(struct scene *scene, const struct kind_of_request *kind
 	for (char *at = body; at && *at; at++)
 		if (*at == '\'')
 			*at = '"';
+	alloc_unspare();
 	if (insist)
 		return scene_insist(scene, credential, kind->method, path, body, key);
 	const struct header headers[] = { { "Idempotency-Key", key }, { NULL, NULL } };

@@ -14,7 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ACTIONS = 40, STEP_REAL_US = 200, HISTORIES = 50 /* of each test below */ };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { HISTORIES = 20 };             /* of each test below */
+#else
+enum { HISTORIES = 50 };
+#endif
+enum { ACTIONS = 40, STEP_REAL_US = 200 };
 
 struct history {
 	struct scene scene;
@@ -195,22 +200,22 @@ static void histories(uint64_t first)
 		live_through(seed);
 }
 
-Test(histories, add_up_in_the_first_fifty_seeds)
+Test(histories, add_up_from_seed_1000)
 {
 	histories(1000);
 }
 
-Test(histories, add_up_in_the_second_fifty_seeds)
+Test(histories, add_up_from_seed_2000)
 {
 	histories(2000);
 }
 
-Test(histories, add_up_in_the_third_fifty_seeds)
+Test(histories, add_up_from_seed_3000)
 {
 	histories(3000);
 }
 
-Test(histories, add_up_in_the_fourth_fifty_seeds)
+Test(histories, add_up_from_seed_4000)
 {
 	histories(4000);
 }

@@ -8,7 +8,7 @@
 enum { LEDGER_TASKS_MAX = 4096 };
 
 /* A task whose submission was answered with its id. */
-struct promised { char id[ID_LEN + 1]; const char *tenant; };
+struct promised { char id[ID_LEN + 1], key[32]; const char *tenant; };
 
 /* The first rule that does not hold, as a sentence in arena; NULL: all hold. Every promised task must have
  * ended. companies end with a NULL tenant.

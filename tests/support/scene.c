@@ -88,11 +88,16 @@ struct answer scene_submit(struct scene *scene, int company, const char *body, c
 	const char *id = value_get_str(answer.body, "id");
 	if (answer.status != 202 || scene->promised_count == SCENE_PROMISES)
 		return answer;
-	for (size_t i = 0; i < scene->promised_count; i++)
-		if (strcmp(scene->promised[i].id, id) == 0)
-			return answer;
+	for (size_t i = 0; i < scene->promised_count; i++) {
+		const struct promised *known = &scene->promised[i];
+		if (strcmp(known->key, key) != 0 || known->tenant != of->tenant)
+			continue;
+		cr_assert_str_eq(known->id, id, "one Idempotency-Key has made two tasks");
+		return answer;
+	}
 	struct promised *promised = &scene->promised[scene->promised_count++];
 	snprintf(promised->id, sizeof promised->id, "%s", id);
+	snprintf(promised->key, sizeof promised->key, "%s", key);
 	promised->tenant = of->tenant;
 	return answer;
 }
