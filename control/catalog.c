@@ -43,7 +43,7 @@ struct catalog {
 	int64_t revision;      /* highest seen */
 	int64_t own_listings;  /* counts down */
 	uint64_t losses;       /* changes that memory was missing for */
-	int64_t hole;          /* from this revision on an absent key may be a lost one; 0: none is */
+	int64_t hole;          /* from this revision on an absent key may be lost; 0: none is */
 	int64_t sync_revision; /* of the watch's listing, */
 	uint64_t sync_losses;  /* and the losses before it */
 };

@@ -1,6 +1,6 @@
 /* test_fault_link.c - every exchange between workers and control is lost once during a journey: the
- * request before control hears it, or the answer after control has acted on it. Connections break with it,
- * as TCP's do. Each time everything adds up. */
+ * request before control hears it, or the answer after control has acted on it. Connections break
+ * with it, as TCP's do. Each time everything adds up. */
 #include "common/defs.h"
 #include "tests/support/detour.h"
 #include "tests/support/play.h"
@@ -52,8 +52,9 @@ Test(fault_link, a_lost_answer_costs_nothing)
 static const char *furnish(struct yard *yard, struct company *company)
 {
 	struct plane *plane = yard->stage->plane;
-	*company = (struct company){ "acme", "sales", plane_tenant(plane, "acme", "sales") };
-	plane_put(plane, company->key, "Dataset", "/v1/tenants/acme/domains/sales/datasets/raw", "{}");
+	*company = (struct company){"acme", "sales", plane_tenant(plane, "acme", "sales")};
+	plane_put(plane, company->key, "Dataset", "/v1/tenants/acme/domains/sales/datasets/raw",
+	          "{}");
 	plane_put(plane, company->key, "Source", "/v1/tenants/acme/domains/sales/sources/raw",
 	          "{'connector':'file','path':'a.csv','dataset':'raw','format':'csv'}");
 	char *text = arena_alloc(plane->arena, 4 + ROWS * 2 + 1);
@@ -80,17 +81,17 @@ static void close_all(struct yard *yard, struct detour *detour)
 static bool lose_agents(int n, enum detour_loss loss)
 {
 	struct yard *yard = yard_open();
-	struct company companies[2] = { { NULL, NULL, NULL } };
+	struct company companies[2] = {{NULL, NULL, NULL}};
 	const char *snapshots = furnish(yard, &companies[0]);
 	struct detour *detour = detour_open(yard->stage);
-	yard_kill(yard);             /* its next life goes through the detour */
+	yard_kill(yard); /* its next life goes through the detour */
 	detour_lose(detour, n, loss);
 	for (int64_t loads = 1; loads <= 2; loads++) {
 		const char *id = yard_submit(yard, &companies[0], "ingest", "{'source':'raw'}");
 		const struct value *task = yard_await(yard, &companies[0], id, NULL);
 		cr_assert_str_eq(value_get_str(task, "state"), "succeeded", "exchange %d", n);
-		struct answer answer = plane_call(yard->stage->plane, companies[0].key, "GET", snapshots,
-		                                  NULL);
+		struct answer answer =
+			plane_call(yard->stage->plane, companies[0].key, "GET", snapshots, NULL);
 		const struct value *items = value_get(answer.body, "items");
 		cr_assert_eq(value_get_int(value_at(items, 0), "rows", 0), loads * ROWS);
 	}

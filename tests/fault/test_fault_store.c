@@ -1,5 +1,6 @@
-/* test_fault_store.c - every call of the store fails once during a journey, as one that did not happen and
- * as one whose answer was lost; each time clients that insist get their way and everything adds up. */
+/* test_fault_store.c - every call of the store fails once during a journey, as one that did not
+ * happen and as one whose answer was lost; each time clients that insist get their way and
+ * everything adds up. */
 #include "common/defs.h"
 #include "tests/support/play.h"
 
@@ -18,7 +19,8 @@ static bool fail_once(uint64_t n, int code)
 	store_mem_fail(scene.stage->plane->store, n, code);
 	const char *broken = play(&scene);
 	bool fired = scene.stage->store_calls >= n;
-	cr_assert_null(broken, "call %d of the store fails as %s: %s", (int)n, err_name(code), broken);
+	cr_assert_null(broken, "call %d of the store fails as %s: %s", (int)n, err_name(code),
+	               broken);
 	scene_close(&scene);
 	return fired;
 }

@@ -1,6 +1,7 @@
-/* test_histories.c - random histories of a control plane: clients submit and cancel, workers end attempts,
- * die, fall silent, say things twice and too late, leaders are deposed, the store fails, time jumps. After
- * each history everything must add up. FREEHOLD_SEED=N runs the one history N; a failure names it. */
+/* test_histories.c - random histories of a control plane: clients submit and cancel, workers end
+ * attempts, die, fall silent, say things twice and too late, leaders are deposed, the store fails,
+ * time jumps. After each history everything must add up. FREEHOLD_SEED=N runs the one history N; a
+ * failure names it. */
 #include "common/defs.h"
 #include "tests/support/scene.h"
 
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { HISTORIES = 20 };             /* of each test below */
+enum { HISTORIES = 20 }; /* of each test below */
 #else
 enum { HISTORIES = 50 };
 #endif
@@ -24,7 +25,7 @@ enum { ACTIONS = 40, STEP_REAL_US = 200 };
 struct history {
 	struct scene scene;
 	uint64_t seed, random;
-	const char *last_body[2];    /* of each tenant, with its Idempotency-Key */
+	const char *last_body[2]; /* of each tenant, with its Idempotency-Key */
 	char last_key[2][32];
 	int keys;
 };
@@ -42,7 +43,7 @@ static void check_answer(const struct history *history, const char *what,
                          const struct answer *answer)
 {
 	bool refused = answer->status == 429 || answer->status == 503 || answer->status == 409 ||
-		answer->status == 412;
+	               answer->status == 412;
 	cr_assert(refused || answer->status < 300, "seed %" PRIu64 ": %s is answered %d %s",
 	          history->seed, what, answer->status, answer->text);
 }
@@ -87,9 +88,11 @@ static void cancel(struct history *history)
 	const struct promised *promised = &scene->promised[draw(history, scene->promised_count)];
 	bool second = strcmp(promised->tenant, scene->companies[1].tenant) == 0;
 	const struct company *of = &scene->companies[second];
-	struct answer answer = plane_call(scene->stage->plane, of->key, "POST",
-		arena_printf(scene->arena, "/v1/tenants/%s/domains/%s/tasks/%s/cancel", of->tenant,
-		             of->domain, promised->id), NULL);
+	struct answer answer =
+		plane_call(scene->stage->plane, of->key, "POST",
+	                   arena_printf(scene->arena, "/v1/tenants/%s/domains/%s/tasks/%s/cancel",
+	                                of->tenant, of->domain, promised->id),
+	                   NULL);
 	check_answer(history, "a cancel", &answer);
 }
 
@@ -98,11 +101,14 @@ static void edit(struct history *history)
 {
 	struct scene *scene = &history->scene;
 	const struct company *of = &scene->companies[draw(history, 2)];
-	struct answer answer = plane_call(scene->stage->plane, of->key, "PUT",
+	struct answer answer = plane_call(
+		scene->stage->plane, of->key, "PUT",
 		arena_printf(scene->arena, "/v1/tenants/%s/domains/%s/datasets/raw", of->tenant,
-		             of->domain),
-		arena_printf(scene->arena, "{'apiVersion':'freehold.io/v1','kind':'Dataset','metadata':"
-		             "{'name':'raw'},'spec':{'description':'edit %d'}}", (int)draw(history, 100)));
+	                     of->domain),
+		arena_printf(scene->arena,
+	                     "{'apiVersion':'freehold.io/v1','kind':'Dataset','metadata':"
+	                     "{'name':'raw'},'spec':{'description':'edit %d'}}",
+	                     (int)draw(history, 100)));
 	check_answer(history, "an edit", &answer);
 }
 
@@ -110,8 +116,9 @@ static void edit(struct history *history)
 
 static void end_one(struct history *history)
 {
-	static const int codes[] = { E_INPUT, E_IO, E_RESOURCES, E_UNAVAILABLE, E_NO_SPACE };
-	struct ending ending = { .outcome = OUTCOME_SUCCEEDED, .rows = 1 + (int64_t)draw(history, 50) };
+	static const int codes[] = {E_INPUT, E_IO, E_RESOURCES, E_UNAVAILABLE, E_NO_SPACE};
+	struct ending ending = {.outcome = OUTCOME_SUCCEEDED,
+	                        .rows = 1 + (int64_t)draw(history, 50)};
 	if (draw(history, 4) == 0) {
 		ending.outcome = OUTCOME_FAILED;
 		ending.code = codes[draw(history, ARRAY_LEN(codes))];
@@ -176,7 +183,7 @@ static void act_once(struct history *history)
 
 static void live_through(uint64_t seed)
 {
-	struct history history = { .seed = seed, .random = seed };
+	struct history history = {.seed = seed, .random = seed};
 	scene_open(&history.scene);
 	scene_furnish(&history.scene);
 	for (int i = 0; i < SCENE_PUPPETS; i++)

@@ -17,8 +17,8 @@
 void alloc_fail_after(long n);
 bool alloc_fired(void);     /* has it failed since alloc_fail_after? */
 long alloc_count(void);     /* allocations since the program began, without those spared */
-/* The calling thread's allocations are neither counted nor made to fail, until as many alloc_unspare():
- * for what is the test's own. */
+/* The calling thread's allocations are neither counted nor made to fail, until as many
+ * alloc_unspare(): for what is the test's own. */
 void alloc_spare(void);
 void alloc_unspare(void);
 

@@ -1,5 +1,5 @@
-/* detour.c - see detour.h. A front is one life of the listening side; calls of an earlier one are not
- * touched again. */
+/* detour.c - see detour.h. A front is one life of the listening side; calls of an earlier one are
+ * not touched again. */
 #include "common/defs.h"
 #include "tests/support/detour.h"
 
@@ -21,24 +21,24 @@ struct front {
 struct item {
 	struct item *next;
 	struct link_call *call;
-	int front;                   /* its number */
+	int front; /* its number */
 	struct buf data;
 };
 
 struct detour {
 	struct stage *stage;
 	char url[64];
-	const char *urls[2];         /* of the stage */
+	const char *urls[2]; /* of the stage */
 	struct link_client *client;
 	struct link_server *server;
 	struct front *front;
 	pthread_t threads[THREADS];
-	pthread_mutex_t mutex;       /* guards all below, and answering */
+	pthread_mutex_t mutex; /* guards all below, and answering */
 	pthread_cond_t work;
 	struct item *first, **last;
 	bool closing;
-	int active;                  /* threads that carry something */
-	int number;                  /* of the present front */
+	int active; /* threads that carry something */
+	int number; /* of the present front */
 	int seen, lose_at;
 	enum detour_loss loss;
 };
@@ -66,11 +66,14 @@ static void listen_on(struct detour *detour)
 {
 	struct link_server *server = NULL;
 	struct front *front = calloc(1, sizeof *front);
-	struct err err = { 0 };
+	struct err err = {0};
 	REQUIRE(front);
-	*front = (struct front){ detour, detour->number };
+	*front = (struct front){detour, detour->number};
 	const struct link_server_conf conf = {
-		.url = detour->url, .contexts = 32, .call = on_call, .context = front,
+		.url = detour->url,
+		.contexts = 32,
+		.call = on_call,
+		.context = front,
 	};
 	int rc = link_server_new(&conf, &server, &err);
 	for (int i = 0; rc == E_CONFLICT && i < REOPEN_TRIES; i++) {
@@ -107,11 +110,12 @@ static bool is_lost(struct detour *detour)
 static void pass_on(struct detour *detour, struct item *item, bool lost)
 {
 	struct buf answer;
-	struct err err = { 0 };
+	struct err err = {0};
 	bool request = !lost || detour->loss == DETOUR_LOSE_ANSWER;
 	buf_init(&answer, LINK_MESSAGE_MAX);
-	int rc = request ? link_client_call(detour->client, 0, item->data.data, item->data.len, ASK_MS,
-	                                    &answer, &err) : E_UNAVAILABLE;
+	int rc = request ? link_client_call(detour->client, 0, item->data.data, item->data.len,
+	                                    ASK_MS, &answer, &err)
+	                 : E_UNAVAILABLE;
 	if (lost)
 		break_off(detour);
 	pthread_mutex_lock(&detour->mutex);
@@ -156,7 +160,7 @@ static void *carrier(void *context)
 
 struct detour *detour_open(struct stage *stage)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct detour *detour = calloc(1, sizeof *detour);
 	cr_assert_not_null(detour);
 	detour->stage = stage;
@@ -166,7 +170,9 @@ struct detour *detour_open(struct stage *stage)
 	pthread_mutex_init(&detour->mutex, NULL);
 	pthread_cond_init(&detour->work, NULL);
 	const struct link_client_conf conf = {
-		.urls = detour->urls, .reconnect_min_ms = 1, .reconnect_max_ms = 5,
+		.urls = detour->urls,
+		.reconnect_min_ms = 1,
+		.reconnect_max_ms = 5,
 	};
 	cr_assert_eq(link_client_new(&conf, &detour->client, &err), 0, "%s", err.text);
 	listen_on(detour);

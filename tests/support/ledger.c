@@ -39,11 +39,11 @@ struct ledger {
 	size_t table_count;
 	struct bill bills[8];
 	size_t bill_count;
-	const char *broken;          /* the first */
+	const char *broken; /* the first */
 };
 
-__attribute__((format(printf, 2, 3)))
-static void broken(struct ledger *ledger, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void broken(struct ledger *ledger, const char *fmt,
+                                                         ...)
 {
 	char text[512];
 	va_list args;
@@ -116,7 +116,7 @@ static void see_written(struct ledger *ledger, const struct act *act)
 	if (at == end) {
 		cr_assert_lt(ledger->table_count, DATASETS_MAX);
 		ledger->table_count++;
-		*at = (struct table_rows){ .tenant = act->tenant, .uid = act->uid };
+		*at = (struct table_rows){.tenant = act->tenant, .uid = act->uid};
 	}
 	at->rows = (act->replace ? 0 : at->rows) + act->usage.rows;
 }
@@ -167,11 +167,14 @@ static void read_journal(struct ledger *ledger)
 {
 	struct plane *plane = ledger->stage->plane;
 	struct journal *journal = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 	const struct journal_conf conf = {
-		.store = plane->store, .clock = ledger->stage->clock,
-		.state_key = keyring_state_key(plane->keyring), .leader_key = LEADER_KEY,
-		.prefix = JOURNAL_PREFIX, .ops = { .record = see, .context = ledger },
+		.store = plane->store,
+		.clock = ledger->stage->clock,
+		.state_key = keyring_state_key(plane->keyring),
+		.leader_key = LEADER_KEY,
+		.prefix = JOURNAL_PREFIX,
+		.ops = {.record = see, .context = ledger},
 	};
 	cr_assert_eq(shard_new(ledger->stage->clock, &ledger->fresh, &err), 0);
 	shard_clear(ledger->fresh);
@@ -199,7 +202,8 @@ static const char *text_of(struct arena *arena, const struct value *value)
 /* What is the leader's own view, and not in the journal. */
 static struct value *durable_part(struct arena *arena, const struct value *task)
 {
-	static const char *const passing[] = { "version", "startedAt", "progress", "reason", "worker" };
+	static const char *const passing[] = {"version", "startedAt", "progress", "reason",
+	                                      "worker"};
 	struct value *map = value_copy(arena, task);
 	for (size_t i = 0; i < ARRAY_LEN(passing); i++)
 		value_remove(map, passing[i]);
@@ -208,24 +212,25 @@ static struct value *durable_part(struct arena *arena, const struct value *task)
 
 static void compare_tasks(struct ledger *ledger, const char *tenant)
 {
-	struct shard *shards[] = { ledger->stage->plane->control->shard, ledger->fresh };
-	struct value *lists[2] = { NULL, NULL };
-	struct err err = { 0 };
+	struct shard *shards[] = {ledger->stage->plane->control->shard, ledger->fresh};
+	struct value *lists[2] = {NULL, NULL};
+	struct err err = {0};
 	bool more = false;
 	for (int i = 0; i < 2; i++)
-		cr_assert_eq(shard_list(shards[i], ledger->arena, tenant, NULL, NULL, NULL, 1000, &lists[i],
-		                        &more, &err), 0, "%s", err.text);
+		cr_assert_eq(shard_list(shards[i], ledger->arena, tenant, NULL, NULL, NULL, 1000,
+		                        &lists[i], &more, &err),
+		             0, "%s", err.text);
 	if (value_len(lists[0]) != value_len(lists[1])) {
-		broken(ledger, "replayed, %s has %zu tasks and not %zu", tenant, value_len(lists[1]),
-		       value_len(lists[0]));
+		broken(ledger, "replayed, %s has %zu tasks and not %zu", tenant,
+		       value_len(lists[1]), value_len(lists[0]));
 		return;
 	}
 	for (size_t i = 0; i < value_len(lists[0]); i++) {
 		struct value *live = durable_part(ledger->arena, value_at(lists[0], i));
 		struct value *fresh = durable_part(ledger->arena, value_at(lists[1], i));
 		if (!value_equal(live, fresh))
-			broken(ledger, "replayed, a task is %s and not %s", text_of(ledger->arena, fresh),
-			       text_of(ledger->arena, live));
+			broken(ledger, "replayed, a task is %s and not %s",
+			       text_of(ledger->arena, fresh), text_of(ledger->arena, live));
 	}
 }
 
@@ -233,10 +238,10 @@ static void compare_rest(struct ledger *ledger, const char *tenant)
 {
 	struct shard *live = ledger->stage->plane->control->shard;
 	struct arena *arena = ledger->arena;
-	struct value *usage = shard_usage(live, arena, tenant), *events[2] = { NULL, NULL };
+	struct value *usage = shard_usage(live, arena, tenant), *events[2] = {NULL, NULL};
 	struct value *replayed = shard_usage(ledger->fresh, arena, tenant);
-	const struct audit_query query = { .tenant = tenant, .limit = 1000 };
-	struct err err = { 0 };
+	const struct audit_query query = {.tenant = tenant, .limit = 1000};
+	struct err err = {0};
 	struct amounts total;
 	bool more = false;
 	if (!value_equal(usage, replayed))
@@ -275,22 +280,28 @@ static void compare_dataset(struct ledger *ledger, const struct company *company
 	for (size_t i = 0; i < ledger->table_count; i++)
 		if (strcmp(ledger->tables[i].uid, uid) == 0)
 			rows = ledger->tables[i].rows;
-	struct answer answer = plane_call(plane, company->key, "GET", arena_printf(ledger->arena,
-		"/v1/tenants/%s/domains/%s/datasets/%s/snapshots", company->tenant, company->domain,
-		name), NULL);
+	struct answer answer = plane_call(
+		plane, company->key, "GET",
+		arena_printf(ledger->arena, "/v1/tenants/%s/domains/%s/datasets/%s/snapshots",
+	                     company->tenant, company->domain, name),
+		NULL);
 	int64_t current = value_get_int(value_at(value_get(answer.body, "items"), 0), "rows", 0);
 	if (answer.status != 200)
 		broken(ledger, "the snapshots of %s cannot be read: %s", name, answer.text);
 	else if (current != rows)
-		broken(ledger, "dataset %s of %s has %" PRId64 " rows, succeeded tasks wrote %" PRId64, name,
-		       company->tenant, current, rows);
+		broken(ledger,
+		       "dataset %s of %s has %" PRId64 " rows, succeeded tasks wrote %" PRId64,
+		       name, company->tenant, current, rows);
 }
 
 static void compare_datasets(struct ledger *ledger, const struct company *company)
 {
 	struct plane *plane = ledger->stage->plane;
-	struct answer answer = plane_call(plane, company->key, "GET", arena_printf(ledger->arena,
-		"/v1/tenants/%s/domains/%s/datasets", company->tenant, company->domain), NULL);
+	struct answer answer =
+		plane_call(plane, company->key, "GET",
+	                   arena_printf(ledger->arena, "/v1/tenants/%s/domains/%s/datasets",
+	                                company->tenant, company->domain),
+	                   NULL);
 	const struct value *items = value_get(answer.body, "items");
 	if (answer.status != 200)
 		broken(ledger, "the datasets of %s cannot be listed: %s", company->tenant,
@@ -304,8 +315,11 @@ static void check_promises(struct ledger *ledger, const struct promised *promise
 	for (size_t i = 0; i < count; i++) {
 		const struct entry *entry = entry_of(ledger, promised[i].id);
 		if (entry->accepted != 1 || entry->outcomes != 1)
-			broken(ledger, "task %s was acknowledged; the journal has it accepted %d times with %d "
-			       "outcomes", promised[i].id, entry->accepted, entry->outcomes);
+			broken(ledger,
+			       "task %s was acknowledged; the journal has it accepted %d times "
+			       "with %d "
+			       "outcomes",
+			       promised[i].id, entry->accepted, entry->outcomes);
 	}
 }
 
@@ -313,7 +327,8 @@ const char *ledger_check(struct stage *stage, struct arena *arena, const struct 
                          size_t count, const struct company *companies)
 {
 	struct ledger ledger = {
-		.stage = stage, .arena = arena,
+		.stage = stage,
+		.arena = arena,
 		.entries = calloc(LEDGER_TASKS_MAX, sizeof *ledger.entries),
 	};
 	cr_assert_not_null(ledger.entries);

@@ -38,15 +38,18 @@ static bool somebody_ends(void *context)
 /* The next attempt that runs ends so. */
 static void end_next(struct scene *scene, enum outcome outcome, int code)
 {
-	struct turn turn = { scene, { outcome, code, 5 } };
+	struct turn turn = {scene, {outcome, code, 5}};
 	stage_await(scene->stage, somebody_ends, &turn, TURN_MS);
 }
 
 static void cancel(struct scene *scene, const char *id)
 {
 	const struct company *of = &scene->companies[0];
-	struct answer answer = scene_insist(scene, of->key, "POST", arena_printf(scene->arena,
-		"/v1/tenants/%s/domains/%s/tasks/%s/cancel", of->tenant, of->domain, id), NULL, NULL);
+	struct answer answer =
+		scene_insist(scene, of->key, "POST",
+	                     arena_printf(scene->arena, "/v1/tenants/%s/domains/%s/tasks/%s/cancel",
+	                                  of->tenant, of->domain, id),
+	                     NULL, NULL);
 	cr_assert_lt(answer.status, 300, "%d %s", answer.status, answer.text);
 }
 

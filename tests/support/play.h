@@ -1,5 +1,6 @@
-/* play.h - a short journey on a scene for fault tests: tenants, manifests, tasks of every type, a cancel,
- * a failed attempt, a deposed leader. Clients insist, so a single fault changes nothing of the outcome. */
+/* play.h - a short journey on a scene for fault tests: tenants, manifests, tasks of every type, a
+ * cancel, a failed attempt, a deposed leader. Clients insist, so a single fault changes nothing of
+ * the outcome. */
 #ifndef TESTS_SUPPORT_PLAY_H
 #define TESTS_SUPPORT_PLAY_H
 

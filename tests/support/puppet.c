@@ -1,5 +1,5 @@
-/* puppet.c - see stage.h. Two polls may be under way, as an agent's: while one is held, news go out in the
- * other. */
+/* puppet.c - see stage.h. Two polls may be under way, as an agent's: while one is held, news go out
+ * in the other. */
 #include "common/defs.h"
 #include "tests/support/stage.h"
 
@@ -24,9 +24,9 @@ struct puppet {
 	struct secret *box_secret;
 	struct grant_opener opener;
 	pthread_t threads[POLLERS];
-	pthread_mutex_t mutex;       /* before the stage's; guards all below */
+	pthread_mutex_t mutex; /* before the stage's; guards all below */
 	pthread_cond_t news;
-	struct act *held[HELD_MAX];  /* taken and not acknowledged, or acknowledged and repeated */
+	struct act *held[HELD_MAX]; /* taken and not acknowledged, or acknowledged and repeated */
 	int count;
 	bool dirty, deaf, stopping, repeat;
 	int in_flight;
@@ -63,18 +63,28 @@ static void add_done(struct arena *arena, const struct act *act, struct report *
                      struct output *outputs, struct table_file *files)
 {
 	*report = (struct report){
-		.task = act->task, .token = act->token, .outcome = act->outcome, .code = act->code,
-		.text = act->code ? "the puppet says so" : NULL, .usage = act->usage,
+		.task = act->task,
+		.token = act->token,
+		.outcome = act->outcome,
+		.code = act->code,
+		.text = act->code ? "the puppet says so" : NULL,
+		.usage = act->usage,
 	};
 	if (!act->writes || act->outcome != OUTCOME_SUCCEEDED)
 		return;
 	*files = (struct table_file){
-		.path = arena_printf(arena, "%s/part-0", act->prefix), .rows = act->usage.rows,
-		.bytes = act->usage.bytes_written, .plain_bytes = act->usage.bytes_written * 2,
+		.path = arena_printf(arena, "%s/part-0", act->prefix),
+		.rows = act->usage.rows,
+		.bytes = act->usage.bytes_written,
+		.plain_bytes = act->usage.bytes_written * 2,
 	};
 	*outputs = (struct output){
-		.uid = act->uid, .replace = act->replace, .base_snapshot = act->base, .files = files,
-		.file_count = 1, .schema = one_column(arena),
+		.uid = act->uid,
+		.replace = act->replace,
+		.base_snapshot = act->base,
+		.files = files,
+		.file_count = 1,
+		.schema = one_column(arena),
 	};
 	report->outputs = outputs;
 	report->output_count = 1;
@@ -87,16 +97,23 @@ static struct value *make_poll(struct puppet *puppet, struct arena *arena)
 	struct output *outputs = arena_alloc(arena, HELD_MAX * sizeof *outputs);
 	struct table_file *files = arena_alloc(arena, HELD_MAX * sizeof *files);
 	struct poll poll = {
-		.slots = puppet->slots - running_count(puppet), .slots_max = puppet->slots,
-		.memory_bytes = 64 * 1024 * MIB, .box_public = puppet->opener.box_public,
-		.serve_url = "http://puppet", .version = "1", .running = running, .done = done,
+		.slots = puppet->slots - running_count(puppet),
+		.slots_max = puppet->slots,
+		.memory_bytes = 64 * 1024 * MIB,
+		.box_public = puppet->opener.box_public,
+		.serve_url = "http://puppet",
+		.version = "1",
+		.running = running,
+		.done = done,
 	};
 	struct value *body = NULL;
 	for (int i = 0; i < puppet->count; i++) {
 		struct act *act = puppet->held[i];
 		if (!act->ended)
 			running[poll.running_count++] = (struct running){
-				.task = act->task, .token = act->token, .progress = { "acting", 1, 1, 50 },
+				.task = act->task,
+				.token = act->token,
+				.progress = {"acting", 1, 1, 50},
 			};
 		else if ((!act->acked || puppet->repeat) && poll.done_count < POLL_DONE_MAX) {
 			size_t at = poll.done_count++;
@@ -144,7 +161,7 @@ static void take_grant(struct puppet *puppet, struct arena *arena, const struct 
 {
 	struct stage *stage = puppet->stage;
 	struct grant *grant = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 	if (grant_open(&puppet->opener, clock_unix_ms(stage->clock), arena, task->grant,
 	               task->grant_len, &grant, &err) < 0) {
 		fault(stage, "a grant was refused", err.text);
@@ -196,7 +213,7 @@ static int ask(struct puppet *puppet, struct arena *arena, const struct value *b
                struct poll_answer *ret_answer)
 {
 	const struct value *said = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 	int replica = 0;
 	TRY(peer_ask(puppet->peer, "poll", body, ASK_MS, arena, &said, &replica, &err));
 	TRY(poll_answer_read(arena, said, ret_answer, &err));
@@ -217,7 +234,7 @@ static void pause_a_little(struct puppet *puppet)
 
 static void poll_once(struct puppet *puppet)
 {
-	struct poll_answer answer = { 0 };
+	struct poll_answer answer = {0};
 	AUTO(arena) *arena = NULL;
 	REQUIRE(arena_new(64 * MIB, &arena, NULL) == 0);
 	puppet->dirty = false;
@@ -239,7 +256,7 @@ static void poll_once(struct puppet *puppet)
 static void *poller(void *context)
 {
 	struct puppet *puppet = context;
-	alloc_spare();               /* a worker's own failures are other tests' */
+	alloc_spare(); /* a worker's own failures are other tests' */
 	pthread_mutex_lock(&puppet->mutex);
 	while (!puppet->stopping) {
 		bool due = puppet->in_flight == 0 || (puppet->dirty && puppet->in_flight < POLLERS);
@@ -256,7 +273,7 @@ static void *poller(void *context)
 
 struct puppet *puppet_new(struct stage *stage, const char *name, int slots, int64_t incarnation)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct puppet *puppet = calloc(1, sizeof *puppet);
 	cr_assert_not_null(puppet);
 	puppet->stage = stage;
@@ -270,8 +287,9 @@ struct puppet *puppet_new(struct stage *stage, const char *name, int slots, int6
 	puppet->opener.box_secret = puppet->box_secret;
 	memcpy(puppet->opener.control_key, stage->plane->control->signer_public, SIGN_PUBLIC_BYTES);
 	const struct peer_conf conf = {
-		.link = { .urls = puppet->urls, .reconnect_min_ms = 1, .reconnect_max_ms = 5 },
-		.worker = puppet->name, .incarnation = incarnation,
+		.link = {.urls = puppet->urls, .reconnect_min_ms = 1, .reconnect_max_ms = 5},
+		.worker = puppet->name,
+		.incarnation = incarnation,
 	};
 	cr_assert_eq(peer_new(&conf, &puppet->peer, &err), 0, "%s", err.text);
 	pthread_mutex_init(&puppet->mutex, NULL);
@@ -337,8 +355,11 @@ static void end_act(struct stage *stage, struct act *act, const struct ending *e
 	act->outcome = act->cancelled ? OUTCOME_CANCELLED : ending->outcome;
 	act->code = act->outcome == OUTCOME_FAILED ? ending->code : 0;
 	act->usage = (struct usage){
-		.cpu_ms = stage->cpu_ms++, .wall_ms = 5, .bytes_read = 100,
-		.memory_peak_bytes = 1 << 20, .rows = ok ? ending->rows : 0,
+		.cpu_ms = stage->cpu_ms++,
+		.wall_ms = 5,
+		.bytes_read = 100,
+		.memory_peak_bytes = 1 << 20,
+		.rows = ok ? ending->rows : 0,
 		.bytes_written = ok && act->writes ? 1000 + ending->rows : 0,
 	};
 	act->ended = true;

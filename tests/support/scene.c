@@ -7,13 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { END_MS = 900000, INSIST_TIMES = 3000, INSIST_MS = 50, INSIST_REAL_US = 200,
-       FORGOTTEN_TIMES = 20, FORGOTTEN_MS = 4000 };
+enum {
+	END_MS = 900000,
+	INSIST_TIMES = 3000,
+	INSIST_MS = 50,
+	INSIST_REAL_US = 200,
+	FORGOTTEN_TIMES = 20,
+	FORGOTTEN_MS = 4000
+};
 
 void scene_open(struct scene *scene)
 {
-	struct err err = { 0 };
-	*scene = (struct scene){ .life = 1 };
+	struct err err = {0};
+	*scene = (struct scene){.life = 1};
 	cr_assert_eq(arena_new(256 * MIB, &scene->arena, &err), 0);
 	scene->stage = stage_open();
 }
@@ -41,23 +47,26 @@ static bool may_change(const struct answer *answer)
 {
 	const char *code = answer->code ? answer->code : "";
 	return answer->status == 503 || answer->status == 504 || strcmp(code, "BUSY") == 0 ||
-		(answer->status == 409 && strstr(answer->detail, "being worked on"));
+	       (answer->status == 409 && strstr(answer->detail, "being worked on"));
 }
 
 static bool may_be_forgotten(const struct scene *scene, const struct answer *answer)
 {
 	bool moved = answer->status == 409 && strstr(answer->detail, "at the same time");
-	return scene->forgetful && (moved || answer->status == 400 || answer->status == 401 ||
-	                            answer->status == 404);
+	return scene->forgetful &&
+	       (moved || answer->status == 400 || answer->status == 401 || answer->status == 404);
 }
 
 struct answer scene_insist(struct scene *scene, const char *credential, const char *method,
                            const char *path, const char *body, const char *key)
 {
 	struct plane *plane = scene->stage->plane;
-	const struct header headers[] = { { "Idempotency-Key", key }, { NULL, NULL } };
+	const struct header headers[] = {{"Idempotency-Key", key}, {NULL, NULL}};
 	const struct asked asked = {
-		.method = method, .path = path, .key = credential, .body = quoted(plane->arena, body),
+		.method = method,
+		.path = path,
+		.key = credential,
+		.body = quoted(plane->arena, body),
 		.headers = key ? headers : NULL,
 	};
 	struct answer answer = plane_ask(plane, &asked);
@@ -78,13 +87,16 @@ struct answer scene_submit(struct scene *scene, int company, const char *body, c
 	const struct company *of = &scene->companies[company];
 	const char *path = arena_printf(scene->arena, "/v1/tenants/%s/domains/%s/tasks", of->tenant,
 	                                of->domain);
-	const struct header headers[] = { { "Idempotency-Key", key }, { NULL, NULL } };
+	const struct header headers[] = {{"Idempotency-Key", key}, {NULL, NULL}};
 	const struct asked asked = {
-		.method = "POST", .key = of->key, .body = quoted(scene->arena, body), .headers = headers,
+		.method = "POST",
+		.key = of->key,
+		.body = quoted(scene->arena, body),
+		.headers = headers,
 		.path = path,
 	};
-	struct answer answer = insist ? scene_insist(scene, of->key, "POST", path, body, key) :
-		plane_ask(scene->stage->plane, &asked);
+	struct answer answer = insist ? scene_insist(scene, of->key, "POST", path, body, key)
+	                              : plane_ask(scene->stage->plane, &asked);
 	const char *id = value_get_str(answer.body, "id");
 	if (answer.status != 202 || scene->promised_count == SCENE_PROMISES)
 		return answer;
@@ -107,12 +119,13 @@ struct answer scene_submit(struct scene *scene, int company, const char *body, c
 static void put(struct scene *scene, const char *credential, const char *kind, const char *path,
                 const char *spec)
 {
-	const char *body = arena_printf(scene->arena, "{'apiVersion':'freehold.io/v1','kind':'%s',"
-	                                "'metadata':{'name':'%s'},'spec':%s}", kind,
-	                                strrchr(path, '/') + 1, spec);
+	const char *body = arena_printf(scene->arena,
+	                                "{'apiVersion':'freehold.io/v1','kind':'%s',"
+	                                "'metadata':{'name':'%s'},'spec':%s}",
+	                                kind, strrchr(path, '/') + 1, spec);
 	struct answer answer = scene_insist(scene, credential, "PUT", path, body, NULL);
-	cr_assert(answer.status == 200 || answer.status == 201, "PUT %s: %d %s", path, answer.status,
-	          answer.text);
+	cr_assert(answer.status == 200 || answer.status == 201, "PUT %s: %d %s", path,
+	          answer.status, answer.text);
 }
 
 static struct company make_company(struct scene *scene, const char *tenant, const char *domain)
@@ -121,40 +134,47 @@ static struct company make_company(struct scene *scene, const char *tenant, cons
 	const char *path = arena_printf(scene->arena, "/v1/tenants/%s", tenant);
 	const char *admin = arena_printf(scene->arena, "%s/principals/admin", path);
 	put(scene, operator_key, "Tenant", path, "{}");
-	put(scene, operator_key, "Domain", arena_printf(scene->arena, "%s/domains/%s", path, domain),
-	    "{}");
+	put(scene, operator_key, "Domain",
+	    arena_printf(scene->arena, "%s/domains/%s", path, domain), "{}");
 	put(scene, operator_key, "Principal", admin, "{'roles':['tenant-admin']}");
 	struct answer made = scene_insist(scene, operator_key, "POST",
 	                                  arena_printf(scene->arena, "%s/keys", admin), NULL, NULL);
 	cr_assert_eq(made.status, 201, "%s", made.text);
-	return (struct company){ tenant, domain, value_get_str(made.body, "key") };
+	return (struct company){tenant, domain, value_get_str(made.body, "key")};
 }
 
 static void furnish(struct scene *scene, const struct company *company)
 {
 	static const char *const things[][3] = {
-		{ "Dataset", "datasets/raw", "{}" }, { "Dataset", "datasets/whole", "{}" },
-		{ "Dataset", "datasets/sums", "{}" },
-		{ "Source", "sources/raw", "{'connector':'file','path':'a.csv','dataset':'raw',"
-		  "'format':'csv'}" },
-		{ "Source", "sources/whole", "{'connector':'file','path':'b.csv','dataset':'whole',"
-		  "'format':'csv','mode':'replace'}" },
-		{ "Transformation", "transformations/sums", "{'sql':'SELECT n FROM raw',"
-		  "'inputs':['raw'],'output':'sums'}" },
-		{ "Entity", "entities/thing", "{'joinKey':'n','valueType':'int64'}" },
-		{ "FeatureView", "featureviews/view", "{'entities':['thing'],'dataset':'sums',"
-		  "'timestampField':'at','features':[{'name':'n','type':'int64'}]}" },
+		{"Dataset", "datasets/raw", "{}"},
+		{"Dataset", "datasets/whole", "{}"},
+		{"Dataset", "datasets/sums", "{}"},
+		{"Source", "sources/raw",
+	         "{'connector':'file','path':'a.csv','dataset':'raw',"
+	         "'format':'csv'}"},
+		{"Source", "sources/whole",
+	         "{'connector':'file','path':'b.csv','dataset':'whole',"
+	         "'format':'csv','mode':'replace'}"},
+		{"Transformation", "transformations/sums",
+	         "{'sql':'SELECT n FROM raw',"
+	         "'inputs':['raw'],'output':'sums'}"},
+		{"Entity", "entities/thing", "{'joinKey':'n','valueType':'int64'}"},
+		{"FeatureView", "featureviews/view",
+	         "{'entities':['thing'],'dataset':'sums',"
+	         "'timestampField':'at','features':[{'name':'n','type':'int64'}]}"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(things); i++)
-		put(scene, company->key, things[i][0], arena_printf(scene->arena,
-		    "/v1/tenants/%s/domains/%s/%s", company->tenant, company->domain, things[i][1]),
+		put(scene, company->key, things[i][0],
+		    arena_printf(scene->arena, "/v1/tenants/%s/domains/%s/%s", company->tenant,
+		                 company->domain, things[i][1]),
 		    things[i][2]);
 }
 
 void scene_furnish(struct scene *scene)
 {
 	const char *operator_key = scene->stage->plane->operator_key;
-	put(scene, operator_key, "RateCard", "/v1/ratecards/default", "{'currency':'EUR',"
+	put(scene, operator_key, "RateCard", "/v1/ratecards/default",
+	    "{'currency':'EUR',"
 	    "'cpuSecond':1000000,'gibWritten':1073741824,'task':7}");
 	scene->companies[0] = make_company(scene, "acme", "sales");
 	scene->companies[1] = make_company(scene, "globex", "trips");
@@ -166,7 +186,7 @@ void scene_furnish(struct scene *scene)
 
 void scene_puppet(struct scene *scene, int i)
 {
-	static const char *const names[SCENE_PUPPETS] = { "w-0", "w-1", "w-2" };
+	static const char *const names[SCENE_PUPPETS] = {"w-0", "w-1", "w-2"};
 	puppet_free(scene->puppets[i]);
 	scene->deaf[i] = false;
 	scene->puppets[i] = puppet_new(scene->stage, names[i], 2, scene->life++);
@@ -174,7 +194,8 @@ void scene_puppet(struct scene *scene, int i)
 
 /* --- the end --- */
 
-/* Also of what was accepted without its client's hearing of it; told by a leader that has all of it. */
+/* Also of what was accepted without its client's hearing of it; told by a leader that has all of
+ * it. */
 static bool all_ended(struct scene *scene)
 {
 	AUTO(arena) *arena = NULL;
@@ -196,7 +217,7 @@ static bool all_ended(struct scene *scene)
 static bool is_over(void *context)
 {
 	struct scene *scene = context;
-	const struct ending ending = { .outcome = OUTCOME_SUCCEEDED, .rows = 3 };
+	const struct ending ending = {.outcome = OUTCOME_SUCCEEDED, .rows = 3};
 	bool settled = true;
 	for (int i = 0; i < SCENE_PUPPETS; i++) {
 		if (!scene->puppets[i])
@@ -213,7 +234,8 @@ static const char *unfinished(struct scene *scene)
 	struct shard *shard = scene->stage->plane->control->shard;
 	for (size_t i = 0; i < scene->promised_count; i++) {
 		const char *id = scene->promised[i].id;
-		struct value *task = shard_task(shard, scene->arena, scene->promised[i].tenant, NULL, id);
+		struct value *task =
+			shard_task(shard, scene->arena, scene->promised[i].tenant, NULL, id);
 		const char *reason = value_get_str(task, "reason");
 		if (!task)
 			return arena_printf(scene->arena, "the promised task %s is not there", id);

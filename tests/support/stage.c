@@ -17,9 +17,11 @@ enum { STEP_MS = 20, STEP_REAL_US = 300 };
 
 static void listen_on(struct stage *stage)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	const struct link_server_conf conf = {
-		.url = stage->url, .contexts = 32, .call = dispatch_call,
+		.url = stage->url,
+		.contexts = 32,
+		.call = dispatch_call,
 		.context = stage->plane->control->dispatch,
 	};
 	cr_assert_eq(link_server_new(&conf, &stage->server, &err), 0, "%s", err.text);
@@ -27,7 +29,7 @@ static void listen_on(struct stage *stage)
 
 struct stage *stage_open(void)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct stage *stage = calloc(1, sizeof *stage);
 	cr_assert_not_null(stage);
 	cr_assert_eq(clock_new_simulated(BEGIN_MS, &stage->clock, &err), 0);
@@ -73,7 +75,7 @@ bool stage_leads(struct stage *stage)
 {
 	struct control *control = stage->plane->control;
 	return atomic_load(&control->led) != 0 && shard_sound(control->shard) &&
-		catalog_whole(control->catalog);
+	       catalog_whole(control->catalog);
 }
 
 bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)

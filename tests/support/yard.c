@@ -17,8 +17,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STEP_MS = 5, STEP_REAL_US = 1000, TASK_MS = 600000, SLOTS = 2, WALK_FDS = 16,
-       SUBMIT_TIMES = 200, SUBMIT_MS = 100 };
+enum {
+	STEP_MS = 5,
+	STEP_REAL_US = 1000,
+	TASK_MS = 600000,
+	SLOTS = 2,
+	WALK_FDS = 16,
+	SUBMIT_TIMES = 200,
+	SUBMIT_MS = 100
+};
 
 static void make_folder(const struct yard *yard, const char *name, char *out, size_t size)
 {
@@ -30,7 +37,7 @@ static void make_folder(const struct yard *yard, const char *name, char *out, si
 
 static void open_stores(struct yard *yard)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	char path[128];
 	make_folder(yard, "objects", path, sizeof path);
 	cr_assert_eq(object_store_dir(path, &yard->runner.objects, &err), 0, "%s", err.text);
@@ -42,11 +49,12 @@ static void open_stores(struct yard *yard)
 
 static void open_link(struct yard *yard)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct grant_opener *opener = &yard->runner.opener;
 	const struct peer_conf conf = {
-		.link = { .urls = yard->urls, .reconnect_min_ms = 1, .reconnect_max_ms = 5 },
-		.worker = yard->name, .incarnation = ++yard->incarnation,
+		.link = {.urls = yard->urls, .reconnect_min_ms = 1, .reconnect_max_ms = 5},
+		.worker = yard->name,
+		.incarnation = ++yard->incarnation,
 	};
 	cr_assert_eq(secret_new(BOX_SECRET_BYTES, &yard->box_secret, &err), 0, "%s", err.text);
 	box_keypair(opener->box_public, secret_data(yard->box_secret));
@@ -60,17 +68,23 @@ static void open_link(struct yard *yard)
 
 static void open_door(struct yard *yard)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct clock *clock = yard->stage->clock;
 	const struct access_cache_conf cache = {
-		.clock = clock, .online = yard->runner.online, .meter = yard->meter,
-		.ask = access_link_ask, .context = &yard->access,
+		.clock = clock,
+		.online = yard->runner.online,
+		.meter = yard->meter,
+		.ask = access_link_ask,
+		.context = &yard->access,
 	};
-	yard->access = (struct access_link){ clock, yard->peer, &yard->runner.opener };
+	yard->access = (struct access_link){clock, yard->peer, &yard->runner.opener};
 	cr_assert_eq(access_cache_new(&cache, &yard->cache, &err), 0, "%s", err.text);
 	const struct serve_conf serve = {
-		.http = { .listen = "127.0.0.1:0", .poll_threads = 1, .threads = 2 }, .clock = clock,
-		.cache = yard->cache, .online = yard->runner.online, .meter = yard->meter,
+		.http = {.listen = "127.0.0.1:0", .poll_threads = 1, .threads = 2},
+		.clock = clock,
+		.cache = yard->cache,
+		.online = yard->runner.online,
+		.meter = yard->meter,
 	};
 	cr_assert_eq(serve_new(&serve, &yard->serve, &err), 0, "%s", err.text);
 	snprintf(yard->serve_url, sizeof yard->serve_url, "http://127.0.0.1:%d",
@@ -85,12 +99,19 @@ static void drop_access(void *context, const char *tenant)
 
 static void start_agent(struct yard *yard)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	const struct agent_conf conf = {
-		.clock = yard->stage->clock, .peer = yard->peer, .run = run_grant, .runner = &yard->runner,
-		.meter = yard->meter, .drop = drop_access, .drop_context = yard,
-		.box_public = yard->runner.opener.box_public, .serve_url = yard->serve_url,
-		.slots = SLOTS, .memory_bytes = 8 * KIB * MIB,
+		.clock = yard->stage->clock,
+		.peer = yard->peer,
+		.run = run_grant,
+		.runner = &yard->runner,
+		.meter = yard->meter,
+		.drop = drop_access,
+		.drop_context = yard,
+		.box_public = yard->runner.opener.box_public,
+		.serve_url = yard->serve_url,
+		.slots = SLOTS,
+		.memory_bytes = 8 * KIB * MIB,
 	};
 	cr_assert_eq(agent_new(&conf, &yard->agent, &err), 0, "%s", err.text);
 	serve_set_agent(yard->serve, yard->agent);
@@ -98,8 +119,8 @@ static void start_agent(struct yard *yard)
 
 static void start_worker(struct yard *yard)
 {
-	struct err err = { 0 };
-	const struct pool_conf pool = { .program = yard->program, .clock = yard->stage->clock };
+	struct err err = {0};
+	const struct pool_conf pool = {.program = yard->program, .clock = yard->stage->clock};
 	yard->runner.clock = yard->stage->clock;
 	yard->runner.files_root = yard->files;
 	cr_assert_eq(pool_new(&pool, &yard->runner.pool, &err), 0, "%s", err.text);
@@ -129,7 +150,7 @@ void yard_end_worker(struct yard *yard)
 
 struct yard *yard_open(void)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct yard *yard = calloc(1, sizeof *yard);
 	const char *build = getenv("FREEHOLD_BUILD");
 	cr_assert_not_null(yard);
@@ -138,7 +159,7 @@ struct yard *yard_open(void)
 	snprintf(yard->dir, sizeof yard->dir, "/tmp/yard-XXXXXX");
 	cr_assert_not_null(mkdtemp(yard->dir));
 	make_folder(yard, "files", yard->files, sizeof yard->files);
-	cr_assert_eq(fetch_new(&(struct fetch_conf){ 0 }, &yard->fetch, &err), 0, "%s", err.text);
+	cr_assert_eq(fetch_new(&(struct fetch_conf){0}, &yard->fetch, &err), 0, "%s", err.text);
 	yard->stage = stage_open();
 	yard->stage->step_ms = STEP_MS;
 	yard->stage->step_real_us = STEP_REAL_US;
@@ -173,7 +194,8 @@ void yard_file(struct yard *yard, const char *tenant, const char *name, const ch
 	char path[256];
 	REQUIRE(snprintf(path, sizeof path, "%s/%s", yard->files, tenant) < (int)sizeof path);
 	mkdir(path, 0700);
-	REQUIRE(snprintf(path, sizeof path, "%s/%s/%s", yard->files, tenant, name) < (int)sizeof path);
+	REQUIRE(snprintf(path, sizeof path, "%s/%s/%s", yard->files, tenant, name) <
+	        (int)sizeof path);
 	FILE *file = fopen(path, "w");
 	cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "cannot write %s", path);
 }
@@ -191,11 +213,14 @@ const char *yard_submit(struct yard *yard, const struct company *company, const 
 {
 	struct plane *plane = yard->stage->plane;
 	char key[32];
-	const struct header headers[] = { { "Idempotency-Key", key }, { NULL, NULL } };
+	const struct header headers[] = {{"Idempotency-Key", key}, {NULL, NULL}};
 	char *body = arena_printf(plane->arena, "{'type':'%s','spec':%s}", type, spec);
 	const struct asked asked = {
-		.method = "POST", .path = tasks_path(yard, company, NULL), .key = company->key,
-		.body = body, .headers = headers,
+		.method = "POST",
+		.path = tasks_path(yard, company, NULL),
+		.key = company->key,
+		.body = body,
+		.headers = headers,
 	};
 	snprintf(key, sizeof key, "submission-%d", yard->submissions++);
 	for (char *at = body; *at; at++)
@@ -241,7 +266,7 @@ static bool has_come(void *context)
 const struct value *yard_await(struct yard *yard, const struct company *company, const char *id,
                                const char *state)
 {
-	struct awaited awaited = { yard, company, id, state };
+	struct awaited awaited = {yard, company, id, state};
 	bool came = stage_await(yard->stage, has_come, &awaited, TASK_MS);
 	const struct value *task = yard_task(yard, company, id);
 	cr_assert(came, "task %s is %s: %s", id, value_get_str(task, "state"),
@@ -254,20 +279,22 @@ const struct value *yard_await(struct yard *yard, const struct company *company,
 struct answer yard_read(struct yard *yard, const char *key, const char *body)
 {
 	struct arena *arena = yard->stage->plane->arena;
-	struct answer answer = { 0 };
-	struct err err = { 0 };
+	struct answer answer = {0};
+	struct err err = {0};
 	struct buf out;
 	struct value *read = NULL;
-	const char *headers[] = {
-		"Content-Type: application/json", arena_printf(arena, "Authorization: Bearer %s", key), NULL
-	};
+	const char *headers[] = {"Content-Type: application/json",
+	                         arena_printf(arena, "Authorization: Bearer %s", key), NULL};
 	char *text = arena_strdup(arena, body);
 	for (char *at = text; *at; at++)
 		if (*at == '\'')
 			*at = '"';
 	const struct fetch_call call = {
-		.url = arena_printf(arena, "%s/get-online-features", yard->serve_url), .headers = headers,
-		.body = text, .body_len = strlen(text), .timeout_ms = 20000,
+		.url = arena_printf(arena, "%s/get-online-features", yard->serve_url),
+		.headers = headers,
+		.body = text,
+		.body_len = strlen(text),
+		.timeout_ms = 20000,
 	};
 	buf_init(&out, MIB);
 	alloc_spare();
@@ -317,7 +344,7 @@ bool yard_stores(const struct yard *yard, const char *text)
 {
 	char path[128];
 	bool holds = false;
-	static const char *const folders[] = { "objects", "online" };
+	static const char *const folders[] = {"objects", "online"};
 	for (size_t i = 0; !holds && i < ARRAY_LEN(folders); i++) {
 		snprintf(path, sizeof path, "%s/%s", yard->dir, folders[i]);
 		holds = folder_holds(path, text);

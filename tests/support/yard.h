@@ -1,5 +1,6 @@
-/* yard.h - a whole worker in the test's process beside a stage: agent, slots, objects, online store and
- * serving door, put together as worker/main.c does it; only executors are processes of their own
+/* yard.h - a whole worker in the test's process beside a stage: agent, slots, objects, online store
+ * and serving door, put together as worker/main.c does it; only executors are processes of their
+ * own
  * ($FREEHOLD_BUILD/freehold-worker). All of it in one temporary folder. */
 #ifndef TESTS_SUPPORT_YARD_H
 #define TESTS_SUPPORT_YARD_H
@@ -33,20 +34,22 @@ struct yard {
 /* A stage, and a worker that polls it. */
 struct yard *yard_open(void);
 void yard_close(struct yard *yard);
-void yard_end_worker(struct yard *yard);     /* for good */
+void yard_end_worker(struct yard *yard); /* for good */
 /* The worker's process ends without a word, as by SIGKILL, and another one begins on its folder. */
 void yard_kill(struct yard *yard);
 /* Below the tenant's folder of files. */
 void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text);
 
-/* Submits, as often as it takes; its id in the plane's arena. spec: single quotes for double ones. */
+/* Submits, as often as it takes; its id in the plane's arena. spec: single quotes for double ones.
+ */
 const char *yard_submit(struct yard *yard, const struct company *company, const char *type,
                         const char *spec);
 const struct value *yard_task(struct yard *yard, const struct company *company, const char *id);
 /* Lets time pass until the task has ended (or is in that state); what it is then. */
 const struct value *yard_await(struct yard *yard, const struct company *company, const char *id,
                                const char *state);
-/* POST /get-online-features; the answer lies in the plane's arena. status 0: the connection was closed. */
+/* POST /get-online-features; the answer lies in the plane's arena. status 0: the connection was
+ * closed. */
 struct answer yard_read(struct yard *yard, const char *key, const char *body);
 /* The bytes that occur in some file of the worker's folder, its sources apart. */
 bool yard_stores(const struct yard *yard, const char *text);
