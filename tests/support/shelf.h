@@ -1,5 +1,5 @@
-/* shelf.h - an online store with features on it, a meter, a cache of access grants, and control, which
- * a test plays by what it sets here. */
+/* shelf.h - an online store with features on it, a meter, a cache of access grants, and control,
+ * which a test plays by what it sets here. */
 #ifndef SHELF_H
 #define SHELF_H
 

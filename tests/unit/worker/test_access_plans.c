@@ -195,7 +195,8 @@ Test(access_plans, a_value_is_fresh_to_the_last_microsecond_of_its_time)
 	int64_t oldest = (SHELF_MS - SHELF_TTL_MS) * 1000;
 	shelf_put(&shelf, "delays", "NEW", oldest, "[1,1.5,'a',true]");
 	shelf_put(&shelf, "delays", "OLD", oldest - 1, "[1,1.5,'a',true]");
-	expect_in(look("['delays:departures']", "NEW"), "{\"values\":[1],\"statuses\":[\"PRESENT\"]");
+	expect_in(look("['delays:departures']", "NEW"),
+	          "{\"values\":[1],\"statuses\":[\"PRESENT\"]");
 	expect_in(look("['delays:departures']", "OLD"),
 	          "{\"values\":[1],\"statuses\":[\"OUTSIDE_MAX_AGE\"]");
 }
@@ -225,7 +226,8 @@ Test(access_plans, each_allocation_may_fail)
 		bool fired = alloc_fired();
 		alloc_fail_after(-1);
 		access_plan_release(plan);
-		cr_assert(rc == 0 || (fired && rc == E_NOMEM && !plan), "allocation %ld: %d", n, rc);
+		cr_assert(rc == 0 || (fired && rc == E_NOMEM && !plan), "allocation %ld: %d", n,
+		          rc);
 		if (!fired)
 			break;
 	}
