@@ -301,7 +301,7 @@ struct answer yard_read(struct yard *yard, const char *key, const char *body)
 	int rc = fetch_call(yard->fetch, &call, &answer.status, &out, NULL, &err);
 	alloc_unspare();
 	cr_assert(rc == 0 || rc == E_UNKNOWN_OUTCOME, "%s", err.text);
-	answer.text = arena_strndup(arena, (const char *)out.data, out.len);
+	answer.text = arena_strndup(arena, out.len ? (const char *)out.data : "", out.len);
 	if (json_parse(arena, answer.text, out.len, &read, NULL) == 0)
 		answer.body = read;
 	answer.code = value_get_str(read, "code");
