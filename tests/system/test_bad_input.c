@@ -19,9 +19,9 @@
 /* Nothing of how it is built or where it lies may be told, but what the asker said. */
 static void check_discreet(const char *said, const char *text)
 {
-	static const char *const inside[] = {"/proc/",	"memfd",    "/objects/",
-					     "worker/", "control/", "duck.c",
-					     ".c:",	"0x7ff",    "plaintext-marker"};
+	static const char *const inside[] = {"/proc/",  "memfd",  "/objects/", "worker/",
+					     "control/", "duck.c", ".c:",       " 0x",
+					     "plaintext-marker"};
 	for (size_t i = 0; i < ARRAY_LEN(inside); i++)
 		cr_assert(!strstr(text, inside[i]) || strstr(said, inside[i]), "it tells %s: %s",
 			  inside[i], text);
