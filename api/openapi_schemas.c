@@ -47,7 +47,7 @@ static void add_named(struct value *schemas, struct arena *arena, const char *st
 	if (name)
 		value_set(schemas, name, schema);
 	else
-		value_set(schemas, "", NULL);   /* marks the failure */
+		value_set(schemas, "", NULL); /* marks the failure */
 }
 
 /* --- manifests --- */
@@ -101,7 +101,8 @@ static struct value *written_schema(struct arena *arena, const struct kind_info 
 static struct value *missing_schema(struct arena *arena)
 {
 	struct value *schema = object_new(arena, "what a manifest refers to and is not there");
-	object_add(schema, "path", true, schema_type(arena, "string", "the field that refers to it"));
+	object_add(schema, "path", true,
+	           schema_type(arena, "string", "the field that refers to it"));
 	object_add(schema, "kind", true, schema_type(arena, "string", "its kind"));
 	object_add(schema, "name", true, schema_type(arena, "string", "its name"));
 	object_add(schema, "tenant", false, schema_type(arena, "string", "whose it is"));
@@ -120,7 +121,7 @@ static void add_kinds(struct arena *arena, struct value *schemas)
 		add_named(schemas, arena, info->kind, "Written", written_schema(arena, info));
 	}
 	struct value *difference = object_new(arena, "a changed field; without old: new, without "
-	                                      "new: gone");
+	                                             "new: gone");
 	object_add(difference, "path", true, schema_type(arena, "string", "spec.schema[0].type"));
 	object_add(difference, "old", false, value_map(arena));
 	object_add(difference, "new", false, value_map(arena));
@@ -183,7 +184,8 @@ static struct value *nullable(struct arena *arena, const char *type, const char 
 static struct value *features_request_schema(struct arena *arena)
 {
 	struct value *schema = object_new(arena, NULL);
-	struct value *entities = schema_type(arena, "object", "join key: values, the same number "
+	struct value *entities = schema_type(arena, "object",
+	                                     "join key: values, the same number "
 	                                     "of each");
 	value_set(entities, "additionalProperties", array_of(arena, value_map(arena), NULL));
 	object_add(schema, "features", true,
@@ -215,13 +217,12 @@ static struct value *features_result_schema(struct arena *arena)
 static struct value *features_schema(struct arena *arena)
 {
 	struct value *schema = object_new(arena, "results[i] belongs to metadata.feature_names[i]; "
-	                                  "entity columns first");
+	                                         "entity columns first");
 	struct value *metadata = object_new(arena, NULL);
 	object_add(metadata, "feature_names", true,
 	           array_of(arena, schema_type(arena, "string", NULL), NULL));
 	object_add(schema, "metadata", true, metadata);
-	object_add(schema, "results", true,
-	           array_of(arena, features_result_schema(arena), NULL));
+	object_add(schema, "results", true, array_of(arena, features_result_schema(arena), NULL));
 	return schema;
 }
 

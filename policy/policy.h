@@ -12,25 +12,25 @@ enum action {
 	ACTION_COUNT_
 };
 
-const char *action_name(enum action action);     /* "dataset:read" */
+const char *action_name(enum action action); /* "dataset:read" */
 
 enum { ROLES_MAX = 8 };
-struct asker {                   /* who asks */
+struct asker { /* who asks */
 	const char *tenant;
 	const char *principal;
-	const char *domain;          /* NULL: of the whole tenant */
+	const char *domain; /* NULL: of the whole tenant */
 	const char *roles[ROLES_MAX];
 	size_t role_count;
 };
-struct target {                  /* of what */
-	const char *tenant;          /* NULL: of the platform */
-	const char *domain;          /* NULL: of no domain */
+struct target {             /* of what */
+	const char *tenant; /* NULL: of the platform */
+	const char *domain; /* NULL: of no domain */
 };
 
 struct decision {
 	bool allowed;
-	bool visible;                /* false: the answer must be as for a thing that does not exist */
-	const char *rule;            /* which role or rule decided; for the audit event */
+	bool visible;     /* false: the answer must be as for a thing that does not exist */
+	const char *rule; /* which role or rule decided; for the audit event */
 };
 /* visible is false when the target belongs to a tenant that is not the asker's (and the asker is no
  * operator). */

@@ -1,5 +1,5 @@
-/* apikey.h - API keys: fh_<id>_<secret>. Shown once, stored as a keyed hash, compared in constant time.
- * id is a ULID in lower case (26), secret 43 characters of base64url (32 random bytes). */
+/* apikey.h - API keys: fh_<id>_<secret>. Shown once, stored as a keyed hash, compared in constant
+ * time. id is a ULID in lower case (26), secret 43 characters of base64url (32 random bytes). */
 #ifndef APIKEY_H
 #define APIKEY_H
 
@@ -10,7 +10,7 @@ enum { APIKEY_TEXT_MAX = 3 + ID_LEN + 1 + 43 + 1 };
 
 struct apikey {
 	char id[ID_LEN + 1];
-	uint8_t hash[DIGEST_BYTES];  /* digest_keyed(credential key, whole text) */
+	uint8_t hash[DIGEST_BYTES]; /* digest_keyed(credential key, whole text) */
 };
 
 /* Makes one; text receives what the owner is shown. */

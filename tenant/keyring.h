@@ -17,8 +17,8 @@ DEFINE_AUTO(keyring)
 
 enum { WRAPPED_KEY_BYTES = KEY_BYTES + LOCKBOX_OVERHEAD };
 
-/* New random keys, wrapped. The tenant key under the root, a dataset key under the tenant's. `version`
- * and names are bound into the box, so that a box moved elsewhere does not open. */
+/* New random keys, wrapped. The tenant key under the root, a dataset key under the tenant's.
+ * `version` and names are bound into the box, so that a box moved elsewhere does not open. */
 MUST_USE int keyring_make_tenant(struct keyring *keyring, const char *tenant, uint32_t version,
                                  uint8_t out[WRAPPED_KEY_BYTES], struct err *err);
 MUST_USE int keyring_make_dataset(struct keyring *keyring, const char *tenant,
@@ -31,7 +31,7 @@ MUST_USE int keyring_open_dataset(struct keyring *keyring, const char *tenant,
                                   const uint8_t tenant_box[WRAPPED_KEY_BYTES], const char *uid,
                                   uint32_t version, const uint8_t dataset_box[WRAPPED_KEY_BYTES],
                                   uint8_t out[KEY_BYTES], struct err *err);
-void keyring_forget(struct keyring *keyring, const char *tenant);   /* drop the cached keys */
+void keyring_forget(struct keyring *keyring, const char *tenant); /* drop the cached keys */
 
 /* Keys of the installation itself, derived from the root by purpose: the state seal, the API key
  * hash, the grant signer's seed. */

@@ -1,5 +1,6 @@
 /* executor.c - one job, one process. A second thread says how far it is and notices when the agent
- * has gone; it ends with the process. Until there is a job the process has one thread, and may fork. */
+ * has gone; it ends with the process. Until there is a job the process has one thread, and may
+ * fork. */
 #include "common/defs.h"
 #include "worker/executor.h"
 #include "worker/cage.h"
@@ -223,7 +224,8 @@ static int start(struct err *err)
 	int fds[CHANNEL_FDS_MAX];
 	int rc = serve_one(&shop, agent, fds, err);
 	/* It ends by the agent's hand, which first drains its pipes and reads what it took. The
-	 * engine is left as it is: the kernel clears up faster, and the watcher still looks at it. */
+	 * engine is left as it is: the kernel clears up faster, and the watcher still looks at it.
+	 */
 	close_range(EXECUTOR_SOCKET + 1, ~0U, 0);
 	while (rc >= 0)
 		pause();

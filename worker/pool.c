@@ -1,8 +1,8 @@
 /* pool.c - executors kept ready, and one job in one of them.
  * Invariants: an executor takes one job; nothing it says is believed beyond its channel's bounds;
  * it has been killed before pool_run returns, and one that answered is buried by the keeper.
- * Waiting children are the keeper thread's: the kernel kills an executor when the thread that started
- * it ends, and the keeper lives as long as the pool. */
+ * Waiting children are the keeper thread's: the kernel kills an executor when the thread that
+ * started it ends, and the keeper lives as long as the pool. */
 #include "common/defs.h"
 #include "worker/pool.h"
 #include "common/log.h"

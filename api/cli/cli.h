@@ -1,4 +1,5 @@
-/* cli.h - what every verb of `freehold` works with: options, the logged-in profile, calls, output. */
+/* cli.h - what every verb of `freehold` works with: options, the logged-in profile, calls, output.
+ */
 #ifndef CLI_H
 #define CLI_H
 
@@ -8,8 +9,15 @@
 
 /* Exit codes, for scripts; `freehold help` lists them. */
 enum exit_code {
-	EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_FOUND = 3, EXIT_DENIED = 4,
-	EXIT_CONFLICT = 5, EXIT_QUOTA = 6, EXIT_UNAVAILABLE = 7, EXIT_TASK_FAILED = 10
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_FOUND = 3,
+	EXIT_DENIED = 4,
+	EXIT_CONFLICT = 5,
+	EXIT_QUOTA = 6,
+	EXIT_UNAVAILABLE = 7,
+	EXIT_TASK_FAILED = 10
 };
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_YAML };
@@ -26,15 +34,15 @@ struct option_row {
 struct cli;
 struct verb {
 	const char *name;
-	const char *words;           /* usage of what is no option: "KIND [NAME]" */
+	const char *words; /* usage of what is no option: "KIND [NAME]" */
 	int words_min, words_max;
 	const char *summary;
 	const char *example;
-	const struct option_row *options;   /* ends with a NULL name; NULL: none of its own */
-	bool offline;                /* needs no profile */
+	const struct option_row *options; /* ends with a NULL name; NULL: none of its own */
+	bool offline;                     /* needs no profile */
 	int (*run)(struct cli *cli, struct err *err);
 };
-extern const struct verb *const verbs[];         /* from verbs.def; ends with NULL */
+extern const struct verb *const verbs[]; /* from verbs.def; ends with NULL */
 extern const struct option_row common_options[];
 
 struct cli {
@@ -42,7 +50,10 @@ struct cli {
 	const struct verb *verb;
 	const char *words[WORDS_MAX];
 	int word_count;
-	struct { const char *name; const char *value; } options[OPTIONS_MAX];
+	struct {
+		const char *name;
+		const char *value;
+	} options[OPTIONS_MAX];
 	int option_count;
 	enum format format;
 	bool terminal;               /* standard output is one */
@@ -57,14 +68,14 @@ struct cli {
 
 /* Parses argv; EXIT_USAGE errors name the option and the nearest known one. */
 MUST_USE int cli_parse(struct cli *cli, int argc, char **argv, struct err *err);
-const char *cli_option(const struct cli *cli, const char *name);   /* NULL: not given; "" switch */
+const char *cli_option(const struct cli *cli, const char *name); /* NULL: not given; "" switch */
 bool cli_switch(const struct cli *cli, const char *name);
-const char *cli_word(const struct cli *cli, int i);                /* NULL: not given */
+const char *cli_word(const struct cli *cli, int i); /* NULL: not given */
 /* --tenant, else the profile's; E_INVALID says how to give one. Likewise the domain. */
 MUST_USE int cli_tenant(const struct cli *cli, const char **ret_tenant, struct err *err);
 MUST_USE int cli_domain(const struct cli *cli, const char **ret_domain, struct err *err);
 int cli_exit_code(const struct err *err);
-void cli_help(const struct verb *verb);                            /* NULL: the overview */
+void cli_help(const struct verb *verb); /* NULL: the overview */
 
 /* --- profiles: a YAML file, 0600: FREEHOLD_CONFIG or ~/.config/freehold/config.yaml --- */
 MUST_USE int profile_load(struct cli *cli, struct err *err);
@@ -74,10 +85,10 @@ MUST_USE int profile_save(struct cli *cli, const char *name, const struct value 
 /* --- calls --- */
 struct call {
 	const char *method;
-	const char *path;            /* with the query, already encoded */
-	const struct value *body;    /* NULL: none */
-	const char *header;          /* one more; NULL: none */
-	int timeout_ms;              /* 0: 30000 */
+	const char *path;         /* with the query, already encoded */
+	const struct value *body; /* NULL: none */
+	const char *header;       /* one more; NULL: none */
+	int timeout_ms;           /* 0: 30000 */
 };
 /* The answer as a value; a problem document becomes the error. ret_value may be NULL. */
 MUST_USE int client_call(struct cli *cli, const struct call *call, struct value **ret_value,
@@ -89,15 +100,15 @@ MUST_USE int client_list(struct cli *cli, const char *path, size_t most, struct 
 
 /* --- output --- */
 struct table;
-struct table *table_new(struct cli *cli, const char *const *titles);   /* NULL-terminated */
-void table_cell(struct table *table, const char *text);                /* row by row; NULL: "-" */
+struct table *table_new(struct cli *cli, const char *const *titles); /* NULL-terminated */
+void table_cell(struct table *table, const char *text);              /* row by row; NULL: "-" */
 void table_cellf(struct table *table, const char *fmt, ...) PRINTF(2, 3);
-void table_number(struct table *table, int64_t number);                /* right-aligned, 1,234 */
+void table_number(struct table *table, int64_t number); /* right-aligned, 1,234 */
 void table_print(struct table *table);
 /* The value as JSON or YAML, as -o says. */
 MUST_USE int print_value(struct cli *cli, const struct value *value, struct err *err);
 const char *human_bytes(struct cli *cli, int64_t bytes);
-const char *human_micros(struct cli *cli, int64_t micros);             /* 1.234567 */
+const char *human_micros(struct cli *cli, int64_t micros); /* 1.234567 */
 const char *human_age(struct cli *cli, const char *rfc3339);
 
 #endif

@@ -1,6 +1,6 @@
-/* supervisor.h - child processes that are kept running: started in order, started again when they die,
- * ended in reverse. They die with this process, however it dies. One thread; signals are blocked by
- * supervisor_new and taken in supervisor_run. */
+/* supervisor.h - child processes that are kept running: started in order, started again when they
+ * die, ended in reverse. They die with this process, however it dies. One thread; signals are
+ * blocked by supervisor_new and taken in supervisor_run. */
 #ifndef SUPERVISOR_H
 #define SUPERVISOR_H
 
@@ -12,14 +12,14 @@ enum { CHILDREN_MAX = 8, CHILD_ARGS_MAX = 48 };
 
 struct child {
 	const char *name;
-	const char *const *argv;     /* NULL-terminated; argv[0] is the program's path or name */
-	const char *log_file;        /* standard output and error are appended there */
-	int stop_ms;                 /* how long SIGTERM may take before SIGKILL */
+	const char *const *argv; /* NULL-terminated; argv[0] is the program's path or name */
+	const char *log_file;    /* standard output and error are appended there */
+	int stop_ms;             /* how long SIGTERM may take before SIGKILL */
 };
 
 struct supervisor;
 MUST_USE int supervisor_new(struct supervisor **ret_supervisor, struct err *err);
-void supervisor_free(struct supervisor *supervisor);   /* ends the children, last one first */
+void supervisor_free(struct supervisor *supervisor); /* ends the children, last one first */
 DEFINE_AUTO(supervisor)
 
 /* Starts a child; argv and names are borrowed for the supervisor's life. */

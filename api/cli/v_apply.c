@@ -202,10 +202,11 @@ static int check_missing(const struct batch *batch, const struct document *docum
 	for (size_t i = 0; i < value_len(missing); i++) {
 		const struct value *one = value_at(missing, i);
 		if (!in_batch(batch, one))
-			return err_set(err, E_INVALID, "%s, document %d: %s: there is no %s %s; apply "
-			               "it first", document->file, document->index,
-			               value_get_str(one, "path"), value_get_str(one, "kind"),
-			               value_get_str(one, "name"));
+			return err_set(err, E_INVALID,
+			               "%s, document %d: %s: there is no %s %s; apply "
+			               "it first",
+			               document->file, document->index, value_get_str(one, "path"),
+			               value_get_str(one, "kind"), value_get_str(one, "name"));
 	}
 	return 0;
 }

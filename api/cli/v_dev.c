@@ -23,12 +23,12 @@ enum { PORT_API, PORT_SERVING, PORT_LINK, PORT_ETCD, PORT_PEER, PORT_COUNT };
 
 struct dev {
 	struct cli *cli;
-	const char *folder;          /* absolute */
-	const char *files;           /* absolute: what connector "file" may read */
-	const char *bin;             /* folder of our own programs */
-	int port;                    /* of the API; the others follow it */
+	const char *folder; /* absolute */
+	const char *files;  /* absolute: what connector "file" may read */
+	const char *bin;    /* folder of our own programs */
+	int port;           /* of the API; the others follow it */
 	int lock_fd;
-	const char *health_url;      /* of what is being waited for */
+	const char *health_url; /* of what is being waited for */
 };
 
 static const char *at(const struct dev *dev, const char *name)
@@ -72,7 +72,8 @@ static int port_free(int port, struct err *err)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int yes = 1;
 	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	if (fd < 0)
@@ -82,7 +83,8 @@ static int port_free(int port, struct err *err)
 	int reason = errno;
 	close(fd);
 	if (rc < 0)
-		return err_errno(err, reason, "port %d of 127.0.0.1; choose others with --port", port);
+		return err_errno(err, reason, "port %d of 127.0.0.1; choose others with --port",
+		                 port);
 	return 0;
 }
 
@@ -92,21 +94,24 @@ static int take_lock(struct dev *dev, struct err *err)
 	if (dev->lock_fd < 0)
 		return err_errno(err, errno, "%s", at(dev, "lock"));
 	if (flock(dev->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, E_CONFLICT, "%s is in use by another freehold dev; end that one, or "
-		               "choose another folder with --data", dev->folder);
+		return err_set(err, E_CONFLICT,
+		               "%s is in use by another freehold dev; end that one, or "
+		               "choose another folder with --data",
+		               dev->folder);
 	return 0;
 }
 
 static int prepare(struct dev *dev, struct err *err)
 {
-	static const char *const folders[] = { "etcd", "objects", "online", "keys", "log" };
+	static const char *const folders[] = {"etcd", "objects", "online", "keys", "log"};
 	struct cli *cli = dev->cli;
 	const char *data = cli_option(cli, "data") ? cli_option(cli, "data") : "freehold-data";
 	const char *files = cli_option(cli, "files") ? cli_option(cli, "files") : ".";
 	const char *port = cli_option(cli, "port");
 	dev->port = port ? atoi(port) : PORT_DEFAULT;
 	if (dev->port < 1024 || dev->port > 65535 - PORT_COUNT)
-		return err_set(err, E_INVALID, "--port: must be 1024 to %d, not %s", 65535 - PORT_COUNT, port);
+		return err_set(err, E_INVALID, "--port: must be 1024 to %d, not %s",
+		               65535 - PORT_COUNT, port);
 	TRY(make_folder(data, err));
 	TRY(absolute(cli, data, &dev->folder, err));
 	TRY(absolute(cli, files, &dev->files, err));
@@ -149,9 +154,11 @@ static int healthy(void *context, struct err *err)
 	AUTO_BUF body;
 	buf_init(&body, 1 * MIB);
 	int status = 0;
-	struct fetch_call call = { .url = dev->health_url, .timeout_ms = 1000 };
+	struct fetch_call call = {.url = dev->health_url, .timeout_ms = 1000};
 	TRY(fetch_call(dev->cli->fetch, &call, &status, &body, NULL, err));
-	return status == 200 ? 0 : err_set(err, E_UNAVAILABLE, "%s answers %d", dev->health_url, status);
+	return status == 200
+	               ? 0
+	               : err_set(err, E_UNAVAILABLE, "%s answers %d", dev->health_url, status);
 }
 
 static int start(struct dev *dev, struct supervisor *supervisor, const struct child *child,
@@ -165,33 +172,68 @@ static int start(struct dev *dev, struct supervisor *supervisor, const struct ch
 static int start_etcd(struct dev *dev, struct supervisor *supervisor, struct err *err)
 {
 	const char *client = url(dev, "http", PORT_ETCD), *peer = url(dev, "http", PORT_PEER);
-	const char *const parts[] = {
-		"etcd", "--name", "dev", "--data-dir", at(dev, "etcd"), "--listen-client-urls", client,
-		"--advertise-client-urls", client, "--listen-peer-urls", peer,
-		"--initial-advertise-peer-urls", peer, "--initial-cluster",
-		arena_printf(dev->cli->arena, "dev=%s", peer), "--log-level", "warn",
-		"--auto-compaction-mode", "periodic", "--auto-compaction-retention", "15m",
-		"--quota-backend-bytes", "8589934592", NULL
-	};
-	struct child child = { .name = "etcd", .argv = args(dev, parts), .stop_ms = 10000,
-	                       .log_file = at(dev, "log/etcd.log") };
-	return start(dev, supervisor, &child, arena_printf(dev->cli->arena, "%s/health", client), err);
+	const char *const parts[] = {"etcd",
+	                             "--name",
+	                             "dev",
+	                             "--data-dir",
+	                             at(dev, "etcd"),
+	                             "--listen-client-urls",
+	                             client,
+	                             "--advertise-client-urls",
+	                             client,
+	                             "--listen-peer-urls",
+	                             peer,
+	                             "--initial-advertise-peer-urls",
+	                             peer,
+	                             "--initial-cluster",
+	                             arena_printf(dev->cli->arena, "dev=%s", peer),
+	                             "--log-level",
+	                             "warn",
+	                             "--auto-compaction-mode",
+	                             "periodic",
+	                             "--auto-compaction-retention",
+	                             "15m",
+	                             "--quota-backend-bytes",
+	                             "8589934592",
+	                             NULL};
+	struct child child = {.name = "etcd",
+	                      .argv = args(dev, parts),
+	                      .stop_ms = 10000,
+	                      .log_file = at(dev, "log/etcd.log")};
+	return start(dev, supervisor, &child, arena_printf(dev->cli->arena, "%s/health", client),
+	             err);
 }
 
 static int start_control(struct dev *dev, struct supervisor *supervisor, struct err *err)
 {
-	const char *const parts[] = {
-		arena_printf(dev->cli->arena, "%s/freehold-control", dev->bin),
-		"--replica", "control-1", "--listen", listen_at(dev, PORT_API),
-		"--etcd", url(dev, "http", PORT_ETCD), "--root-key-file", at(dev, "keys/root.key"),
-		"--make-root-key", "true", "--bootstrap-key-file", at(dev, "operator.key"),
-		"--signing-public-file", at(dev, "keys/grants.pub"),
-		"--link", url(dev, "tls+tcp", PORT_LINK), "--link-ca-file", at(dev, "keys/ca.pem"),
-		"--link-cert-file", at(dev, "keys/control.pem"),
-		"--link-key-file", at(dev, "keys/control.key"), NULL
-	};
-	struct child child = { .name = "control", .argv = args(dev, parts), .stop_ms = 10000,
-	                       .log_file = at(dev, "log/control.log") };
+	const char *const parts[] = {arena_printf(dev->cli->arena, "%s/freehold-control", dev->bin),
+	                             "--replica",
+	                             "control-1",
+	                             "--listen",
+	                             listen_at(dev, PORT_API),
+	                             "--etcd",
+	                             url(dev, "http", PORT_ETCD),
+	                             "--root-key-file",
+	                             at(dev, "keys/root.key"),
+	                             "--make-root-key",
+	                             "true",
+	                             "--bootstrap-key-file",
+	                             at(dev, "operator.key"),
+	                             "--signing-public-file",
+	                             at(dev, "keys/grants.pub"),
+	                             "--link",
+	                             url(dev, "tls+tcp", PORT_LINK),
+	                             "--link-ca-file",
+	                             at(dev, "keys/ca.pem"),
+	                             "--link-cert-file",
+	                             at(dev, "keys/control.pem"),
+	                             "--link-key-file",
+	                             at(dev, "keys/control.key"),
+	                             NULL};
+	struct child child = {.name = "control",
+	                      .argv = args(dev, parts),
+	                      .stop_ms = 10000,
+	                      .log_file = at(dev, "log/control.log")};
 	return start(dev, supervisor, &child,
 	             arena_printf(dev->cli->arena, "%s/healthz", url(dev, "http", PORT_API)), err);
 }
@@ -199,19 +241,37 @@ static int start_control(struct dev *dev, struct supervisor *supervisor, struct 
 static int start_worker(struct dev *dev, struct supervisor *supervisor, struct err *err)
 {
 	const char *slots = cli_option(dev->cli, "slots");
-	const char *const parts[] = {
-		arena_printf(dev->cli->arena, "%s/freehold-worker", dev->bin),
-		"--name", "worker-1", "--control", url(dev, "tls+tcp", PORT_LINK),
-		"--link-ca-file", at(dev, "keys/ca.pem"), "--link-cert-file", at(dev, "keys/worker-1.pem"),
-		"--link-key-file", at(dev, "keys/worker-1.key"),
-		"--signing-public-file", at(dev, "keys/grants.pub"), "--objects", at(dev, "objects"),
-		"--files", dev->files, "--online", at(dev, "online"),
-		"--listen", listen_at(dev, PORT_SERVING), "--slots", slots ? slots : "2", NULL
-	};
-	struct child child = { .name = "worker", .argv = args(dev, parts), .stop_ms = 15000,
-	                       .log_file = at(dev, "log/worker.log") };
+	const char *const parts[] = {arena_printf(dev->cli->arena, "%s/freehold-worker", dev->bin),
+	                             "--name",
+	                             "worker-1",
+	                             "--control",
+	                             url(dev, "tls+tcp", PORT_LINK),
+	                             "--link-ca-file",
+	                             at(dev, "keys/ca.pem"),
+	                             "--link-cert-file",
+	                             at(dev, "keys/worker-1.pem"),
+	                             "--link-key-file",
+	                             at(dev, "keys/worker-1.key"),
+	                             "--signing-public-file",
+	                             at(dev, "keys/grants.pub"),
+	                             "--objects",
+	                             at(dev, "objects"),
+	                             "--files",
+	                             dev->files,
+	                             "--online",
+	                             at(dev, "online"),
+	                             "--listen",
+	                             listen_at(dev, PORT_SERVING),
+	                             "--slots",
+	                             slots ? slots : "2",
+	                             NULL};
+	struct child child = {.name = "worker",
+	                      .argv = args(dev, parts),
+	                      .stop_ms = 15000,
+	                      .log_file = at(dev, "log/worker.log")};
 	TRY(start(dev, supervisor, &child,
-	          arena_printf(dev->cli->arena, "%s/healthz", url(dev, "http", PORT_SERVING)), err));
+	          arena_printf(dev->cli->arena, "%s/healthz", url(dev, "http", PORT_SERVING)),
+	          err));
 	dev->health_url = arena_printf(dev->cli->arena, "%s/readyz", url(dev, "http", PORT_API));
 	return supervisor_await(supervisor, "Freehold", healthy, dev, START_MS, err);
 }
@@ -221,17 +281,18 @@ static int start_all(struct dev *dev, struct supervisor *supervisor, struct err 
 	TRY(start_etcd(dev, supervisor, err));
 	TRY(start_control(dev, supervisor, err));
 	TRY(start_worker(dev, supervisor, err));
-	printf("Freehold is up: API %s, serving %s; log in with: freehold login --url %s --key-file %s\n",
-	       url(dev, "http", PORT_API), url(dev, "http", PORT_SERVING), url(dev, "http", PORT_API),
-	       at(dev, "operator.key"));
+	printf("Freehold is up: API %s, serving %s; log in with: freehold login --url %s "
+	       "--key-file %s\n",
+	       url(dev, "http", PORT_API), url(dev, "http", PORT_SERVING),
+	       url(dev, "http", PORT_API), at(dev, "operator.key"));
 	fflush(stdout);
 	return supervisor_run(supervisor, err);
 }
 
 static int dev(struct cli *cli, struct err *err)
 {
-	struct dev dev = { .cli = cli, .lock_fd = -1 };
-	struct fetch_conf conf = { .connect_timeout_ms = 500 };
+	struct dev dev = {.cli = cli, .lock_fd = -1};
+	struct fetch_conf conf = {.connect_timeout_ms = 500};
 	TRY(crypto_start(err));
 	TRY(fetch_new(&conf, &cli->fetch, err));
 	TRY(prepare(&dev, err));
@@ -243,14 +304,18 @@ static int dev(struct cli *cli, struct err *err)
 }
 
 static const struct option_row options[] = {
-	{ "data", "FOLDER", "everything lies there; default ./freehold-data" },
-	{ "files", "FOLDER", "what sources with connector file may read, below TENANT/; default ." },
-	{ "port", "PORT", "of the API; serving and the rest take the next four; default 7070" },
-	{ "slots", "N", "tasks the worker runs at one time; default 2" },
-	{ NULL, NULL, NULL }
-};
+	{"data", "FOLDER", "everything lies there; default ./freehold-data"},
+	{"files", "FOLDER", "what sources with connector file may read, below TENANT/; default ."},
+	{"port", "PORT", "of the API; serving and the rest take the next four; default 7070"},
+	{"slots", "N", "tasks the worker runs at one time; default 2"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_dev = {
-	.name = "dev", .words = "", .summary = "etcd, control and a worker on this machine, until Ctrl-C",
-	.options = options, .offline = true, .run = dev, .example = "freehold dev --data ./freehold-data",
+	.name = "dev",
+	.words = "",
+	.summary = "etcd, control and a worker on this machine, until Ctrl-C",
+	.options = options,
+	.offline = true,
+	.run = dev,
+	.example = "freehold dev --data ./freehold-data",
 };

@@ -1,5 +1,5 @@
-/* fuzz_sealed_header.c - whatever is read as a header is the only way to write it, and no bytes that
- * were not sealed under the key open. Tickets come from our own process, yet never crash. */
+/* fuzz_sealed_header.c - whatever is read as a header is the only way to write it, and no bytes
+ * that were not sealed under the key open. Tickets come from our own process, yet never crash. */
 #include "common/defs.h"
 #include "common/seal.h"
 #include "common/seal_header.h"
@@ -8,8 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static const uint8_t key[KEY_BYTES] = { 1 };
-static const struct seal_label label = { "acme", "ds01", "acme/ds01/part-0", 1 };
+static const uint8_t key[KEY_BYTES] = {1};
+static const struct seal_label label = {"acme", "ds01", "acme/ds01/part-0", 1};
 
 /* The input as a whole object: it opens never, since nobody sealed it under this key. */
 static void as_object(const uint8_t *data, size_t len)

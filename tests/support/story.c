@@ -69,7 +69,7 @@ struct system *story_start(const struct system_options *options)
 
 void data_write(const char *path, const char *select, const char *options)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	AUTO(duck) *duck = NULL;
 	AUTO_BUF sql;
 	buf_init(&sql, 1 * MIB);
@@ -87,7 +87,8 @@ const char *data_orders(struct system *system, int64_t first, int64_t rows)
 	                    "SELECT 'customer-of-marker-' || (i %% 1000) AS customer, "
 	                    "TIMESTAMP '2024-01-01' + to_seconds(i) AS seen, i / 2.0 AS amount, "
 	                    "'plaintext-marker-' || i AS note "
-	                    "FROM range(%" PRId64 ", %" PRId64 ") t(i)", first, first + rows);
+	                    "FROM range(%" PRId64 ", %" PRId64 ") t(i)",
+	                    first, first + rows);
 }
 
 void data_csv(struct system *system, const char *name, int64_t rows)
@@ -113,29 +114,32 @@ const char *story_apply(struct system *system, const char *profile, const char *
 
 void story_orders(struct system *system, const char *path, const char *format, const char *more)
 {
-	static const char dataset[] =
-		"apiVersion: freehold.io/v1\nkind: Dataset\n"
-		"metadata: {name: orders, domain: sales}\nspec:\n  schema:\n"
-		"    - {name: customer, type: string, required: true}\n"
-		"    - {name: seen, type: timestamp, required: true}\n"
-		"    - {name: amount, type: float64}\n"
-		"    - {name: note, type: string}\n---\n"
-		"apiVersion: freehold.io/v1\nkind: Source\n"
-		"metadata: {name: orders, domain: sales}\n";
-	story_apply(system, "ada", arena_printf(system_arena(system),
-		"%sspec: {connector: file, path: %s, format: %s, dataset: orders%s}\n", dataset,
-		path, format, more));
+	static const char dataset[] = "apiVersion: freehold.io/v1\nkind: Dataset\n"
+				      "metadata: {name: orders, domain: sales}\nspec:\n  schema:\n"
+				      "    - {name: customer, type: string, required: true}\n"
+				      "    - {name: seen, type: timestamp, required: true}\n"
+				      "    - {name: amount, type: float64}\n"
+				      "    - {name: note, type: string}\n---\n"
+				      "apiVersion: freehold.io/v1\nkind: Source\n"
+				      "metadata: {name: orders, domain: sales}\n";
+	story_apply(
+		system, "ada",
+		arena_printf(system_arena(system),
+	                     "%sspec: {connector: file, path: %s, format: %s, dataset: orders%s}\n",
+	                     dataset, path, format, more));
 }
 
 void story_spending(struct system *system)
 {
-	story_apply(system, "ada",
+	story_apply(
+		system, "ada",
 		"apiVersion: freehold.io/v1\nkind: Dataset\n"
 		"metadata: {name: spending, domain: sales}\n---\n"
 		"apiVersion: freehold.io/v1\nkind: Transformation\n"
 		"metadata: {name: spending, domain: sales}\nspec:\n"
 		"  inputs: [orders]\n  output: spending\n"
-		"  sql: SELECT customer, max(seen) AS seen, count(*) AS orders, sum(amount) AS total,"
+		"  sql: SELECT customer, max(seen) AS seen, count(*) AS orders, sum(amount) AS "
+	        "total,"
 		" any_value(note) AS note FROM orders GROUP BY customer\n---\n"
 		"apiVersion: freehold.io/v1\nkind: Entity\n"
 		"metadata: {name: customer, domain: sales}\nspec: {joinKey: customer}\n---\n"
@@ -152,10 +156,10 @@ void story_spending(struct system *system)
 
 const char *story_submit(struct system *system, const char *type, const char *spec)
 {
-	const char *body = arena_printf(system_arena(system), "{\"type\":\"%s\",\"spec\":%s}",
-	                                type, spec);
-	struct value *task = system_ask(system, story_key(system, "ada"), "POST", SALES "/tasks",
-	                                body);
+	const char *body =
+		arena_printf(system_arena(system), "{\"type\":\"%s\",\"spec\":%s}", type, spec);
+	struct value *task =
+		system_ask(system, story_key(system, "ada"), "POST", SALES "/tasks", body);
 	const char *id = value_get_str(task, "id");
 	cr_assert_not_null(id, "the answer names no task");
 	return id;
@@ -231,15 +235,16 @@ struct value *story_fail(struct system *system, const char *type, const char *sp
 
 int64_t story_rows(struct system *system, const char *dataset)
 {
-	struct value *resource = system_ask(system, story_key(system, "ada"), "GET",
-		arena_printf(system_arena(system), SALES "/datasets/%s", dataset), NULL);
+	struct value *resource =
+		system_ask(system, story_key(system, "ada"), "GET",
+	                   arena_printf(system_arena(system), SALES "/datasets/%s", dataset), NULL);
 	return value_get_int(value_get(value_get(resource, "status"), "snapshot"), "rows", -1);
 }
 
 int64_t story_usage(struct system *system, const char *name)
 {
-	struct value *usage = system_ask(system, story_key(system, "ada"), "GET",
-	                                 "/v1/tenants/acme/usage", NULL);
+	struct value *usage =
+		system_ask(system, story_key(system, "ada"), "GET", "/v1/tenants/acme/usage", NULL);
 	return value_get_int(value_get(usage, "total"), name, 0);
 }
 

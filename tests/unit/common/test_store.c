@@ -1,5 +1,5 @@
-/* store: the transaction under construction, seen from inside: what a failed call leaves behind, and
- * that no failed allocation is missed. Its promises are in tests/conformance/test_store.c. */
+/* store: the transaction under construction, seen from inside: what a failed call leaves behind,
+ * and that no failed allocation is missed. Its promises are in tests/conformance/test_store.c. */
 #include "common/defs.h"
 #include "common/store_impl.h"
 
@@ -46,7 +46,7 @@ Test(store, a_failed_allocation_leaves_a_transaction_that_can_be_gone_on_with)
 		cr_assert_eq(store_txn_put(from, key, "x", 1, NULL), 0);
 	long n = 0;
 	for (bool fired = true; fired; n++) {
-		struct err err = { 0 };
+		struct err err = {0};
 		AUTO(store_txn) *txn = NULL;
 		cr_assert_eq(store_txn_new(&txn, &err), 0);
 		alloc_fail_after(n);
@@ -63,7 +63,7 @@ Test(store, a_failed_allocation_leaves_a_transaction_that_can_be_gone_on_with)
 /* The history is bounded: a watch that is far behind lists instead. */
 Test(store, the_memory_backing_forgets_old_history_in_whole_transactions)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct store_op ops[100];
 	char keys[100][8];
 	for (int i = 0; i < 100; i++) {
@@ -71,11 +71,11 @@ Test(store, the_memory_backing_forgets_old_history_in_whole_transactions)
 		keys[i][1] = (char)('0' + i / 10);
 		keys[i][2] = (char)('0' + i % 10);
 		keys[i][3] = 0;
-		ops[i] = (struct store_op){ .kind = STORE_PUT, .key = keys[i] };
+		ops[i] = (struct store_op){.kind = STORE_PUT, .key = keys[i]};
 	}
-	struct store_mem mem = { .revision = 1 };
+	struct store_mem mem = {.revision = 1};
 	pthread_cond_init(&mem.changed, NULL);
-	struct store_txn txn = { .ops = ops, .count = ARRAY_LEN(ops) };
+	struct store_txn txn = {.ops = ops, .count = ARRAY_LEN(ops)};
 	for (int i = 0; i < 1500; i++)
 		cr_assert_eq(mem_commit(&mem, &txn, &err), 0, "%s", err.text);
 	cr_assert_leq(mem.history_count, 100100);

@@ -10,10 +10,11 @@
 static struct value *newest(struct plane *plane)
 {
 	struct value *list = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 	bool more = false;
-	const struct audit_query query = { .tenant = "acme", .limit = 1 };
-	cr_assert_eq(shard_audit(plane->control->shard, plane->arena, &query, &list, &more, &err), 0);
+	const struct audit_query query = {.tenant = "acme", .limit = 1};
+	cr_assert_eq(shard_audit(plane->control->shard, plane->arena, &query, &list, &more, &err),
+	             0);
 	cr_assert_eq(value_len(list), 1);
 	return value_copy(plane->arena, value_at(list, 0));
 }
@@ -21,7 +22,7 @@ static struct value *newest(struct plane *plane)
 static void commit(struct plane *plane, const struct audit_event *event)
 {
 	AUTO(change) *change = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 	cr_assert_eq(change_new(&change, &err), 0);
 	cr_assert_eq(audit_add(change, event, &err), 0, "%s", err.text);
 	cr_assert_eq(journal_commit(plane->control->journal, change, &err), 0, "%s", err.text);
@@ -30,9 +31,12 @@ static void commit(struct plane *plane, const struct audit_event *event)
 Test(audit, holds_what_happened_and_leaves_out_what_was_not_said)
 {
 	struct plane *plane = plane_start();
-	const struct audit_event event = { .tenant = "acme", .actor = "acme/ada",
-		                           .action = "task:run", .resource = "/v1/x",
-		                           .result = "denied", .at_ms = 77 };
+	const struct audit_event event = {.tenant = "acme",
+	                                  .actor = "acme/ada",
+	                                  .action = "task:run",
+	                                  .resource = "/v1/x",
+	                                  .result = "denied",
+	                                  .at_ms = 77};
 	commit(plane, &event);
 	const struct value *record = newest(plane);
 	cr_expect_str_eq(value_get_str(record, "actor"), "acme/ada");
@@ -50,8 +54,12 @@ Test(audit, cuts_what_is_long_between_characters)
 	for (size_t i = 0; i + 1 < sizeof path; i += 2)
 		memcpy(path + i, "\xc3\xa4", 2);
 	path[1000] = 0;
-	const struct audit_event event = { .tenant = "acme", .actor = "a", .action = "b",
-		                           .resource = path + 0, .result = "denied", .at_ms = 1 };
+	const struct audit_event event = {.tenant = "acme",
+	                                  .actor = "a",
+	                                  .action = "b",
+	                                  .resource = path + 0,
+	                                  .result = "denied",
+	                                  .at_ms = 1};
 	commit(plane, &event);
 	const char *resource = value_get_str(newest(plane), "resource");
 	cr_assert_not_null(resource);
