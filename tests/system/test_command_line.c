@@ -32,7 +32,8 @@ Test(command_line, applying_again_changes_nothing_a_change_is_shown_and_a_dry_ru
 	cr_assert(strstr(out, "nothing was written"), "%s", out);
 	const char *alone = system_path(system, "manifests/alone.yaml");
 	file_write(alone, "apiVersion: freehold.io/v1\nkind: Source\n"
-		   "metadata: {name: s, domain: sales}\nspec: {connector: file, path: a, format: csv, dataset: elsewhere}\n");
+		   "metadata: {name: s, domain: sales}\n"
+		   "spec: {connector: file, path: a, format: csv, dataset: elsewhere}\n");
 	struct ran ran =
 		system_cli(system, "apply", "-f", alone, "--dry-run", "--profile", "ada", NULL);
 	cr_assert(ran.code == 1 && strstr(ran.out, "elsewhere"), "%d %s", ran.code, ran.out);
