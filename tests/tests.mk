@@ -36,6 +36,12 @@ test-all:
 	@for suite in $(SUITES); do sh tests/run.sh $(BUILD) $$suite || exit 1; done
 	@$(MAKE) --no-print-directory test-asan test-tsan fuzz
 
+# Cases of the Cedar language in their own format: build/cedar-conformance DIR...
+CEDAR_CASES := tests/conformance/cedar_conformance.c tests/support/cedar_cases.c
+$(BUILD)/cedar-conformance: $(call objs,$(CEDAR_CASES)) $(patsubst %,$(BUILD)/lib%.a,policy tenant common)
+	@echo "  ld   $@"
+	@$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+
 # Sanitizer builds run what is one process: units and the journey.
 SAN_SUITES := unit journey
 test-asan:
@@ -52,7 +58,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fu
 FUZZ_CC := clang-14
 FUZZ_FLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	-D_GNU_SOURCE -DFREEHOLD_VERSION='"fuzz"' -I. -isystem $(THIRD)/include -pthread
-FUZZ_SRC := $(call src,common) $(call src,api)
+FUZZ_SRC := $(call src,common) $(call src,api) $(call src,tenant) $(call src,policy)
 $(BUILD)/fuzz/obj/%.o: %.c | $(THIRD)/libduckdb.so
 	@mkdir -p $(@D)
 	@$(FUZZ_CC) $(subst fuzzer$(comma),fuzzer-no-link$(comma),$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
