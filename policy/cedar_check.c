@@ -50,13 +50,15 @@ static bool is_known(const struct cedar_known *known, const struct cedar_known *
 static int learn(struct cedar_checker *checker, const struct cedar_known *fact,
 		 const struct cedar_known **known)
 {
-	if (is_known(*known, fact))
+	uint32_t count = *known ? (*known)->count : 0;
+	if (is_known(*known, fact) || count == CEDAR_KNOWN_MAX)
 		return 0;
 	struct cedar_known *node = arena_alloc(checker->arena, sizeof *node);
 	if (!node)
 		return no_room(checker);
 	*node = *fact;
 	node->next = *known;
+	node->count = count + 1;
 	*known = node;
 	return 0;
 }

@@ -5,10 +5,13 @@
 #include "policy/cedar_ast.h"
 #include "policy/cedar_schema.h"
 
+enum { CEDAR_KNOWN_MAX = 1000 };             /* later tests establish nothing more */
+
 /* What has been tested before: that `on` has an attribute, or a tag. A list; NULL is the empty
  * one. */
 struct cedar_known {
 	const struct cedar_known *next;
+	uint32_t count;                      /* from here on; at most CEDAR_KNOWN_MAX */
 	const struct cedar_expr *on;
 	struct cedar_str attr;               /* unless tag is set */
 	const struct cedar_expr *tag;

@@ -3,6 +3,7 @@
 #include "policy/cedar_json.h"
 
 #include "common/json.h"
+#include "policy/cedar_conform.h"
 
 #include <string.h>
 
@@ -350,6 +351,8 @@ int cedar_json_entities(struct cedar_entities *entities, struct arena *arena,
 		/* What the schema says of an action stands. */
 		if (schema && cedar_schema_action(schema, &entity.uid))
 			continue;
+		if (schema && cedar_conform_entity(arena, schema, &entity, err) < 0)
+			return err_prefix(err, "entity %zu of the list", i + 1);
 		TRY(cedar_entities_add(entities, &entity, err));
 	}
 	return 0;
@@ -371,6 +374,8 @@ int cedar_json_request(struct arena *arena, const struct value *value,
 	if (cedar_json_record(arena, value_get(value, "context"), action ? action->context : NULL,
 	                      &request.context, err) < 0)
 		return err_prefix(err, "context");
+	if (schema)
+		TRY(cedar_conform_request(arena, schema, &request, err));
 	*ret_request = request;
 	return 0;
 }

@@ -30,11 +30,12 @@ MUST_USE int cedar_json_record(struct arena *arena, const struct value *value,
 			       const struct cedar_record **ret_record, struct err *err);
 
 /* A list of {uid, attrs, parents, tags} into the store. schema may be NULL; with one, its actions
- * that the list leaves out are added too. The store is not closed by this. */
+ * that the list leaves out are added too, and every entity must fit it. The store is not closed by
+ * this. */
 MUST_USE int cedar_json_entities(struct cedar_entities *entities, struct arena *arena,
 				 const struct value *list, const struct cedar_schema *schema,
 				 struct err *err);
-/* {principal, action, resource, context}. */
+/* {principal, action, resource, context}; it must fit the schema, unless that is NULL. */
 MUST_USE int cedar_json_request(struct arena *arena, const struct value *value,
 				const struct cedar_schema *schema,
 				struct cedar_request *ret_request, struct err *err);

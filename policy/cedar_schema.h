@@ -5,6 +5,8 @@
 
 #include "policy/cedar_type.h"
 
+enum { CEDAR_ACTIONS_MAX = 4096 };   /* of one schema */
+
 struct cedar_names {
 	size_t count;
 	const struct cedar_str *items;

@@ -207,31 +207,39 @@ static int by_str(const void *a, const void *b)
 	return cedar_str_compare(*left, *right);
 }
 
-/* Breadth first over the raw parents; seen is one flag an entity type. */
-static int find_ancestors(struct raw_schema *raw, size_t start, uint8_t *seen, size_t *queue,
-			  struct cedar_names *ret_names)
+/* Breadth first over the raw parents; seen is one flag an entity type. What is found stands in the
+ * queue behind start; *ret_tail is its end. */
+static int walk_up(struct raw_schema *raw, size_t start, uint8_t *seen, size_t *queue,
+		   size_t *ret_tail)
 {
-	struct cedar_str *names = arena_alloc(raw->arena, (raw->entity_count + 1) * sizeof *names);
 	size_t head = 0, tail = 0;
-	if (!names)
-		return no_room(raw);
 	memset(seen, 0, raw->entity_count);
 	queue[tail++] = start;
-	size_t count = 0;
 	while (head < tail) {
 		const struct raw_entity *entity = &raw->entities[queue[head++]];
 		for (size_t i = 0; i < entity->parent_count; i++) {
 			struct cedar_str full;
 			TRY(entity_name(raw, entity->space, entity->parents[i], &full));
 			size_t at = (size_t)(find_entity(raw, full) - raw->entities);
-			if (seen[at])
-				continue;
-			seen[at] = 1;
-			names[count++] = full;
-			if (at != start)
+			if (!seen[at] && at != start)
 				queue[tail++] = at;
+			seen[at] = 1;
 		}
 	}
+	*ret_tail = tail;
+	return 0;
+}
+
+static int find_ancestors(struct raw_schema *raw, size_t start, uint8_t *seen, size_t *queue,
+			  struct cedar_names *ret_names)
+{
+	size_t tail = 0, count = 0;
+	TRY(walk_up(raw, start, seen, queue, &tail));
+	struct cedar_str *names = arena_alloc(raw->arena, tail * sizeof *names);
+	if (!names)
+		return no_room(raw);
+	for (size_t i = seen[start] ? 0 : 1; i < tail; i++)
+		names[count++] = raw->entities[queue[i]].name;
 	if (count)
 		qsort(names, count, sizeof *names, by_str);
 	*ret_names = (struct cedar_names){ count, names };
@@ -325,11 +333,7 @@ static int build_action(struct raw_schema *raw, size_t i, struct cedar_action_ty
 static int action_ancestors(struct raw_schema *raw, struct cedar_action_type *actions, size_t start,
 			    uint8_t *seen, size_t *queue)
 {
-	const struct cedar_uid **all = arena_alloc(raw->arena, (raw->action_count + 1) *
-	                                           sizeof *all);
-	size_t head = 0, tail = 0, count = 0;
-	if (!all)
-		return no_room(raw);
+	size_t head = 0, tail = 0;
 	memset(seen, 0, raw->action_count);
 	queue[tail++] = start;
 	while (head < tail) {
@@ -338,15 +342,18 @@ static int action_ancestors(struct raw_schema *raw, struct cedar_action_type *ac
 			size_t at = (size_t)find_action(raw, actions, action->parents[p]);
 			if (at == start)
 				return err_set(raw->err, E_INVALID, "action groups form a circle");
-			if (seen[at])
-				continue;
+			if (!seen[at])
+				queue[tail++] = at;
 			seen[at] = 1;
-			all[count++] = &actions[at].uid;
-			queue[tail++] = at;
 		}
 	}
+	const struct cedar_uid **all = arena_alloc(raw->arena, tail * sizeof *all);
+	if (!all)
+		return no_room(raw);
+	for (size_t i = 1; i < tail; i++)
+		all[i - 1] = &actions[queue[i]].uid;
 	actions[start].ancestors = all;
-	actions[start].ancestor_count = count;
+	actions[start].ancestor_count = tail - 1;
 	return 0;
 }
 
@@ -366,6 +373,10 @@ static int name_actions(struct raw_schema *raw, struct cedar_action_type *action
 static int build_actions(struct raw_schema *raw, struct cedar_schema *schema)
 {
 	size_t count = raw->action_count;
+	if (count > CEDAR_ACTIONS_MAX)
+		return err_set(raw->err, E_TOO_LARGE, "the schema has %zu actions; at most %d",
+			count,
+		               CEDAR_ACTIONS_MAX);
 	struct cedar_action_type *actions = arena_alloc(raw->arena, (count + 1) * sizeof *actions);
 	uint8_t *seen = arena_alloc(raw->arena, count + 1);
 	size_t *queue = arena_alloc(raw->arena, (count + 1) * sizeof *queue);
