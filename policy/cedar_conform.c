@@ -48,7 +48,7 @@ static int conform_record(const struct check *check, const struct cedar_type *ty
 		const struct cedar_field *field = &record->fields[i];
 		const struct cedar_attr *attr = cedar_type_attr(type, field->name);
 		if (!attr)
-			return err_set(check->err, E_INVALID, "the schema has no attribute `%s` here",
+			return err_set(check->err, E_INVALID, "the schema has no attribute `%s`",
 			               cedar_str_show(check->arena, field->name));
 		if (conform(check, attr->type, &field->value) < 0)
 			return err_prefix(check->err, "`%s`",
