@@ -340,9 +340,10 @@ static int op_call(struct cedar_env *env, const struct cedar_expr *expr, struct 
 		               function->arity);
 	for (uint32_t i = 0; i < expr->count; i++)
 		TRY(eval_kind(env, expr->args[i], function->args[i], &args[i]));
-	const char *reason = function->call(env->arena, args, ret);
-	return reason ? err_set(env->err, E_INVALID, "line %u, column %u: `%s`: %s",
-	                        expr->place.line, expr->place.column, function->name, reason) : 0;
+	if (cedar_function_call(function, env->arena, args, ret, env->err) < 0)
+		return err_prefix(env->err, "line %u, column %u", expr->place.line,
+		                  expr->place.column);
+	return 0;
 }
 
 int cedar_eval(struct cedar_env *env, const struct cedar_expr *expr, struct cedar_value *ret_value)

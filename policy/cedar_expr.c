@@ -70,13 +70,18 @@ static int fold_record(struct cedar_lexer *lexer, struct cedar_expr *expr)
 }
 
 /* A constructor over text that does not parse stays a call: it fails when it is evaluated. */
-static void fold_call(struct cedar_lexer *lexer, struct cedar_expr *expr)
+static int fold_call(struct cedar_lexer *lexer, struct cedar_expr *expr)
 {
 	const struct cedar_function *function = expr->function;
 	if (!cedar_function_makes(function) || expr->count != 1 ||
 	    expr->args[0]->op != CEDAR_OP_LITERAL || expr->args[0]->value.kind != CEDAR_STRING)
-		return;
-	expr->folded = !function->call(lexer->arena, &expr->args[0]->value, &expr->value);
+		return 0;
+	int rc = cedar_function_call(function, lexer->arena, &expr->args[0]->value, &expr->value,
+	                             NULL);
+	if (rc == E_NOMEM)
+		return no_room(lexer);
+	expr->folded = rc == 0;
+	return 0;
 }
 
 int cedar_expr_fold(struct cedar_lexer *lexer, struct cedar_expr *expr)
@@ -88,7 +93,5 @@ int cedar_expr_fold(struct cedar_lexer *lexer, struct cedar_expr *expr)
 		return fold_set(lexer, expr);
 	if (expr->op == CEDAR_OP_RECORD)
 		return fold_record(lexer, expr);
-	if (expr->op == CEDAR_OP_CALL)
-		fold_call(lexer, expr);
-	return 0;
+	return expr->op == CEDAR_OP_CALL ? fold_call(lexer, expr) : 0;
 }

@@ -7,6 +7,9 @@
 
 #define DAY_MS ((int64_t)86400000)
 
+/* Told apart by its address: a want of memory must never pass for a policy's own failure. */
+static const char no_memory[] = "no memory left for an IP address";
+
 static const char *give(struct cedar_value *ret, enum cedar_kind kind, int64_t i)
 {
 	*ret = (struct cedar_value){ .kind = kind, .i = i };
@@ -57,7 +60,7 @@ static const char *ip(struct arena *arena, const struct cedar_value *args,
 		return "text that is no IP address, with or without a prefix length";
 	struct cedar_ip *kept = arena_alloc(arena, sizeof *kept);
 	if (!kept)
-		return "no memory left for an IP address";
+		return no_memory;
 	*kept = parsed;
 	*ret = (struct cedar_value){ .kind = CEDAR_IP, .ip = kept };
 	return NULL;
@@ -158,6 +161,17 @@ const struct cedar_function *cedar_function_find(struct cedar_str name)
 		if (cedar_str_is(name, functions[i].name))
 			return &functions[i];
 	return NULL;
+}
+
+int cedar_function_call(const struct cedar_function *function, struct arena *arena,
+			const struct cedar_value *args, struct cedar_value *ret_value,
+			struct err *err)
+{
+	const char *reason = function->run(arena, args, ret_value);
+	if (!reason)
+		return 0;
+	return err_set(err, reason == no_memory ? E_NOMEM : E_INVALID, "`%s`: %s", function->name,
+	               reason);
 }
 
 bool cedar_function_makes(const struct cedar_function *function)

@@ -150,8 +150,7 @@ static int call(struct arena *arena, struct cedar_str name, const struct value *
 		return err_set(err, E_INVALID, "`__extn` names `%s`; known are decimal, ip, "
 			"datetime and duration", cedar_str_show(arena, name));
 	TRY(cedar_json_str(arena, arg, "the `arg` of `__extn`", &text.str, err));
-	const char *reason = function->call(arena, &text, ret_value);
-	return reason ? err_set(err, E_INVALID, "`%s` got %s", function->name, reason) : 0;
+	return cedar_function_call(function, arena, &text, ret_value, err);
 }
 
 /* {"fn": F, "args": [...]}: any function, its arguments being values. */
@@ -170,8 +169,7 @@ static int call_args(struct arena *arena, struct cedar_str name, const struct va
 			               cedar_kind_name(function->args[i]),
 			               cedar_kind_name(args[i].kind));
 	}
-	const char *reason = function->call(arena, args, ret_value);
-	return reason ? err_set(err, E_INVALID, "`%s` got %s", function->name, reason) : 0;
+	return cedar_function_call(function, arena, args, ret_value, err);
 }
 
 static int call_escape(struct arena *arena, const struct value *escape,

@@ -144,6 +144,24 @@ Test(cedar_eval, refuses_a_condition_that_is_no_boolean)
 	cr_expect(!applies);
 }
 
+Test(cedar_eval, tells_a_want_of_memory_from_a_failure_of_the_policy)
+{
+	static const char *const texts[] = { "ip(if context.n == 7 then \"1.2.3.4\" else \"\")",
+	                                     "[context.n]", "{a: context.n}" };
+	AUTO(arena) *full = NULL;
+	cr_assert_eq(arena_new(16 * KIB, &full, &err), 0);
+	while (arena_alloc(full, 16))
+		;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		const struct cedar_expr *expr = NULL;
+		struct cedar_env env;
+		struct cedar_value value;
+		cr_assert_eq(cedar_parse_expr(arena, texts[i], strlen(texts[i]), &expr, &err), 0);
+		cedar_env_init(&env, full, &request, entities, &err);
+		cr_expect_eq(cedar_eval(&env, expr, &value), E_NOMEM, "%s", texts[i]);
+	}
+}
+
 static struct cedar_entity child(const char *id, const struct cedar_uid *const *parents)
 {
 	struct cedar_entity entity = { .parents = parents, .parent_count = parents ? 1 : 0 };
