@@ -208,6 +208,13 @@ static const char *views_text(struct arena *arena, const struct access_ask *ask)
 	return text.data ? arena_strndup(arena, (char *)text.data, text.len) : NULL;
 }
 
+/* What allowed it: the same for every view of a domain, so the first one's. */
+static const char *rule_of(const struct asked *asked)
+{
+	const struct target target = { asked->asker.tenant, asked->views[0].domain };
+	return policy_decide(&asked->asker, ACTION_FEATURES_READ, &target).rule;
+}
+
 static int audit(const struct asked *asked, const struct access_ask *ask, int code, struct err *err)
 {
 	char actor[2 * (NAME_MAX_LEN + 1)];
@@ -220,6 +227,7 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 		.result = !code             ? "allowed"
 		          : code == E_QUOTA ? "refused"
 		                            : "denied",
+		.rule = code || !asked->count ? NULL : rule_of(asked),
 		.code = code ? err_name(code) : NULL,
 		.at_ms = asked->now_ms,
 	};

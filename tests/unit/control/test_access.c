@@ -192,6 +192,7 @@ Test(access, audits_what_it_grants_and_what_it_refuses)
 	cr_expect_str_eq(value_get_str(value_at(items, 0), "result"), "denied");
 	cr_expect_str_eq(value_get_str(value_at(items, 1), "result"), "allowed");
 	cr_expect_str_eq(value_get_str(value_at(items, 1), "actor"), "acme/reader");
+	cr_expect_not_null(value_get_str(value_at(items, 1), "rule"));
 	end(&w);
 }
 
