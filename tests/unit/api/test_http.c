@@ -374,8 +374,11 @@ Test(http, a_full_queue_is_told_with_the_limit_and_when_to_come_back)
 	cr_expect(strstr(body_of(answer), "1 requests wait already, which is the limit"));
 	for (int i = 0; i < 8; i++)
 		sem_post(&fixture->gate);
+	/* The third may have come after a fourth, which then took the one place there is. */
 	for (int i = 0; i < 3; i++) {
-		cr_expect_str_eq(body_of(hear(fds[i], answer)), "late");
+		hear(fds[i], answer);
+		cr_expect(strcmp(body_of(answer), "late") == 0 ||
+		          (i == 2 && strstr(body_of(answer), "which is the limit")), "%s", answer);
 		close(fds[i]);
 	}
 }
