@@ -12,7 +12,7 @@ struct cedar_function {
 	uint8_t arity;
 	uint8_t args[CEDAR_FUNCTION_ARGS_MAX];   /* enum cedar_kind */
 	uint8_t result;              /* enum cedar_kind */
-	/* Arguments have the kinds above. NULL, or why there is no result; cedar_function_call tells. */
+	/* For cedar_function_call: NULL, or why there is no result. */
 	const char *(*run)(struct arena *arena, const struct cedar_value *args,
 			   struct cedar_value *ret_value);
 };

@@ -44,6 +44,26 @@ static struct raw_entity *find_entity(struct raw_schema *raw, struct cedar_str n
 	                                   sizeof *raw->entities, by_entity) : NULL;
 }
 
+/* A name in a namespace must not hide one without: which is meant would hang on where it is
+ * written. */
+static int check_hidden(struct raw_schema *raw, struct cedar_str space, struct cedar_str name)
+{
+	struct cedar_str base = { name.text + space.len + 2, name.len - space.len - 2 };
+	if (!space.len || (!find_common(raw, base) && !find_entity(raw, base)))
+		return 0;
+	return err_set(raw->err, E_INVALID, "the type `%s` hides the one without a namespace; "
+	               "rename either", cedar_str_show(raw->arena, name));
+}
+
+static int check_all_hidden(struct raw_schema *raw)
+{
+	for (size_t i = 0; i < raw->common_count; i++)
+		TRY(check_hidden(raw, raw->commons[i].space, raw->commons[i].name));
+	for (size_t i = 0; i < raw->entity_count; i++)
+		TRY(check_hidden(raw, raw->entities[i].space, raw->entities[i].name));
+	return 0;
+}
+
 static int sort(struct raw_schema *raw)
 {
 	if (raw->common_count)
@@ -367,6 +387,14 @@ static int name_actions(struct raw_schema *raw, struct cedar_action_type *action
 			               cedar_str_show(raw->arena, uid.id));
 		actions[i].uid = uid;
 	}
+	for (size_t i = 0; i < raw->action_count; i++) {
+		struct cedar_uid bare;
+		cedar_uid_init(&bare, CEDAR_STR("Action"), raw->actions[i].id);
+		if (raw->actions[i].space.len && find_action(raw, actions, &bare) >= 0)
+			return err_set(raw->err, E_INVALID, "the action `%s` hides the one without "
+				"a namespace; rename either",
+			               cedar_str_show(raw->arena, bare.id));
+	}
 	return 0;
 }
 
@@ -402,6 +430,7 @@ int raw_build(struct raw_schema *raw, const struct cedar_schema **ret_schema)
 	if (!schema)
 		return no_room(raw);
 	TRY(sort(raw));
+	TRY(check_all_hidden(raw));
 	for (size_t i = 0; i < raw->common_count; i++)
 		TRY(resolve_common(raw, &raw->commons[i], 0, &unused));
 	TRY(build_entities(raw, schema));

@@ -165,14 +165,27 @@ Test(cedar_schema, refuses_json_with_misspelt_members)
 Test(cedar_schema, looks_into_its_own_namespace_first)
 {
 	const struct cedar_schema *schema = human(
-		"type Name = Long; entity User; namespace N { type Name = String; entity User = { "
-		"a: Name,"
-		" b: User, c: __cedar::String }; entity Long; entity Z = { a: Long }; }");
+		"namespace N { type Name = String; entity User = { a: Name, b: User,"
+		" c: __cedar::Long }; entity Long; entity Z = { a: Long }; }");
 	const struct cedar_type *shape = cedar_schema_entity(schema, CEDAR_STR("N::User"))->shape;
 	cr_expect_eq(cedar_type_attr(shape, CEDAR_STR("a"))->type->kind, CEDAR_TYPE_STRING);
 	cr_expect(cedar_str_is(cedar_type_attr(shape, CEDAR_STR("b"))->type->name, "N::User"));
+	cr_expect_eq(cedar_type_attr(shape, CEDAR_STR("c"))->type->kind, CEDAR_TYPE_LONG);
 	shape = cedar_schema_entity(schema, CEDAR_STR("N::Z"))->shape;
 	cr_expect_eq(cedar_type_attr(shape, CEDAR_STR("a"))->type->kind, CEDAR_TYPE_ENTITY);
+}
+
+Test(cedar_schema, refuses_a_name_that_hides_another)
+{
+	static const char *const bad[] = {
+		"entity U; namespace N { entity U; }", "type T = Long; namespace N { entity T; }",
+		"entity U; namespace N { type U = Long; }", "action a; namespace N { action a; }",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		const struct cedar_schema *unused = NULL;
+		cr_expect_eq(cedar_schema_parse(arena, bad[i], strlen(bad[i]), &unused, &err),
+			E_INVALID, "%s", bad[i]);
+	}
 }
 
 /* t0 = {a: Long}, t1 = {a: t0, b: t0} ...: small text, a type of 2^n parts. */
