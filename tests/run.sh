@@ -6,7 +6,7 @@ reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 export ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=1:fast_unwind_on_malloc=0:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
-export TSAN_OPTIONS="log_path=$reports/tsan:suppressions=$PWD/tests/tsan.supp:${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="log_path=$reports/tsan:atexit_sleep_ms=0:suppressions=$PWD/tests/tsan.supp:${TSAN_OPTIONS:-}"
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 export FREEHOLD_BUILD="$PWD/$build"
 echo "== $build/test-$suite"
