@@ -193,7 +193,8 @@ int pool_ready(struct pool *pool)
 	return count;
 }
 
-/* Another is started only when the last one has its job: the two would share a core otherwise. */
+/* Another is made when a job turns out to take its time, or is over: a small one would share its
+ * core with it otherwise. */
 static void refill(struct pool *pool)
 {
 	pthread_mutex_lock(&pool->mutex);
@@ -373,7 +374,6 @@ static int converse(struct job_run *run)
 	TRY(channel_send(run->child.socket, run->job->message, run->job->fds, run->job->fd_count,
 	                 run->err));
 	close_fds(run->job);
-	refill(run->pool);
 	int64_t looked_ms = run->started_ms;
 	while (!finished(run)) {
 		TRY(step(run));
@@ -381,6 +381,8 @@ static int converse(struct job_run *run)
 		if (now_ms - looked_ms < TICK_MS && now_ms != looked_ms)
 			continue;
 		looked_ms = now_ms;
+		if (now_ms - run->started_ms >= TICK_MS)
+			refill(run->pool);
 		if (!run->result)
 			TRY(check_limits(run));
 	}
