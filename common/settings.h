@@ -1,5 +1,5 @@
-/* settings.h - a process's settings: one table of rows, two sources. A flag (--name VALUE) wins over
- * the environment, that over the row's default. */
+/* settings.h - a process's settings: one table of rows, two sources. A flag (--name VALUE) wins
+ * over the environment, that over the row's default. */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
