@@ -361,8 +361,10 @@ Test(http, a_full_queue_is_told_with_the_limit_and_when_to_come_back)
 	}
 	/* Two are handled and one waits, or will in a moment: a fourth finds the queue full. */
 	int64_t deadline = clock_mono_ms(clock_system()) + 10000;
+	int tries = 0;
 	do {
 		int fd = dial();
+		tries++;
 		say(fd, "GET /gate" END);
 		struct timeval short_wait = { .tv_usec = 200000 };
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &short_wait, sizeof short_wait);
@@ -378,7 +380,8 @@ Test(http, a_full_queue_is_told_with_the_limit_and_when_to_come_back)
 	for (int i = 0; i < 3; i++) {
 		hear(fds[i], answer);
 		cr_expect(strcmp(body_of(answer), "late") == 0 ||
-		          (i == 2 && strstr(body_of(answer), "which is the limit")), "%s", answer);
+		          (i == 2 && tries > 1 && strstr(body_of(answer), "which is the limit")),
+		          "%s", answer);
 		close(fds[i]);
 	}
 }
