@@ -232,8 +232,11 @@ static void set_usage(const struct shard *shard, const struct account *account, 
 	int64_t now_ms = clock_unix_ms(shard->clock);
 	struct amounts reserved;
 	const char *domain = NULL;
-	for (size_t i = 0; domains && (domain = quota_domain(account->quota, i)); i++)
-		value_add(domains, domain_usage(account, arena, domain, now_ms));
+	for (size_t i = 0; domains && (domain = quota_domain(account->quota, i)); i++) {
+		struct value *used = domain_usage(account, arena, domain, now_ms);
+		if (value_len(used) > 1) /* the quota also knows domains of refused tasks */
+			value_add(domains, used);
+	}
 	quota_reserved(account->quota, &reserved);
 	value_set(map, "total", domain_usage(account, arena, NULL, now_ms));
 	value_set(map, "reserved", amounts_value(arena, &reserved));
