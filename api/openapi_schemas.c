@@ -141,6 +141,7 @@ static struct value *task_schema(struct arena *arena, const struct task_info *in
 	object_add(schema, "type", true, constant(arena, info->name));
 	object_add(schema, "spec", spec, schema_of_fields(arena, info->fields));
 	object_add(schema, "limits", false, schema_ref(arena, "TaskLimits"));
+	object_add(schema, "placement", false, schema_ref(arena, "TaskPlacement"));
 	value_set_bool(schema, "additionalProperties", false);
 	return schema;
 }
@@ -154,6 +155,7 @@ static void add_tasks(struct arena *arena, struct value *schemas)
 	value_set(request, "oneOf", choices);
 	value_set(schemas, "TaskRequest", request);
 	value_set(schemas, "TaskLimits", schema_of_fields(arena, task_limit_fields));
+	value_set(schemas, "TaskPlacement", schema_of_fields(arena, task_placement_fields));
 }
 
 /* --- answers --- */

@@ -203,11 +203,13 @@ void reference_kinds(struct buf *out)
 static void tasks_page(struct arena *arena, struct buf *out)
 {
 	buf_puts(out, "# Tasks\n" GENERATED
-	         "A task is submitted as `{\"type\": TYPE, \"spec\": {...}, \"limits\": {...}}` "
-	         "to\n`POST /v1/tenants/{tenant}/domains/{domain}/tasks`, or with `freehold run "
+	         "A task is submitted as `{\"type\": TYPE, \"spec\": {...}, \"limits\": {...}, "
+	         "\"placement\": {...}}` to\n`POST /v1/tenants/{tenant}/domains/{domain}/tasks`, or with `freehold run "
 	         "TYPE`. It is metered in every unit it is\nmeasured in, and audited when it is "
 	         "accepted and when it ends.\n\n## Limits\n\n");
 	put_field_table(arena, task_limit_fields, "limits.", out);
+	buf_puts(out, "\n## Placement\n\n");
+	put_field_table(arena, task_placement_fields, "placement.", out);
 	for (int i = 0; i < TASK_COUNT_; i++) {
 		buf_printf(out, "\n## %s\n\n", task_info[i].name);
 		put_field_table(arena, task_info[i].fields, "spec.", out);

@@ -41,6 +41,36 @@ const struct field task_limit_fields[] = {
 	FIELD_END
 };
 
+const struct field task_placement_fields[] = {
+	{ FIELD_NAME, false, "pool", NULL, NULL, "the workers' pool; default default" },
+	{ FIELD_MAP, false, "selector", NULL, NULL, "labels that the worker must have, at most 16" },
+	{ FIELD_ENUM, false, "priority", "low|normal|high|urgent", NULL,
+	  "within the domain; default normal; urgent may end others" },
+	{ FIELD_TEXT, false, "concurrencyKey", "63", NULL,
+	  "tasks of the tenant with this key share a limit" },
+	{ FIELD_INT, false, "concurrency", "10000", NULL,
+	  "of them run at one time; at least 1; default 1" },
+	{ FIELD_TEXT, false, "notBefore", "32", NULL, "not started earlier, as 2026-01-31T08:00:00Z" },
+	{ FIELD_DURATION, false, "expires", NULL, NULL,
+	  "after acceptance it is ended, 1s to 8760h; absent: never" },
+	FIELD_END
+};
+
+static const char *const priority_names[PRIORITY_COUNT_] = { "low", "normal", "high", "urgent" };
+
+const char *priority_name(enum priority priority)
+{
+	return priority_names[priority];
+}
+
+int priority_by_name(const char *name)
+{
+	for (int i = 0; name && i < PRIORITY_COUNT_; i++)
+		if (strcmp(name, priority_names[i]) == 0)
+			return i;
+	return -1;
+}
+
 enum task_type task_by_name(const char *name)
 {
 	for (int i = 0; name && i < TASK_COUNT_; i++)
@@ -95,6 +125,58 @@ int limits_read(const struct value *map, struct limits *limits, struct err *err)
 	return 0;
 }
 
+void placement_default(struct placement *placement)
+{
+	*placement = (struct placement){
+		.pool = "default", .priority = PRIORITY_NORMAL, .key_most = 1,
+	};
+}
+
+static bool labels_fit(const struct value *selector)
+{
+	for (size_t i = 0; i < value_len(selector); i++) {
+		const char *name = NULL;
+		const char *text = value_as_str(value_member(selector, i, &name));
+		if (!text || strlen(text) > LABEL_TEXT_MAX || strlen(name) > LABEL_TEXT_MAX)
+			return false;
+	}
+	return value_len(selector) <= LABELS_MAX;
+}
+
+static int read_times(const struct value *map, struct placement *placement, struct err *err)
+{
+	const char *begin = value_get_str(map, "notBefore"), *end = value_get_str(map, "expires");
+	if (begin && time_parse(begin, &placement->not_before_ms, err) < 0)
+		return err_prefix(err, "placement.notBefore");
+	if (end)
+		TRY(duration_parse(end, &placement->expires_ms, err));
+	if (end && (placement->expires_ms < SECOND_MS || placement->expires_ms > 365 * DAY_MS))
+		return err_set(err, E_INVALID, "placement.expires: must be from 1s to 8760h");
+	return 0;
+}
+
+int placement_read(const struct value *map, struct placement *placement, struct err *err)
+{
+	TRY(fields_check(task_placement_fields, map, "placement", err));
+	struct placement read = *placement;
+	if (value_get_str(map, "pool"))
+		read.pool = value_get_str(map, "pool");
+	read.selector = value_get(map, "selector");
+	if (!labels_fit(read.selector))
+		return err_set(err, E_INVALID, "placement.selector: at most %d labels of at most %d "
+		               "characters", LABELS_MAX, LABEL_TEXT_MAX);
+	if (value_get_str(map, "priority"))
+		read.priority = (enum priority)priority_by_name(value_get_str(map, "priority"));
+	read.key = value_get_str(map, "concurrencyKey");
+	read.key_most = (int)value_get_int(map, "concurrency", read.key_most);
+	if (read.key_most < 1 || (value_get(map, "concurrency") && !read.key))
+		return err_set(err, E_INVALID, "placement.concurrency: at least 1, and only with a "
+		               "concurrencyKey");
+	TRY(read_times(map, &read, err));
+	*placement = read;
+	return 0;
+}
+
 static int unknown_type(const char *given, struct err *err)
 {
 	const char *names[TASK_COUNT_];
@@ -118,6 +200,7 @@ int task_request_read(const struct value *body, struct task_request *ret_request
 		{ FIELD_TEXT, true, "type", "64", NULL, "the task type, for example ingest" },
 		{ FIELD_OBJECT, false, "spec", NULL, NULL, "what to do, by type" },
 		{ FIELD_OBJECT, false, "limits", NULL, NULL, "what an attempt may take" },
+		{ FIELD_OBJECT, false, "placement", NULL, NULL, "where and when it may run" },
 		FIELD_END
 	};
 	TRY(fields_check(top, body, "", err));
@@ -128,6 +211,9 @@ int task_request_read(const struct value *body, struct task_request *ret_request
 	TRY(fields_check(task_info[request.type].fields, request.spec, "spec", err));
 	limits_default(&request.limits);
 	TRY(limits_read(value_get(body, "limits"), &request.limits, err));
+	placement_default(&request.placement);
+	request.place = value_get(body, "placement");
+	TRY(placement_read(request.place, &request.placement, err));
 	*ret_request = request;
 	return 0;
 }

@@ -118,3 +118,33 @@ Test(tasks, are_found_by_name)
 	cr_expect_eq(task_by_name("none"), TASK_NONE);
 	cr_expect_eq(task_by_name(NULL), TASK_NONE);
 }
+
+Test(tasks, placement_is_read_and_has_defaults)
+{
+	cr_assert_eq(read_text("{\"type\":\"probe\"}"), 0);
+	cr_expect_str_eq(request.placement.pool, "default");
+	cr_expect_eq(request.placement.priority, PRIORITY_NORMAL);
+	cr_expect_eq(request.placement.key_most, 1);
+	cr_assert_eq(read_text("{\"type\":\"probe\",\"placement\":{\"pool\":\"gpu\",\"selector\":"
+	                       "{\"zone\":\"a\"},\"priority\":\"urgent\",\"concurrencyKey\":\"k\","
+	                       "\"concurrency\":3,\"notBefore\":\"2026-01-31T08:00:00Z\","
+	                       "\"expires\":\"6h\"}}"), 0, "%s", err.text);
+	cr_expect_str_eq(request.placement.pool, "gpu");
+	cr_expect_eq(value_len(request.placement.selector), 1);
+	cr_expect_eq(request.placement.priority, PRIORITY_URGENT);
+	cr_expect_eq(request.placement.key_most, 3);
+	cr_expect_eq(request.placement.not_before_ms, INT64_C(1769846400000));
+	cr_expect_eq(request.placement.expires_ms, 6 * 3600 * 1000);
+}
+
+Test(tasks, placement_that_makes_no_sense_is_refused_by_name)
+{
+	cr_expect(strstr(refusal("{\"type\":\"probe\",\"placement\":{\"concurrency\":2}}"),
+	                 "placement.concurrency"));
+	cr_expect(strstr(refusal("{\"type\":\"probe\",\"placement\":{\"priority\":\"most\"}}"),
+	                 "placement.priority"));
+	cr_expect(strstr(refusal("{\"type\":\"probe\",\"placement\":{\"notBefore\":\"soon\"}}"),
+	                 "placement.notBefore"));
+	cr_expect(strstr(refusal("{\"type\":\"probe\",\"placement\":{\"expires\":\"9000h\"}}"),
+	                 "placement.expires"));
+}

@@ -1,0 +1,139 @@
+/* sched.h - who goes next, and where. Pure: no I/O, no locks, no clock; times are monotonic ms and
+ * given. The shard calls it with what happens, and so does the simulation (tests/sim).
+ *
+ * Method: event-driven hierarchical weighted dominant-resource fairness (Ghodsi et al. 2011,
+ * Bhattacharya et al. 2013) over cohort -> tenant -> domain within a pool; who is below its
+ * guaranteed share goes before who borrows, as a cohort's nominal quota in Kueue. Within a domain:
+ * priority, then acceptance. Waiting tasks of one shape (demand, pool, selector) are one class, so
+ * that what fits a worker is decided once a class. What only time or another's end can unblock is
+ * parked and costs nothing until then.
+ *
+ * Bounds, each with its test: AGING (a queue head that waited longer than aging_ms gets one start in
+ * four, in order of acceptance; where it fits no worker's rest, one worker that could hold it is kept
+ * free for it); preemption only to take lent capacity back or for PRIORITY_URGENT, never of what ran
+ * less than min_run_ms, never where the preemptor's share would then exceed the victim's, and at most
+ * preempt_per_minute a tenant. Invariant (sched_check): a worker's, tenant's and pool's used amounts
+ * are the sums of what runs. Not thread-safe: its owner's mutex guards it. */
+#ifndef SCHED_H
+#define SCHED_H
+
+#include "api/tasks.h"
+
+enum resource { RES_CPU, RES_MEMORY, RES_SLOTS, RES_COUNT_ };    /* millicores, bytes, slots */
+struct capacity { int64_t v[RES_COUNT_]; };
+
+struct label { const char *key, *value; };
+enum { CLASSES_MAX = 4096 };
+
+struct sched;
+struct sched_conf {
+	int64_t aging_ms;            /* 0: 10 minutes */
+	int64_t min_run_ms;          /* before it may be preempted; 0: 60 s */
+	int preempt_per_minute;      /* of one tenant's tasks; 0: 6 */
+	/* Whether a tenant's domain may start one more, by its quotas; false parks its tasks until
+	 * sched_kick. ret_why (may be NULL) gets a sentence with the numbers. */
+	bool (*may_start)(void *context, const char *tenant, const char *domain, struct err *ret_why);
+	void *context;
+};
+MUST_USE int sched_new(const struct sched_conf *conf, struct sched **ret_sched, struct err *err);
+void sched_free(struct sched *sched);            /* entries are their owners' */
+DEFINE_AUTO(sched)
+
+/* --- what there is --- */
+
+/* A worker's whole capacity. Set again when it changes; what runs there stays. */
+struct sched_worker {
+	const char *name, *pool;     /* pool NULL: "default" */
+	const struct label *labels;
+	size_t label_count;
+	struct capacity total;
+	bool serves;                 /* takes tasks that need the online store */
+	bool closed;                 /* cordoned or draining: nothing more starts there */
+};
+MUST_USE int sched_worker_set(struct sched *sched, const struct sched_worker *worker,
+                              struct err *err);
+void sched_worker_gone(struct sched *sched, const char *name);   /* nothing may run there any more */
+
+/* What a tenant (domain NULL) or one of its domains is due in a pool; absent: weight 1, guaranteed
+ * nothing, no limits, the cohort "default". From the resources of kind Share. v[] of -1: no limit. */
+struct share {
+	const char *tenant, *domain, *pool, *cohort;
+	int64_t weight;              /* 1..1000000 */
+	struct capacity guaranteed;  /* 0: nothing */
+	struct capacity most;        /* used at one time */
+	struct capacity borrow_most; /* beyond guaranteed */
+	struct capacity lend_most;   /* of the guaranteed, to others of the cohort */
+	int64_t starts_per_minute;   /* token bucket of that size; -1: no limit */
+};
+MUST_USE int sched_share_set(struct sched *sched, const char *name, const struct share *share,
+                             struct err *err);   /* name: of the resource, unique in a tenant */
+void sched_share_drop(struct sched *sched, const char *tenant, const char *name);
+
+/* --- tasks --- */
+
+struct sched_spec {
+	const char *tenant, *domain;
+	const char *pool;            /* NULL: "default" */
+	const struct label *selector;        /* all must be among a worker's labels */
+	size_t selector_count;
+	struct capacity demand;
+	bool serves;
+	enum priority priority;
+	const char *key;             /* concurrency key, within the tenant; NULL: none */
+	int key_most;                /* tasks of that key that run at one time */
+	const char *near;            /* dataset whose cache helps; NULL: none */
+	int64_t since_ms;            /* when it was accepted */
+};
+
+struct sched_queue;
+struct sched_key;
+/* Embedded in its owner's struct; all private to sched*.c. */
+struct sched_entry {
+	struct sched_entry *next, *prev;     /* in the one list or heap it stands in */
+	struct sched_queue *queue;
+	struct sched_key *key;
+	struct sched_site *site;     /* the worker it runs on; NULL: it waits */
+	int64_t since_ms, at_ms;     /* accepted; due or started */
+	uint32_t place;              /* in a heap */
+	uint16_t class_id;
+	uint8_t priority, where;
+};
+
+/* Waits from now on; not before due_ms. E_TOO_LARGE: over CLASSES_MAX shapes at one time. */
+MUST_USE int sched_add(struct sched *sched, struct sched_entry *entry,
+                       const struct sched_spec *spec, int64_t due_ms, struct err *err);
+/* The next one for a worker, which runs there then; NULL: none. */
+struct sched_entry *sched_pick(struct sched *sched, const char *worker, int64_t now_ms);
+/* A waiting one that was found running. */
+void sched_adopt(struct sched *sched, struct sched_entry *entry, const char *worker, int64_t now_ms);
+/* A running one waits again; front: before all of its priority. */
+void sched_again(struct sched *sched, struct sched_entry *entry, int64_t due_ms, bool front);
+void sched_remove(struct sched *sched, struct sched_entry *entry);      /* from wherever it is */
+/* A tenant's quotas may have changed, or an end gave something back. NULL: anyone's. */
+void sched_kick(struct sched *sched, const char *tenant);
+int64_t sched_next_ms(const struct sched *sched);        /* when time alone unblocks; INT64_MAX */
+/* A worker holds a dataset's cache (bounded memory, newest kept). */
+void sched_near(struct sched *sched, const char *worker, const char *dataset);
+/* Running ones that are to end so that others get what they are due; each is named once. */
+size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **ret_victims,
+                     size_t most);
+
+/* --- answers --- */
+
+/* Why it waits, as a value: {"state": "waiting|parked|running", "position": n, "ahead": n,
+ * "estimateSeconds": n|null, "reasons": [{"rule", "whose", "need", "have", "limit", "detail"}]}.
+ * One of reasons at least while it waits. The same for a spec that was not added (dry run); a
+ * demand that no worker of the pool could ever hold says so ("rule": "never-fits"). */
+struct value *sched_explain(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
+                            struct arena *arena);
+struct value *sched_explain_spec(struct sched *sched, const struct sched_spec *spec,
+                                 int64_t now_ms, struct arena *arena);
+/* Rows by tenant and pool: {tenant, pool, cohort, weight, waiting, running, used, guaranteed,
+ * borrowed, share (of the dominant resource, in millionths), oldestWaitMs, parked}. */
+struct value *sched_table(struct sched *sched, int64_t now_ms, struct arena *arena);
+/* By pool, for an autoscaler: {pool, workers, total, used, waiting: {tasks, cpuMillis, memoryBytes},
+ * neverFits, oldestWaitMs}. No tenants in it. */
+struct value *sched_pools(struct sched *sched, int64_t now_ms, struct arena *arena);
+void sched_check(const struct sched *sched);     /* REQUIREs the invariants */
+
+#endif
