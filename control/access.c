@@ -18,6 +18,7 @@ enum { DOMAINS_MOST = 500 };
 
 struct asked {
 	struct control *control;
+	struct part *part;           /* the asker's */
 	struct arena *arena;
 	struct asker asker;
 	int64_t now_ms;
@@ -178,8 +179,8 @@ static int check_quota(const struct asked *asked, struct err *err)
 	struct amounts one = { .v = { 0 } };
 	one.v[DIM_ONLINE_READS] = 1;
 	for (size_t i = 0; i < asked->count; i++)
-		TRY(shard_check(asked->control->shard, asked->asker.tenant, asked->views[i].domain,
-		                &one, err));
+		TRY(shard_check(asked->part->shard, asked->asker.tenant,
+		                asked->views[i].domain, &one, err));
 	return 0;
 }
 
@@ -234,7 +235,7 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 	AUTO(change) *change = NULL;
 	TRY(change_new(&change, err));
 	TRY(audit_add(change, &event, err));
-	return journal_commit(asked->control->journal, change, err);
+	return journal_commit(asked->part->journal, change, err);
 }
 
 static void audit_refusal(const struct asked *asked, const struct access_ask *ask, int code)
@@ -272,8 +273,9 @@ int access_answer(struct control *control, struct arena *arena, const struct acc
 {
 	struct asked asked = { .control = control, .arena = arena,
 	                       .now_ms = clock_unix_ms(control->clock) };
-	TRY(request_needs_lead(control, err));
 	TRY(identity_check(control, arena, ask->credential, asked.now_ms, &asked.asker, err));
+	asked.part = part_of(control, asked.asker.tenant);
+	TRY(part_needs_lead(asked.part, err));
 	int code = decide(&asked, ask, err);
 	if (code < 0)
 		audit_refusal(&asked, ask, code);

@@ -86,6 +86,7 @@ static const char *bearer(const struct request *request)
 static int identify(struct control *control, struct request *request, struct err *err)
 {
 	TRY(route_find(request, err));
+	request->part = part_of(control, request->tenant ? request->tenant : "platform");
 	if (request->route->action == ACTION_PUBLIC)
 		return 0;
 	return identity_check(control, request->arena, bearer(request), request->now_ms,
@@ -197,7 +198,8 @@ static int reserve(struct control *control, struct request *request, struct err 
 	struct amounts one = { .v = { 0 } };
 	one.v[request->route->unit] = 1;
 	const char *domain = request->domain ? request->domain : "";
-	return shard_check(control->shard, request->asker.tenant, domain, &one, err);
+	return shard_check(part_of(control, request->asker.tenant)->shard, request->asker.tenant,
+	                   domain, &one, err);
 }
 
 /* --- handle --- */
@@ -209,14 +211,20 @@ static int handle(struct control *control, struct request *request, struct err *
 
 /* --- record --- */
 
+/* Whose log it goes to: the target's, unless the asker may not know of it. */
+static const char *event_tenant(const struct request *request)
+{
+	bool theirs = request->tenant && !request->hidden;
+	return theirs ? request->tenant : request->asker.tenant;
+}
+
 static int add_event(struct request *request, const char *result, const char *code,
                      struct change *change, struct err *err)
 {
 	char actor[2 * (NAME_MAX_LEN + 1)];
 	snprintf(actor, sizeof actor, "%s/%s", request->asker.tenant, request->asker.principal);
-	bool theirs = request->tenant && !request->hidden;
 	const struct audit_event event = {
-		.tenant = theirs ? request->tenant : request->asker.tenant,
+		.tenant = event_tenant(request),
 		.actor = actor,
 		.action = action_name(request->route->action),
 		.resource = request->ask->path,
@@ -244,7 +252,7 @@ static void record_refusal(struct control *control, struct request *request)
 	if (rc == 0)
 		rc = add_event(request, result, err_name(code), change, &err);
 	if (rc == 0)
-		rc = journal_commit(control->journal, change, &err);
+		rc = journal_commit(part_of(control, event_tenant(request))->journal, change, &err);
 	const struct log_context context = { .tenant = request->asker.tenant,
 		                             .request = request->id };
 	if (rc < 0)
@@ -264,12 +272,12 @@ static int lost_race(const struct request *request, struct err *err)
 	               "again and repeat");
 }
 
-static int commit(struct control *control, struct request *request, struct err *err)
+static int commit(struct request *request, struct err *err)
 {
-	int code = journal_commit(control->journal, request->change, err);
+	int code = journal_commit(request->part->journal, request->change, err);
 	/* After an unknown outcome the journal is led anew and tells what has happened. */
 	if (code < 0 && code != E_UNKNOWN_OUTCOME && request->submitted)
-		shard_withdraw(control->shard, request->submitted);
+		shard_withdraw(request->part->shard, request->submitted);
 	return code == E_PRECONDITION ? lost_race(request, err) : code;
 }
 
@@ -277,7 +285,7 @@ static int record(struct control *control, struct request *request, struct err *
 {
 	if (request->failure.code) {
 		if (request->submitted)
-			shard_withdraw(control->shard, request->submitted);
+			shard_withdraw(request->part->shard, request->submitted);
 		record_refusal(control, request);
 		return 0;
 	}
@@ -290,7 +298,7 @@ static int record(struct control *control, struct request *request, struct err *
 		return 0;
 	if (always)
 		TRY(add_event(request, "allowed", NULL, change, err));
-	return commit(control, request, err);
+	return commit(request, err);
 }
 
 /* --- answer --- */

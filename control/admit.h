@@ -49,6 +49,7 @@ struct request {
 	const char *id;              /* the reply's request_id */
 	int64_t now_ms;
 	const struct route *route;
+	struct part *part;           /* of the path's tenant; without one, of "platform" */
 	struct asker asker;          /* after identify */
 	const char *tenant, *domain, *name, *task, *key;   /* from the path; NULL: not in it */
 	struct value *body;          /* after read; NULL: none */
@@ -107,7 +108,8 @@ MUST_USE int request_after(struct request *request, const char *prefix, const ch
                            struct err *err);
 MUST_USE int request_resume(struct request *request, const char *prefix, const char *last,
                             const char **ret_token, struct err *err);
-/* E_NOT_LEADER unless this replica leads: only the leader knows tasks, usage and audit. */
-MUST_USE int request_needs_lead(struct control *control, struct err *err);
+/* E_NOT_LEADER unless this replica leads the request's part: only the leader knows tasks, usage
+ * and audit. */
+MUST_USE int request_needs_lead(const struct request *request, struct err *err);
 
 #endif

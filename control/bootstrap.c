@@ -144,7 +144,7 @@ static int commit_all(struct control *control, const char *text, struct err *err
 	TRY(arena_new(ARENA_MAX, &arena, err));
 	TRY(change_new(&change, err));
 	TRY(put_all(control, arena, text, change, err));
-	return journal_commit(control->journal, change, err);
+	return journal_commit(part_of(control, "platform")->journal, change, err);
 }
 
 int bootstrap(struct control *control, const char *key_file, struct err *err)

@@ -5,8 +5,9 @@
 
 #include "control/control.h"
 
-/* Does nothing when the tenant platform exists. Leads. May be repeated after any failure: the key's
- * file is written first and read again, and the store takes it only if there is no platform yet. */
+/* Does nothing when the tenant platform exists. Leads the part of "platform". May be repeated
+ * after any failure: the key's file is written first and read again, and the store takes it only if
+ * there is no platform yet. */
 MUST_USE int bootstrap(struct control *control, const char *key_file, struct err *err);
 
 #endif

@@ -12,7 +12,23 @@
 
 struct dispatch;
 struct intents;
+struct lead;
 struct metrics;
+
+enum { PARTS_MAX = 64 };
+
+/* One shard of the control plane: its leader, journal and memory are its own. Part N's keys are
+ * "leader/N" and "journal/N/". */
+struct part {
+	struct control *control;
+	int index;
+	char leader_key[32], journal_prefix[32];
+	struct shard *shard;
+	struct journal *journal;
+	struct dispatch *dispatch;   /* workers, held polls, what runs where */
+	struct lead *lead;
+	_Atomic int64_t led;         /* the epoch that is replayed and in force here; 0: none */
+};
 
 struct control {
 	struct clock *clock;
@@ -20,16 +36,25 @@ struct control {
 	struct keyring *keyring;
 	struct store *store;
 	struct catalog *catalog;
-	struct shard *shard;
-	struct journal *journal;
+	struct part *parts;
+	int part_count;              /* 1 to PARTS_MAX; the same in every replica, for ever */
 	struct grant_signer *signer;
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
-	struct dispatch *dispatch;   /* workers, held polls, what runs where */
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct metrics *metrics;
-	_Atomic int64_t led;         /* the epoch that is replayed and in force here; 0: none */
 	_Atomic int held;            /* requests that wait for a task now */
 	int held_max;                /* more are answered at once */
 };
+
+/* The part that everything of a tenant is in: the 64-bit FNV-1a hash of its name modulo the number
+ * of parts. That is part of the stored format: another hash or number looks for tasks elsewhere. */
+struct part *part_of(const struct control *control, const char *tenant);
+
+/* Fills in all but the shard, journal, dispatch and lead. */
+void part_init(struct part *part, struct control *control, int index);
+/* This replica leads it, and its memory is in force. */
+bool part_leads(const struct part *part);
+/* E_NOT_LEADER unless it does: only the leader knows tasks, usage and audit. */
+MUST_USE int part_needs_lead(const struct part *part, struct err *err);
 
 #endif

@@ -40,12 +40,13 @@ static int threads_start(struct dispatch *dispatch, struct err *err)
 	return dispatch->threads == 3 ? 0 : err_set(err, E_NOMEM, "no thread for the dispatcher");
 }
 
-int dispatch_new(struct control *control, struct dispatch **ret_dispatch, struct err *err)
+int dispatch_new(struct part *part, struct dispatch **ret_dispatch, struct err *err)
 {
 	struct dispatch *made = calloc(1, sizeof *made);
 	if (!made)
 		return err_set(err, E_NOMEM, "no memory for the dispatcher");
-	made->control = control;
+	made->part = part;
+	made->control = part->control;
 	pthread_mutex_init(&made->mutex, NULL);
 	AUTO(dispatch) *dispatch = made;
 	TRY(queues_new(dispatch, err));
@@ -119,7 +120,7 @@ int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *t
 	AUTO(arena) *arena = NULL;
 	struct work work;
 	TRY(arena_new(4 * MIB, &arena, err));
-	int found = shard_find(dispatch->control->shard, arena, tenant, task, &work, err);
+	int found = shard_find(dispatch->part->shard, arena, tenant, task, &work, err);
 	TRY(found);
 	if (!found)
 		return err_set(err, E_NOT_FOUND, "the task does not exist");
@@ -200,15 +201,15 @@ static void forget_workers(struct dispatch *dispatch)
 	workers_clear(&dispatch->workers);
 }
 
-/* The epoch that is led and the replay it rests on, as one: control->led is 0 before a shard is
+/* The epoch that is led and the replay it rests on, as one: part->led is 0 before a shard is
  * emptied, and set when it is whole (control/lead.h). */
 static int64_t led_now(const struct dispatch *dispatch, uint64_t *ret_replay)
 {
-	struct control *control = dispatch->control;
-	*ret_replay = shard_replays(control->shard);
-	int64_t epoch = atomic_load(&control->led);
-	bool whole = epoch == journal_epoch(control->journal) &&
-		*ret_replay == shard_replays(control->shard);
+	struct part *part = dispatch->part;
+	*ret_replay = shard_replays(part->shard);
+	int64_t epoch = atomic_load(&part->led);
+	bool whole = epoch == journal_epoch(part->journal) &&
+		*ret_replay == shard_replays(part->shard);
 	return whole ? epoch : 0;
 }
 
@@ -293,7 +294,7 @@ static int64_t next_deadline(const struct dispatch *dispatch)
 	if (clock_mono_ms(dispatch->control->clock) < dispatch->adopt_until_ms)
 		next = sooner(next, dispatch->adopt_until_ms);
 	return dispatch->workers.first ? sooner(next,
-	                                        shard_next_due(dispatch->control->shard)) : next;
+	                                        shard_next_due(dispatch->part->shard)) : next;
 }
 
 static void turn(struct dispatch *dispatch)

@@ -7,7 +7,7 @@
 #include "control/control.h"
 
 struct dispatch;
-MUST_USE int dispatch_new(struct control *control, struct dispatch **ret_dispatch, struct err *err);
+MUST_USE int dispatch_new(struct part *part, struct dispatch **ret_dispatch, struct err *err);
 void dispatch_free(struct dispatch *dispatch);         /* stops it first */
 DEFINE_AUTO(dispatch)
 /* Ends its threads and gives back every held call. Before the link's server is freed, whose the

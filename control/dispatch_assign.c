@@ -26,7 +26,7 @@ static void refuse(struct dispatch *dispatch, const struct work *work, const str
 	if (err->code != E_NOMEM &&
 	    job_lost(dispatch, NULL, work->id, &work->token, err->code, err->text))
 		return;
-	if (!shard_unassign(dispatch->control->shard, work->id, &work->token))
+	if (!shard_unassign(dispatch->part->shard, work->id, &work->token))
 		log_warn(&(struct log_context){ .tenant = work->tenant, .task = work->id },
 		         "attempt_kept", "reason=\"out of memory; a new leader takes it up\"");
 }
@@ -64,7 +64,7 @@ static bool assign_one(struct dispatch *dispatch, struct worker *worker)
 		.inherited = clock_mono_ms(control->clock) >= dispatch->adopt_until_ms,
 	};
 	if (arena_new(PLAN_ARENA_MAX, &arena, &err) < 0 ||
-	    shard_pick(control->shard, &pick, arena, &work, &err) != 1)
+	    shard_pick(dispatch->part->shard, &pick, arena, &work, &err) != 1)
 		return false;
 	dispatch->counter++;
 	int rc = give(dispatch, worker, arena, &work, &err);

@@ -45,7 +45,8 @@ struct note {                        /* POST_CANCEL: a task; POST_DROP: a tenant
 };
 
 struct dispatch {
-	struct control *control;
+	struct part *part;
+	struct control *control;     /* the part's */
 	struct queue *inbox;         /* to the dispatcher */
 	struct queue *jobs;          /* to the settler */
 	struct queue *asks;          /* to the access thread */

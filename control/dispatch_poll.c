@@ -161,11 +161,11 @@ static void adopt(struct dispatch *dispatch, struct worker *worker, const char *
 	struct err err;
 	bool cancel = false;
 	*ret_given = NULL;
-	if (!shard_adopt(dispatch->control->shard, dispatch->replay, task, token, worker->name,
+	if (!shard_adopt(dispatch->part->shard, dispatch->replay, task, token, worker->name,
 	                 &cancel))
 		return;
 	if (worker_give(worker, task, token, ret_given, &err) < 0) {
-		if (!shard_unassign(dispatch->control->shard, task, token))
+		if (!shard_unassign(dispatch->part->shard, task, token))
 			log_warn(NULL, "attempt_not_adopted", "worker=%s", worker->name);
 		return;
 	}
@@ -190,7 +190,7 @@ static void take_running(struct dispatch *dispatch, struct worker *worker,
 	given->listed = true;
 	given->confirmed = true;
 	worker->prompt |= given->cancel && given->cancel_said < SAID_TIMES;
-	shard_progress(dispatch->control->shard, running->task, &running->token,
+	shard_progress(dispatch->part->shard, running->task, &running->token,
 	               &running->progress);
 }
 
@@ -215,7 +215,7 @@ static void take_done(struct dispatch *dispatch, struct worker *worker, struct m
 /* An attempt that the worker should have named and did not. */
 static void take_missing(struct dispatch *dispatch, struct worker *worker, struct given *given)
 {
-	struct shard *shard = dispatch->control->shard;
+	struct shard *shard = dispatch->part->shard;
 	if (!given->confirmed && shard_unassign(shard, given->task, &given->token)) {
 		worker_take_back(worker, given);
 		return;

@@ -160,7 +160,7 @@ bool job_cancelled(struct dispatch *dispatch)
 	struct job *job = job_new(SETTLE_CANCEL, NULL, NULL);
 	if (!job)
 		return false;
-	if (shard_take_cancelled(dispatch->control->shard, inherited, job->task))
+	if (shard_take_cancelled(dispatch->part->shard, inherited, job->task))
 		return job_send(dispatch, job);
 	free(job);
 	return false;

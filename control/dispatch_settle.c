@@ -51,7 +51,7 @@ static void settle_waiting(struct settler *settler)
 	size_t count = 0;
 	for (size_t i = 0; i < settler->count; i++)
 		items[i] = &settler->jobs[i]->item;
-	int rc = settle(settler->dispatch->control, items, settler->count, &count, &err);
+	int rc = settle(settler->dispatch->part, items, settler->count, &count, &err);
 	if (rc == 0) {
 		settler->wait_ms = 0;
 		give_back(settler, count, true);

@@ -29,7 +29,7 @@ int h_audit_list(struct control *control, struct request *request, struct err *e
 	bool more = false;
 	struct value *events = NULL, *items = value_list(request->arena);
 	const char *resume = NULL;
-	TRY(request_needs_lead(control, err));
+	TRY(request_needs_lead(request, err));
 	catalog_key(key, KIND_TENANT, NULL, NULL, request->tenant);
 	if (!catalog_has(control->catalog, key))
 		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", request->tenant);
@@ -43,7 +43,7 @@ int h_audit_list(struct control *control, struct request *request, struct err *e
 		.before_seq = before,
 		.limit = (size_t)limit,
 	};
-	TRY(shard_audit(control->shard, request->arena, &query, &events, &more, err));
+	TRY(shard_audit(request->part->shard, request->arena, &query, &events, &more, err));
 	for (size_t i = 0; i < value_len(events); i++)
 		value_add(items, shown(request->arena, value_at(events, i)));
 	if (more && value_len(events))

@@ -130,7 +130,7 @@ int h_apikey_create(struct control *control, struct request *request, struct err
 	struct change *change = NULL;
 	if (!made)
 		return err_set(err, E_NOMEM, "no memory for an API key");
-	TRY(request_needs_lead(control, err));
+	TRY(request_needs_lead(request, err));
 	TRY(read_lifetime(request, &made->lifetime_ms, err));
 	TRY(may_create(control, request, err));
 	request->state = made;
@@ -150,8 +150,9 @@ int h_apikey_create(struct control *control, struct request *request, struct err
 static int revoked(struct control *control, struct request *request, struct err *err)
 {
 	struct value *body = value_map(request->arena);
+	(void)control;
 	if (request->change)
-		dispatch_drop_access(control->dispatch, request->tenant);
+		dispatch_drop_access(request->part->dispatch, request->tenant);
 	value_set_str(body, "result", "deleted");
 	return request_reply(request, 200, body, err);
 }
@@ -168,7 +169,7 @@ int h_apikey_delete(struct control *control, struct request *request, struct err
 	struct value *key = NULL, *principal = NULL;
 	struct change *change = NULL;
 	int64_t revision = 0;
-	TRY(request_needs_lead(control, err));
+	TRY(request_needs_lead(request, err));
 	TRY(read_principal(control, request, &principal, err));
 	TRY(rules_operator(request, value_get(principal, "spec"), request->name, err));
 	int code = id_valid(request->key)

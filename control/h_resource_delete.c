@@ -78,7 +78,7 @@ static int finish(struct control *control, struct request *request, struct err *
 	struct value *body = value_map(request->arena);
 	const char *tenant = request->tenant;
 	if (request->change && tenant)
-		dispatch_drop_access(control->dispatch, tenant);
+		dispatch_drop_access(request->part->dispatch, tenant);
 	if (request->change && request->route->kind == KIND_TENANT)
 		keyring_forget(control->keyring, tenant);
 	value_set_str(body, "result", "deleted");
@@ -92,7 +92,7 @@ int h_resource_delete(struct control *control, struct request *request, struct e
 	struct value *stored = NULL;
 	struct change *change = NULL;
 	int64_t revision = 0;
-	TRY(request_needs_lead(control, err));
+	TRY(request_needs_lead(request, err));
 	resource_named(request, &manifest);
 	resource_key(key, &manifest);
 	TRY(catalog_get(control->catalog, request->arena, key, &stored, &revision, err));

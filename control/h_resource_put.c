@@ -162,7 +162,7 @@ int h_resource_put(struct control *control, struct request *request, struct err 
 	struct value *before = NULL;
 	if (!put)
 		return err_set(err, E_NOMEM, "no memory for a write");
-	TRY(request_needs_lead(control, err));
+	TRY(request_needs_lead(request, err));
 	TRY(read_manifest(request, &put->manifest, err));
 	resource_key(put->key, &put->manifest);
 	TRY(compare(control, request, put, &before, err));

@@ -40,12 +40,29 @@ int h_openapi(struct control *control, struct request *request, struct err *err)
 	return buf_check(&request->reply->body, err);
 }
 
+/* The same workers are known to every part that is led here. */
+static void workers_status(const struct control *control, struct arena *arena,
+                        struct dispatch_status *all)
+{
+	for (int i = 0; i < control->part_count; i++) {
+		struct dispatch_status one = { 0 };
+		dispatch_status(control->parts[i].dispatch, arena, &one);
+		if (one.workers > all->workers) {
+			all->workers = one.workers;
+			all->slots = one.slots;
+		}
+		all->running += one.running;
+		if (one.serve_url)
+			all->serve_url = one.serve_url;
+	}
+}
+
 int h_whoami(struct control *control, struct request *request, struct err *err)
 {
 	const struct asker *asker = &request->asker;
 	struct value *body = value_map(request->arena), *roles = value_list(request->arena);
 	struct dispatch_status status = { 0 };
-	dispatch_status(control->dispatch, request->arena, &status);
+	workers_status(control, request->arena, &status);
 	for (size_t i = 0; i < asker->role_count; i++)
 		value_add_str(roles, asker->roles[i]);
 	value_set_str(body, "tenant", asker->tenant);
@@ -57,6 +74,14 @@ int h_whoami(struct control *control, struct request *request, struct err *err)
 }
 
 /* --- ready --- */
+
+static bool leads_any(const struct control *control)
+{
+	for (int i = 0; i < control->part_count; i++)
+		if (part_leads(&control->parts[i]))
+			return true;
+	return false;
+}
 
 static int ignore_item(void *context, const struct store_item *item, struct err *err)
 {
@@ -83,9 +108,9 @@ int h_ready(struct control *control, struct request *request, struct err *err)
 	struct value *body = value_map(request->arena), *checks = value_list(request->arena);
 	struct dispatch_status status = { 0 };
 	struct err store_err = { 0 };
-	dispatch_status(control->dispatch, request->arena, &status);
+	workers_status(control, request->arena, &status);
 	bool store = store_get(control->store, "ready", ignore_item, NULL, &store_err) == 0;
-	bool leads = request_needs_lead(control, NULL) == 0;
+	bool leads = leads_any(control);
 	bool ready = add_check(request->arena, checks, "store", store, true,
 	                       store ? "it answers" : "it does not answer");
 	ready &=
@@ -156,10 +181,23 @@ static void print_one(struct buf *out, const char *name, const char *type, const
 	metrics_line(out, name, NULL, value);
 }
 
+static void add_stats(struct journal_stats *all, struct journal *journal)
+{
+	struct journal_stats stats = { 0 };
+	journal_stats(journal, &stats);
+	all->commits += stats.commits;
+	all->changes += stats.changes;
+	all->records += stats.records;
+	all->bytes += stats.bytes;
+	if (stats.last_commit_us > all->last_commit_us)
+		all->last_commit_us = stats.last_commit_us;
+}
+
 static void print_journal(struct control *control, struct buf *out)
 {
 	struct journal_stats stats = { 0 };
-	journal_stats(control->journal, &stats);
+	for (int i = 0; i < control->part_count; i++)
+		add_stats(&stats, control->parts[i].journal);
 	print_one(out, "freehold_journal_commits_total", "counter", "Store transactions.",
 	          (double)stats.commits);
 	print_one(out, "freehold_journal_changes_total", "counter", "Changes in them.",
@@ -176,10 +214,15 @@ static void print_tasks(struct control *control, struct arena *arena, struct buf
 {
 	struct dispatch_status status = { 0 };
 	struct shard_counts counts = { 0 };
-	dispatch_status(control->dispatch, arena, &status);
-	shard_counts(control->shard, &counts);
+	workers_status(control, arena, &status);
+	for (int i = 0; i < control->part_count; i++) {
+		struct shard_counts one = { 0 };
+		shard_counts(control->parts[i].shard, &one);
+		counts.running += one.running;
+		counts.waiting += one.waiting;
+	}
 	print_one(out, "freehold_leader", "gauge", "1 where this replica leads.",
-	          request_needs_lead(control, NULL) == 0);
+	          leads_any(control));
 	print_one(out, "freehold_workers", "gauge", "Workers known alive.", status.workers);
 	print_one(out, "freehold_worker_slots", "gauge", "Attempts they can run at one time.",
 	          status.slots);

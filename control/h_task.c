@@ -25,17 +25,16 @@ static int no_task(const struct request *request, struct err *err)
 static int needs_domain(struct control *control, const struct request *request, struct err *err)
 {
 	char key[STORE_KEY_MAX];
-	TRY(request_needs_lead(control, err));
+	TRY(request_needs_lead(request, err));
 	catalog_key(key, KIND_DOMAIN, request->tenant, NULL, request->domain);
 	if (catalog_has(control->catalog, key))
 		return 0;
 	return err_set(err, E_NOT_FOUND, "the domain %s does not exist", request->domain);
 }
 
-static int reply_task(struct control *control, struct request *request, int status,
-                      const char *id, struct err *err)
+static int reply_task(struct request *request, int status, const char *id, struct err *err)
 {
-	struct value *task = shard_task(control->shard, request->arena, request->tenant,
+	struct value *task = shard_task(request->part->shard, request->arena, request->tenant,
 	                                request->domain, id);
 	if (!task)
 		return no_task(request, err);
@@ -82,25 +81,25 @@ static int hash_body(const struct request *request, uint8_t out[DIGEST_BYTES], s
 static int submitted(struct control *control, struct request *request, struct err *err)
 {
 	const char *id = request->state;
+	(void)control;
 	if (request->submitted)
-		dispatch_wake(control->dispatch);
+		dispatch_wake(request->part->dispatch);
 	request->reply->location =
 		arena_printf(request->arena, "/v1/tenants/%s/domains/%s/tasks/%s", request->tenant,
 	                     request->domain, id);
-	return reply_task(control, request, 202, id, err);
+	return reply_task(request, 202, id, err);
 }
 
 /* Reserves and gives back at once: what would be refused is refused. */
-static int dry_run(struct control *control, struct request *request,
-                   const struct submission *submission, struct err *err)
+static int dry_run(struct request *request, const struct submission *submission, struct err *err)
 {
 	const char *existing = NULL;
 	AUTO(change) *change = NULL;
 	struct submission dry = *submission;
 	dry.key = NULL;
 	TRY(change_new(&change, err));
-	TRY(shard_submit(control->shard, &dry, change, request->arena, &existing, err));
-	shard_withdraw(control->shard, dry.id);
+	TRY(shard_submit(request->part->shard, &dry, change, request->arena, &existing, err));
+	shard_withdraw(request->part->shard, dry.id);
 	struct value *body = value_map(request->arena);
 	value_set_str(body, "result", "accepted");
 	value_set_bool(body, "dryRun", true);
@@ -109,16 +108,16 @@ static int dry_run(struct control *control, struct request *request,
 	return request_reply(request, 200, body, err);
 }
 
-static int submit(struct control *control, struct request *request,
-                  const struct submission *submission, struct err *err)
+static int submit(struct request *request, const struct submission *submission, struct err *err)
 {
 	const char *existing = NULL;
 	struct change *change = NULL;
 	if (request->dry_run)
-		return dry_run(control, request, submission, err);
+		return dry_run(request, submission, err);
 	/* Its own change until it is known that there is something to commit. */
 	TRY(change_new(&change, err));
-	int code = shard_submit(control->shard, submission, change, request->arena, &existing, err);
+	int code = shard_submit(request->part->shard, submission, change, request->arena, &existing,
+	                        err);
 	request->finish = submitted;
 	request->state = arena_strdup(request->arena, existing ? existing : submission->id);
 	if (code < 0 || existing) {
@@ -159,16 +158,18 @@ int h_task_submit(struct control *control, struct request *request, struct err *
 		.body_hash = hash,
 		.now_ms = request->now_ms,
 	};
-	return submit(control, request, &submission, err);
+	return submit(request, &submission, err);
 }
 
 /* --- read --- */
 
 /* A held request takes a thread: only so many may be held. */
-static void hold(struct control *control, const char *id, int64_t after, int64_t wait_ms)
+static void hold(struct control *control, const struct request *request, int64_t after,
+                 int64_t wait_ms)
 {
 	if (atomic_fetch_add(&control->held, 1) < control->held_max)
-		shard_wait(control->shard, id, after, clock_mono_ms(control->clock) + wait_ms);
+		shard_wait(request->part->shard, request->task, after,
+		           clock_mono_ms(control->clock) + wait_ms);
 	atomic_fetch_sub(&control->held, 1);
 }
 
@@ -179,13 +180,13 @@ int h_task_get(struct control *control, struct request *request, struct err *err
 	TRY(request_number(request, "waitMs", 0, WAIT_MOST_MS, 0, &wait_ms, err));
 	TRY(request_number(request, "afterVersion", 0, INT64_MAX, 0, &after, err));
 	/* Looked up before it is waited for: a wait must not tell of another's task. */
-	if (!shard_task(control->shard, request->arena, request->tenant, request->domain,
-	                request->task))
+	if (!shard_task(request->part->shard, request->arena, request->tenant,
+	                request->domain, request->task))
 		return no_task(request, err);
 	if (wait_ms)
-		hold(control, request->task, after, wait_ms);
-	TRY(request_needs_lead(control, err));
-	return reply_task(control, request, 200, request->task, err);
+		hold(control, request, after, wait_ms);
+	TRY(request_needs_lead(request, err));
+	return reply_task(request, 200, request->task, err);
 }
 
 int h_task_list(struct control *control, struct request *request, struct err *err)
@@ -197,13 +198,13 @@ int h_task_list(struct control *control, struct request *request, struct err *er
 	const char *state = request_query(request, "state");
 	TRY(needs_domain(control, request, err));
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
-	if (before && !shard_task(control->shard, request->arena, request->tenant, request->domain,
-	                          before))
+	if (before && !shard_task(request->part->shard, request->arena, request->tenant,
+	                          request->domain, before))
 		return err_set(err, E_INVALID,
 		               "continue is not a token of this list; begin again without "
 		               "it");
-	TRY(shard_list(control->shard, request->arena, request->tenant, request->domain, state,
-	               before, (size_t)limit, &list, &more, err));
+	TRY(shard_list(request->part->shard, request->arena, request->tenant, request->domain,
+	               state, before, (size_t)limit, &list, &more, err));
 	if (more && value_len(list))
 		resume = value_get_str(value_at(list, value_len(list) - 1), "id");
 	return request_reply_list(request, list, resume, err);
@@ -214,12 +215,14 @@ int h_task_list(struct control *control, struct request *request, struct err *er
 static int cancelled(struct control *control, struct request *request, struct err *err)
 {
 	int code = 0;
+	(void)control;
 	if (request->change)
-		code = dispatch_cancel(control->dispatch, request->tenant, request->task, err);
+		code = dispatch_cancel(request->part->dispatch, request->tenant, request->task,
+		                       err);
 	if (code < 0 && code != E_CONFLICT &&
 	    code != E_NOT_FOUND) /* those: it has ended by itself */
 		return code;
-	return reply_task(control, request, request->change ? 202 : 200, request->task, err);
+	return reply_task(request, request->change ? 202 : 200, request->task, err);
 }
 
 static int add_cancel(struct request *request, struct err *err)
@@ -241,7 +244,7 @@ static int add_cancel(struct request *request, struct err *err)
 int h_task_cancel(struct control *control, struct request *request, struct err *err)
 {
 	TRY(needs_domain(control, request, err));
-	struct value *task = shard_task(control->shard, request->arena, request->tenant,
+	struct value *task = shard_task(request->part->shard, request->arena, request->tenant,
 	                                request->domain, request->task);
 	if (!task)
 		return no_task(request, err);

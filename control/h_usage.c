@@ -39,11 +39,11 @@ static struct value *only_domain(struct arena *arena, const struct value *usage,
 int h_usage_tenant(struct control *control, struct request *request, struct err *err)
 {
 	char key[STORE_KEY_MAX];
-	TRY(request_needs_lead(control, err));
+	TRY(request_needs_lead(request, err));
 	catalog_key(key, KIND_TENANT, NULL, NULL, request->tenant);
 	if (!catalog_has(control->catalog, key))
 		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", request->tenant);
-	struct value *usage = shard_usage(control->shard, request->arena, request->tenant);
+	struct value *usage = shard_usage(request->part->shard, request->arena, request->tenant);
 	TRY(value_check(usage, err));
 	if (request->asker.domain)
 		usage = only_domain(request->arena, usage, request->asker.domain);
@@ -65,7 +65,8 @@ static int add_tenant(void *context, const char *key, const struct value *tenant
 	struct all *all = context;
 	const char *name = value_get_str(value_get(tenant, "metadata"), "name");
 	(void)revision;
-	struct value *usage = shard_usage(all->control->shard, all->arena, name ? name : "");
+	const struct part *part = part_of(all->control, name ? name : "");
+	struct value *usage = shard_usage(part->shard, all->arena, name ? name : "");
 	TRY(value_check(usage, err));
 	set_currency(all->control, all->arena, usage);
 	value_add(all->items, usage);
@@ -79,7 +80,8 @@ int h_usage_all(struct control *control, struct request *request, struct err *er
 	int64_t limit = 0;
 	bool more = false;
 	const char *after = NULL, *resume = NULL;
-	TRY(request_needs_lead(control, err));
+	for (int i = 0; i < control->part_count; i++)
+		TRY(part_needs_lead(&control->parts[i], err));
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	TRY(request_after(request, "r/tenant/", &after, err));
 	TRY(catalog_list(control->catalog, request->arena, "r/tenant/", after, (size_t)limit,

@@ -1,6 +1,6 @@
 /* lead.c - becoming the leader, in one order: the catalog is made current, the shard emptied, the
  * journal replayed into it, its queue made ready, the installation bootstrapped; only then is
- * control->led set and are requests let in. Any failure is tried again; so is a journal that
+ * part->led set and are requests let in. Any failure is tried again; so is a journal that
  * stopped leading by itself, or a shard that could not hold what was committed. */
 #include "common/defs.h"
 #include "control/lead.h"
@@ -18,7 +18,7 @@
 enum { LOOK_MS = 500, RETRY_MOST_MS = 16000, TTL_DEFAULT_S = 5 };
 
 struct lead {
-	struct control *control;
+	struct part *part;
 	struct lead_conf conf;
 	struct store_lead *campaign;
 	pthread_t thread;
@@ -34,7 +34,7 @@ static void on_change(void *context, int64_t create_revision)
 {
 	struct lead *lead = context;
 	if (create_revision == 0)
-		atomic_store(&lead->control->led, 0);
+		atomic_store(&lead->part->led, 0);
 	pthread_mutex_lock(&lead->mutex);
 	lead->epoch = create_revision;
 	pthread_cond_broadcast(&lead->moved);
@@ -43,49 +43,54 @@ static void on_change(void *context, int64_t create_revision)
 
 static int take_over(struct lead *lead, int64_t epoch, struct err *err)
 {
-	struct control *control = lead->control;
-	TRY(journal_lead(control->journal, 0, err));
+	struct part *part = lead->part;
+	struct control *control = part->control;
+	TRY(journal_lead(part->journal, 0, err));
 	TRY(catalog_refresh(control->catalog, control->store, err));
-	shard_clear(control->shard);
-	TRY(journal_lead(control->journal, epoch, err));
-	shard_ready(control->shard);
+	shard_clear(part->shard);
+	TRY(journal_lead(part->journal, epoch, err));
+	shard_ready(part->shard);
+	if (part != part_of(control, "platform"))
+		return 0;
 	return bootstrap(control, lead->conf.bootstrap_key_file, err);
 }
 
 static void step_down(struct lead *lead)
 {
 	struct err err = { 0 };
-	atomic_store(&lead->control->led, 0);
-	if (journal_lead(lead->control->journal, 0, &err) < 0)
+	atomic_store(&lead->part->led, 0);
+	if (journal_lead(lead->part->journal, 0, &err) < 0)
 		log_error(NULL, "lead_not_given_up", "reason=\"%s\"", err.text);
-	log_info(NULL, "lead_lost", "replica=%s", lead->control->replica);
+	log_info(NULL, "lead_lost", "replica=%s shard=%d", lead->part->control->replica,
+	         lead->part->index);
 }
 
 static bool step_up(struct lead *lead, int64_t epoch)
 {
 	struct err err = { 0 };
-	atomic_store(&lead->control->led, 0);
+	atomic_store(&lead->part->led, 0);
 	if (take_over(lead, epoch, &err) < 0) {
 		log_error(NULL, "lead_not_taken", "code=%s reason=\"%s\"", err_name(err.code),
 		          err.text);
 		return false;
 	}
-	atomic_store(&lead->control->led, epoch);
-	dispatch_wake(lead->control->dispatch);
-	log_info(NULL, "lead_taken", "replica=%s epoch=%" PRId64, lead->control->replica, epoch);
+	atomic_store(&lead->part->led, epoch);
+	dispatch_wake(lead->part->dispatch);
+	log_info(NULL, "lead_taken", "replica=%s shard=%d epoch=%" PRId64,
+	         lead->part->control->replica, lead->part->index, epoch);
 	return true;
 }
 
 /* One look: brings what we do in line with what the store says. False: it could not. */
 static bool look(struct lead *lead, int64_t epoch)
 {
-	struct control *control = lead->control;
-	int64_t led = atomic_load(&control->led);
-	bool in_force = led == epoch && journal_epoch(control->journal) == epoch &&
-	                shard_sound(control->shard) && catalog_whole(control->catalog);
+	struct part *part = lead->part;
+	int64_t led = atomic_load(&part->led);
+	bool in_force = led == epoch && journal_epoch(part->journal) == epoch &&
+	                shard_sound(part->shard) && catalog_whole(part->control->catalog);
 	if (epoch && !in_force)
 		return step_up(lead, epoch);
-	if (!epoch && journal_epoch(control->journal))
+	if (!epoch && journal_epoch(part->journal))
 		step_down(lead);
 	return true;
 }
@@ -93,7 +98,7 @@ static bool look(struct lead *lead, int64_t epoch)
 static void *run(void *context)
 {
 	struct lead *lead = context;
-	struct clock *clock = lead->control->clock;
+	struct clock *clock = lead->part->control->clock;
 	int64_t wait_ms = LOOK_MS;
 	pthread_mutex_lock(&lead->mutex);
 	while (!lead->ending) {
@@ -110,13 +115,13 @@ static void *run(void *context)
 	return NULL;
 }
 
-int lead_new(struct control *control, const struct lead_conf *conf, struct lead **ret_lead,
+int lead_new(struct part *part, const struct lead_conf *conf, struct lead **ret_lead,
              struct err *err)
 {
 	AUTO(lead) *lead = calloc(1, sizeof *lead);
 	if (!lead)
 		return err_set(err, E_NOMEM, "no memory to campaign for the lead");
-	lead->control = control;
+	lead->part = part;
 	lead->conf = *conf;
 	pthread_mutex_init(&lead->mutex, NULL);
 	clock_cond_init(&lead->moved);
@@ -124,7 +129,7 @@ int lead_new(struct control *control, const struct lead_conf *conf, struct lead 
 	if (code)
 		return err_errno(err, code, "cannot start the lead's thread");
 	lead->started = true;
-	TRY(store_lead_new(control->store, LEADER_KEY, control->replica,
+	TRY(store_lead_new(part->control->store, part->leader_key, part->control->replica,
 	                   conf->ttl_s ? conf->ttl_s : TTL_DEFAULT_S, on_change, lead,
 	                   &lead->campaign, err));
 	*ret_lead = MOVE(lead);

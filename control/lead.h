@@ -5,15 +5,12 @@
 
 #include "control/control.h"
 
-#define LEADER_KEY "leader/0"
-#define JOURNAL_PREFIX "journal/0/"
-
 struct lead;
 struct lead_conf {
 	int ttl_s;                   /* of the leader's lease; 0: 5 */
 	const char *bootstrap_key_file;   /* NULL: none; outlives the lead */
 };
-MUST_USE int lead_new(struct control *control, const struct lead_conf *conf, struct lead **ret_lead,
+MUST_USE int lead_new(struct part *part, const struct lead_conf *conf, struct lead **ret_lead,
                       struct err *err);
 void lead_free(struct lead *lead);       /* gives the lead up */
 DEFINE_AUTO(lead)

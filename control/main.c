@@ -109,6 +109,7 @@ static int build_control(struct process *process, struct err *err)
 		.replica = conf->replica ? conf->replica : "control",
 		.lead = { .ttl_s = conf->lead_ttl_s,
 		          .bootstrap_key_file = conf->bootstrap_key_file },
+		.shards = conf->shards,
 		.journal_window_ms = conf->journal_window_ms,
 		.held_max = conf->http_threads / 2,
 	};
@@ -128,7 +129,7 @@ static int open_doors(struct process *process, struct err *err)
 	const struct link_server_conf link = {
 		.url = conf->link,
 		.tls = { conf->link_ca_file, conf->link_cert_file, conf->link_key_file },
-		.call = dispatch_call, .context = process->control->dispatch,
+		.call = dispatch_call, .context = process->control->parts[0].dispatch,
 	};
 	TRY(http_server_new(&http, &process->http, err));
 	return link_server_new(&link, &process->link, err);
@@ -151,7 +152,7 @@ static void end(struct process *process)
 {
 	http_server_free(process->http);
 	if (process->control)                /* it holds calls of the link */
-		dispatch_stop(process->control->dispatch);
+		control_stop(process->control);
 	link_server_free(process->link);
 	control_free(process->control);
 	store_free(process->store);

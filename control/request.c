@@ -5,7 +5,6 @@
 #include "common/json.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,12 +93,7 @@ int request_resume(struct request *request, const char *prefix, const char *last
 	return *ret_token ? 0 : err_set(err, E_NOMEM, "no memory for a list");
 }
 
-int request_needs_lead(struct control *control, struct err *err)
+int request_needs_lead(const struct request *request, struct err *err)
 {
-	int64_t epoch = journal_epoch(control->journal);
-	if (epoch != 0 && epoch == atomic_load(&control->led))
-		return 0;
-	return err_set(err, E_NOT_LEADER,
-	               "the replica %s does not lead; ask again, or another replica",
-	               control->replica);
+	return part_needs_lead(request->part, err);
 }

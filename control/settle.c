@@ -16,7 +16,8 @@
 enum { ARENA_MAX = 256 * 1024 * 1024, BATCH_MAX = 32 };
 
 struct settlement {
-	struct control *control;
+	struct part *part;
+	struct control *control;     /* the part's */
 	struct arena *arena;
 	struct change *change;
 	struct settle_item *item;
@@ -50,7 +51,7 @@ static int ignore(struct settlement *settlement)
 
 static int match_waiting(struct settlement *settlement, struct err *err)
 {
-	int found = shard_find(settlement->control->shard, settlement->arena, NULL,
+	int found = shard_find(settlement->part->shard, settlement->arena, NULL,
 	                       settlement->item->report->task, &settlement->work, err);
 	TRY(found);
 	bool waits = found && settlement->work.state == STATE_QUEUED && settlement->work.cancel;
@@ -60,7 +61,7 @@ static int match_waiting(struct settlement *settlement, struct err *err)
 static int match(struct settlement *settlement, struct err *err)
 {
 	const struct settle_item *item = settlement->item;
-	struct shard *shard = settlement->control->shard;
+	struct shard *shard = settlement->part->shard;
 	if (item->kind == SETTLE_READS)
 		return shard_meter_is_new(shard, item->worker, item->incarnation, item->meter_seq) ?
 			0 : ignore(settlement);
@@ -154,7 +155,7 @@ static int charge(struct settlement *settlement, struct err *err)
 	}
 	if (settlement->event != EVENT_RETRY)
 		amounts->v[DIM_TASKS] = 1;
-	settlement->cost = shard_cost(settlement->control->shard, amounts);
+	settlement->cost = shard_cost(settlement->part->shard, amounts);
 	return 0;
 }
 
@@ -192,7 +193,7 @@ static int meter_reads(struct settlement *settlement, struct err *err)
 		                              item->incarnation, item->meter_seq);
 		struct bill bill = {
 			id, reads->tenant, reads->domain, "online", &amounts,
-			shard_cost(settlement->control->shard, &amounts),
+			shard_cost(settlement->part->shard, &amounts),
 		};
 		TRY(add_usage(settlement, &bill, err));
 	}
@@ -320,14 +321,15 @@ static int run_steps(struct settlement *settlement, struct err *err)
 
 /* Items whose changes can share a transaction; another attempt of the same dataset waits for the
  * next, so that it sees the snapshot that is being made. */
-static int build(struct control *control, struct arena *arena, struct change *change,
+static int build(struct part *part, struct arena *arena, struct change *change,
                  struct settle_item *const *items, size_t count, const struct err *refused,
                  struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct settlement settlement = {
-			.control = control, .arena = arena, .change = change, .item = items[i],
-			.refused = refused, .now_ms = clock_unix_ms(control->clock),
+			.part = part, .control = part->control, .arena = arena, .change = change,
+			.item = items[i], .refused = refused,
+			.now_ms = clock_unix_ms(part->control->clock),
 		};
 		items[i]->ignored = false;
 		TRY(run_steps(&settlement, err));
@@ -339,7 +341,7 @@ static int build(struct control *control, struct arena *arena, struct change *ch
 	return 0;
 }
 
-static int settle_some(struct control *control, struct settle_item *const *items, size_t count,
+static int settle_some(struct part *part, struct settle_item *const *items, size_t count,
                        const struct err *refused, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
@@ -347,10 +349,10 @@ static int settle_some(struct control *control, struct settle_item *const *items
 	bool any = false;
 	TRY(arena_new(ARENA_MAX, &arena, err));
 	TRY(change_new(&change, err));
-	TRY(build(control, arena, change, items, count, refused, err));
+	TRY(build(part, arena, change, items, count, refused, err));
 	for (size_t i = 0; i < count; i++)
 		any |= !items[i]->ignored;
-	return any ? journal_commit(control->journal, change, err) : 0;
+	return any ? journal_commit(part->journal, change, err) : 0;
 }
 
 /* How many of the first items may share a change: at most one that could publish, no task twice,
@@ -376,18 +378,18 @@ static size_t sharers(struct settle_item *const *items, size_t count)
 	return count < BATCH_MAX ? count : BATCH_MAX;
 }
 
-int settle(struct control *control, struct settle_item *const *items, size_t count,
+int settle(struct part *part, struct settle_item *const *items, size_t count,
            size_t *ret_count, struct err *err)
 {
 	size_t together = sharers(items, count);
-	int rc = settle_some(control, items, together, NULL, err);
+	int rc = settle_some(part, items, together, NULL, err);
 	if (rc < 0 && together > 1 && rc != E_NOT_LEADER && rc != E_UNKNOWN_OUTCOME) {
 		together = 1;                /* one's failure is its own */
-		rc = settle_some(control, items, together, NULL, err);
+		rc = settle_some(part, items, together, NULL, err);
 	}
 	if (rc == E_TOO_LARGE && together == 1) {    /* it never will fit */
 		struct err refused = *err;
-		rc = settle_some(control, items, 1, &refused, err);
+		rc = settle_some(part, items, 1, &refused, err);
 	}
 	*ret_count = together;
 	return rc;

@@ -30,7 +30,7 @@ struct settle_item {
  * durable, or changed nothing. E_UNAVAILABLE, E_BUSY, E_NOMEM, E_PRECONDITION: nothing happened,
  * try again later. E_NOT_LEADER, E_UNKNOWN_OUTCOME: this replica leads no more; the workers will
  * tell who does. */
-MUST_USE int settle(struct control *control, struct settle_item *const *items, size_t count,
+MUST_USE int settle(struct part *part, struct settle_item *const *items, size_t count,
                     size_t *ret_count, struct err *err);
 
 #endif

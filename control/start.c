@@ -11,12 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The whole: control first, so that a pointer to it is one to this. */
-struct started {
-	struct control control;
-	struct lead *lead;
-};
-
 /* --- what a resource's change means to the rest --- */
 
 /* "r/KIND/REST" is of a kind; ret_rest gets REST. */
@@ -39,13 +33,13 @@ static void quota_changed(struct control *control, const char *rest, const struc
 		return;
 	memcpy(tenant, rest, len);
 	tenant[len] = 0;
-	if (shard_quota(control->shard, tenant, rest + len + 1, value_get(value, "spec"), &err) <
-	    0) {
+	struct part *part = part_of(control, tenant);
+	if (shard_quota(part->shard, tenant, rest + len + 1, value_get(value, "spec"), &err) < 0) {
 		const struct log_context context = { .tenant = tenant };
 		log_error(&context, "quota_not_applied", "name=%s reason=\"%s\"", rest + len + 1,
 		          err.text);
 	}
-	dispatch_wake(control->dispatch);
+	dispatch_wake(part->dispatch);
 }
 
 static void access_changed(struct control *control, const char *rest)
@@ -56,7 +50,13 @@ static void access_changed(struct control *control, const char *rest)
 		return;
 	memcpy(tenant, rest, len);
 	tenant[len] = 0;
-	dispatch_drop_access(control->dispatch, tenant);
+	dispatch_drop_access(part_of(control, tenant)->dispatch, tenant);
+}
+
+static void rates_changed(struct control *control, const struct value *value)
+{
+	for (int i = 0; i < control->part_count; i++)
+		shard_rates(control->parts[i].shard, value_get(value, "spec"));
 }
 
 static void on_change(void *context, const char *key, const struct value *value)
@@ -67,7 +67,7 @@ static void on_change(void *context, const char *key, const struct value *value)
 	if (is_kind(key, KIND_QUOTA, &rest))
 		quota_changed(control, rest, value);
 	if (is_kind(key, KIND_RATECARD, &rest) && strcmp(rest, "default") == 0)
-		shard_rates(control->shard, value_get(value, "spec"));
+		rates_changed(control, value);
 	for (size_t i = 0; i < ARRAY_LEN(access); i++)
 		if (is_kind(key, access[i], &rest))
 			access_changed(control, rest);
@@ -77,15 +77,15 @@ static void on_change(void *context, const char *key, const struct value *value)
 
 static void on_record(void *context, const struct value *record)
 {
-	struct control *control = context;
-	shard_record(control->shard, record);
+	struct part *part = context;
+	shard_record(part->shard, record);
 }
 
 static void on_resource(void *context, const char *key, const struct value *value,
                         int64_t revision)
 {
-	struct control *control = context;
-	catalog_apply(control->catalog, key, value, revision);
+	struct part *part = context;
+	catalog_apply(part->control->catalog, key, value, revision);
 }
 
 /* --- life --- */
@@ -98,65 +98,102 @@ static int make_signer(struct control *control, struct err *err)
 	return grant_signer_new(secret_bytes(secret_key), &control->signer, err);
 }
 
-static int make_journal(struct control *control, const struct start_conf *conf, struct err *err)
+static int make_journal(struct part *part, const struct start_conf *conf, struct err *err)
 {
 	const struct journal_conf journal = {
-		.store = control->store, .clock = control->clock,
-		.state_key = keyring_state_key(control->keyring), .leader_key = LEADER_KEY,
-		.prefix = JOURNAL_PREFIX, .window_ms = conf->journal_window_ms,
-		.ops = { .record = on_record, .resource = on_resource, .context = control },
+		.store = conf->store, .clock = conf->clock,
+		.state_key = keyring_state_key(conf->keyring), .leader_key = part->leader_key,
+		.prefix = part->journal_prefix, .window_ms = conf->journal_window_ms,
+		.ops = { .record = on_record, .resource = on_resource, .context = part },
 	};
-	return journal_new(&journal, &control->journal, err);
+	return journal_new(&journal, &part->journal, err);
 }
 
-static int make_parts(struct started *started, const struct start_conf *conf, struct err *err)
+static int make_parts(struct control *control, const struct start_conf *conf, struct err *err)
 {
-	struct control *control = &started->control;
+	int count = conf->shards ? conf->shards : 1;
+	if (count < 1 || count > PARTS_MAX)
+		return err_set(err, E_INVALID, "--shards is from 1 to %d, not %d", PARTS_MAX,
+		               count);
+	control->parts = calloc((size_t)count, sizeof *control->parts);
+	if (!control->parts)
+		return err_set(err, E_NOMEM, "no memory for %d shards", count);
+	for (; control->part_count < count; control->part_count++) {
+		struct part *part = &control->parts[control->part_count];
+		part_init(part, control, control->part_count);
+	}
+	for (int i = 0; i < count; i++) {
+		TRY(shard_new(conf->clock, &control->parts[i].shard, err));
+		TRY(make_journal(&control->parts[i], conf, err));
+	}
+	return 0;
+}
+
+static int start_parts(struct control *control, const struct start_conf *conf, struct err *err)
+{
+	for (int i = 0; i < control->part_count; i++)
+		TRY(dispatch_new(&control->parts[i], &control->parts[i].dispatch, err));
+	catalog_on_change(control->catalog, on_change, control);
+	TRY(catalog_follow(control->catalog, conf->store, err));
+	for (int i = 0; i < control->part_count; i++)
+		TRY(lead_new(&control->parts[i], &conf->lead, &control->parts[i].lead, err));
+	return 0;
+}
+
+static int make_all(struct control *control, const struct start_conf *conf, struct err *err)
+{
 	TRY(intents_new(&control->intents, err));
 	TRY(metrics_new(route_count, &control->metrics, err));
 	TRY(catalog_new(conf->clock, keyring_state_key(conf->keyring), &control->catalog, err));
-	TRY(shard_new(conf->clock, &control->shard, err));
-	TRY(make_journal(control, conf, err));
+	TRY(make_parts(control, conf, err));
 	TRY(make_signer(control, err));
-	TRY(dispatch_new(control, &control->dispatch, err));
-	catalog_on_change(control->catalog, on_change, control);
-	TRY(catalog_follow(control->catalog, conf->store, err));
-	return lead_new(control, &conf->lead, &started->lead, err);
+	return start_parts(control, conf, err);
 }
 
 int control_new(const struct start_conf *conf, struct control **ret_control, struct err *err)
 {
-	struct started *started = calloc(1, sizeof *started);
-	if (!started)
+	struct control *control = calloc(1, sizeof *control);
+	if (!control)
 		return err_set(err, E_NOMEM, "no memory for the control plane");
-	started->control.clock = conf->clock;
-	started->control.store = conf->store;
-	started->control.keyring = conf->keyring;
-	started->control.replica = conf->replica;
-	started->control.held_max = conf->held_max;
-	int code = make_parts(started, conf, err);
+	control->clock = conf->clock;
+	control->store = conf->store;
+	control->keyring = conf->keyring;
+	control->replica = conf->replica;
+	control->held_max = conf->held_max;
+	int code = make_all(control, conf, err);
 	if (code < 0)
-		control_free(&started->control);
+		control_free(control);
 	else
-		*ret_control = &started->control;
+		*ret_control = control;
 	return code;
+}
+
+void control_stop(struct control *control)
+{
+	for (int i = 0; i < control->part_count; i++)
+		if (control->parts[i].dispatch)
+			dispatch_stop(control->parts[i].dispatch);
 }
 
 void control_free(struct control *control)
 {
 	if (!control)
 		return;
-	struct started *started = (struct started *)control;
 	struct catalog *catalog = control->catalog;
-	lead_free(started->lead);
+	for (int i = 0; i < control->part_count; i++)
+		lead_free(control->parts[i].lead);
 	if (catalog)
 		catalog_unfollow(catalog);
-	dispatch_free(MOVE(control->dispatch));
+	for (int i = 0; i < control->part_count; i++)
+		dispatch_free(MOVE(control->parts[i].dispatch));
 	grant_signer_free(control->signer);
-	journal_free(control->journal);
-	shard_free(control->shard);
+	for (int i = 0; i < control->part_count; i++) {
+		journal_free(control->parts[i].journal);
+		shard_free(control->parts[i].shard);
+	}
 	catalog_free(catalog);
 	metrics_free(control->metrics);
 	intents_free(control->intents);
-	free(started);
+	free(control->parts);
+	free(control);
 }

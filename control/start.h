@@ -12,14 +12,16 @@ struct start_conf {
 	struct keyring *keyring;     /* outlives the control */
 	const char *replica;         /* outlives the control */
 	struct lead_conf lead;
+	int shards;                  /* 1 to PARTS_MAX; 0: 1 */
 	int journal_window_ms;
 	int held_max;                /* requests that may wait for a task at one time */
 };
 
-/* Builds everything in order, follows the store and campaigns for the lead. A link server that
- * calls control->dispatch is freed between dispatch_stop and control_free. */
+/* Builds everything in order, follows the store and campaigns for the lead of each part. A link
+ * server that calls a part's dispatch is freed between control_stop and control_free. */
 MUST_USE int control_new(const struct start_conf *conf, struct control **ret_control,
                          struct err *err);
+void control_stop(struct control *control);      /* stops every dispatcher */
 void control_free(struct control *control);      /* ends it in reverse */
 DEFINE_AUTO(control)
 

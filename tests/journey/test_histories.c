@@ -164,7 +164,7 @@ static void act_once(struct history *history)
 	else if (what < 79)
 		scene_puppet(&history->scene, (int)draw(history, SCENE_PUPPETS));
 	else if (what < 83)
-		store_mem_depose(stage->plane->store, LEADER_KEY);
+		store_mem_depose(stage->plane->store, stage->plane->part->leader_key);
 	else if (what < 86)
 		puppet_repeat(history->scene.puppets[draw(history, SCENE_PUPPETS)]);
 	else if (what < 91)

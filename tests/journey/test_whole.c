@@ -215,7 +215,7 @@ Test(whole, bills_online_reads_once_through_killed_workers_and_deposed_leaders)
 	run_all(&cast);
 	for (int i = 0; i < 3; i++) {
 		cr_assert(stage_await(cast.yard->stage, is_answered, &cast, HOUR_MS / 10));
-		store_mem_depose(cast.plane->store, LEADER_KEY);
+		store_mem_depose(cast.plane->store, cast.plane->part->leader_key);
 		yard_kill(cast.yard);
 	}
 	struct billed reads = {&cast, 6}; /* two entities in one view, three times */
@@ -273,7 +273,7 @@ Test(whole, a_task_goes_on_under_the_next_leader)
 	raise_curtain(&cast);
 	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':400}");
 	yard_await(cast.yard, &cast.acme, id, "running");
-	store_mem_depose(cast.plane->store, LEADER_KEY);
+	store_mem_depose(cast.plane->store, cast.plane->part->leader_key);
 	const struct value *task = yard_await(cast.yard, &cast.acme, id, NULL);
 	cr_expect_str_eq(value_get_str(task, "state"), "succeeded");
 	cr_expect_eq(value_get_int(task, "attempt", 0), 1);

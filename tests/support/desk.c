@@ -25,7 +25,7 @@ static const int64_t noon = 1795348800000;       /* 2026-11-22T12:00:00Z */
 static void on_record(void *context, const struct value *record)
 {
 	struct desk *desk = context;
-	shard_record(desk->control.shard, record);
+	shard_record(desk->part.shard, record);
 }
 
 static void on_resource(void *context, const char *key, const struct value *value, int64_t revision)
@@ -53,37 +53,37 @@ void desk_depose(struct desk *desk)
 
 void desk_lead(struct desk *desk)
 {
-	struct control *control = &desk->control;
 	int64_t epoch = 0;
-	atomic_store(&control->led, 0);
-	OK(desk, journal_lead(control->journal, 0, &desk->err));
+	atomic_store(&desk->part.led, 0);
+	OK(desk, journal_lead(desk->part.journal, 0, &desk->err));
 	take_key(desk, "desk", &epoch);
-	shard_clear(control->shard);
-	OK(desk, journal_lead(control->journal, epoch, &desk->err));
-	shard_ready(control->shard);
-	atomic_store(&control->led, epoch);
-	if (control->dispatch)
-		dispatch_wake(control->dispatch);
+	shard_clear(desk->part.shard);
+	OK(desk, journal_lead(desk->part.journal, epoch, &desk->err));
+	shard_ready(desk->part.shard);
+	atomic_store(&desk->part.led, epoch);
+	if (desk->part.dispatch)
+		dispatch_wake(desk->part.dispatch);
 }
 
 static void make_journal(struct desk *desk)
 {
 	struct journal_conf conf = {
 		.store = desk->control.store, .clock = desk->clock,
-		.state_key = keyring_state_key(desk->control.keyring), .leader_key = "leader/0",
-		.prefix = "journal/0/",
+		.state_key = keyring_state_key(desk->control.keyring),
+		.leader_key = desk->part.leader_key,
+		.prefix = desk->part.journal_prefix,
 		.ops = { .record = on_record, .resource = on_resource, .context = desk },
 	};
-	OK(desk, journal_new(&conf, &desk->control.journal, &desk->err));
+	OK(desk, journal_new(&conf, &desk->part.journal, &desk->err));
 }
 
 static void make_dispatch(struct desk *desk)
 {
-	OK(desk, dispatch_new(&desk->control, &desk->control.dispatch, &desk->err));
+	OK(desk, dispatch_new(&desk->part, &desk->part.dispatch, &desk->err));
 	snprintf(desk->url, sizeof desk->url, "inproc://%s", desk->dir + 1);
 	struct link_server_conf conf = {
 		.url = desk->url, .contexts = 32, .call = dispatch_call,
-		.context = desk->control.dispatch,
+		.context = desk->part.dispatch,
 	};
 	OK(desk, link_server_new(&conf, &desk->link, &desk->err));
 }
@@ -100,13 +100,16 @@ struct desk *desk_new(bool dispatch)
 	snprintf(desk->root_key, sizeof desk->root_key, "%s/root.key", desk->dir);
 	OK(desk, arena_new(512 * MIB, &desk->arena, &desk->err));
 	OK(desk, clock_new_simulated(noon, &desk->clock, &desk->err));
+	part_init(&desk->part, control, 0);
+	control->parts = &desk->part;
+	control->part_count = 1;
 	control->clock = desk->clock;
 	control->replica = "desk";
 	OK(desk, keyring_new(desk->root_key, true, &control->keyring, &desk->err));
 	OK(desk, store_mem_new(desk->clock, &control->store, &desk->err));
 	OK(desk, catalog_new(desk->clock, keyring_state_key(control->keyring), &control->catalog,
 	                     &desk->err));
-	OK(desk, shard_new(desk->clock, &control->shard, &desk->err));
+	OK(desk, shard_new(desk->clock, &desk->part.shard, &desk->err));
 	make_journal(desk);
 	keyring_signing_pair(control->keyring, control->signer_public, secret);
 	OK(desk, grant_signer_new(secret, &control->signer, &desk->err));
@@ -119,13 +122,13 @@ struct desk *desk_new(bool dispatch)
 void desk_end(struct desk *desk)
 {
 	struct control *control = &desk->control;
-	if (control->dispatch)
-		dispatch_stop(control->dispatch);
+	if (desk->part.dispatch)
+		dispatch_stop(desk->part.dispatch);
 	link_server_free(desk->link);
-	dispatch_free(control->dispatch);
+	dispatch_free(desk->part.dispatch);
 	grant_signer_free(control->signer);
-	journal_free(control->journal);
-	shard_free(control->shard);
+	journal_free(desk->part.journal);
+	shard_free(desk->part.shard);
 	catalog_free(control->catalog);
 	store_free(control->store);
 	keyring_free(control->keyring);
@@ -153,7 +156,7 @@ struct value *desk_json(struct desk *desk, const char *text)
 
 static void commit(struct desk *desk, struct change *change)
 {
-	OK(desk, journal_commit(desk->control.journal, change, &desk->err));
+	OK(desk, journal_commit(desk->part.journal, change, &desk->err));
 	change_free(change);
 }
 
@@ -264,11 +267,11 @@ const char *desk_submit(struct desk *desk, const char *tenant, enum task_type ty
 		.request = &request, .now_ms = clock_unix_ms(desk->clock),
 	};
 	OK(desk, change_new(&change, &desk->err));
-	OK(desk, shard_submit(desk->control.shard, &submission, change, desk->arena, &existing,
+	OK(desk, shard_submit(desk->part.shard, &submission, change, desk->arena, &existing,
 	                      &desk->err));
 	commit(desk, change);
-	if (desk->control.dispatch)
-		dispatch_wake(desk->control.dispatch);
+	if (desk->part.dispatch)
+		dispatch_wake(desk->part.dispatch);
 	return arena_strdup(desk->arena, id);
 }
 
@@ -280,25 +283,25 @@ void desk_cancel(struct desk *desk, const char *id)
 	value_set_str(record, "id", id);
 	OK(desk, change_record(change, record, &desk->err));
 	commit(desk, change);
-	if (desk->control.dispatch)
-		OK(desk, dispatch_cancel(desk->control.dispatch, "acme", id, &desk->err));
+	if (desk->part.dispatch)
+		OK(desk, dispatch_cancel(desk->part.dispatch, "acme", id, &desk->err));
 }
 
 struct work desk_pick(struct desk *desk)
 {
 	struct work work;
 	struct pick pick = {
-		.worker = "w1", .token = { journal_epoch(desk->control.journal), ++desk->counter },
+		.worker = "w1", .token = { journal_epoch(desk->part.journal), ++desk->counter },
 		.serves = true, .memory_bytes = UINT64_MAX, .inherited = true,
-		.replay = shard_replays(desk->control.shard),
+		.replay = shard_replays(desk->part.shard),
 	};
-	cr_assert_eq(shard_pick(desk->control.shard, &pick, desk->arena, &work, &desk->err), 1);
+	cr_assert_eq(shard_pick(desk->part.shard, &pick, desk->arena, &work, &desk->err), 1);
 	return work;
 }
 
 struct value *desk_task(struct desk *desk, const char *tenant, const char *id)
 {
-	return shard_task(desk->control.shard, desk->arena, tenant, NULL, id);
+	return shard_task(desk->part.shard, desk->arena, tenant, NULL, id);
 }
 
 const char *desk_state(struct desk *desk, const char *tenant, const char *id)
@@ -318,13 +321,13 @@ void desk_await(struct desk *desk, const char *tenant, const char *id, const cha
 
 int64_t desk_used(struct desk *desk, const char *tenant, const char *amount)
 {
-	return value_get_int(value_get(shard_usage(desk->control.shard, desk->arena, tenant),
+	return value_get_int(value_get(shard_usage(desk->part.shard, desk->arena, tenant),
 	                               "total"), amount, 0);
 }
 
 int64_t desk_reserved(struct desk *desk, const char *tenant, const char *amount)
 {
-	return value_get_int(value_get(shard_usage(desk->control.shard, desk->arena, tenant),
+	return value_get_int(value_get(shard_usage(desk->part.shard, desk->arena, tenant),
 	                               "reserved"), amount, 0);
 }
 
@@ -333,7 +336,7 @@ size_t desk_events(struct desk *desk, const char *tenant, const char *action, co
 	struct value *list = NULL;
 	bool more = false;
 	struct audit_query query = { .tenant = tenant, .action = action, .result = result };
-	OK(desk, shard_audit(desk->control.shard, desk->arena, &query, &list, &more, &desk->err));
+	OK(desk, shard_audit(desk->part.shard, desk->arena, &query, &list, &more, &desk->err));
 	return value_len(list);
 }
 

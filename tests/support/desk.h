@@ -10,6 +10,7 @@
 
 struct desk {
 	struct control control;
+	struct part part;            /* its only one */
 	struct clock *clock;         /* simulated; starts at 2026-11-22T12:00:00Z */
 	struct arena *arena;
 	struct err err;

@@ -172,8 +172,8 @@ static void read_journal(struct ledger *ledger)
 		.store = plane->store,
 		.clock = ledger->stage->clock,
 		.state_key = keyring_state_key(plane->keyring),
-		.leader_key = LEADER_KEY,
-		.prefix = JOURNAL_PREFIX,
+		.leader_key = ledger->stage->plane->part->leader_key,
+		.prefix = ledger->stage->plane->part->journal_prefix,
 		.ops = {.record = see, .context = ledger},
 	};
 	cr_assert_eq(shard_new(ledger->stage->clock, &ledger->fresh, &err), 0);
@@ -212,7 +212,7 @@ static struct value *durable_part(struct arena *arena, const struct value *task)
 
 static void compare_tasks(struct ledger *ledger, const char *tenant)
 {
-	struct shard *shards[] = {ledger->stage->plane->control->shard, ledger->fresh};
+	struct shard *shards[] = {ledger->stage->plane->part->shard, ledger->fresh};
 	struct value *lists[2] = {NULL, NULL};
 	struct err err = {0};
 	bool more = false;
@@ -236,7 +236,7 @@ static void compare_tasks(struct ledger *ledger, const char *tenant)
 
 static void compare_rest(struct ledger *ledger, const char *tenant)
 {
-	struct shard *live = ledger->stage->plane->control->shard;
+	struct shard *live = ledger->stage->plane->part->shard;
 	struct arena *arena = ledger->arena;
 	struct value *usage = shard_usage(live, arena, tenant), *events[2] = {NULL, NULL};
 	struct value *replayed = shard_usage(ledger->fresh, arena, tenant);

@@ -27,7 +27,8 @@ static void lead_up(struct plane *plane)
 		.lead = { .ttl_s = 2, .bootstrap_key_file = plane->bootstrap_key },
 	};
 	cr_assert_eq(control_new(&conf, &plane->control, &err), 0, "%s", err.text);
-	for (int waited = 0; atomic_load(&plane->control->led) == 0; waited++) {
+	plane->part = &plane->control->parts[0];
+	for (int waited = 0; atomic_load(&plane->part->led) == 0; waited++) {
 		cr_assert_lt(waited, LEAD_MS, "the control plane does not lead");
 		if (plane->clock)
 			clock_advance(plane->clock, 10);
@@ -73,6 +74,7 @@ void plane_restart(struct plane *plane)
 {
 	control_free(plane->control);
 	plane->control = NULL;
+	plane->part = NULL;
 	lead_up(plane);
 }
 

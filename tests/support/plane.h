@@ -13,6 +13,7 @@ struct plane {
 	struct store *store;
 	struct keyring *keyring;
 	struct control *control;
+	struct part *part;           /* its first */
 	struct arena *arena;         /* what answers lie in; until plane_stop */
 	char operator_key[128];
 };

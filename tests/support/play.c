@@ -66,7 +66,8 @@ const char *play(struct scene *scene)
 	cancel(scene, unwanted);
 	submit(scene, 1, "{'type':'ingest','spec':{'source':'raw'}}", "d");
 	end_next(scene, OUTCOME_SUCCEEDED, 0);
-	store_mem_depose(scene->stage->plane->store, LEADER_KEY);
+	store_mem_depose(scene->stage->plane->store,
+	                 scene->stage->plane->part->leader_key);
 	submit(scene, 0, "{'type':'transform','spec':{'transformation':'sums'}}", "e");
 	end_next(scene, OUTCOME_SUCCEEDED, 0);
 	submit(scene, 1, "{'type':'materialize','spec':{'featureView':'view'}}", "f");

@@ -199,7 +199,7 @@ void scene_puppet(struct scene *scene, int i)
 static bool all_ended(struct scene *scene)
 {
 	AUTO(arena) *arena = NULL;
-	struct shard *shard = scene->stage->plane->control->shard;
+	struct shard *shard = scene->stage->plane->part->shard;
 	bool ended = stage_leads(scene->stage);
 	cr_assert_eq(arena_new(64 * MIB, &arena, NULL), 0);
 	for (size_t i = 0; ended && i < scene->promised_count; i++) {
@@ -231,7 +231,7 @@ static bool is_over(void *context)
 
 static const char *unfinished(struct scene *scene)
 {
-	struct shard *shard = scene->stage->plane->control->shard;
+	struct shard *shard = scene->stage->plane->part->shard;
 	for (size_t i = 0; i < scene->promised_count; i++) {
 		const char *id = scene->promised[i].id;
 		struct value *task =

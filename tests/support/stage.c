@@ -22,7 +22,7 @@ static void listen_on(struct stage *stage)
 		.url = stage->url,
 		.contexts = 32,
 		.call = dispatch_call,
-		.context = stage->plane->control->dispatch,
+		.context = stage->plane->part->dispatch,
 	};
 	cr_assert_eq(link_server_new(&conf, &stage->server, &err), 0, "%s", err.text);
 }
@@ -46,7 +46,7 @@ struct stage *stage_open(void)
 
 static void end_link(struct stage *stage)
 {
-	dispatch_stop(stage->plane->control->dispatch);
+	control_stop(stage->plane->control);
 	link_server_free(stage->server);
 	stage->server = NULL;
 }
@@ -74,7 +74,8 @@ void stage_close(struct stage *stage)
 bool stage_leads(struct stage *stage)
 {
 	struct control *control = stage->plane->control;
-	return atomic_load(&control->led) != 0 && shard_sound(control->shard) &&
+	struct part *part = stage->plane->part;
+	return atomic_load(&part->led) != 0 && shard_sound(part->shard) &&
 	       catalog_whole(control->catalog);
 }
 

@@ -256,7 +256,7 @@ static bool has_come(void *context)
 	const struct awaited *awaited = context;
 	AUTO(arena) *arena = NULL;
 	cr_assert_eq(arena_new(MIB, &arena, NULL), 0);
-	struct value *task = shard_task(awaited->yard->stage->plane->control->shard, arena,
+	struct value *task = shard_task(awaited->yard->stage->plane->part->shard, arena,
 	                                awaited->company->tenant, NULL, awaited->id);
 	const char *state = value_get_str(task, "state");
 	bool ended = value_get(task, "endedAt") && stage_leads(awaited->yard->stage);

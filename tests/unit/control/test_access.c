@@ -201,7 +201,7 @@ Test(access, is_the_leaders_to_answer)
 	struct world w;
 	struct err err = { 0 };
 	start(&w);
-	w.plane->control->led = 0;
+	w.plane->part->led = 0;
 	cr_expect_eq(try_ask(&w, w.reader, "delays", &err), E_NOT_LEADER);
 	end(&w);
 }

@@ -203,7 +203,7 @@ Test(admit, writes_nothing_on_a_dry_run)
 	struct plane *plane = plane_start();
 	const char *key = plane_tenant(plane, "acme", "flights");
 	struct journal_stats before, after;
-	journal_stats(plane->control->journal, &before);
+	journal_stats(plane->part->journal, &before);
 	struct answer dry = plane_call(plane, key, "PUT", FLIGHTS "/datasets/d?dryRun=true",
 	                               MANIFEST("Dataset", "d", "{}"));
 	cr_expect_eq(dry.status, 200);
@@ -213,7 +213,7 @@ Test(admit, writes_nothing_on_a_dry_run)
 	cr_expect_eq(plane_call(plane, key, "DELETE", FLIGHTS "?dryRun=true", NULL).status, 200);
 	cr_expect_eq(plane_call(plane, key, "GET", FLIGHTS, NULL).status, 200);
 	cr_expect_eq(plane_call(plane, key, "GET", FLIGHTS "?dryRun=maybe", NULL).status, 400);
-	journal_stats(plane->control->journal, &after);
+	journal_stats(plane->part->journal, &after);
 	cr_expect_eq(before.changes, after.changes);
 	plane_stop(plane);
 }
@@ -611,8 +611,8 @@ Test(admit, says_who_does_not_lead_and_when_to_come_back)
 	struct plane *plane = plane_start();
 	const char *admin = plane_tenant(plane, "acme", "flights");
 	struct err err = { 0 };
-	plane->control->led = 0;
-	cr_assert_eq(journal_lead(plane->control->journal, 0, &err), 0);
+	plane->part->led = 0;
+	cr_assert_eq(journal_lead(plane->part->journal, 0, &err), 0);
 	struct answer put = plane_call(plane, admin, "PUT", FLIGHTS "/datasets/d",
 	                               MANIFEST("Dataset", "d", "{}"));
 	cr_expect_eq(put.status, 503, "%s", put.text);

@@ -13,7 +13,7 @@ static struct value *newest(struct plane *plane)
 	struct err err = {0};
 	bool more = false;
 	const struct audit_query query = {.tenant = "acme", .limit = 1};
-	cr_assert_eq(shard_audit(plane->control->shard, plane->arena, &query, &list, &more, &err),
+	cr_assert_eq(shard_audit(plane->part->shard, plane->arena, &query, &list, &more, &err),
 	             0);
 	cr_assert_eq(value_len(list), 1);
 	return value_copy(plane->arena, value_at(list, 0));
@@ -25,7 +25,7 @@ static void commit(struct plane *plane, const struct audit_event *event)
 	struct err err = {0};
 	cr_assert_eq(change_new(&change, &err), 0);
 	cr_assert_eq(audit_add(change, event, &err), 0, "%s", err.text);
-	cr_assert_eq(journal_commit(plane->control->journal, change, &err), 0, "%s", err.text);
+	cr_assert_eq(journal_commit(plane->part->journal, change, &err), 0, "%s", err.text);
 }
 
 Test(audit, holds_what_happened_and_leaves_out_what_was_not_said)

@@ -57,7 +57,7 @@ Test(bootstrap, takes_the_key_of_a_start_that_broke_off_before_its_commit)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		cr_assert_eq(change_delete(change, all[i], -1, &err), 0);
 	cr_assert_eq(apikeys_delete_all(plane->control, "platform", "operator", change, &err), 0);
-	cr_assert_eq(journal_commit(plane->control->journal, change, &err), 0, "%s", err.text);
+	cr_assert_eq(journal_commit(plane->part->journal, change, &err), 0, "%s", err.text);
 	cr_expect_eq(plane_call(plane, first, "GET", "/v1/whoami", NULL).status, 401);
 	cr_assert_eq(bootstrap(plane->control, plane->bootstrap_key, &err), 0, "%s", err.text);
 	cr_expect_eq(plane_call(plane, first, "GET", "/v1/whoami", NULL).status, 200);

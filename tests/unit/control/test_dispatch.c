@@ -71,7 +71,7 @@ Test(dispatch, a_task_goes_out_comes_back_and_is_acknowledged_when_durable)
 	struct grant *grant = get_task(&hand);
 	cr_assert_str_eq(grant->task, id);
 	cr_assert_eq(grant->attempt, 1);
-	cr_assert_eq(grant->token.epoch, journal_epoch(desk->control.journal));
+	cr_assert_eq(grant->token.epoch, journal_epoch(desk->part.journal));
 	cr_assert_eq(value_get_int(grant->work, "sleepMs", 0), 5);
 	cr_assert_str_eq(desk_state(desk, "acme", id), "running");
 	finish(&hand, grant, &done);
@@ -103,7 +103,7 @@ Test(dispatch, a_held_poll_is_answered_when_work_comes)
 	cr_assert_eq(pthread_create(&thread, NULL, poll_held, &held), 0);
 	for (int i = 0; i < 2000 && status.workers == 0; i++) {
 		usleep(1000);
-		dispatch_status(desk->control.dispatch, desk->arena, &status);
+		dispatch_status(desk->part.dispatch, desk->arena, &status);
 	}
 	cr_assert_eq(status.workers, 1);
 	cr_assert_eq(status.slots, 4);
@@ -257,8 +257,8 @@ Test(dispatch, a_waiting_task_is_cancelled_at_once)
 	desk_cancel(desk, id);
 	desk_await(desk, "acme", id, "cancelled");
 	cr_assert_eq(desk_reserved(desk, "acme", "tasks"), 0);
-	cr_assert_eq(dispatch_cancel(desk->control.dispatch, "acme", id, &desk->err), E_CONFLICT);
-	cr_assert_eq(dispatch_cancel(desk->control.dispatch, "globex", id, &desk->err),
+	cr_assert_eq(dispatch_cancel(desk->part.dispatch, "acme", id, &desk->err), E_CONFLICT);
+	cr_assert_eq(dispatch_cancel(desk->part.dispatch, "globex", id, &desk->err),
 	             E_NOT_FOUND);
 	desk_end(desk);
 }
@@ -342,7 +342,7 @@ Test(dispatch, revocations_reach_every_worker)
 	struct hand hand = hand_new(desk, "w1", 1);
 	struct poll_answer answer;
 	cr_assert_lt(hand_try(&hand, 100, &answer), 0);
-	dispatch_drop_access(desk->control.dispatch, "acme");
+	dispatch_drop_access(desk->part.dispatch, "acme");
 	answer = hand_poll(&hand);
 	cr_assert_eq(answer.drop_count, 1);
 	cr_assert_str_eq(answer.drop[0], "acme");
@@ -354,7 +354,7 @@ Test(dispatch, one_that_does_not_lead_says_so)
 {
 	struct desk *desk = desk_new(true);
 	struct hand hand = hand_new(desk, "w1", 1);
-	atomic_store(&desk->control.led, 0);
+	atomic_store(&desk->part.led, 0);
 	struct poll_answer answer = hand_poll(&hand);
 	cr_assert_not(answer.leader);
 	hand_end(&hand);

@@ -39,7 +39,7 @@ static void load(struct desk *desk, enum task_type type, const char *spec, int64
 	cr_assert_eq(change_new(&change, &desk->err), 0);
 	cr_assert_eq(publish(&desk->control, desk->arena, change, &work, &report, &published,
 	                     &desk->err), 0, "%s", desk->err.text);
-	cr_assert_eq(journal_commit(desk->control.journal, change, &desk->err), 0);
+	cr_assert_eq(journal_commit(desk->part.journal, change, &desk->err), 0);
 	change_free(change);
 }
 

@@ -19,7 +19,7 @@ static int settle_one(struct desk *desk, struct settle_item *item)
 {
 	struct settle_item *items[] = { item };
 	size_t count = 0;
-	return settle(&desk->control, items, 1, &count, &desk->err);
+	return settle(&desk->part, items, 1, &count, &desk->err);
 }
 
 static struct report ended(const struct work *work, enum outcome outcome)
@@ -104,7 +104,7 @@ Test(settle, a_report_that_comes_twice_changes_nothing)
 	struct settle_item item = item_of(&report), again = item_of(&report);
 	struct settle_item *both[] = { &item, &again };
 	size_t count = 0;
-	cr_assert_eq(settle(&desk->control, both, 2, &count, &desk->err), 0);
+	cr_assert_eq(settle(&desk->part, both, 2, &count, &desk->err), 0);
 	cr_assert_eq(count, 1, "one task's reports do not share a change");
 	cr_assert_eq(settle_one(desk, &again), 0);
 	cr_assert(again.ignored);
@@ -236,7 +236,7 @@ Test(settle, a_deposed_leader_settles_nothing)
 	cr_assert_str_eq(desk_state(desk, "acme", id), "running");
 	desk_lead(desk);
 	bool cancel = false;
-	cr_assert(shard_adopt(desk->control.shard, shard_replays(desk->control.shard), id,
+	cr_assert(shard_adopt(desk->part.shard, shard_replays(desk->part.shard), id,
 	                      &work.token, "w1", &cancel));
 	cr_assert_eq(settle_one(desk, &item), 0);
 	cr_assert_eq(rows_now(desk), 3);
@@ -260,11 +260,11 @@ Test(settle, any_store_call_may_fail_once_and_the_report_counts_once)
 			store_mem_fail(desk->control.store, call, codes[i]);
 			for (int again = 0; settle_one(desk, &item) < 0; again++) {
 				cr_assert_lt(again, 5, "%s", desk->err.text);
-				if (journal_epoch(desk->control.journal))
+				if (journal_epoch(desk->part.journal))
 					continue;
 				desk_lead(desk);
-				if (!shard_adopt(desk->control.shard,
-				                 shard_replays(desk->control.shard),
+				if (!shard_adopt(desk->part.shard,
+				                 shard_replays(desk->part.shard),
 				                 id, &work.token, "w1", &cancel))
 					cr_assert_str_eq(desk_state(desk, "acme", id), "succeeded");
 			}
