@@ -46,6 +46,18 @@ MUST_USE int shard_list(struct shard *shard, struct arena *arena, const char *te
                         struct value **ret_list, bool *ret_more, struct err *err);
 /* {tenant, domains: [{domain, amounts...}], total: {...}, reserved: {...}} */
 struct value *shard_usage(struct shard *shard, struct arena *arena, const char *tenant);
+/* --- why a task waits, and what the scheduler sees (control/sched.h); NULL: no memory --- */
+
+/* Why a task waits, as sched_explain has it; NULL also where there is no such task. The state is
+ * the task's when it does not wait: {"state": "running"|..., "reasons": []}. */
+struct value *shard_explain(struct shard *shard, struct arena *arena, const char *tenant,
+                            const char *domain, const char *id);
+/* The same of a task that would be submitted now, quotas included. */
+struct value *shard_explain_request(struct shard *shard, struct arena *arena, const char *tenant,
+                                    const char *domain, const struct task_request *request);
+struct value *shard_queue_table(struct shard *shard, struct arena *arena);     /* sched_table */
+struct value *shard_pools(struct shard *shard, struct arena *arena);           /* sched_pools */
+
 /* Audit events, newest first. */
 struct audit_query {
 	const char *tenant, *actor, *action, *result;    /* NULL: any; tenant is required */
