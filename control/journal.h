@@ -6,8 +6,11 @@
  * absence, puts the journal key (sealed, LZ4, msgpack list with the records of each change) and
  * the resource ops. If a compare of one change fails, the batch is committed one by one, and
  * only that change is refused (E_PRECONDITION). After the store's answer, and before the
- * committer's call returns, `apply` is called for each change, in commit order, in the journal's
- * thread. Replay calls it the same way. */
+ * committer's call returns, `ops.record` is called for each record, in commit order, in the
+ * journal's thread. Replay calls it the same way.
+ *
+ * Every few minutes or megabytes the state is written as a checkpoint (control/checkpoint.h), and
+ * the journal before it is deleted: replay is the checkpoint's records, then the journal's. */
 #ifndef JOURNAL_H
 #define JOURNAL_H
 
@@ -29,6 +32,11 @@ MUST_USE int change_delete(struct change *change, const char *key, int64_t expec
 MUST_USE int change_expect(struct change *change, const char *key, int64_t mod_revision,
                            struct err *err);
 
+/* Where a state stands: after that batch. Epoch 0: before the first. */
+struct position { int64_t epoch; uint64_t seq; };
+
+typedef int emit_fn(void *context, const struct value *record, struct err *err);
+
 struct journal_ops {
 	/* A record that is durable. at_revision: of its transaction. */
 	void (*record)(void *context, const struct value *record);
@@ -39,6 +47,13 @@ struct journal_ops {
 	 * is to be led anew, from another thread. NULL: nobody needs to know. */
 	void (*lost)(void *context);
 	void *context;
+	/* For checkpoints; all NULL: none are made. hold: nothing changes the state until let_go;
+	 * a failure: it is not fit to be kept, later perhaps. emit: gives each record that rebuilds
+	 * the state, applied to an empty one. Called while it is held, in a forked child that has
+	 * this one thread: it takes no lock, and what it changes nobody sees. */
+	int (*hold)(void *context, struct err *err);
+	int (*emit)(void *context, emit_fn *emit, void *emit_context, struct err *err);
+	void (*let_go)(void *context);
 };
 
 struct journal;
@@ -51,6 +66,9 @@ struct journal_conf {
 	int window_ms;               /* longest wait for company; 0: what waits goes at once */
 	size_t batch_bytes;          /* 0: 65536 */
 	size_t queue_max;            /* waiting changes; 0: 4096. More: E_BUSY */
+	const char *checkpoint_prefix;       /* "checkpoint/0/"; NULL: there are none */
+	int64_t checkpoint_ms;       /* between checkpoints; 0: 5 minutes */
+	size_t checkpoint_bytes;     /* of the journal between them; 0: 64 MiB */
 	struct journal_ops ops;
 };
 MUST_USE int journal_new(const struct journal_conf *conf, struct journal **ret_journal,
@@ -63,6 +81,10 @@ DEFINE_AUTO(journal)
  * E_NOT_LEADER, and no call of ops is under way when it returns. One caller at a time, never
  * from ops. */
 MUST_USE int journal_lead(struct journal *journal, int64_t epoch, struct err *err);
+/* The same for a state that is whole up to a position (control/follow.h): reads only what came
+ * after it. E_CONFLICT: some of that is gone already; empty the state and call journal_lead. */
+MUST_USE int journal_lead_from(struct journal *journal, int64_t epoch,
+                               const struct position *position, struct err *err);
 int64_t journal_epoch(struct journal *journal);          /* 0: does not lead */
 
 /* Blocks until durable and applied. E_NOT_LEADER, E_PRECONDITION, E_BUSY, E_UNAVAILABLE,
