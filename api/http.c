@@ -10,10 +10,10 @@
 
 #include "api/crew.h"
 #include "api/listen.h"
+#include "api/percent.h"
 #include "api/problem.h"
 #include "common/clock.h"
 #include "common/crypto.h"
-#include "common/text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +31,7 @@ enum {
 	DRAIN_FACTOR = 8,            /* an oversized body is read and dropped up to 8 body_max */
 	DRAIN_MS = 2000,             /* given to half-read requests when the server ends */
 	PEM_MAX = 256 * 1024,
+	STREAM_BLOCK = 4096,         /* of a stream, handed to libmicrohttpd at a time */
 	CONNECTION_MEMORY = 16 * 1024   /* libmicrohttpd clears all of it after every request */
 };
 #define ARENA_MAX (16 * MIB)
@@ -57,6 +58,16 @@ struct http_request {
 	const char *content_type;
 	uint8_t *answer;             /* malloc'ed, or NULL */
 	size_t answer_len;
+	struct http_stream *stream;  /* instead of an answer, until the response has it */
+};
+
+/* An answer that goes on: what its connection takes out of an outflow. While that is parked the
+ * connection is suspended, so that it cannot go away. */
+struct http_stream {
+	struct http_stream *next, *prev;     /* the server's; guarded by its mutex */
+	struct http_server *server;
+	struct MHD_Connection *connection;
+	struct outflow *outflow;
 };
 
 struct http_server {
@@ -69,6 +80,8 @@ struct http_server {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;      /* handed or, while draining, active went down */
 	int handed;                  /* guarded by mutex */
+	struct http_stream *streams; /* those not gone; guarded by mutex */
+	bool no_streams;             /* guarded by mutex */
 	bool closed;                 /* guarded by mutex; nothing is handed over any more */
 };
 
@@ -84,42 +97,41 @@ const char *http_path(const struct http_request *request)
 	return request->path;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Percent-decodes into the arena. NULL: a broken escape, a NUL, no UTF-8, or no memory. */
-static const char *decode(struct arena *arena, const char *text)
-{
-	size_t len = strlen(text);
-	if (!memchr(text, '%', len))
-		return utf8_valid(text, len) ? text : NULL;
-	char *out = arena_alloc(arena, len + 1);
-	size_t n = 0;
-	for (size_t i = 0; out && i < len; i++) {
-		if (text[i] != '%') {
-			out[n++] = text[i];
-			continue;
-		}
-		int high = hex_digit(text[i + 1]);
-		int low = high < 0 ? -1 : hex_digit(text[i + 2]);
-		if (low < 0 || high + low == 0)
-			return NULL;
-		out[n++] = (char)(high << 4 | low);
-		i += 2;
-	}
-	return out && utf8_valid(out, n) ? out : NULL;
-}
-
 const char *http_query(const struct http_request *request, const char *name)
 {
 	const char *value = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND,
 	                                                name);
-	return value ? decode(request->arena, value) : NULL;
+	return value ? percent_decode(request->arena, value) : NULL;
+}
+
+struct queries {
+	const struct http_request *request;
+	http_query_fn *visit;
+	void *context;
+};
+
+static enum MHD_Result visit_query(void *context, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+	struct queries *queries = context;
+	(void)kind;
+	name = percent_decode(queries->request->arena, name);
+	value = percent_decode(queries->request->arena, value ? value : "");
+	if (!name || !value) {
+		queries->visit = NULL;
+		return MHD_NO;
+	}
+	queries->visit(queries->context, name, value);
+	return MHD_YES;
+}
+
+int http_queries(const struct http_request *request, http_query_fn *visit, void *context,
+                 struct err *err)
+{
+	struct queries queries = { request, visit, context };
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, visit_query,
+	                          &queries);
+	return queries.visit ? 0 : err_set(err, E_NOMEM, "no memory for a request's parameters");
 }
 
 const char *http_header(const struct http_request *request, const char *name)
@@ -202,8 +214,98 @@ static void refuse(struct http_request *request, const struct err *err)
 	buf_release(&request->body);
 }
 
+/* --- an answer that goes on --- */
+
+static void park(void *context)
+{
+	struct http_stream *stream = context;
+	MHD_suspend_connection(stream->connection);
+}
+
+static void wake(void *context)
+{
+	struct http_stream *stream = context;
+	MHD_resume_connection(stream->connection);
+}
+
+static void enlist(struct http_stream *stream)
+{
+	struct http_server *server = stream->server;
+	pthread_mutex_lock(&server->mutex);
+	stream->next = server->streams;
+	if (stream->next)
+		stream->next->prev = stream;
+	server->streams = stream;
+	bool late = server->no_streams;
+	pthread_mutex_unlock(&server->mutex);
+	if (late)
+		outflow_drop(stream->outflow);
+}
+
+int http_answer_stream(struct http_request *request, const char *content_type, size_t kept_max,
+                       struct outflow **ret_outflow, struct err *err)
+{
+	REQUIRE(request->phase == PHASE_HANDED);
+	struct http_stream *stream = calloc(1, sizeof *stream);
+	if (!stream)
+		return err_set(err, E_NOMEM, "no memory for a stream; ask again later");
+	const struct outflow_reader reader = { park, wake, stream };
+	int rc = outflow_new(kept_max, &reader, &stream->outflow, err);
+	if (rc < 0) {
+		free(stream);
+		return rc;
+	}
+	stream->server = request->server;
+	stream->connection = request->connection;
+	enlist(stream);
+	request->stream = stream;
+	*ret_outflow = stream->outflow;
+	http_answer(request, 200, content_type, NULL);
+	return 0;
+}
+
+static ssize_t read_stream(void *context, uint64_t at, char *out, size_t most)
+{
+	struct http_stream *stream = context;
+	(void)at;
+	int len = outflow_take(stream->outflow, out, most);
+	return len == OUTFLOW_OVER     ? MHD_CONTENT_READER_END_OF_STREAM
+	       : len == OUTFLOW_BROKEN ? MHD_CONTENT_READER_END_WITH_ERROR : len;
+}
+
+/* In the server's threads: the response, or a request that got none, lets go. */
+static void stream_free(void *context)
+{
+	struct http_stream *stream = context;
+	struct http_server *server = stream->server;
+	pthread_mutex_lock(&server->mutex);
+	*(stream->prev ? &stream->prev->next : &server->streams) = stream->next;
+	if (stream->next)
+		stream->next->prev = stream->prev;
+	pthread_mutex_unlock(&server->mutex);
+	outflow_leave(stream->outflow);
+	free(stream);
+}
+
+/* Every connection comes back to the server's threads: none may be suspended at its end. */
+static void end_streams(struct http_server *server)
+{
+	pthread_mutex_lock(&server->mutex);
+	server->no_streams = true;
+	for (struct http_stream *stream = server->streams; stream; stream = stream->next)
+		outflow_drop(stream->outflow);
+	pthread_mutex_unlock(&server->mutex);
+}
+
 static struct MHD_Response *response_new(struct http_request *request)
 {
+	if (request->stream) {
+		struct MHD_Response *response = MHD_create_response_from_callback(
+			MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, request->stream, stream_free);
+		if (response)
+			request->stream = NULL;
+		return response;
+	}
 	if (!request->answer_len)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	struct MHD_Response *response = MHD_create_response_from_buffer(
@@ -239,6 +341,8 @@ static void request_free(struct http_request *request)
 		return;
 	buf_release(&request->body);
 	arena_free(request->arena);
+	if (request->stream)
+		stream_free(request->stream);
 	free(request->answer);
 	free(request);
 }
@@ -286,7 +390,8 @@ static enum MHD_Result visit_argument(void *context, enum MHD_ValueKind kind, co
 {
 	(void)kind;
 	struct http_request *request = context;
-	if (decode(request->arena, name) && (!value || decode(request->arena, value)))
+	if (percent_decode(request->arena, name) &&
+	    (!value || percent_decode(request->arena, value)))
 		return MHD_YES;
 	request->path = NULL;
 	return MHD_NO;
@@ -295,7 +400,7 @@ static enum MHD_Result visit_argument(void *context, enum MHD_ValueKind kind, co
 /* Decodes the path and looks at every parameter. */
 static int check_target(struct http_request *request, const char *url, struct err *err)
 {
-	request->path = decode(request->arena, url);
+	request->path = percent_decode(request->arena, url);
 	if (request->path)
 		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND,
 		                          visit_argument, request);
@@ -452,6 +557,8 @@ static void request_reset(struct http_request *request)
 		arena_free(MOVE(request->arena));
 	if (request->arena)
 		arena_reset(request->arena);
+	if (request->stream)
+		stream_free(MOVE(request->stream));
 	free(MOVE(request->answer));
 	request->answer_len = 0;
 	request->body_seen = 0;
@@ -659,6 +766,7 @@ void http_server_free(struct http_server *server)
 	if (server->daemon) {
 		atomic_store(&server->draining, true);
 		int fd = MHD_quiesce_daemon(server->daemon);
+		end_streams(server);
 		drain(server);
 		MHD_stop_daemon(server->daemon);
 		if (fd >= 0)

@@ -5,6 +5,7 @@
 #ifndef HTTP_H
 #define HTTP_H
 
+#include "api/outflow.h"
 #include "common/buf.h"
 #include "common/arena.h"
 
@@ -40,6 +41,10 @@ const char *http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request);      /* percent-decoded; no NUL inside */
 const char *http_query(const struct http_request *request, const char *name);   /* NULL: absent */
 const char *http_header(const struct http_request *request, const char *name);  /* NULL: absent */
+/* Every parameter, decoded, as often as it was sent, in any order. E_NOMEM. */
+typedef void http_query_fn(void *context, const char *name, const char *value);
+MUST_USE int http_queries(const struct http_request *request, http_query_fn *visit, void *context,
+                          struct err *err);
 const uint8_t *http_body(const struct http_request *request, size_t *ret_len);
 const char *http_peer(const struct http_request *request);      /* "127.0.0.1" */
 struct arena *http_arena(struct http_request *request);   /* for this request; 16 MiB at most */
@@ -49,5 +54,12 @@ struct arena *http_arena(struct http_request *request);   /* for this request; 1
 void http_add_header(struct http_request *request, const char *name, const char *value);
 void http_answer(struct http_request *request, int status, const char *content_type,
                  struct buf *body);
+
+/* An answer with status 200 that goes on for as long as its writer has something to say, in place
+ * of http_answer; no thread waits for it. What the client has not taken yet is kept, kept_max bytes
+ * at most; beyond that, and when the server ends, it is dropped. On failure the request is still to
+ * be answered. */
+MUST_USE int http_answer_stream(struct http_request *request, const char *content_type,
+                                size_t kept_max, struct outflow **ret_outflow, struct err *err);
 
 #endif

@@ -28,6 +28,7 @@ struct fixture {
 	pthread_t fast_thread;       /* written by /fast */
 	int served;                  /* by handler threads; atomic */
 	struct http_request *held;   /* of /held; answered by the test */
+	struct outflow *outflow;     /* of /stream; written by the test */
 };
 
 static struct fixture *fixture;
@@ -67,6 +68,13 @@ static void serve(void *context, struct http_request *request)
 		answer_text(request, 200, "late");
 	} else if (strcmp(path, "/held") == 0) {
 		f->held = request;
+		sem_post(&f->entered);
+	} else if (strcmp(path, "/stream") == 0) {
+		struct err err = { 0 };
+		int rc = http_answer_stream(request, "text/event-stream", BODY_MAX, &f->outflow,
+		                            &err);
+		if (rc < 0)
+			answer_text(request, 503, err.text);
 		sem_post(&f->entered);
 	} else if (strcmp(path, "/empty") == 0) {
 		http_answer(request, 204, NULL, NULL);
@@ -562,4 +570,99 @@ Test(http, serving_without_memory_closes_or_answers_and_then_goes_on)
 		cr_expect_str_eq(body_of(ask("GET /fast" END, answer)), "quick", "after %ld: %s", n,
 		                 answer);
 	}
+}
+
+/* --- answers that go on --- */
+
+static int open_stream(void)
+{
+	int fd = dial();
+	say(fd, "GET /stream" END);
+	sem_wait(&fixture->entered);
+	cr_assert_not_null(fixture->outflow);
+	return fd;
+}
+
+/* Reads until the text is there, or the connection ends. */
+static bool hears(int fd, const char *text)
+{
+	char got[16384];
+	for (size_t len = 0; len < sizeof got - 1;) {
+		ssize_t n = recv(fd, got + len, sizeof got - 1 - len, 0);
+		if (n <= 0)
+			return false;
+		len += (size_t)n;
+		got[len] = 0;
+		if (strstr(got, text))
+			return true;
+	}
+	return false;
+}
+
+Test(http, a_stream_says_its_head_at_once_and_then_what_is_put_when_it_is_put)
+{
+	int fd = open_stream();
+	cr_expect(hears(fd, "Content-Type: text/event-stream\r\n"));
+	cr_expect(outflow_put(fixture->outflow, "first", 5));
+	cr_expect(hears(fd, "first"));
+	cr_expect(outflow_put(fixture->outflow, "second", 6));
+	cr_expect(hears(fd, "second"));
+	outflow_end(fixture->outflow);
+	cr_expect(hears(fd, "0\r\n\r\n"), "its end is the body's");
+	say(fd, "GET /x" END);
+	cr_expect(hears(fd, "GET|/x"), "the connection serves on");
+	close(fd);
+}
+
+Test(http, streams_that_wait_take_no_thread)
+{
+	enum { STREAMS = 100 };      /* over two handlers */
+	int fds[STREAMS];
+	struct outflow *outflows[STREAMS];
+	char answer[8192];
+	for (int i = 0; i < STREAMS; i++) {
+		fds[i] = open_stream();
+		outflows[i] = fixture->outflow;
+	}
+	STATUS(ask("GET /x" END, answer), "200");
+	for (int i = 0; i < STREAMS; i++) {
+		cr_expect(outflow_put(outflows[i], "news", 4));
+		outflow_end(outflows[i]);
+	}
+	for (int i = 0; i < STREAMS; i++) {
+		cr_expect(hears(fds[i], "news"));
+		close(fds[i]);
+	}
+}
+
+Test(http, a_stream_whose_client_left_is_noticed_by_what_is_put)
+{
+	int fd = open_stream();
+	close(fd);
+	while (outflow_put(fixture->outflow, "x", 1))
+		usleep(1000);
+	outflow_end(fixture->outflow);
+}
+
+Test(http, a_slow_reader_is_dropped_at_the_bound)
+{
+	static char block[1024];
+	int fd = open_stream();
+	memset(block, 'x', sizeof block);
+	while (outflow_put(fixture->outflow, block, sizeof block))
+		;
+	outflow_end(fixture->outflow);
+	cr_expect_not(hears(fd, "0\r\n\r\n"), "cut off, not ended");
+	close(fd);
+}
+
+Test(http, freeing_ends_streams_that_nobody_ends)
+{
+	int fd = open_stream();
+	cr_expect(hears(fd, "\r\n\r\n"));
+	http_server_free(MOVE(fixture->server));
+	cr_expect_not(hears(fd, "0\r\n\r\n"));
+	cr_expect_not(outflow_put(fixture->outflow, "x", 1));
+	outflow_end(fixture->outflow);
+	close(fd);
 }

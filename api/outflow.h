@@ -1,0 +1,32 @@
+/* outflow.h - bytes on their way from a writer in any thread into an answer that stays open. Two
+ * hold it, its writer and its reader; the second of outflow_end and outflow_leave frees it. The
+ * reader is never waited for: what it has not taken is kept up to a bound, and beyond that it is
+ * dropped. */
+#ifndef OUTFLOW_H
+#define OUTFLOW_H
+
+#include "common/err.h"
+
+struct outflow;
+/* How its reader waits without a thread: park when there is nothing to take, wake when that has
+ * changed. Called with the outflow's mutex held; both must not block or call it. */
+struct outflow_reader {
+	void (*park)(void *context);
+	void (*wake)(void *context);
+	void *context;
+};
+MUST_USE int outflow_new(size_t kept_max, const struct outflow_reader *reader,
+                         struct outflow **ret_outflow, struct err *err);
+
+/* The writer's. False: nothing more arrives (the reader left or was dropped); only end remains. */
+bool outflow_put(struct outflow *outflow, const void *data, size_t len);
+void outflow_end(struct outflow *outflow);
+
+/* The reader's. Bytes taken; 0: none yet, and it is parked; OUTFLOW_OVER: all was said;
+ * OUTFLOW_BROKEN: it was dropped. */
+enum { OUTFLOW_OVER = -1, OUTFLOW_BROKEN = -2 };
+int outflow_take(struct outflow *outflow, char *out, size_t most);
+void outflow_drop(struct outflow *outflow);    /* any thread that knows the reader is there */
+void outflow_leave(struct outflow *outflow);
+
+#endif

@@ -1,0 +1,11 @@
+/* percent.h - percent-encoded text (RFC 3986), as paths and parameters of a URL come. */
+#ifndef PERCENT_H
+#define PERCENT_H
+
+#include "common/arena.h"
+
+/* Decoded into the arena, or the text itself where nothing is encoded. NULL: a broken escape, a
+ * NUL, no UTF-8, or no memory. */
+const char *percent_decode(struct arena *arena, const char *text);
+
+#endif
