@@ -66,6 +66,26 @@ static const struct field probe_fields[] = {
 	F(INT, sleepMs, OPTIONAL, NULL, NULL, "stay busy that long")
 	F_END
 };
+static const struct field archive_fields[] = {
+	F(ENUM, mode, REQUIRED, "append|replace", NULL, "replace: also all that is in the history")
+	F(TEXT, rows, REQUIRED, "1900000", NULL, "JSON: a list of rows, each a list by column")
+	F_END
+};
+static const struct field history_fields[] = {
+	F(TEXT, domain, OPTIONAL, "64", NULL, "only of that domain")
+	F(TEXT, state,  OPTIONAL, "32", NULL, "only in that state")
+	F(TEXT, id,     OPTIONAL, "32", NULL, "only that one")
+	F(TEXT, before, OPTIONAL, "32", NULL, "only ids before that one")
+	F(INT,  limit,  REQUIRED, "1000", NULL, "rows at most")
+	F_END
+};
+static const struct field sweep_fields[] = {
+	F(TEXT, kept,    OPTIONAL, "1900000", NULL, "folders that stay, EPOCH-COUNTER, in order")
+	F(TEXT, from,    OPTIONAL, "64", NULL, "EPOCH-COUNTER: folders before that stay")
+	F(TEXT, below,   REQUIRED, "64", NULL, "EPOCH-COUNTER: that and later folders stay")
+	F(INT,  graceMs, REQUIRED, NULL, NULL, "what is younger stays")
+	F_END
+};
 
 /* How many tables of each sort a task of a type has. */
 struct work_shape {
@@ -78,6 +98,9 @@ static const struct work_shape shapes[TASK_COUNT_] = {
 	[TASK_TRANSFORM] = { transform_fields, 0, GRANT_TABLES_MAX, 1 },
 	[TASK_MATERIALIZE] = { materialize_fields, 1, 1, 1 },
 	[TASK_PROBE] = { probe_fields, 0, 0, 0 },
+	[TASK_ARCHIVE] = { archive_fields, 0, 1, 1 },
+	[TASK_HISTORY] = { history_fields, 1, 1, 0 },
+	[TASK_SWEEP] = { sweep_fields, 0, 0, 0 },
 };
 
 const struct field *grant_work_fields(enum task_type type)

@@ -57,7 +57,8 @@ struct grant {
 };
 
 /* The table `work` is checked against. Tables by type: ingest 0 in, 1 out; transform any in, 1 out;
- * materialize 1 in (the dataset), 1 out (the view's online data); probe none. */
+ * materialize 1 in (the dataset), 1 out (the view's online data); archive 0 or 1 in (the history,
+ * to be replaced), 1 out; history 1 in; probe and sweep none. */
 const struct field *grant_work_fields(enum task_type type);
 /* What output_prefix must be: "TENANT/DOMAIN/EPOCH-COUNTER". Inputs' files lie below "TENANT/". */
 void grant_prefix(const char *tenant, const char *domain, struct token token,

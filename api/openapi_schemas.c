@@ -151,7 +151,8 @@ static void add_tasks(struct arena *arena, struct value *schemas)
 	struct value *request = value_map(arena);
 	struct value *choices = value_list(arena);
 	for (int i = 0; i < TASK_COUNT_; i++)
-		value_add(choices, task_schema(arena, &task_info[i]));
+		if (!task_info[i].platform)
+			value_add(choices, task_schema(arena, &task_info[i]));
 	value_set(request, "oneOf", choices);
 	value_set(schemas, "TaskRequest", request);
 	value_set(schemas, "TaskLimits", schema_of_fields(arena, task_limit_fields));

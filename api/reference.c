@@ -211,7 +211,8 @@ static void tasks_page(struct arena *arena, struct buf *out)
 	buf_puts(out, "\n## Placement\n\n");
 	put_field_table(arena, task_placement_fields, "placement.", out);
 	for (int i = 0; i < TASK_COUNT_; i++) {
-		buf_printf(out, "\n## %s\n\n", task_info[i].name);
+		buf_printf(out, "\n## %s\n\n%s", task_info[i].name, task_info[i].platform ?
+		           "Only the platform runs these, in a tenant's domain `system`.\n\n" : "");
 		put_field_table(arena, task_info[i].fields, "spec.", out);
 	}
 }
@@ -225,16 +226,25 @@ void reference_tasks(struct buf *out)
 
 void reference_errors(struct buf *out)
 {
-	static const int codes[] = {
-#define ERROR(code, http, retry, title) E_##code,
+	static const struct {
+		int code;
+		const char *category;
+	} rows[] = {
+#define ERROR(code, http, retry, category, title) { E_##code, #category },
 #include "common/errors.def"
 #undef ERROR
 	};
 	buf_puts(out, "# Errors\n" GENERATED
 	         "The `code` of a problem document, of a failed task and of the command line's "
-	         "error.\nRepeating helps where it says so; `Retry-After` says when.\n\n"
-	         "| code | HTTP status | repeat | meaning |\n|---|---|---|---|\n");
-	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
-		buf_printf(out, "| `%s` | %d | %s | %s |\n", err_name(codes[i]), err_http(codes[i]),
-		           err_retryable(codes[i]) ? "later" : "", err_title(codes[i]));
+	         "error.\nRepeating helps where it says so; `Retry-After` says when. What an "
+	         "attempt of a task met, by category:\n`TRANSIENT` is tried again while attempts "
+	         "are left, then the task is dead; `RESOURCES` once more, then it has\nfailed; "
+	         "`INPUT` and `POLICY` never, it has failed; `INTERNAL` at most three times, then "
+	         "it is dead.\n\n"
+	         "| code | HTTP status | repeat | of an attempt | meaning |\n"
+	         "|---|---|---|---|---|\n");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		buf_printf(out, "| `%s` | %d | %s | %s | %s |\n", err_name(rows[i].code),
+		           err_http(rows[i].code), err_retryable(rows[i].code) ? "later" : "",
+		           rows[i].category, err_title(rows[i].code));
 }

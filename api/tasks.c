@@ -19,7 +19,8 @@
 #undef TASK
 
 const struct task_info task_info[TASK_COUNT_] = {
-#define TASK(id, name, action, FIELDS) { #name, name##_fields },
+#define TASK(id, name, action, FIELDS) { #name, name##_fields, false },
+#define PLATFORM_TASK(id, name, FIELDS) { #name, name##_fields, true },
 #include "api/tasks.def"
 #undef TASK
 };
@@ -27,6 +28,13 @@ const struct task_info task_info[TASK_COUNT_] = {
 #define SECOND_MS INT64_C(1000)
 #define DAY_MS (24 * 3600 * SECOND_MS)
 #define MEMORY_MIN (64 * MIB)
+
+static const struct field retry_fields[] = {
+	{ FIELD_DURATION, false, "firstDelay", NULL, NULL,
+	  "before the second attempt, half of it random; doubles with each; 100ms to 1h" },
+	{ FIELD_DURATION, false, "mostDelay", NULL, NULL, "not doubled beyond; 100ms to 24h" },
+	FIELD_END
+};
 
 const struct field task_limit_fields[] = {
 	{ FIELD_DURATION, false, "deadline", NULL, NULL,
@@ -37,7 +45,9 @@ const struct field task_limit_fields[] = {
 	{ FIELD_INT, false, "cpuSeconds", "1000000", NULL,
 	  "reserved at admission, and an attempt ends at it; at least 1; default 60" },
 	{ FIELD_INT, false, "attempts", "10", NULL,
-	  "before the task fails; at least 1; default 3" },
+	  "before the task is dead; at least 1; default 3" },
+	{ FIELD_OBJECT, false, "retry", NULL, retry_fields,
+	  "delays between attempts; default by what failed" },
 	FIELD_END
 };
 
@@ -107,6 +117,31 @@ static int read_deadline(const struct value *map, int64_t *ms, struct err *err)
 	return 0;
 }
 
+static int read_delay(const struct value *retry, const char *name, int64_t most_ms, int *ret_ms,
+                      struct err *err)
+{
+	const char *text = value_get_str(retry, name);
+	int64_t ms = 0;
+	if (!text)
+		return 0;
+	TRY(duration_parse(text, &ms, err));
+	if (ms < 100 || ms > most_ms)
+		return err_set(err, E_INVALID, "limits.retry.%s: must be from 100ms to %dh", name,
+		               (int)(most_ms / (3600 * SECOND_MS)));
+	*ret_ms = (int)ms;
+	return 0;
+}
+
+static int read_retry(const struct value *retry, struct limits *limits, struct err *err)
+{
+	TRY(read_delay(retry, "firstDelay", 3600 * SECOND_MS, &limits->retry_first_ms, err));
+	TRY(read_delay(retry, "mostDelay", DAY_MS, &limits->retry_most_ms, err));
+	if (limits->retry_most_ms && limits->retry_most_ms < limits->retry_first_ms)
+		return err_set(err, E_INVALID, "limits.retry.mostDelay: is shorter than "
+		               "firstDelay");
+	return 0;
+}
+
 int limits_read(const struct value *map, struct limits *limits, struct err *err)
 {
 	TRY(fields_check(task_limit_fields, map, "limits", err));
@@ -119,6 +154,7 @@ int limits_read(const struct value *map, struct limits *limits, struct err *err)
 	read.memory_bytes = (uint64_t)value_get_int(map, "memoryBytes", (int64_t)read.memory_bytes);
 	read.threads = (int)value_get_int(map, "threads", read.threads);
 	read.attempts_max = (int)value_get_int(map, "attempts", read.attempts_max);
+	TRY(read_retry(value_get(map, "retry"), &read, err));
 	if (value_get(map, "cpuSeconds"))
 		read.cpu_ms = value_get_int(map, "cpuSeconds", 0) * SECOND_MS;
 	*limits = read;
@@ -180,13 +216,16 @@ int placement_read(const struct value *map, struct placement *placement, struct 
 static int unknown_type(const char *given, struct err *err)
 {
 	const char *names[TASK_COUNT_];
+	size_t count = 0;
 	for (int i = 0; i < TASK_COUNT_; i++)
-		names[i] = task_info[i].name;
-	const char *nearest = name_nearest(given, names, TASK_COUNT_);
+		if (!task_info[i].platform)
+			names[count++] = task_info[i].name;
+	const char *nearest = name_nearest(given, names, count);
 	if (nearest)
 		return err_set(err, E_INVALID, "type: unknown task type; did you mean \"%s\"?",
 		               nearest);
 #define TASK(id, name, action, FIELDS) " " #name
+#define PLATFORM_TASK(id, name, FIELDS)
 	return err_set(err, E_INVALID, "type: unknown task type; known:"
 #include "api/tasks.def"
 	               );
@@ -208,6 +247,10 @@ int task_request_read(const struct value *body, struct task_request *ret_request
 	request.type = task_by_name(value_get_str(body, "type"));
 	if (request.type == TASK_NONE)
 		return unknown_type(value_get_str(body, "type"), err);
+	if (task_info[request.type].platform)
+		return err_set(err, E_INVALID, "type: %s tasks keep a tenant's history and storage "
+		               "in order; only the platform runs these",
+		               task_info[request.type].name);
 	TRY(fields_check(task_info[request.type].fields, request.spec, "spec", err));
 	limits_default(&request.limits);
 	TRY(limits_read(value_get(body, "limits"), &request.limits, err));

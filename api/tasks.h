@@ -1,6 +1,6 @@
 /* tasks.h - the task types, from tasks.def, and what every task may say besides its spec:
  * {"type": "ingest", "spec": {...}, "limits": {"deadline": "10m", "memoryBytes": N, "threads": N,
- * "cpuSeconds": N, "attempts": N}, "placement": {"pool": "gpu", "selector": {"zone": "a"},
+ * "cpuSeconds": N, "attempts": N, "retry": {...}}, "placement": {"pool": "gpu", "selector": {"zone": "a"},
  * "priority": "high", "concurrencyKey": "nightly", "concurrency": 1, "notBefore":
  * "2026-01-31T08:00:00Z", "expires": "6h"}}. */
 #ifndef TASKS_H
@@ -19,6 +19,7 @@ enum task_type {
 struct task_info {
 	const char *name;
 	const struct field *fields;
+	bool platform;               /* only control itself submits it */
 };
 
 extern const struct task_info task_info[TASK_COUNT_];
@@ -33,6 +34,7 @@ struct limits {
 	int threads;
 	int64_t cpu_ms;              /* reserved at admission; a running attempt is ended at it */
 	int attempts_max;
+	int retry_first_ms, retry_most_ms;   /* delays before further attempts; 0: as their failure's */
 };
 void limits_default(struct limits *limits);     /* 10 min, 1 GiB, 2, 60 s, 3 */
 /* Overwrites what the request says. E_INVALID out of bounds. */

@@ -30,7 +30,12 @@ MUST_USE int object_open(struct object_store *store, const char *path, int *ret_
 MUST_USE int object_delete(struct object_store *store, const char *path, struct err *err);
 /* Every object whose path begins with prefix ("" for all), in no order. A visit that fails ends it;
  * it may delete what it was shown. */
-typedef int object_visit_fn(void *context, const char *path, uint64_t len, struct err *err);
+struct object_info {
+	const char *path;
+	uint64_t len;
+	int64_t at_ms;               /* unix: when its bytes were complete, by the store's clock */
+};
+typedef int object_visit_fn(void *context, const struct object_info *info, struct err *err);
 MUST_USE int object_list(struct object_store *store, const char *prefix, object_visit_fn *visit,
 			 void *context, struct err *err);
 

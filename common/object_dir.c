@@ -374,11 +374,14 @@ static int list_entry(struct listing *listing, int dir, const char *name, size_t
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	size_t prefix_len = strlen(listing->prefix);
+	const struct object_info info = {
+		.path = listing->path, .len = (uint64_t)st.st_size,
+		.at_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000,
+	};
 	if (S_ISREG(st.st_mode))
 		return strncmp(listing->path, listing->prefix, prefix_len) != 0
 			       ? 0
-			       : listing->visit(listing->context, listing->path,
-						(uint64_t)st.st_size, listing->err);
+			       : listing->visit(listing->context, &info, listing->err);
 	if (!S_ISDIR(st.st_mode) || path_len >= PATH_LEN_MAX)
 		return 0;
 	listing->path[path_len] = '/';

@@ -126,6 +126,7 @@ static void fill_report(struct run *run, int rc, const struct err *why, struct r
 	const char *text = rc < 0 ? arena_strdup(run->arena, why->text) : NULL;
 	report->text = rc < 0 ? text ? text : err_title(rc) : NULL;
 	report->usage = run->usage;
+	report->result = rc >= 0 ? run->told : NULL;
 	if (rc >= 0 && run->produced) {
 		report->outputs = &run->output;
 		report->output_count = 1;

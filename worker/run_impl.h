@@ -28,6 +28,7 @@ struct run {
 	struct usage usage;
 	struct output output; /* what is reported when `produced` */
 	bool produced;
+	const struct value *told; /* the report's result; NULL: none */
 };
 
 /* Puts fd (taken) into the job, as member when that is not NULL; its index. */

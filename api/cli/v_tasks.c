@@ -164,9 +164,11 @@ static int request_body(struct cli *cli, struct value **ret_body, struct err *er
 	enum task_type type = task_by_name(word);
 	if (type == TASK_NONE) {
 		const char *names[TASK_COUNT_];
+		size_t count = 0;
 		for (int i = 0; i < TASK_COUNT_; i++)
-			names[i] = task_info[i].name;
-		const char *nearest = name_nearest(word, names, TASK_COUNT_);
+			if (!task_info[i].platform)
+				names[count++] = task_info[i].name;
+		const char *nearest = name_nearest(word, names, count);
 		return err_set(err, E_INVALID, "%s: no such task type%s%s%s", word,
 		               nearest ? "; did you mean " : "", nearest ? nearest : "",
 		               nearest ? "?" : "");

@@ -28,7 +28,8 @@ static void print_case(const struct verb *verb)
 	printf("\t%s) words=\"", verb->name);
 	if (strcmp(verb->words, "TYPE [NAME]") == 0)
 		for (int i = 0; i < TASK_COUNT_; i++)
-			printf("%s ", task_info[i].name);
+			if (!task_info[i].platform)
+				printf("%s ", task_info[i].name);
 	if (strncmp(verb->words, "KIND", 4) == 0)
 		for (int i = 0; i < KIND_COUNT_; i++)
 			printf("%s ", kind_info[i].plural);

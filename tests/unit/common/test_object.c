@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -196,13 +197,15 @@ Test(object, deleting_removes_the_object_and_its_empty_folders)
 
 struct seen { char text[512]; uint64_t bytes; int stop_after; };
 
-static int see(void *context, const char *path, uint64_t len, struct err *err)
+static int see(void *context, const struct object_info *info, struct err *err)
 {
 	struct seen *seen = context;
 	if (seen->stop_after-- == 0)
 		return err_set(err, E_CANCELLED, "enough");
-	strcat(strcat(seen->text, path), " ");
-	seen->bytes += len;
+	strcat(strcat(seen->text, info->path), " ");
+	seen->bytes += info->len;
+	int64_t age_ms = (int64_t)time(NULL) * 1000 - info->at_ms;
+	cr_expect(age_ms > -10000 && age_ms < 600000, "made %" PRId64 " ms ago", age_ms);
 	return 0;
 }
 
@@ -229,10 +232,10 @@ Test(object, a_list_has_what_begins_with_the_prefix)
 	cr_expect_eq(object_list(store, "", see, &seen, &err), E_CANCELLED);
 }
 
-static int drop(void *context, const char *path, uint64_t len, struct err *err)
+static int drop(void *context, const struct object_info *info, struct err *err)
 {
-	(void)context, (void)len;
-	return object_delete(store, path, err);
+	(void)context;
+	return object_delete(store, info->path, err);
 }
 
 Test(object, a_visit_may_delete_what_it_was_shown)
