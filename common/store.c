@@ -76,13 +76,21 @@ static bool same_compare(const struct store_op *a, const struct store_op *b)
 	return a->kind == b->kind && a->revision == b->revision && strcmp(a->key, b->key) == 0;
 }
 
+bool store_op_covers(const struct store_op *write, const char *key)
+{
+	if (write->kind == STORE_DELETE_PREFIX)
+		return store_has_prefix(key, write->key);
+	if (write->kind == STORE_DELETE_RANGE)
+		return strcmp(key, write->key) >= 0 &&
+			strcmp(key, (const char *)write->value) < 0;
+	return strcmp(write->key, key) == 0;
+}
+
+/* The key of a range or prefix is the first it covers, so one of two that clash covers the
+ * other's. */
 static bool writes_clash(const struct store_op *a, const struct store_op *b)
 {
-	if (a->kind == STORE_DELETE_PREFIX && store_has_prefix(b->key, a->key))
-		return true;
-	if (b->kind == STORE_DELETE_PREFIX && store_has_prefix(a->key, b->key))
-		return true;
-	return strcmp(a->key, b->key) == 0;
+	return store_op_covers(a, b->key) || store_op_covers(b, a->key);
 }
 
 /* 1: a compare that is there already; 0: it may be added; or a failure. */
@@ -191,6 +199,20 @@ int store_txn_delete_prefix(struct store_txn *txn, const char *prefix, struct er
 	return txn_add(txn, &op, err);
 }
 
+int store_txn_delete_range(struct store_txn *txn, const char *first, const char *end,
+			   struct err *err)
+{
+	TRY(key_check(first, err));
+	TRY(text_check("range's end", end, 1, err));
+	if (strcmp(first, end) >= 0)
+		return err_set(err, E_INVALID, "a store range must end after it begins");
+	struct store_op op = {
+		.kind = STORE_DELETE_RANGE, .key = (char *)first, .value = (uint8_t *)end,
+		.value_len = strlen(end) + 1,
+	};
+	return txn_add(txn, &op, err);
+}
+
 int store_txn_merge(struct store_txn *into, const struct store_txn *from, struct err *err)
 {
 	size_t before = into->count;
@@ -217,7 +239,18 @@ int store_list(struct store *store, const char *prefix, store_visit_fn *visit, v
 	       int64_t *ret_revision, struct err *err)
 {
 	TRY(text_check("prefix", prefix, 0, err));
-	return store->ops->list(store, prefix, visit, context, ret_revision, err);
+	return store->ops->list(store, prefix, NULL, visit, context, ret_revision, err);
+}
+
+int store_list_after(struct store *store, const char *prefix, const char *after,
+		     store_visit_fn *visit, void *context, int64_t *ret_revision, struct err *err)
+{
+	TRY(text_check("prefix", prefix, 0, err));
+	TRY(key_check(after, err));
+	if (!store_has_prefix(after, prefix))
+		return err_set(err, E_INVALID, "a listing can only begin after a key that begins "
+			       "with its prefix");
+	return store->ops->list(store, prefix, after, visit, context, ret_revision, err);
 }
 
 int store_commit(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
@@ -271,6 +304,11 @@ int store_compact(struct store *store, int64_t revision, struct err *err)
 			       "a compaction's revision is %" PRId64 "; it must be at "
 			       "least 1", revision);
 	return store->ops->compact(store, revision, err);
+}
+
+int store_size(struct store *store, int64_t *ret_bytes, struct err *err)
+{
+	return store->ops->size(store, ret_bytes, err);
 }
 
 void store_free(struct store *store)

@@ -38,6 +38,10 @@ MUST_USE int store_get(struct store *store, const char *key, store_visit_fn *vis
 /* All keys that begin with prefix, in key order, from one revision (paged underneath). */
 MUST_USE int store_list(struct store *store, const char *prefix, store_visit_fn *visit,
 			void *context, int64_t *ret_revision, struct err *err);
+/* The same without the keys up to and with `after`, which begins with prefix. */
+MUST_USE int store_list_after(struct store *store, const char *prefix, const char *after,
+			      store_visit_fn *visit, void *context, int64_t *ret_revision,
+			      struct err *err);
 
 /* A transaction: all compares hold and all ops happen, or none. Built by one thread. No two of its
  * writes may touch one key (E_CONFLICT); a compare that is there already counts once. */
@@ -54,6 +58,9 @@ MUST_USE int store_txn_put(struct store_txn *txn, const char *key, const void *v
 			   struct err *err);
 MUST_USE int store_txn_delete(struct store_txn *txn, const char *key, struct err *err);
 MUST_USE int store_txn_delete_prefix(struct store_txn *txn, const char *prefix, struct err *err);
+/* All keys from first on that sort before end. */
+MUST_USE int store_txn_delete_range(struct store_txn *txn, const char *first, const char *end,
+				    struct err *err);
 size_t store_txn_ops(const struct store_txn *txn);     /* compares + ops so far */
 size_t store_txn_bytes(const struct store_txn *txn);   /* sum of keys and values */
 /* Adds all of from to into; E_TOO_LARGE past a limit, E_CONFLICT when both write one key (into is
@@ -103,6 +110,8 @@ DEFINE_AUTO(store_lead)
 
 /* Compacts history up to a revision (not physical). */
 MUST_USE int store_compact(struct store *store, int64_t revision, struct err *err);
+/* What the store takes on its disk, history and what compaction freed included. */
+MUST_USE int store_size(struct store *store, int64_t *ret_bytes, struct err *err);
 
 void store_free(struct store *store);
 DEFINE_AUTO(store)

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 5000, TIMEOUT_MAX_MS = 600000, PAGE_KEYS = 1000 };
+enum {
+	TIMEOUT_MS = 5000, TIMEOUT_MAX_MS = 600000, PAGE_FIRST = 64, PAGE_KEYS = 1000,
+	PAGE_BYTES = 4 * 1024 * 1024
+};
 
 /* --- requests --- */
 
@@ -85,7 +88,7 @@ struct listing {
 	store_visit_fn *visit;
 	void *context;
 	int64_t *revision;         /* 0: the first page decides */
-	int limit;                 /* keys a page; fewer when an answer was too large */
+	int limit;                 /* keys a page, by how large they are */
 	bool more;
 	struct etcd_item item;     /* its key is where the next page begins */
 };
@@ -115,8 +118,16 @@ static int listing_ask(struct listing *listing, struct etcd_answer *ret_answer, 
 	return etcd_call(etcd, &call, ret_answer, err);
 }
 
+/* The next page's keys: as many as PAGE_BYTES hold when they are like the ones that came. */
+static void listing_pace(struct listing *listing, size_t keys, size_t bytes)
+{
+	size_t limit = bytes > 0 ? keys * PAGE_BYTES / bytes : PAGE_KEYS;
+	listing->limit = limit > PAGE_KEYS ? PAGE_KEYS : limit > 1 ? (int)limit : 1;
+}
+
 static int listing_page(struct listing *listing, struct err *err)
 {
+	size_t bytes = 0;
 	AUTO_ETCD_ANSWER answer = { 0 };
 	int rc = listing_ask(listing, &answer, err);
 	if (rc == E_TOO_LARGE && listing->limit > 1) {
@@ -134,31 +145,44 @@ static int listing_page(struct listing *listing, struct err *err)
 	listing->more = value_get_bool(answer.root, "more", false) && value_len(kvs) > 0;
 	for (size_t i = 0; i < value_len(kvs); i++) {
 		TRY(etcd_item_decode(value_at(kvs, i), listing->etcd->prefix, &listing->item, err));
+		bytes += listing->item.key.len + listing->item.value.len;
 		TRY(listing->visit(listing->context, &listing->item.item, err));
 	}
+	listing_pace(listing, value_len(kvs), bytes);
 	return 0;
 }
 
-int etcd_list_pages(struct store_etcd *etcd, const char *prefix, store_visit_fn *visit,
-		    void *context, int64_t *revision, struct err *err)
+static int listing_begin(struct listing *listing, const char *after, struct err *err)
+{
+	struct buf *key = &listing->item.key;
+	if (!after)
+		return 0;
+	buf_puts(key, listing->etcd->prefix);
+	buf_puts(key, after);
+	return buf_check(key, err);
+}
+
+int etcd_list_pages(struct store_etcd *etcd, const char *prefix, const char *after,
+		    store_visit_fn *visit, void *context, int64_t *revision, struct err *err)
 {
 	struct listing listing = {
 		.etcd = etcd, .prefix = prefix, .visit = visit, .context = context,
-		.revision = revision, .limit = PAGE_KEYS, .more = true,
+		.revision = revision, .limit = PAGE_FIRST, .more = true,
 	};
 	etcd_item_init(&listing.item);
-	int rc = 0;
+	int rc = listing_begin(&listing, after, err);
 	while (rc == 0 && listing.more)
 		rc = listing_page(&listing, err);
 	etcd_item_release(&listing.item);
 	return rc;
 }
 
-static int list(struct store *store, const char *prefix, store_visit_fn *visit, void *context,
-		int64_t *ret_revision, struct err *err)
+static int list(struct store *store, const char *prefix, const char *after, store_visit_fn *visit,
+		void *context, int64_t *ret_revision, struct err *err)
 {
 	int64_t revision = 0;
-	TRY(etcd_list_pages((struct store_etcd *)store, prefix, visit, context, &revision, err));
+	TRY(etcd_list_pages((struct store_etcd *)store, prefix, after, visit, context, &revision,
+			    err));
 	if (ret_revision)
 		*ret_revision = revision;
 	return 0;
@@ -187,7 +211,7 @@ static int compact(struct store *store, int64_t revision, struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s", why.text) : 0;
 }
 
-int store_etcd_status(struct store *store, int64_t *ret_db_bytes, struct err *err)
+static int size(struct store *store, int64_t *ret_bytes, struct err *err)
 {
 	struct store_etcd *etcd = (struct store_etcd *)store;
 	AUTO_BUF body;
@@ -200,7 +224,7 @@ int store_etcd_status(struct store *store, int64_t *ret_db_bytes, struct err *er
 		.deadline_mono_ms = etcd_deadline(etcd), .repeatable = true,
 	};
 	TRY(etcd_call(etcd, &call, &answer, err));
-	return etcd_int(answer.root, "dbSize", ret_db_bytes, err);
+	return etcd_int(answer.root, "dbSize", ret_bytes, err);
 }
 
 void etcd_follow(struct store_etcd *etcd, int by)
@@ -229,7 +253,8 @@ static void etcd_free(struct store *store)
 }
 
 static const struct store_ops etcd_ops = {
-	.get = get, .list = list, .commit = etcd_commit, .compact = compact, .free = etcd_free,
+	.get = get, .list = list, .commit = etcd_commit, .compact = compact, .size = size,
+	.free = etcd_free,
 	.watch_new = etcd_watch_new, .watch_free = etcd_watch_free,
 	.lead_new = etcd_lead_new, .lead_free = etcd_lead_free,
 };

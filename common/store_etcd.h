@@ -16,7 +16,5 @@ struct store_etcd_conf {
 };
 MUST_USE int store_etcd_new(const struct store_etcd_conf *conf, struct clock *clock,
 			    struct store **ret_store, struct err *err);
-/* Which endpoint answers and how full it is, for /readyz and /metrics. */
-MUST_USE int store_etcd_status(struct store *store, int64_t *ret_db_bytes, struct err *err);
 
 #endif

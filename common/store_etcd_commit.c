@@ -65,6 +65,9 @@ static void print_write(struct buf *out, const struct store_etcd *etcd, const st
 	} else if (op->kind == STORE_DELETE_PREFIX) {
 		buf_puts(out, ",");
 		etcd_print_end(out, etcd, op->key);
+	} else if (op->kind == STORE_DELETE_RANGE) {
+		buf_puts(out, ",");
+		etcd_print_key(out, etcd, "range_end", (const char *)op->value);
 	}
 	buf_puts(out, "}}");
 }
@@ -129,17 +132,10 @@ static int report_doubt(const struct commit *commit, struct err *err)
 
 /* --- what became of it --- */
 
-static bool key_of(const struct store_op *write, const char *key)
-{
-	if (write->kind == STORE_DELETE_PREFIX)
-		return store_has_prefix(key, write->key);
-	return strcmp(write->key, key) == 0;
-}
-
 /* Whether success of the write makes the compare false. */
 static bool fences(const struct store_op *compare, const struct store_op *write)
 {
-	if (!store_op_writes(write) || !key_of(write, compare->key))
+	if (!store_op_writes(write) || !store_op_covers(write, compare->key))
 		return false;
 	if (write->kind != STORE_PUT)
 		return compare->revision != 0;
@@ -185,7 +181,7 @@ static int investigate(struct commit *commit, enum verdict *ret_verdict, struct 
 	etcd_item_init(&item);
 	int64_t at = 0;
 	*ret_verdict = IN_DOUBT;
-	if (commit->probe->kind == STORE_DELETE_PREFIX)
+	if (commit->probe->kind >= STORE_DELETE_PREFIX)
 		return 0;
 	for (int step = 0; step < HISTORY_STEPS; step++) {
 		bool found = false;

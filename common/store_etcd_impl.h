@@ -105,9 +105,11 @@ void etcd_print_end(struct buf *out, const struct store_etcd *etcd, const char *
 MUST_USE int etcd_read(struct store_etcd *etcd, const char *key, int64_t revision,
 		       int64_t deadline_mono_ms, struct etcd_item *ret_item, bool *ret_found,
 		       struct err *err);
-/* *revision is 0, and the listing's from before the first visit on, even if it fails later. */
-MUST_USE int etcd_list_pages(struct store_etcd *etcd, const char *prefix, store_visit_fn *visit,
-			     void *context, int64_t *revision, struct err *err);
+/* *revision is 0, and the listing's from before the first visit on, even if it fails later.
+ * after NULL: from the first key on. */
+MUST_USE int etcd_list_pages(struct store_etcd *etcd, const char *prefix, const char *after,
+			     store_visit_fn *visit, void *context, int64_t *revision,
+			     struct err *err);
 /* Counts a watch or campaign in (+1) or out (-1). */
 void etcd_follow(struct store_etcd *etcd, int by);
 

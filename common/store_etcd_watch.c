@@ -72,7 +72,7 @@ static bool sync_all(struct etcd_watch *watch)
 {
 	struct err err = { 0 };
 	struct sync sync = { .watch = watch };
-	if (etcd_list_pages(etcd_of(watch), watch->prefix, sync_item, &sync, &sync.revision,
+	if (etcd_list_pages(etcd_of(watch), watch->prefix, NULL, sync_item, &sync, &sync.revision,
 			    &err) < 0)
 		return false;
 	watch->ops.sync(watch->ops.context, NULL, sync.revision);

@@ -8,8 +8,9 @@
 struct store_ops {
 	int (*get)(struct store *store, const char *key, store_visit_fn *visit, void *context,
 		   struct err *err);
-	int (*list)(struct store *store, const char *prefix, store_visit_fn *visit, void *context,
-		    int64_t *ret_revision, struct err *err);
+	int (*list)(struct store *store, const char *prefix, const char *after,
+		    store_visit_fn *visit, void *context, int64_t *ret_revision,
+		    struct err *err);      /* after NULL: from the first key on */
 	int (*commit)(struct store *store, const struct store_txn *txn, int64_t *ret_revision,
 		      struct err *err);
 	int (*watch_new)(struct store *store, const char *prefix, const struct store_watch_ops *ops,
@@ -20,6 +21,7 @@ struct store_ops {
 			struct err *err);
 	void (*lead_free)(struct store_lead *lead);
 	int (*compact)(struct store *store, int64_t revision, struct err *err);
+	int (*size)(struct store *store, int64_t *ret_bytes, struct err *err);
 	void (*free)(struct store *store);
 };
 
@@ -27,12 +29,16 @@ struct store { const struct store_ops *ops; };
 struct store_watch { struct store *store; };
 struct store_lead { struct store *store; };
 
-enum store_op_kind { STORE_IF_MOD, STORE_IF_CREATE, STORE_PUT, STORE_DELETE, STORE_DELETE_PREFIX };
+enum store_op_kind {
+	STORE_IF_MOD, STORE_IF_CREATE, STORE_PUT, STORE_DELETE, STORE_DELETE_PREFIX,
+	STORE_DELETE_RANGE
+};
 
 struct store_op {
 	enum store_op_kind kind;
 	char *key;                 /* owned; for STORE_DELETE_PREFIX the prefix */
-	uint8_t *value;            /* in the key's allocation; STORE_PUT only */
+	/* In the key's allocation. STORE_PUT; for STORE_DELETE_RANGE the end, with its NUL. */
+	uint8_t *value;
 	size_t value_len;
 	int64_t revision;          /* compares only */
 };
@@ -50,5 +56,7 @@ static inline bool store_op_writes(const struct store_op *op)
 }
 
 bool store_has_prefix(const char *key, const char *prefix);
+/* Whether a write touches a key. */
+bool store_op_covers(const struct store_op *write, const char *key);
 
 #endif

@@ -113,9 +113,7 @@ static bool versions_of(struct store_mem *mem, const struct store_op *op, struct
 		return versions_add(versions, op->key, op);
 	bool found = false;
 	size_t i = mem_find(mem, op->key, &found);
-	if (op->kind == STORE_DELETE)
-		return !found || versions_add(versions, op->key, NULL);
-	for (; i < mem->live_count && store_has_prefix(mem->live[i]->key, op->key); i++)
+	for (; i < mem->live_count && store_op_covers(op, mem->live[i]->key); i++)
 		if (!versions_add(versions, mem->live[i]->key, NULL))
 			return false;
 	return true;
@@ -249,13 +247,17 @@ static int get(struct store *store, const char *key, store_visit_fn *visit, void
 	return rc < 0 ? rc : 0;
 }
 
-/* Every live version under prefix, each with a reference more. */
-static int snapshot(struct store_mem *mem, const char *prefix, struct version ***ret_versions,
-		    size_t *ret_count, int64_t *ret_revision, struct err *err)
+/* Every live version under prefix and after a key, each with a reference more. */
+static int snapshot(struct store_mem *mem, const char *prefix, const char *after,
+		    struct version ***ret_versions, size_t *ret_count, int64_t *ret_revision,
+		    struct err *err)
 {
 	bool found = false;
 	pthread_mutex_lock(&mem->mutex);
-	size_t first = mem_find(mem, prefix, &found), end = first;
+	size_t first = mem_find(mem, after ? after : prefix, &found);
+	if (after && found)
+		first++;
+	size_t end = first;
 	while (end < mem->live_count && store_has_prefix(mem->live[end]->key, prefix))
 		end++;
 	size_t count = end - first;
@@ -274,8 +276,8 @@ static int snapshot(struct store_mem *mem, const char *prefix, struct version **
 	return 0;
 }
 
-static int list(struct store *store, const char *prefix, store_visit_fn *visit, void *context,
-		int64_t *ret_revision, struct err *err)
+static int list(struct store *store, const char *prefix, const char *after, store_visit_fn *visit,
+		void *context, int64_t *ret_revision, struct err *err)
 {
 	struct store_mem *mem = (struct store_mem *)store;
 	struct version **versions = NULL;
@@ -283,7 +285,7 @@ static int list(struct store *store, const char *prefix, store_visit_fn *visit, 
 	int64_t revision = 0;
 	bool happens = false;
 	TRY(mem_fault(mem, &happens, err));
-	TRY(snapshot(mem, prefix, &versions, &count, &revision, err));
+	TRY(snapshot(mem, prefix, after, &versions, &count, &revision, err));
 	int rc = 0;
 	for (size_t i = 0; i < count && rc >= 0; i++) {
 		struct store_item item = mem_item(versions[i]);
@@ -327,6 +329,22 @@ static int compact(struct store *store, int64_t revision, struct err *err)
 	return fault < 0 ? err_set(err, fault, "%s", lost.text) : rc;
 }
 
+static int size(struct store *store, int64_t *ret_bytes, struct err *err)
+{
+	struct store_mem *mem = (struct store_mem *)store;
+	int64_t bytes = 0;
+	bool happens = false;
+	TRY(mem_fault(mem, &happens, err));
+	pthread_mutex_lock(&mem->mutex);
+	for (size_t i = 0; i < mem->live_count; i++)
+		bytes += (int64_t)(strlen(mem->live[i]->key) + mem->live[i]->value_len);
+	for (size_t i = 0; i < mem->history_count; i++)
+		bytes += (int64_t)(strlen(mem->history[i]->key) + mem->history[i]->value_len);
+	pthread_mutex_unlock(&mem->mutex);
+	*ret_bytes = bytes;
+	return 0;
+}
+
 /* --- life, and the tests' handles --- */
 
 static void mem_free(struct store *store)
@@ -345,7 +363,8 @@ static void mem_free(struct store *store)
 }
 
 static const struct store_ops mem_ops = {
-	.get = get, .list = list, .commit = commit, .compact = compact, .free = mem_free,
+	.get = get, .list = list, .commit = commit, .compact = compact, .size = size,
+	.free = mem_free,
 	.watch_new = mem_watch_new, .watch_free = mem_watch_free,
 	.lead_new = mem_lead_new, .lead_free = mem_lead_free,
 };

@@ -185,6 +185,68 @@ ON_BOTH(deleting_makes_a_key_absent_and_its_next_life_a_new_one)
 	cr_assert_gt(again, first);
 }
 
+struct names { char text[256]; };
+
+static int add_name(void *context, const struct store_item *item, struct err *err)
+{
+	struct names *names = context;
+	size_t len = strlen(names->text);
+	(void)err;
+	snprintf(names->text + len, sizeof names->text - len, "%s ", item->key);
+	return 0;
+}
+
+static void put_all(struct store *store, const char *const *keys, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		put_key(store, keys[i], "x");
+}
+
+ON_BOTH(a_deleted_range_takes_its_first_key_and_leaves_its_end)
+{
+	static const char *const keys[] = { "q", "r/1", "r/2", "r/2!", "r/20", "r/3", "s" };
+	struct err err = { 0 };
+	struct names names = { "" };
+	put_all(store, keys, ARRAY_LEN(keys));
+	AUTO(store_txn) *txn = txn_new();
+	cr_assert_eq(store_txn_delete_range(txn, "r/2", "r/1", &err), E_INVALID);
+	cr_assert_eq(store_txn_delete_range(txn, "r/1", "r/2!", &err), 0, "%s", err.text);
+	cr_assert_eq(store_txn_put(txn, "r/2", "y", 1, &err), E_CONFLICT);
+	cr_assert_eq(store_txn_delete_prefix(txn, "r", &err), E_CONFLICT);
+	cr_assert_eq(store_txn_put(txn, "r/2!", "y", 1, &err), 0, "%s", err.text);
+	cr_assert_eq(store_commit(store, txn, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(store_list(store, "", add_name, &names, NULL, &err), 0);
+	cr_assert_str_eq(names.text, "q r/2! r/20 r/3 s ");
+	cr_assert_str_eq(get_key(store, "r/2!").value, "y");
+}
+
+ON_BOTH(a_listing_after_a_key_leaves_it_and_those_before_it_out)
+{
+	static const char *const keys[] = { "q", "r/1", "r/2", "r/20", "r/3", "s" };
+	struct err err = { 0 };
+	struct names names = { "" }, none = { "" }, absent = { "" };
+	int64_t revision = 0;
+	put_all(store, keys, ARRAY_LEN(keys));
+	cr_assert_eq(store_list_after(store, "r/", "r/2", add_name, &names, &revision, &err), 0,
+		     "%s", err.text);
+	cr_assert_str_eq(names.text, "r/20 r/3 ");
+	cr_assert_eq(revision, get_key(store, "s").mod_revision);
+	cr_assert_eq(store_list_after(store, "r/", "r/3", add_name, &none, NULL, &err), 0);
+	cr_assert_str_eq(none.text, "");
+	cr_assert_eq(store_list_after(store, "r/", "r/15", add_name, &absent, NULL, &err), 0);
+	cr_assert_str_eq(absent.text, "r/2 r/20 r/3 ");
+	cr_assert_eq(store_list_after(store, "r/", "s", add_name, &none, NULL, &err), E_INVALID);
+}
+
+ON_BOTH(its_size_is_told)
+{
+	struct err err = { 0 };
+	int64_t bytes = 0;
+	put_key(store, "a", "1");
+	cr_assert_eq(store_size(store, &bytes, &err), 0, "%s", err.text);
+	cr_assert_gt(bytes, 1);
+}
+
 ON_BOTH(a_transaction_is_one_revision_and_one_that_changes_nothing_is_none)
 {
 	struct err err = { 0 };

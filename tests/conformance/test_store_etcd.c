@@ -663,15 +663,3 @@ Test(store_etcd_faults, what_is_no_etcd_is_told_apart_from_one_that_is_down)
 	store_free(store);
 	etcd_stop(etcd);
 }
-
-Test(store_etcd_faults, status_says_how_full_etcd_is)
-{
-	struct err err = { 0 };
-	int64_t bytes = 0;
-	struct etcd *etcd = etcd_start();
-	struct store *store = open_at(etcd_url(etcd), 0);
-	cr_assert_eq(store_etcd_status(store, &bytes, &err), 0, "%s", err.text);
-	cr_assert_gt(bytes, 0);
-	store_free(store);
-	etcd_stop(etcd);
-}
