@@ -10,19 +10,21 @@
 #include "common/log.h"
 #include "common/yaml.h"
 #include "control/audit.h"
+#include "control/forward.h"
 #include "control/identity.h"
 #include "control/intents.h"
 #include "control/metrics.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum { REPLY_MAX = 16 * 1024 * 1024 };
 
 typedef int step_fn(struct control *control, struct request *request, struct err *err);
-static step_fn identify, read_request, authorize, reserve, handle, record, answer;
+static step_fn identify, read_request, authorize, pass_on, reserve, handle, record, answer;
 
 struct step {
 	const char *name;
@@ -34,6 +36,7 @@ static const struct step steps[] = {
 	{ "identify",  identify,     false },   /* which route, and who asks: control/identity.c */
 	{ "read",      read_request, false },   /* names, options and body:   below */
 	{ "authorize", authorize,    false },   /* may they:                  policy/policy.c */
+	{ "pass on",   pass_on,      true },    /* to the replica that leads: control/forward.c */
 	{ "reserve",   reserve,      false },   /* can they afford it:        tenant/quota.c */
 	{ "handle",    handle,       false },   /* do it:                     the route's row */
 	{ "record",    record,       true },    /* durable, with its audit:   control/journal.c */
@@ -59,7 +62,7 @@ void admit(struct control *control, struct arena *arena, const struct ask *ask,
 	int64_t start_us = clock_mono_us(control->clock);
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		struct err err = { 0 };
-		if (request.failure.code && !steps[i].always)
+		if (request.passed || (request.failure.code && !steps[i].always))
 			continue;
 		if (steps[i].run(control, &request, &err) < 0)
 			request.failure = err;
@@ -83,10 +86,22 @@ static const char *bearer(const struct request *request)
 	return header + strspn(header, " ");
 }
 
+/* ?shard=N names one where the path names no tenant. */
+static int find_part(struct control *control, struct request *request, struct err *err)
+{
+	int64_t shard = 0;
+	request->part = part_of(control, request->tenant ? request->tenant : "platform");
+	if (request->tenant || !request_query(request, "shard"))
+		return 0;
+	TRY(request_number(request, "shard", 0, control->part_count - 1, 0, &shard, err));
+	request->part = &control->parts[shard];
+	return 0;
+}
+
 static int identify(struct control *control, struct request *request, struct err *err)
 {
 	TRY(route_find(request, err));
-	request->part = part_of(control, request->tenant ? request->tenant : "platform");
+	TRY(find_part(control, request, err));
 	if (request->route->action == ACTION_PUBLIC)
 		return 0;
 	return identity_check(control, request->arena, bearer(request), request->now_ms,
@@ -187,6 +202,54 @@ static int authorize(struct control *control, struct request *request, struct er
 	               "tenant-admin of %s can grant one that does", request->asker.tenant,
 	               request->asker.principal, action_name(request->route->action),
 	               request->asker.role_count, request->asker.tenant);
+}
+
+/* --- pass on --- */
+
+handler_fn h_apikey_list, h_snapshot_list;
+
+/* What every replica knows: resources, as far as its catalog is as new as the asker wants it. */
+static bool is_everywhere(struct control *control, const struct request *request)
+{
+	const struct route *route = request->route;
+	int64_t least = 0;
+	if (strcmp(route->method, "GET") != 0 || route->audit == AUDIT_ALWAYS)
+		return false;
+	const char *revision = request_header(request, REVISION_HEADER);
+	if (revision)
+		least = strtoll(revision, NULL, 10);
+	if (least > catalog_revision(control->catalog))
+		return false;
+	return route->kind != KIND_NONE || route->handler == h_apikey_list ||
+		route->handler == h_snapshot_list;
+}
+
+/* The part whose leader is to answer; NULL: anyone may. A refusal is the leader's to say: this
+ * replica may not have heard of a new key or role yet, and only a leader can write it down. */
+static const struct part *wanted_part(struct control *control, const struct request *request)
+{
+	int code = request->failure.code;
+	bool refused = code == E_UNAUTHENTICATED || code == E_DENIED || code == E_NOT_FOUND;
+	if (!request->route || request->route->action == ACTION_PUBLIC || (code && !refused))
+		return NULL;
+	if (refused && request->asker.tenant && request->hidden)
+		return part_of(control, request->asker.tenant);
+	return refused || !is_everywhere(control, request) ? request->part : NULL;
+}
+
+static int pass_on(struct control *control, struct request *request, struct err *err)
+{
+	const struct part *part = wanted_part(control, request);
+	if (!control->forward || !part || part_leads(part))
+		return 0;
+	int code = forward_request(control->forward, part, request, err);
+	if (code < 0 && request->failure.code)
+		return 0;                    /* no leader takes the refusal back */
+	if (code < 0)
+		return code;
+	request->passed = true;
+	request->failure = (struct err){ .code = 0 };
+	return 0;
 }
 
 /* --- reserve --- */
@@ -321,7 +384,8 @@ static void answer_problem(struct request *request)
 	reply->etag = NULL;
 	reply->location = NULL;
 	reply->retry_after_s = retry_after_s(request->failure.code);
-	if (reply->status >= 500)
+	/* Who leads is logged when it changes (control/forward.c). */
+	if (reply->status >= 500 && request->failure.code != E_NOT_LEADER)
 		log_warn(&context, "request_failed", "method=%s path=%s code=%s reason=\"%s\"",
 		         request->ask->method, request->ask->path, err_name(request->failure.code),
 		         request->failure.text);
@@ -335,5 +399,7 @@ static int answer(struct control *control, struct request *request, struct err *
 		request->failure = *err;
 	if (request->failure.code)
 		answer_problem(request);
+	if (request->asker.tenant)
+		request->reply->revision = catalog_revision(control->catalog);
 	return 0;
 }

@@ -17,10 +17,13 @@ enum { IDEMPOTENCY_KEY_MAX = 128, LIST_DEFAULT = 100, LIST_MOST = 500 };
 
 /* A client's request, apart from the door it came through (http.c in life, a plain struct in
  * tests). All borrowed for the call. */
+typedef void ask_query_fn(void *context, const char *name, const char *value);
 struct ask {
 	const char *method;
 	const char *path;
 	const char *(*query)(const void *source, const char *name);
+	/* Every parameter, decoded, as often as it was sent; NULL: there are none. */
+	int (*queries)(const void *source, ask_query_fn *visit, void *context, struct err *err);
 	const char *(*header)(const void *source, const char *name);
 	const void *source;
 	const uint8_t *body;
@@ -36,6 +39,7 @@ struct reply {
 	const char *location;        /* NULL: none */
 	int retry_after_s;           /* 0: none */
 	const char *allow;           /* for 405 */
+	int64_t revision;            /* Freehold-Revision: of what was read from; 0: none */
 	char request_id[ID_LEN + 1]; /* X-Request-Id */
 };
 
@@ -62,6 +66,7 @@ struct request {
 	void *state;                 /* from handle to finish, in the arena */
 	const char *rule;            /* what decided; NULL: nothing yet */
 	bool hidden;                 /* the target is another tenant's */
+	bool passed;                 /* the reply is another replica's */
 	struct err failure;          /* of the step that failed; code 0: none */
 	struct reply *reply;
 };

@@ -22,6 +22,9 @@ struct conf {
  */
 MUST_USE int conf_read(int argc, char *const *argv, struct conf *ret_conf, struct err *err);
 void conf_help(struct buf *out);
+/* Where other replicas reach this one's API: --advertise-url, or --listen as a URL; "" when that is
+ * a wildcard or any free port, and nobody can tell. E_INVALID: it is no http:// or https:// URL. */
+MUST_USE int conf_advertise(const struct conf *conf, char ret_url[256], struct err *err);
 MUST_USE int conf_log_level(const struct conf *conf, enum log_level *ret_level, struct err *err);
 
 #endif

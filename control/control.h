@@ -11,6 +11,7 @@
 #include "tenant/keyring.h"
 
 struct dispatch;
+struct forward;
 struct intents;
 struct lead;
 struct metrics;
@@ -42,6 +43,7 @@ struct control {
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct metrics *metrics;
+	struct forward *forward;     /* to the replica that leads; NULL: there is no other */
 	_Atomic int held;            /* requests that wait for a task now */
 	int held_max;                /* more are answered at once */
 };

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "control/bootstrap.h"
 #include "control/dispatch.h"
+#include "control/forward.h"
 #include "control/shard_work.h"
 
 #include <inttypes.h>
@@ -27,6 +28,7 @@ struct lead {
 	pthread_cond_t moved;
 	int64_t epoch;               /* what the store says: ours now, 0 for none */
 	bool ending;
+	bool hurry;                  /* something was lost: look now */
 };
 
 /* In the store's thread. */
@@ -41,11 +43,30 @@ static void on_change(void *context, int64_t create_revision)
 	pthread_mutex_unlock(&lead->mutex);
 }
 
+static int note_create(void *context, const struct store_item *item, struct err *err)
+{
+	int64_t *create = context;
+	(void)err;
+	*create = item->create_revision;
+	return 0;
+}
+
+/* The key may have gone to another since the campaign looked: then nothing is replayed for it. */
+static int check_key(const struct part *part, int64_t epoch, struct err *err)
+{
+	int64_t create = 0;
+	TRY(store_get(part->control->store, part->leader_key, note_create, &create, err));
+	if (create == epoch)
+		return 0;
+	return err_set(err, E_NOT_LEADER, "the leader key is another's now");
+}
+
 static int take_over(struct lead *lead, int64_t epoch, struct err *err)
 {
 	struct part *part = lead->part;
 	struct control *control = part->control;
 	TRY(journal_lead(part->journal, 0, err));
+	TRY(check_key(part, epoch, err));
 	TRY(catalog_refresh(control->catalog, control->store, err));
 	shard_clear(part->shard);
 	TRY(journal_lead(part->journal, epoch, err));
@@ -69,7 +90,10 @@ static bool step_up(struct lead *lead, int64_t epoch)
 {
 	struct err err = { 0 };
 	atomic_store(&lead->part->led, 0);
-	if (take_over(lead, epoch, &err) < 0) {
+	int code = take_over(lead, epoch, &err);
+	if (code == E_NOT_LEADER)
+		return true;                 /* the campaign will say so */
+	if (code < 0) {
 		log_error(NULL, "lead_not_taken", "code=%s reason=\"%s\"", err_name(err.code),
 		          err.text);
 		return false;
@@ -107,9 +131,11 @@ static void *run(void *context)
 		bool done = look(lead, epoch);
 		wait_ms = done ? LOOK_MS : wait_ms < RETRY_MOST_MS ? wait_ms * 2 : RETRY_MOST_MS;
 		pthread_mutex_lock(&lead->mutex);
-		if (!lead->ending && lead->epoch == epoch)
-			clock_wait(clock, &lead->moved, &lead->mutex,
-			           clock_mono_ms(clock) + wait_ms);
+		int64_t until_ms = clock_mono_ms(clock) + wait_ms;
+		while (!lead->ending && !lead->hurry && lead->epoch == epoch &&
+		       clock_wait(clock, &lead->moved, &lead->mutex, until_ms))
+			;
+		lead->hurry = false;
 	}
 	pthread_mutex_unlock(&lead->mutex);
 	return NULL;
@@ -125,28 +151,50 @@ int lead_new(struct part *part, const struct lead_conf *conf, struct lead **ret_
 	lead->conf = *conf;
 	pthread_mutex_init(&lead->mutex, NULL);
 	clock_cond_init(&lead->moved);
-	int code = pthread_create(&lead->thread, NULL, run, lead);
-	if (code)
-		return err_errno(err, code, "cannot start the lead's thread");
-	lead->started = true;
-	TRY(store_lead_new(part->control->store, part->leader_key, part->control->replica,
-	                   conf->ttl_s ? conf->ttl_s : TTL_DEFAULT_S, on_change, lead,
-	                   &lead->campaign, err));
 	*ret_lead = MOVE(lead);
 	return 0;
 }
 
-void lead_free(struct lead *lead)
+int lead_start(struct lead *lead, struct err *err)
 {
-	if (!lead)
-		return;
-	store_lead_free(lead->campaign);
+	AUTO_BUF id;
+	const struct part *part = lead->part;
+	buf_init(&id, STORE_KEY_MAX);
+	TRY(leader_print(part->control->replica, lead->conf.url, &id, err));
+	int code = pthread_create(&lead->thread, NULL, run, lead);
+	if (code)
+		return err_errno(err, code, "cannot start the lead's thread");
+	lead->started = true;
+	return store_lead_new(part->control->store, part->leader_key, (char *)id.data,
+	                      lead->conf.ttl_s ? lead->conf.ttl_s : TTL_DEFAULT_S, on_change, lead,
+	                      &lead->campaign, err);
+}
+
+void lead_look(struct lead *lead)
+{
+	pthread_mutex_lock(&lead->mutex);
+	lead->hurry = true;
+	pthread_cond_broadcast(&lead->moved);
+	pthread_mutex_unlock(&lead->mutex);
+}
+
+void lead_stop(struct lead *lead)
+{
+	store_lead_free(MOVE(lead->campaign));
 	pthread_mutex_lock(&lead->mutex);
 	lead->ending = true;
 	pthread_cond_broadcast(&lead->moved);
 	pthread_mutex_unlock(&lead->mutex);
 	if (lead->started)
 		pthread_join(lead->thread, NULL);
+	lead->started = false;
+}
+
+void lead_free(struct lead *lead)
+{
+	if (!lead)
+		return;
+	lead_stop(lead);
 	pthread_mutex_destroy(&lead->mutex);
 	pthread_cond_destroy(&lead->moved);
 	free(lead);

@@ -8,11 +8,17 @@
 struct lead;
 struct lead_conf {
 	int ttl_s;                   /* of the leader's lease; 0: 5 */
+	const char *url;             /* where others reach this replica; NULL: nowhere */
 	const char *bootstrap_key_file;   /* NULL: none; outlives the lead */
 };
 MUST_USE int lead_new(struct part *part, const struct lead_conf *conf, struct lead **ret_lead,
                       struct err *err);
-void lead_free(struct lead *lead);       /* gives the lead up */
+/* Campaigns from now on; part->lead is set before. */
+MUST_USE int lead_start(struct lead *lead, struct err *err);
+/* The journal has stopped leading by itself: it is looked at at once. Any thread. */
+void lead_look(struct lead *lead);
+void lead_stop(struct lead *lead);       /* gives the lead up; its thread has ended then */
+void lead_free(struct lead *lead);       /* after the journal, which may call lead_look */
 DEFINE_AUTO(lead)
 
 #endif

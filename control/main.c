@@ -4,9 +4,10 @@
 #include "api/http.h"
 #include "api/link.h"
 #include "common/store_etcd.h"
-#include "control/admit.h"
+#include "common/text.h"
 #include "control/conf.h"
 #include "control/dispatch.h"
+#include "control/door.h"
 #include "control/start.h"
 
 #include <errno.h>
@@ -15,50 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* --- the HTTP door --- */
-
-static const char *ask_query(const void *source, const char *name)
-{
-	return http_query(source, name);
-}
-
-static const char *ask_header(const void *source, const char *name)
-{
-	return http_header(source, name);
-}
-
-static void add_headers(struct http_request *http, const struct reply *reply)
-{
-	char seconds[16];
-	http_add_header(http, "X-Request-Id", reply->request_id);
-	if (reply->etag)
-		http_add_header(http, "ETag", reply->etag);
-	if (reply->location)
-		http_add_header(http, "Location", reply->location);
-	if (reply->allow)
-		http_add_header(http, "Allow", reply->allow);
-	if (reply->status == 401)
-		http_add_header(http, "WWW-Authenticate", "Bearer realm=\"freehold\"");
-	if (reply->retry_after_s) {
-		snprintf(seconds, sizeof seconds, "%d", reply->retry_after_s);
-		http_add_header(http, "Retry-After", seconds);
-	}
-}
-
-static void serve(void *context, struct http_request *http)
-{
-	struct reply reply;
-	struct ask ask = {
-		.method = http_method(http), .path = http_path(http), .query = ask_query,
-		.header = ask_header, .source = http,
-	};
-	ask.body = http_body(http, &ask.body_len);
-	admit(context, http_arena(http), &ask, &reply);
-	add_headers(http, &reply);
-	http_answer(http, reply.status, reply.content_type, &reply.body);
-	buf_release(&reply.body);
-}
 
 /* --- what is built --- */
 
@@ -102,13 +59,17 @@ static int open_store(struct process *process, struct err *err)
 static int build_control(struct process *process, struct err *err)
 {
 	const struct conf *conf = &process->conf;
+	char url[256];
+	TRY(conf_advertise(conf, url, err));
 	const struct start_conf start = {
 		.clock = clock_system(),
 		.store = process->store,
 		.keyring = process->keyring,
 		.replica = conf->replica ? conf->replica : "control",
-		.lead = { .ttl_s = conf->lead_ttl_s,
+		.lead = { .ttl_s = conf->lead_ttl_s, .url = url[0] ? url : NULL,
 		          .bootstrap_key_file = conf->bootstrap_key_file },
+		.peer_ca_file = conf->peer_ca_file,
+		.forwards_max = conf->http_threads - conf->http_threads / 4,
 		.shards = conf->shards,
 		.journal_window_ms = conf->journal_window_ms,
 		.held_max = conf->http_threads / 2,
@@ -124,7 +85,7 @@ static int open_doors(struct process *process, struct err *err)
 	const struct conf *conf = &process->conf;
 	const struct http_conf http = {
 		.listen = conf->listen, .cert_file = conf->cert_file, .key_file = conf->key_file,
-		.threads = conf->http_threads, .serve = serve, .context = process->control,
+		.threads = conf->http_threads, .serve = door_serve, .context = process->control,
 	};
 	const struct link_server_conf link = {
 		.url = conf->link,

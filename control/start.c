@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "control/admit.h"
 #include "control/dispatch.h"
+#include "control/forward.h"
 #include "control/intents.h"
 #include "control/metrics.h"
 
@@ -88,6 +89,13 @@ static void on_resource(void *context, const char *key, const struct value *valu
 	catalog_apply(part->control->catalog, key, value, revision);
 }
 
+/* In the journal's thread. */
+static void on_lost(void *context)
+{
+	struct part *part = context;
+	lead_look(part->lead);
+}
+
 /* --- life --- */
 
 static int make_signer(struct control *control, struct err *err)
@@ -104,7 +112,8 @@ static int make_journal(struct part *part, const struct start_conf *conf, struct
 		.store = conf->store, .clock = conf->clock,
 		.state_key = keyring_state_key(conf->keyring), .leader_key = part->leader_key,
 		.prefix = part->journal_prefix, .window_ms = conf->journal_window_ms,
-		.ops = { .record = on_record, .resource = on_resource, .context = part },
+		.ops = { .record = on_record, .resource = on_resource, .lost = on_lost,
+		         .context = part },
 	};
 	return journal_new(&journal, &part->journal, err);
 }
@@ -129,14 +138,26 @@ static int make_parts(struct control *control, const struct start_conf *conf, st
 	return 0;
 }
 
+static int make_forward(struct control *control, const struct start_conf *conf, struct err *err)
+{
+	const struct forward_conf forward = {
+		.store = conf->store, .replica = conf->replica, .ca_file = conf->peer_ca_file,
+		.most = conf->forwards_max,
+	};
+	return forward_new(&forward, &control->forward, err);
+}
+
 static int start_parts(struct control *control, const struct start_conf *conf, struct err *err)
 {
 	for (int i = 0; i < control->part_count; i++)
 		TRY(dispatch_new(&control->parts[i], &control->parts[i].dispatch, err));
 	catalog_on_change(control->catalog, on_change, control);
 	TRY(catalog_follow(control->catalog, conf->store, err));
-	for (int i = 0; i < control->part_count; i++)
+	TRY(make_forward(control, conf, err));
+	for (int i = 0; i < control->part_count; i++) {
 		TRY(lead_new(&control->parts[i], &conf->lead, &control->parts[i].lead, err));
+		TRY(lead_start(control->parts[i].lead, err));
+	}
 	return 0;
 }
 
@@ -181,7 +202,9 @@ void control_free(struct control *control)
 		return;
 	struct catalog *catalog = control->catalog;
 	for (int i = 0; i < control->part_count; i++)
-		lead_free(control->parts[i].lead);
+		if (control->parts[i].lead)
+			lead_stop(control->parts[i].lead);
+	forward_free(control->forward);
 	if (catalog)
 		catalog_unfollow(catalog);
 	for (int i = 0; i < control->part_count; i++)
@@ -190,6 +213,7 @@ void control_free(struct control *control)
 	for (int i = 0; i < control->part_count; i++) {
 		journal_free(control->parts[i].journal);
 		shard_free(control->parts[i].shard);
+		lead_free(control->parts[i].lead);
 	}
 	catalog_free(catalog);
 	metrics_free(control->metrics);

@@ -11,7 +11,9 @@ struct start_conf {
 	struct store *store;         /* outlives the control */
 	struct keyring *keyring;     /* outlives the control */
 	const char *replica;         /* outlives the control */
-	struct lead_conf lead;
+	struct lead_conf lead;       /* of each part; its url need not outlive the call */
+	const char *peer_ca_file;    /* what other replicas are checked with; NULL: the system's */
+	int forwards_max;            /* requests passed on at one time; 0: 16 */
 	int shards;                  /* 1 to PARTS_MAX; 0: 1 */
 	int journal_window_ms;
 	int held_max;                /* requests that may wait for a task at one time */

@@ -2,8 +2,10 @@
 #include "common/defs.h"
 #include "tests/support/plane.h"
 
+#include "api/http.h"
 #include "common/json.h"
 #include "common/store_mem.h"
+#include "control/door.h"
 #include "tests/support/alloc.h"
 
 #include <criterion/criterion.h>
@@ -17,18 +19,49 @@
 
 enum { LEAD_MS = 10000 };
 
-static void lead_up(struct plane *plane)
+/* The door is there before the control, which tells the others where it is. */
+static void serve(void *context, struct http_request *http)
+{
+	struct plane *plane = context;
+	door_serve(plane->control, http);
+}
+
+static void open_door(struct plane *plane)
+{
+	struct err err = { 0 };
+	const struct http_conf conf = { .listen = "127.0.0.1:0", .threads = 8, .serve = serve,
+	                                .context = plane };
+	cr_assert_eq(http_server_new(&conf, &plane->door, &err), 0, "%s", err.text);
+	snprintf(plane->url, sizeof plane->url, "http://127.0.0.1:%d",
+	         http_server_port(plane->door));
+}
+
+static void begin(struct plane *plane)
 {
 	struct err err = { 0 };
 	const struct start_conf conf = {
 		.clock = plane->clock ? plane->clock : clock_system(), .store = plane->store,
-		.keyring = plane->keyring,
-		.replica = "control-1", .held_max = 4,
-		.lead = { .ttl_s = 2, .bootstrap_key_file = plane->bootstrap_key },
+		.keyring = plane->keyring, .shards = plane->shards,
+		.replica = plane->replica ? plane->replica : "control-1", .held_max = 4,
+		.lead = { .ttl_s = 2, .bootstrap_key_file = plane->bootstrap_key,
+		          .url = plane->url[0] ? plane->url : NULL },
 	};
 	cr_assert_eq(control_new(&conf, &plane->control, &err), 0, "%s", err.text);
 	plane->part = &plane->control->parts[0];
-	for (int waited = 0; atomic_load(&plane->part->led) == 0; waited++) {
+}
+
+static bool leads(const struct plane *plane)
+{
+	for (int i = 0; i < plane->control->part_count; i++)
+		if (atomic_load(&plane->control->parts[i].led) == 0)
+			return false;
+	return true;
+}
+
+static void lead_up(struct plane *plane)
+{
+	begin(plane);
+	for (int waited = 0; !leads(plane); waited++) {
 		cr_assert_lt(waited, LEAD_MS, "the control plane does not lead");
 		if (plane->clock)
 			clock_advance(plane->clock, 10);
@@ -50,21 +83,53 @@ struct plane *plane_start(void)
 	return plane_start_at(NULL);
 }
 
-struct plane *plane_start_at(struct clock *clock)
+static void make_store(struct plane *plane)
 {
 	struct err err = { 0 };
-	struct plane *plane = calloc(1, sizeof *plane);
-	cr_assert_not_null(plane);
-	plane->clock = clock;
+	struct clock *clock = plane->clock ? plane->clock : clock_system();
 	cr_assert_eq(crypto_start(&err), 0, "%s", err.text);
 	snprintf(plane->dir, sizeof plane->dir, "/tmp/plane-XXXXXX");
 	cr_assert_not_null(mkdtemp(plane->dir));
 	snprintf(plane->root_key, sizeof plane->root_key, "%s/root.key", plane->dir);
 	snprintf(plane->bootstrap_key, sizeof plane->bootstrap_key, "%s/operator.key", plane->dir);
-	cr_assert_eq(arena_new(512 * MIB, &plane->arena, &err), 0);
 	cr_assert_eq(keyring_new(plane->root_key, true, &plane->keyring, &err), 0, "%s", err.text);
-	cr_assert_eq(store_mem_new(clock ? clock : clock_system(), &plane->store, &err), 0, "%s",
-	             err.text);
+	cr_assert_eq(store_mem_new(clock, &plane->store, &err), 0, "%s", err.text);
+}
+
+static struct plane *plane_new(void)
+{
+	struct plane *plane = calloc(1, sizeof *plane);
+	cr_assert_not_null(plane);
+	cr_assert_eq(arena_new(512 * MIB, &plane->arena, NULL), 0);
+	return plane;
+}
+
+struct plane *plane_start_at(struct clock *clock)
+{
+	struct plane *plane = plane_new();
+	plane->clock = clock;
+	make_store(plane);
+	lead_up(plane);
+	read_operator_key(plane);
+	return plane;
+}
+
+struct plane *plane_start_with(const struct plane_options *options)
+{
+	struct plane *plane = plane_new(), *beside = options->beside;
+	plane->replica = options->replica;
+	plane->shards = options->shards;
+	plane->beside = beside;
+	open_door(plane);
+	if (beside) {
+		plane->store = beside->store;
+		plane->keyring = beside->keyring;
+		memcpy(plane->bootstrap_key, beside->bootstrap_key, sizeof plane->bootstrap_key);
+		memcpy(plane->operator_key, beside->operator_key, sizeof plane->operator_key);
+		begin(plane);
+		return plane;
+	}
+	make_store(plane);
 	lead_up(plane);
 	read_operator_key(plane);
 	return plane;
@@ -80,13 +145,16 @@ void plane_restart(struct plane *plane)
 
 void plane_stop(struct plane *plane)
 {
+	http_server_free(plane->door);
 	control_free(plane->control);
-	store_free(plane->store);
-	keyring_free(plane->keyring);
 	arena_free(plane->arena);
-	unlink(plane->root_key);
-	unlink(plane->bootstrap_key);
-	rmdir(plane->dir);
+	if (!plane->beside) {
+		store_free(plane->store);
+		keyring_free(plane->keyring);
+		unlink(plane->root_key);
+		unlink(plane->bootstrap_key);
+		rmdir(plane->dir);
+	}
 	free(plane);
 }
 
@@ -111,6 +179,20 @@ static const char *door_query(const void *source, const char *name)
 		at += part + (at[part] == '&');
 	}
 	return NULL;
+}
+
+static int door_queries(const void *source, ask_query_fn *visit, void *context, struct err *err)
+{
+	const struct door *door = source;
+	(void)err;
+	for (const char *at = door->query; *at;) {
+		size_t part = strcspn(at, "&"), name = strcspn(at, "=&");
+		visit(context, arena_strndup(door->arena, at, name),
+		      at[name] == '=' ? arena_strndup(door->arena, at + name + 1, part - name - 1)
+		                      : "");
+		at += part + (at[part] == '&');
+	}
+	return 0;
 }
 
 static const char *door_header(const void *source, const char *name)
@@ -139,6 +221,7 @@ static void read_answer(struct plane *plane, const struct reply *reply, struct a
 	answer->etag = keep(plane, reply->etag);
 	answer->location = keep(plane, reply->location);
 	answer->allow = keep(plane, reply->allow);
+	answer->revision = reply->revision;
 	answer->retry_after_s = reply->retry_after_s;
 	answer->request_id = keep(plane, reply->request_id);
 	answer->text = arena_strndup(plane->arena, (char *)reply->body.data, reply->body.len);
@@ -160,6 +243,7 @@ struct answer plane_ask(struct plane *plane, const struct asked *asked)
 	         asked->key ? asked->key : "");
 	const struct ask ask = {
 		.method = asked->method, .path = door.path, .query = door_query,
+		.queries = door_queries,
 		.header = door_header, .source = &door, .body = (const uint8_t *)asked->body,
 		.body_len = asked->body ? strlen(asked->body) : 0,
 	};

@@ -6,7 +6,14 @@
 #include "control/admit.h"
 #include "control/start.h"
 
+struct http_server;
+
 struct plane {
+	struct plane *beside;        /* the one whose store and keys it shares; NULL: its own */
+	const char *replica;
+	int shards;
+	struct http_server *door;    /* NULL: none */
+	char url[64];                /* the door's */
 	char dir[64];
 	char root_key[96], bootstrap_key[96];
 	struct clock *clock;         /* simulated; NULL: the system's */
@@ -21,6 +28,14 @@ struct plane {
 struct plane *plane_start(void);     /* leads and is bootstrapped when it returns */
 /* The same on a simulated clock, which outlives it; it is advanced until the plane leads. */
 struct plane *plane_start_at(struct clock *clock);
+/* One of several replicas: with a door, so that the others can pass requests on to it. */
+struct plane_options {
+	const char *replica;
+	int shards;
+	struct plane *beside;        /* shares its store and keys, and ends before it; NULL: leads
+	                              * every shard when this returns */
+};
+struct plane *plane_start_with(const struct plane_options *options);
 /* The same store and keys under a new control plane, as after a restart. */
 void plane_restart(struct plane *plane);
 void plane_stop(struct plane *plane);
@@ -31,6 +46,7 @@ struct answer {
 	const char *text;
 	const char *content_type, *etag, *location, *allow;
 	int retry_after_s;
+	int64_t revision;
 	const char *request_id;
 	const struct value *body;    /* NULL: no JSON */
 	const char *code;            /* of a problem; NULL: none */
