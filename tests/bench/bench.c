@@ -21,7 +21,7 @@
 
 enum { ARENA_MAX = 64 * 1024 * 1024, JSON_MAX = 256 * 1024 };
 
-enum aim { NONE, RATIO_MIN, RATIO_MAX, VALUE_MAX };
+enum aim { NONE, RATIO_MIN, RATIO_MAX, VALUE_MIN, VALUE_MAX };
 
 struct figure_row {
 	const char *name, *unit;
@@ -56,6 +56,8 @@ static bool aim_met(const struct figure_row *row, double value, double floor)
 		return ratio(value, floor) >= row->bound;
 	case RATIO_MAX:
 		return ratio(value, floor) <= row->bound;
+	case VALUE_MIN:
+		return value >= row->bound;
 	case VALUE_MAX:
 		return value <= row->bound;
 	case NONE:
@@ -70,6 +72,7 @@ static const char *aim_text(const struct figure_row *row, char out[64])
 		[NONE] = "none",
 		[RATIO_MIN] = "ratio at least %g",
 		[RATIO_MAX] = "ratio at most %g",
+		[VALUE_MIN] = "value at least %g",
 		[VALUE_MAX] = "value at most %g",
 	};
 	snprintf(out, 64, forms[row->aim], row->bound);
