@@ -11,7 +11,7 @@ flights='vega-datasets 3.2.1 6f72fda460a9863fae5fcb32f85bcd49e1761fdea6dc6cf9f49
 
 packages='gcc libc6-dev etcd-server libnng-dev libcurl4-openssl-dev libsodium-dev libmsgpack-dev
 liblz4-dev libmicrohttpd-dev libjansson-dev libyaml-dev liblmdb-dev libssl-dev libseccomp-dev
-ca-certificates'
+ca-certificates tzdata'
 case $what in
 test) packages="$packages libcriterion-dev clang-14 libclang-rt-14-dev pmccabe clang-format-14 curl zstd" ;;
 bench) packages="$packages wrk curl" ;;
