@@ -212,7 +212,7 @@ static void tasks_page(struct arena *arena, struct buf *out)
 	put_field_table(arena, task_placement_fields, "placement.", out);
 	for (int i = 0; i < TASK_COUNT_; i++) {
 		buf_printf(out, "\n## %s\n\n%s", task_info[i].name, task_info[i].platform ?
-		           "Only the platform runs these, in a tenant's domain `system`.\n\n" : "");
+		           "Only the platform runs these, in a tenant's domain `freehold`.\n\n" : "");
 		put_field_table(arena, task_info[i].fields, "spec.", out);
 	}
 }
