@@ -244,12 +244,14 @@ int journal_commit(struct journal *journal, struct change *change, struct err *e
 static void apply(const struct journal *journal, const struct change *change, int64_t revision)
 {
 	const struct journal_ops *ops = &journal->conf.ops;
-	for (size_t i = 0; i < value_len(change->records); i++)
-		ops->record(ops->context, value_at(change->records, i));
+	/* Resources first: who sees by a record that a task has published or has left for the
+	 * history also sees the snapshot. */
 	for (size_t i = 0; ops->resource && i < change->op_count; i++)
 		if (change->ops[i].kind != CHANGE_EXPECT)
 			ops->resource(ops->context, change->ops[i].key, change->ops[i].value,
 			              revision);
+	for (size_t i = 0; i < value_len(change->records); i++)
+		ops->record(ops->context, value_at(change->records, i));
 }
 
 static void committed(struct journal *journal, struct change *const *changes, size_t count,
