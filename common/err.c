@@ -17,7 +17,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define ERROR(code, http, retry, title) { E_##code, http, retry, #code, title },
+#define ERROR(code, http, retry, category, title) { E_##code, http, retry, #code, title },
 #include "common/errors.def"
 #undef ERROR
 };

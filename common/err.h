@@ -9,7 +9,7 @@
 enum err_code {
 	E_OK = 0,
 	E_FIRST_ = -1000,
-#define ERROR(code, http, retry, title) E_##code,
+#define ERROR(code, http, retry, category, title) E_##code,
 #include "common/errors.def"
 #undef ERROR
 	E_END_

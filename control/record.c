@@ -39,6 +39,10 @@ struct value *record_limits(struct arena *arena, const struct limits *limits)
 	value_set_int(map, "threads", limits->threads);
 	value_set_int(map, "cpuMs", limits->cpu_ms);
 	value_set_int(map, "attempts", limits->attempts_max);
+	if (limits->retry_first_ms)
+		value_set_int(map, "retryFirstMs", limits->retry_first_ms);
+	if (limits->retry_most_ms)
+		value_set_int(map, "retryMostMs", limits->retry_most_ms);
 	return map;
 }
 
@@ -51,4 +55,6 @@ void record_limits_read(const struct value *map, struct limits *ret_limits)
 	ret_limits->threads = (int)value_get_int(map, "threads", ret_limits->threads);
 	ret_limits->cpu_ms = value_get_int(map, "cpuMs", ret_limits->cpu_ms);
 	ret_limits->attempts_max = (int)value_get_int(map, "attempts", ret_limits->attempts_max);
+	ret_limits->retry_first_ms = (int)value_get_int(map, "retryFirstMs", 0);
+	ret_limits->retry_most_ms = (int)value_get_int(map, "retryMostMs", 0);
 }

@@ -2,9 +2,11 @@
  * record is a map with "t", its type. Applying the records in order gives the state
  * (control/shard.h); nothing else changes it.
  *
- *   accepted  {t, id, tenant, domain, type, spec, limits, principal, at, key?, key_hash?, reserve}
- *   attempt   {t, id, tenant, domain, attempt, code, text, at, epoch, counter}   retried
- *   outcome   {t, id, tenant, domain, attempt, state, code?, text?, at, usage?, outputs?}
+ *   accepted  {t, id, tenant, domain, type, spec, limits, principal, at, key?, key_hash?, reserve,
+ *             placement?, interval?, schedule?, backfill?}
+ *   attempt   {t, id, tenant, domain, attempt, code?, text, at, started, epoch, counter, free?}
+ *             it waits again; free: that attempt does not count against its limit
+ *   outcome   {t, id, tenant, domain, attempt, state, code?, text?, at, started?, usage?, outputs?}
  *   cancel    {t, id, tenant, at, principal}
  *   usage     {t, id, tenant, domain, at, amounts, cost, source}
  *             source "task": id is TASK/ATTEMPT, counted once; "online": WORKER/INCARNATION/SEQ
@@ -12,7 +14,7 @@
  *             the shard numbers a tenant's events in the order in which they are applied
  *   meter     {t, worker, incarnation, seq, at}      online reads counted up to here
  *
- * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts}. usage: api/usage.h's map.
+ * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}. usage: api/usage.h's map.
  * outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are names
  * (common/errors.def). */
 #ifndef RECORD_H

@@ -40,6 +40,12 @@ static bool is_task(const struct settlement *settlement)
 	return settlement->item->kind != SETTLE_READS;
 }
 
+/* The task waits again. */
+static bool goes_on(const struct settlement *settlement)
+{
+	return settlement->event == EVENT_RETRY || settlement->event == EVENT_PREEMPTED;
+}
+
 /* --- match: is this about the task's current attempt? --- */
 
 static int ignore(struct settlement *settlement)
@@ -54,7 +60,9 @@ static int match_waiting(struct settlement *settlement, struct err *err)
 	int found = shard_find(settlement->part->shard, settlement->arena, NULL,
 	                       settlement->item->report->task, &settlement->work, err);
 	TRY(found);
-	bool waits = found && settlement->work.state == STATE_QUEUED && settlement->work.cancel;
+	enum task_state state = settlement->work.state;
+	bool waits = found && settlement->work.cancel &&
+		(state == STATE_QUEUED || state == STATE_BLOCKED);
 	return waits ? 0 : ignore(settlement);
 }
 
@@ -75,38 +83,63 @@ static int match(struct settlement *settlement, struct err *err)
 
 /* --- apply: what becomes of the task --- */
 
+static void end_as(struct settlement *settlement, enum task_event event, int code,
+                   const char *text)
+{
+	settlement->event = event;
+	settlement->code = code;
+	settlement->text = text;
+}
+
+static void expire(struct settlement *settlement)
+{
+	end_as(settlement, EVENT_FAILED, E_TIMEOUT,
+	       "it expired: placement.expires has passed since it was accepted");
+}
+
 static void fail(struct settlement *settlement, int code, const char *text)
 {
 	const struct work *work = &settlement->work;
-	bool again = task_may_retry(code, work->attempt, work->limits.attempts_max);
-	settlement->event = again ? EVENT_RETRY : EVENT_FAILED;
-	settlement->code = code;
-	settlement->text = text;
-	if (!work->cancel)
-		return;
-	settlement->event = EVENT_CANCELLED;
-	settlement->code = 0;
+	if (work->expired)
+		expire(settlement);
+	else if (work->cancel)
+		end_as(settlement, EVENT_CANCELLED, 0, "it was cancelled");
+	else
+		end_as(settlement, task_after(code, work->attempt - work->forgiven,
+		                              work->limits.attempts_max), code, text);
+}
+
+/* Ended by its worker though nobody asked for its end: another takes it. */
+static void handed_back(struct settlement *settlement)
+{
+	const struct work *work = &settlement->work;
+	if (work->preempted)
+		end_as(settlement, EVENT_PREEMPTED, 0, "it gave its place to another task");
+	else
+		fail(settlement, E_DEAD_WORKER, "its worker gave it back");
 }
 
 static int apply(struct settlement *settlement, struct err *err)
 {
-	const struct report *report = settlement->item->report;
+	const struct settle_item *item = settlement->item;
+	const struct work *work = &settlement->work;
 	enum task_state next;
 	if (!is_task(settlement))
 		return 0;
-	settlement->event = EVENT_CANCELLED;
-	if (settlement->item->kind == SETTLE_CANCEL)
-		return task_apply(settlement->work.state, EVENT_CANCELLED, &next, err);
-	if (settlement->refused)
+	if (item->kind == SETTLE_CANCEL)
+		fail(settlement, E_CANCELLED, NULL);
+	else if (settlement->refused)
 		fail(settlement, settlement->refused->code, settlement->refused->text);
-	else if (report->outcome == OUTCOME_SUCCEEDED)
-		settlement->event = EVENT_SUCCEEDED;
-	else if (report->outcome == OUTCOME_FAILED)
-		fail(settlement, report->code < 0 ? report->code : E_INTERNAL, report->text);
-	/* Ended by its worker though nobody asked: a worker that drains; another takes it. */
-	else if (!settlement->work.cancel)
-		fail(settlement, E_DEAD_WORKER, "its worker gave it back");
-	return task_apply(settlement->work.state, settlement->event, &next, err);
+	else if (item->report->outcome == OUTCOME_SUCCEEDED)
+		end_as(settlement, EVENT_SUCCEEDED, 0, NULL);
+	else if (item->report->outcome == OUTCOME_FAILED)
+		fail(settlement, item->report->code < 0 ? item->report->code : E_INTERNAL,
+		     item->report->text);
+	else if (work->cancel)
+		fail(settlement, E_CANCELLED, NULL);
+	else
+		handed_back(settlement);
+	return task_apply(work->state, settlement->event, &next, err);
 }
 
 /* --- publish: the output becomes the dataset's current snapshot --- */
@@ -153,7 +186,7 @@ static int charge(struct settlement *settlement, struct err *err)
 		amounts->v[DIM_BYTES_WRITTEN] = usage->bytes_written;
 		amounts->v[DIM_ROWS] = usage->rows;
 	}
-	if (settlement->event != EVENT_RETRY)
+	if (!goes_on(settlement))
 		amounts->v[DIM_TASKS] = 1;
 	settlement->cost = shard_cost(settlement->part->shard, amounts);
 	return 0;
@@ -228,6 +261,8 @@ static const char *result_name(enum task_event event)
 	case EVENT_SUCCEEDED: return "succeeded";
 	case EVENT_CANCELLED: return "cancelled";
 	case EVENT_RETRY: return "retried";
+	case EVENT_PREEMPTED: return "preempted";
+	case EVENT_EXHAUSTED: return "dead";
 	default: return "failed";
 	}
 }
@@ -255,6 +290,7 @@ static const char *state_of(enum task_event event)
 	switch (event) {
 	case EVENT_SUCCEEDED: return task_state_name(STATE_SUCCEEDED);
 	case EVENT_CANCELLED: return task_state_name(STATE_CANCELLED);
+	case EVENT_EXHAUSTED: return task_state_name(STATE_DEAD);
 	default: return task_state_name(STATE_FAILED);
 	}
 }
@@ -264,7 +300,7 @@ static int record(struct settlement *settlement, struct err *err)
 	struct arena *arena = change_arena(settlement->change);
 	const struct work *work = &settlement->work;
 	const struct report *report = settlement->item->report;
-	bool again = settlement->event == EVENT_RETRY;
+	bool again = goes_on(settlement);
 	if (!is_task(settlement))
 		return 0;
 	struct value *map = record_new(arena, again ? RECORD_ATTEMPT : RECORD_OUTCOME,
@@ -278,13 +314,16 @@ static int record(struct settlement *settlement, struct err *err)
 	if (again) {
 		value_set_int(map, "epoch", report->token.epoch);
 		value_set_int(map, "counter", report->token.counter);
+		if (settlement->event == EVENT_PREEMPTED)
+			value_set_bool(map, "free", true);
 	} else {
 		value_set_str(map, "state", state_of(settlement->event));
 	}
-	if (settlement->code) {
+	if (settlement->code)
 		value_set_str(map, "code", err_name(settlement->code));
-		value_set_str(map, "text", settlement->text);
-	}
+	value_set_str(map, "text", settlement->text);
+	if (ran)
+		value_set_int(map, "started", work->started_ms);
 	if (ran)
 		value_set(map, "usage", usage_value(arena, &report->usage));
 	if (settlement->outputs)

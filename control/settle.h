@@ -10,7 +10,7 @@
 
 enum settle_kind {
 	SETTLE_REPORT,       /* an attempt has ended, says its worker, or control for a lost one */
-	SETTLE_CANCEL,       /* a waiting task was asked to end */
+	SETTLE_CANCEL,       /* a waiting task was asked to end, or has expired */
 	SETTLE_READS         /* online reads since the last batch */
 };
 

@@ -92,6 +92,7 @@ void shard_free(struct shard *shard)
 	hashmap_release(&shard->accounts);
 	hashmap_release(&shard->idems);
 	free(shard->meters);
+	free(shard->expiries);
 	arena_free(shard->rates_arena);
 	pthread_cond_destroy(&shard->changed);
 	pthread_mutex_destroy(&shard->mutex);

@@ -6,51 +6,16 @@
 #include "control/hashmap.h"
 #include "control/record.h"
 #include "control/shard_work.h"
+#include "control/task_impl.h"
 
 #include "common/crypto.h"
 #include "common/text.h"
 
 enum {
-	PRINCIPAL_MAX = 132, FINISHED_MAX = 100000, WAITING_MAX = 10000, KEYS_MAX = 100000,
+	FINISHED_MAX = 100000, WAITING_MAX = 10000, KEYS_MAX = 100000,
 	AUDIT_MAX = 100000, WORKERS_MAX = 4096, KEY_LEN_MAX = 255
 };
 #define KEY_KEPT_MS ((int64_t)24 * 3600 * 1000)
-
-struct task {
-	struct hash_node by_id;
-	struct account *account;     /* of its tenant */
-	struct task *older, *newer;  /* all of the account's, by acceptance */
-	struct task *next, *prev;    /* in the one line it stands in */
-	struct line *line;           /* NULL: in none */
-	char id[ID_LEN + 1], domain[64], principal[PRINCIPAL_MAX], worker[64];
-	enum task_type type;
-	enum task_state state;
-	bool durable;                /* accepted is; until then nobody sees it */
-	bool cancel, inherited;
-	struct limits limits;
-	struct amounts reserve;      /* what it holds in any state */
-	struct hold hold;
-	struct amounts used;         /* of all its attempts, cost included */
-	int attempts;                /* that have ended */
-	int unassigned;              /* attempts that never reached a worker */
-	int billed;                  /* the last attempt whose usage is counted */
-	struct token token;          /* of the running attempt */
-	struct token dead;           /* of the last attempt that ended */
-	int64_t accepted_ms, started_ms, ended_ms;
-	int64_t due_mono_ms;         /* not before that */
-	int64_t shown_mono_ms;       /* when progress last moved the version */
-	char phase[32];
-	struct progress progress;
-	int code;
-	int64_t version;
-	int64_t memory_peak_bytes, wall_ms;  /* of the last attempt */
-	struct buf spec;             /* msgpack */
-	struct buf outputs;          /* msgpack list */
-	char *text;                  /* of the last failure */
-	struct idem *idem;           /* while it is not durable */
-};
-
-struct line { struct task *first, *last; size_t len; };
 
 struct audit_entry {
 	int64_t seq;
@@ -91,11 +56,14 @@ struct shard {
 	struct clock *clock;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;      /* some task's version moved */
+	struct board *board;         /* may be NULL */
 	struct hashmap tasks, accounts, idems;
 	struct account *account_list;
 	struct idem *idem_oldest, *idem_newest;
 	struct line finished;        /* oldest first */
 	struct line cancelled;       /* waiting, asked to end */
+	struct task **expiries;      /* a heap, the soonest first */
+	size_t expiry_len, expiry_cap;
 	struct meter *meters;
 	size_t meter_count;
 	struct value *rates;         /* the rate card's spec */
@@ -114,33 +82,17 @@ struct task *task_find(const struct shard *shard, const char *id);
 void shard_lock(struct shard *shard);
 void shard_unlock(struct shard *shard);
 
-/* shard_task.c: a task in memory; what it stands in and what it holds */
-struct new_task {
-	const char *id, *tenant, *domain, *principal;
-	enum task_type type;
-	const struct value *spec;
-	struct limits limits;
-	struct amounts reserve;
-	int64_t at_ms;
-};
-int task_make(struct shard *shard, const struct new_task *made, struct task **ret_task,
-              struct err *err);
-void task_drop(struct shard *shard, struct task *task);      /* out of everything, and freed */
-void line_append(struct line *line, struct task *task);
-void line_prepend(struct line *line, struct task *task);
-void line_remove(struct task *task);
-void task_moved(struct shard *shard, struct task *task);     /* its version, its waiters */
-void task_wait_in_line(struct shard *shard, struct task *task, bool first);
-void task_start(struct shard *shard, struct task *task, const struct token *token,
-                const char *worker);
-void task_stop(struct shard *shard, struct task *task);      /* no longer running */
-struct amounts task_holds(const struct task *task);          /* by its state */
-int task_set_text(struct task *task, const char *text, struct err *err);
+/* shard_note.c: for who follows it, as it is now */
+void shard_note(struct shard *shard, const struct task *task);
 
 /* shard_record.c, shard_submit.c */
 int record_apply(struct shard *shard, const struct value *record, struct err *err);
 int idem_restore(struct shard *shard, const struct value *accepted, struct err *err);
 void idems_clear(struct shard *shard);
+
+/* shard_expiry.c: those that end at a time whatever they do */
+int expiry_add(struct shard *shard, struct task *task, struct err *err);
+void expiry_remove(struct shard *shard, struct task *task);
 
 /* shard_audit.c */
 int audit_append(struct account *account, const struct value *record, struct err *err);

@@ -75,14 +75,58 @@ static void set_packed(struct value *map, const char *name, struct arena *arena,
 		value_set(map, name, value);
 }
 
+/* Why it is in its state. */
+static const char *state_reason(const struct shard *shard, struct arena *arena,
+                                const struct task *task)
+{
+	const struct step *last = trail_last(&task->trail);
+	const struct step running = { .event = EVENT_ASSIGNED, .attempt = task->attempts + 1 };
+	if (task->state == STATE_QUEUED)
+		return waiting_reason(shard, arena, task);
+	if (task->state == STATE_RUNNING)
+		return trail_reason(arena, &running);
+	if (task->state == STATE_CANCELLED && task->text)
+		return task->text;
+	return last ? trail_reason(arena, last) : NULL;
+}
+
+/* Its last transitions; the attempt that runs is in no record yet. */
+static struct value *transitions(struct arena *arena, const struct task *task)
+{
+	const char *text = task->state == STATE_CANCELLED ? task->text : NULL;
+	struct value *list = trail_value(arena, &task->trail, task->accepted_ms, false, text);
+	const struct step running = {
+		.event = EVENT_ASSIGNED, .state = STATE_RUNNING, .attempt = task->attempts + 1,
+		.at_ms = task->started_ms,
+	};
+	if (list && task->state == STATE_RUNNING)
+		value_add(list, step_value(arena, &running));
+	return list;
+}
+
+static void set_also(struct value *map, struct arena *arena, const struct task *task)
+{
+	struct value *also = NULL;
+	struct err err;
+	const char *name = NULL;
+	if (task->also.len == 0)
+		return;
+	if (pack_read(arena, task->also.data, task->also.len, &also, &err) < 0)
+		value_set(map, "placement", NULL);
+	for (size_t i = 0; i < value_len(also); i++) {
+		const struct value *member = value_member(also, i, &name);
+		value_set(map, name, value_copy(arena, member));
+	}
+}
+
 static void set_state(const struct shard *shard, struct value *map, struct arena *arena,
                       const struct task *task)
 {
 	bool final = task_state_final(task->state);
 	value_set_str(map, "state", task_state_name(task->state));
-	value_set_int(map, "attempt", task->attempts + (task->state == STATE_RUNNING));
-	if (task->state == STATE_QUEUED)
-		value_set_str(map, "reason", waiting_reason(shard, arena, task));
+	value_set_int(map, "attempt", task->attempts - task->forgiven +
+	              (task->state == STATE_RUNNING));
+	value_set_str(map, "reason", state_reason(shard, arena, task));
 	if (task->state == STATE_RUNNING) {
 		value_set_str(map, "worker", task->worker);
 		value_set(map, "progress", progress_value(arena, task));
@@ -116,6 +160,9 @@ static struct value *task_value(const struct shard *shard, struct arena *arena,
 	set_time(map, "acceptedAt", task->accepted_ms);
 	set_time(map, "startedAt", task->started_ms);
 	set_time(map, "endedAt", task->ended_ms);
+	set_time(map, "expiresAt", task->expires_ms);
+	set_also(map, arena, task);
+	value_set(map, "transitions", transitions(arena, task));
 	value_set(map, "usage", usage_map(arena, task));
 	set_packed(map, "outputs", arena, &task->outputs);
 	value_set_int(map, "version", task->version);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ALSO_ARENA_MAX = 1024 * 1024 };
+
 typedef int apply_fn(struct shard *shard, const struct value *record, struct err *err);
 
 static int damaged(struct err *err)
@@ -16,8 +18,79 @@ static int damaged(struct err *err)
 	return err_set(err, E_CORRUPT, "a record of the journal lacks a member that its type has");
 }
 
+/* --- transitions --- */
+
+struct transition {
+	enum task_event event;
+	int64_t at_ms;
+	int attempt;                 /* the one it is about; 0: none */
+	int code;
+};
+
+/* from: the task's state, or the one it was in when an attempt ended: see assigned(). */
+static int become(struct shard *shard, struct task *task, enum task_state from,
+                  const struct transition *transition, struct err *err)
+{
+	enum task_state next;
+	TRY(task_apply(from, transition->event, &next, err));
+	const struct step step = {
+		.at_ms = transition->at_ms, .attempt = transition->attempt,
+		.code = (int16_t)transition->code, .event = (uint8_t)transition->event,
+		.state = (uint8_t)next,
+	};
+	/* What every task begins with is not kept: control/trail.h. */
+	if (from != STATE_ACCEPTED || trail_last(&task->trail))
+		TRY(trail_add(&task->trail, &step, err));
+	if (task->state == STATE_RUNNING)
+		task_stop(shard, task);
+	task->state = next;
+	return 0;
+}
+
+static int64_t mono_of(const struct shard *shard, int64_t unix_ms)
+{
+	int64_t wait_ms = unix_ms - clock_unix_ms(shard->clock);
+	return wait_ms > 0 ? clock_mono_ms(shard->clock) + wait_ms : 0;
+}
+
+/* Its record is durable: others see it from now on. */
+static int enter(struct shard *shard, struct task *task, struct err *err)
+{
+	const struct transition durable = { .event = EVENT_DURABLE, .at_ms = task->accepted_ms };
+	TRY(become(shard, task, task->state, &durable, err));
+	TRY(expiry_add(shard, task, err));
+	task->durable = true;
+	task_wait_in_line(shard, task, false);
+	task_moved(shard, task);
+	return 0;
+}
+
+/* --- accepted --- */
+
+static int read_also(const struct value *record, struct arena *arena, struct new_task *made,
+                     struct err *err)
+{
+	static const char *const members[] = { "placement", "interval", "schedule", "backfill" };
+	struct value *also = NULL;
+	placement_default(&made->placement);
+	if (value_get(record, "placement"))
+		TRY(placement_read(value_get(record, "placement"), &made->placement, err));
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		const struct value *member = value_get(record, members[i]);
+		if (!member)
+			continue;
+		if (!also)
+			also = value_map(arena);
+		value_set(also, members[i], value_copy(arena, member));
+		TRY(value_check(also, err));
+	}
+	made->also = also;
+	return 0;
+}
+
 static int accept_replayed(struct shard *shard, const struct value *record, struct err *err)
 {
+	AUTO(arena) *arena = NULL;
 	struct new_task made = {
 		.id = value_get_str(record, "id"), .tenant = value_get_str(record, "tenant"),
 		.domain = value_get_str(record, "domain"),
@@ -28,14 +101,14 @@ static int accept_replayed(struct shard *shard, const struct value *record, stru
 	struct task *task = NULL;
 	if (!made.id || !made.tenant || !made.domain || !made.principal || made.type == TASK_NONE)
 		return damaged(err);
+	TRY(arena_new(ALSO_ARENA_MAX, &arena, err));
 	record_limits_read(value_get(record, "limits"), &made.limits);
+	TRY(read_also(record, arena, &made, err));
 	amounts_read(value_get(record, "reserve"), &made.reserve);
 	TRY(idem_restore(shard, record, err));
 	TRY(task_make(shard, &made, &task, err));
-	task->durable = true;
-	task_wait_in_line(shard, task, false);
-	task_moved(shard, task);
-	return 0;
+	task->due_mono_ms = mono_of(shard, made.placement.not_before_ms);
+	return enter(shard, task, err);
 }
 
 static int apply_accepted(struct shard *shard, const struct value *record, struct err *err)
@@ -46,13 +119,10 @@ static int apply_accepted(struct shard *shard, const struct value *record, struc
 		return accept_replayed(shard, record, err);
 	if (task->durable)
 		return 0;
-	task->durable = true;
 	if (task->idem)
 		task->idem->durable = true;
 	task->idem = NULL;
-	task_wait_in_line(shard, task, false);
-	task_moved(shard, task);
-	return 0;
+	return enter(shard, task, err);
 }
 
 /* NULL: gone, or ended already; the record then changes nothing. */
@@ -63,11 +133,25 @@ static struct task *unfinished(const struct shard *shard, const struct value *re
 	return task && task->durable && !task_state_final(task->state) ? task : NULL;
 }
 
+/* --- attempts --- */
+
 static uint64_t seed_of(const struct task *task)
 {
 	uint64_t seed = 0;
 	memcpy(&seed, task->id + ID_LEN - sizeof seed, sizeof seed);
 	return seed;
+}
+
+/* That an attempt was assigned is in no record of its own: it follows from how it ended, live and
+ * in a replay alike. */
+static int assigned(struct task *task, const struct value *record, struct err *err)
+{
+	const struct step step = {
+		.event = EVENT_ASSIGNED, .state = STATE_RUNNING, .attempt = task->attempts,
+		.at_ms = value_get_int(record, "started", value_get_int(record, "at", 0)),
+	};
+	task->started_ms = step.at_ms;
+	return trail_add(&task->trail, &step, err);
 }
 
 static int attempt_ended(struct task *task, const struct value *record, struct err *err)
@@ -87,26 +171,38 @@ static int apply_attempt(struct shard *shard, const struct value *record, struct
 	struct task *task = unfinished(shard, record);
 	if (!task)
 		return 0;
+	bool is_free = value_get_bool(record, "free", false);
 	TRY(attempt_ended(task, record, err));
+	const struct transition transition = {
+		.event = is_free ? EVENT_PREEMPTED : EVENT_RETRY,
+		.at_ms = value_get_int(record, "at", 0), .attempt = task->attempts,
+		.code = task->code,
+	};
+	task->forgiven += is_free;
 	task->unassigned = 0;
 	task->dead.epoch = value_get_int(record, "epoch", 0);
 	task->dead.counter = value_get_int(record, "counter", 0);
-	if (task->state == STATE_RUNNING)
-		task_stop(shard, task);
-	task->due_mono_ms = clock_mono_ms(shard->clock) +
-		task_backoff_ms(task->attempts + 1, seed_of(task));
-	task_wait_in_line(shard, task, false);
+	TRY(assigned(task, record, err));
+	TRY(become(shard, task, STATE_RUNNING, &transition, err));
+	int64_t delay_ms = is_free ? 0 :
+		task_delay_ms(&task->limits, task->code, task->attempts - task->forgiven + 1,
+		              seed_of(task));
+	task->due_mono_ms = clock_mono_ms(shard->clock) + delay_ms;
+	task_wait_in_line(shard, task, is_free);
 	task_moved(shard, task);
 	return 0;
 }
 
+/* --- outcomes --- */
+
 static enum task_event event_of(const char *state)
 {
-	if (state && strcmp(state, task_state_name(STATE_SUCCEEDED)) == 0)
-		return EVENT_SUCCEEDED;
-	if (state && strcmp(state, task_state_name(STATE_CANCELLED)) == 0)
-		return EVENT_CANCELLED;
-	return EVENT_FAILED;
+	switch (task_state_by_name(state)) {
+	case STATE_SUCCEEDED: return EVENT_SUCCEEDED;
+	case STATE_CANCELLED: return EVENT_CANCELLED;
+	case STATE_DEAD: return EVENT_EXHAUSTED;
+	default: return EVENT_FAILED;
+	}
 }
 
 static int keep_outputs(struct task *task, const struct value *outputs, struct err *err)
@@ -118,14 +214,15 @@ static int keep_outputs(struct task *task, const struct value *outputs, struct e
 	return buf_check(&task->outputs, err);
 }
 
-static void finish(struct shard *shard, struct task *task, enum task_state state)
+/* It holds nothing any more, and stands among those that have ended. */
+static void retire(struct shard *shard, struct task *task, int64_t at_ms)
 {
-	if (task->state == STATE_RUNNING)
-		task_stop(shard, task);
+	task->ended_ms = at_ms;
+	expiry_remove(shard, task);
 	quota_release(task->account->quota, &task->hold);
 	line_remove(task);
-	task->state = state;
 	line_append(&shard->finished, task);
+	task_moved(shard, task);
 	if (shard->finished.len > FINISHED_MAX)
 		task_drop(shard, shard->finished.first);
 }
@@ -135,17 +232,19 @@ static int apply_outcome(struct shard *shard, const struct value *record, struct
 	struct task *task = unfinished(shard, record);
 	if (!task)
 		return 0;
-	enum task_event event = event_of(value_get_str(record, "state"));
-	enum task_state from = task->state, next = from;
-	/* That an attempt was assigned is in no record: in a replay it follows from its outcome. */
-	if (from == STATE_QUEUED && event != EVENT_CANCELLED)
-		TRY(task_apply(from, EVENT_ASSIGNED, &from, err));
-	TRY(task_apply(from, event, &next, err));
+	int attempts = task->attempts;
 	TRY(attempt_ended(task, record, err));
+	const struct transition transition = {
+		.event = event_of(value_get_str(record, "state")),
+		.at_ms = value_get_int(record, "at", 0), .attempt = task->attempts,
+		.code = task->code,
+	};
+	bool ran = task->state == STATE_RUNNING || task->attempts > attempts;
 	TRY(keep_outputs(task, value_get(record, "outputs"), err));
-	task->ended_ms = value_get_int(record, "at", 0);
-	task_moved(shard, task);
-	finish(shard, task, next);
+	if (ran)
+		TRY(assigned(task, record, err));
+	TRY(become(shard, task, ran ? STATE_RUNNING : task->state, &transition, err));
+	retire(shard, task, transition.at_ms);
 	return 0;
 }
 
@@ -156,7 +255,7 @@ static int apply_cancel(struct shard *shard, const struct value *record, struct 
 	if (!task || task->cancel)
 		return 0;
 	task->cancel = true;
-	if (task->state == STATE_QUEUED)
+	if (task->state != STATE_RUNNING)
 		task_wait_in_line(shard, task, false);
 	task_moved(shard, task);
 	return 0;

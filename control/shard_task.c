@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPEC_MAX = 256 * 1024, OUTPUTS_MAX = 64 * 1024, TEXT_MAX = 512 };
+enum { SPEC_MAX = 256 * 1024, OUTPUTS_MAX = 64 * 1024, ALSO_MAX = 16 * 1024, TEXT_MAX = 512 };
 
 struct task *task_find(const struct shard *shard, const char *id)
 {
@@ -29,6 +29,8 @@ static void task_release(struct task *task)
 {
 	buf_release(&task->spec);
 	buf_release(&task->outputs);
+	buf_release(&task->also);
+	trail_release(&task->trail);
 	free(task->text);
 	free(task);
 }
@@ -40,6 +42,7 @@ static struct task *task_fill(const struct new_task *made)
 		return NULL;
 	buf_init(&task->spec, SPEC_MAX);
 	buf_init(&task->outputs, OUTPUTS_MAX);
+	buf_init(&task->also, ALSO_MAX);
 	snprintf(task->id, sizeof task->id, "%s", made->id);
 	snprintf(task->domain, sizeof task->domain, "%s", made->domain);
 	snprintf(task->principal, sizeof task->principal, "%s", made->principal);
@@ -47,6 +50,8 @@ static struct task *task_fill(const struct new_task *made)
 	task->limits = made->limits;
 	task->reserve = made->reserve;
 	task->accepted_ms = made->at_ms;
+	task->expires_ms = made->placement.expires_ms ?
+		made->at_ms + made->placement.expires_ms : 0;
 	task->progress.percent = -1;
 	return task;
 }
@@ -61,6 +66,8 @@ int task_make(struct shard *shard, const struct new_task *made, struct task **re
 		return err_set(err, E_NOMEM, "no memory for a task");
 	struct amounts holds = task_holds(task);
 	int rc = pack_write(made->spec, &task->spec, err);
+	if (rc == 0 && made->also)
+		rc = pack_write(made->also, &task->also, err);
 	if (rc == 0)
 		rc = quota_take(account->quota, task->domain, &holds, &task->hold, err);
 	if (rc == 0 && !hashmap_add(&shard->tasks, &task->by_id, task->id)) {
@@ -86,6 +93,7 @@ void task_drop(struct shard *shard, struct task *task)
 	if (task->state == STATE_RUNNING)
 		task_stop(shard, task);
 	line_remove(task);
+	expiry_remove(shard, task);
 	quota_release(account->quota, &task->hold);
 	hashmap_remove(&shard->tasks, &task->by_id);
 	if (task->newer)
@@ -173,6 +181,7 @@ void task_stop(struct shard *shard, struct task *task)
 {
 	REQUIRE(task->state == STATE_RUNNING);
 	task->state = STATE_QUEUED;
+	task->preempted = false;
 	task->account->running--;
 	shard->running--;
 	rehold(task);
@@ -183,6 +192,7 @@ void task_moved(struct shard *shard, struct task *task)
 	task->version++;
 	task->shown_mono_ms = clock_mono_ms(shard->clock);
 	pthread_cond_broadcast(&shard->changed);
+	shard_note(shard, task);
 }
 
 int task_set_text(struct task *task, const char *text, struct err *err)

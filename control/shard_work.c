@@ -33,6 +33,8 @@ static int task_copy(const struct task *task, struct arena *arena, struct work *
 		.worker = arena_strdup(arena, task->worker), .type = task->type, .spec = spec,
 		.limits = task->limits, .state = task->state, .attempt = task->attempts + 1,
 		.token = task->token, .cancel = task->cancel, .accepted_ms = task->accepted_ms,
+		.started_ms = task->started_ms, .expired = task->expired,
+		.preempted = task->preempted, .forgiven = task->forgiven,
 	};
 	if (!work.id || !work.domain || !work.tenant || !work.principal || !work.worker)
 		return err_set(err, E_NOMEM, "no memory for a task's copy");

@@ -17,7 +17,10 @@ struct work {
 	struct token token;          /* while running */
 	const char *worker;          /* while running */
 	bool cancel;                 /* it was asked to end */
-	int64_t accepted_ms;
+	bool expired;                /* cancel stands, because its time is over */
+	bool preempted;              /* it was asked to give its place to another */
+	int forgiven;                /* earlier attempts that do not count */
+	int64_t accepted_ms, started_ms;
 };
 
 /* What a worker could take. */
@@ -51,6 +54,10 @@ MUST_USE int shard_find(struct shard *shard, struct arena *arena, const char *te
                         const char *id, struct work *ret_work, struct err *err);
 /* The next waiting task that was asked to end; each is named once. inherited: as in a pick. */
 bool shard_take_cancelled(struct shard *shard, bool inherited, char id[ID_LEN + 1]);
+/* Tasks whose time is over (placement.expires): one that waits is named by shard_take_cancelled from
+ * now on; one that runs is named here, once. False: there are no more. */
+bool shard_take_expired(struct shard *shard, char id[ID_LEN + 1]);
+int64_t shard_next_expiry(struct shard *shard);        /* unix ms; INT64_MAX: none will */
 /* Whether a worker's batch of online reads is yet to be counted. */
 bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t incarnation, int64_t seq);
 int64_t shard_cost(struct shard *shard, const struct amounts *amounts);

@@ -35,7 +35,7 @@ Test(problem, document_without_a_request_has_no_instance)
 Test(problem, document_reads_back_as_the_error_for_every_code)
 {
 	static const int codes[] = {
-#define ERROR(code, http, retry, title) E_##code,
+#define ERROR(code, http, retry, category, title) E_##code,
 #include "common/errors.def"
 #undef ERROR
 	};

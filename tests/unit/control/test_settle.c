@@ -2,8 +2,10 @@
 #include "common/defs.h"
 #include "control/settle.h"
 
+#include "common/json.h"
 #include "common/store_mem.h"
 #include "control/plan.h"
+#include "control/shard_impl.h"
 #include "control/snapshots.h"
 #include "tests/support/desk.h"
 
@@ -160,10 +162,86 @@ Test(settle, attempts_are_billed_and_their_number_is_bounded)
 		clock_advance(desk->clock, 60000);
 	}
 	struct value *task = desk_task(desk, "acme", id);
-	cr_assert_str_eq(value_get_str(task, "state"), "failed");
+	cr_assert_str_eq(value_get_str(task, "state"), "dead");
 	cr_assert_str_eq(value_get_str(value_get(task, "error"), "code"), "IO");
+	cr_assert_str_eq(value_get_str(task, "reason"),
+	                 "attempt 3 failed with IO (transient) and was its last");
+	cr_assert_eq(value_len(value_get(task, "transitions")), 7);
 	cr_assert_eq(desk_used(desk, "acme", "cpuMs"), 4500);
 	cr_assert_eq(desk_used(desk, "acme", "tasks"), 1);
+	desk_end(desk);
+}
+
+static void fail_with(struct desk *desk, int code)
+{
+	struct work work = desk_pick(desk);
+	struct report report = ended(&work, OUTCOME_FAILED);
+	report.code = code;
+	report.text = "it broke";
+	struct settle_item item = item_of(&report);
+	cr_assert_eq(settle_one(desk, &item), 0);
+	clock_advance(desk->clock, 60000);
+}
+
+Test(settle, what_outgrew_its_limits_is_tried_once_more_and_has_failed_then)
+{
+	struct desk *desk = desk_new(false);
+	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	fail_with(desk, E_RESOURCES);
+	cr_assert_str_eq(desk_state(desk, "acme", id), "queued");
+	fail_with(desk, E_RESOURCES);
+	cr_assert_str_eq(desk_state(desk, "acme", id), "failed");
+	id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	for (int i = 0; i < 3; i++)
+		fail_with(desk, E_INTERNAL);
+	cr_assert_str_eq(desk_state(desk, "acme", id), "dead", "a bug is");
+	desk_end(desk);
+}
+
+static const char *transitions_of(struct desk *desk, const char *id)
+{
+	AUTO_BUF out;
+	buf_init(&out, 64 * KIB);
+	json_print(value_get(desk_task(desk, "acme", id), "transitions"), &out);
+	cr_assert_eq(buf_check(&out, &desk->err), 0);
+	return arena_strdup(desk->arena, (char *)out.data);
+}
+
+Test(settle, a_replay_tells_the_same_transitions)
+{
+	struct desk *desk = desk_new(false);
+	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	clock_advance(desk->clock, 500);
+	fail_with(desk, E_IO);
+	fail_with(desk, E_INPUT);
+	const char *told = transitions_of(desk, id);
+	desk_lead(desk);
+	cr_assert_str_eq(transitions_of(desk, id), told);
+	cr_assert(strstr(told, "attempt 1 failed with IO (transient) and is followed by another"),
+	          "%s", told);
+	desk_end(desk);
+}
+
+Test(settle, an_attempt_that_gave_its_place_counts_against_nothing)
+{
+	struct desk *desk = desk_new(false);
+	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	for (int i = 0; i < 5; i++) {
+		struct work work = desk_pick(desk);
+		cr_assert_eq(work.attempt, i + 1, "each is billed by its own number");
+		task_find(desk->part.shard, id)->preempted = true;
+		struct report report = ended(&work, OUTCOME_CANCELLED);
+		struct settle_item item = item_of(&report);
+		cr_assert_eq(settle_one(desk, &item), 0);
+		cr_assert_str_eq(desk_state(desk, "acme", id), "queued");
+	}
+	cr_assert_eq(value_get_int(desk_task(desk, "acme", id), "attempt", -1), 0);
+	cr_assert_eq(desk_used(desk, "acme", "cpuMs"), 7500, "what they used is billed");
+	desk_lead(desk);
+	cr_assert_eq(value_get_int(desk_task(desk, "acme", id), "attempt", -1), 0);
+	for (int i = 0; i < 3; i++)
+		fail_with(desk, E_IO);
+	cr_assert_str_eq(desk_state(desk, "acme", id), "dead");
 	desk_end(desk);
 }
 
