@@ -79,8 +79,8 @@ static void set_packed(struct value *map, const char *name, struct arena *arena,
 static const char *state_reason(const struct shard *shard, struct arena *arena,
                                 const struct task *task)
 {
-	const struct step *last = trail_last(&task->trail);
-	const struct step running = { .event = EVENT_ASSIGNED, .attempt = task->attempts + 1 };
+	const struct trail_step *last = trail_last(&task->trail);
+	const struct trail_step running = { .event = EVENT_ASSIGNED, .attempt = task->attempts + 1 };
 	if (task->state == STATE_QUEUED)
 		return waiting_reason(shard, arena, task);
 	if (task->state == STATE_RUNNING)
@@ -95,12 +95,12 @@ static struct value *transitions(struct arena *arena, const struct task *task)
 {
 	const char *text = task->state == STATE_CANCELLED ? task->text : NULL;
 	struct value *list = trail_value(arena, &task->trail, task->accepted_ms, false, text);
-	const struct step running = {
+	const struct trail_step running = {
 		.event = EVENT_ASSIGNED, .state = STATE_RUNNING, .attempt = task->attempts + 1,
 		.at_ms = task->started_ms,
 	};
 	if (list && task->state == STATE_RUNNING)
-		value_add(list, step_value(arena, &running));
+		value_add(list, trail_step_value(arena, &running));
 	return list;
 }
 

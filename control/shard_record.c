@@ -33,7 +33,7 @@ static int become(struct shard *shard, struct task *task, enum task_state from,
 {
 	enum task_state next;
 	TRY(task_apply(from, transition->event, &next, err));
-	const struct step step = {
+	const struct trail_step step = {
 		.at_ms = transition->at_ms, .attempt = transition->attempt,
 		.code = (int16_t)transition->code, .event = (uint8_t)transition->event,
 		.state = (uint8_t)next,
@@ -146,7 +146,7 @@ static uint64_t seed_of(const struct task *task)
  * in a replay alike. */
 static int assigned(struct task *task, const struct value *record, struct err *err)
 {
-	const struct step step = {
+	const struct trail_step step = {
 		.event = EVENT_ASSIGNED, .state = STATE_RUNNING, .attempt = task->attempts,
 		.at_ms = value_get_int(record, "started", value_get_int(record, "at", 0)),
 	};

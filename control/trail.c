@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int trail_add(struct trail *trail, const struct step *step, struct err *err)
+int trail_add(struct trail *trail, const struct trail_step *step, struct err *err)
 {
 	if (trail->len == TRAIL_MAX) {
 		memmove(trail->steps, trail->steps + 1, (TRAIL_MAX - 1) * sizeof *step);
@@ -15,7 +15,7 @@ int trail_add(struct trail *trail, const struct step *step, struct err *err)
 		trail->cut = true;
 		return 0;
 	}
-	struct step *steps = realloc(trail->steps, (trail->len + 1u) * sizeof *steps);
+	struct trail_step *steps = realloc(trail->steps, (trail->len + 1u) * sizeof *steps);
 	if (!steps)
 		return err_set(err, E_NOMEM, "no memory for a task's transitions");
 	trail->steps = steps;
@@ -29,12 +29,12 @@ void trail_release(struct trail *trail)
 	*trail = (struct trail){ 0 };
 }
 
-const struct step *trail_last(const struct trail *trail)
+const struct trail_step *trail_last(const struct trail *trail)
 {
 	return trail->len > 0 ? &trail->steps[trail->len - 1] : NULL;
 }
 
-static const char *failed(struct arena *arena, const struct step *step, const char *follows)
+static const char *failed(struct arena *arena, const struct trail_step *step, const char *follows)
 {
 	const char *name = step->code ? err_name(step->code) : "no code";
 	if (step->attempt == 0)
@@ -43,7 +43,7 @@ static const char *failed(struct arena *arena, const struct step *step, const ch
 	                    task_failure_name(task_failure(step->code)), follows);
 }
 
-const char *trail_reason(struct arena *arena, const struct step *step)
+const char *trail_reason(struct arena *arena, const struct trail_step *step)
 {
 	switch ((enum task_event)step->event) {
 	case EVENT_DURABLE: return "accepted, with nothing to wait for";
@@ -66,7 +66,7 @@ const char *trail_reason(struct arena *arena, const struct step *step)
 	return "unknown";
 }
 
-static struct value *item(struct arena *arena, const struct step *step, const char *reason)
+static struct value *item(struct arena *arena, const struct trail_step *step, const char *reason)
 {
 	char text[TIME_TEXT_MAX];
 	struct value *map = value_map(arena);
@@ -78,7 +78,7 @@ static struct value *item(struct arena *arena, const struct step *step, const ch
 	return map;
 }
 
-struct value *step_value(struct arena *arena, const struct step *step)
+struct value *trail_step_value(struct arena *arena, const struct trail_step *step)
 {
 	return item(arena, step, trail_reason(arena, step));
 }
@@ -87,7 +87,7 @@ struct value *trail_value(struct arena *arena, const struct trail *trail, int64_
                           bool was_blocked, const char *last_text)
 {
 	struct value *list = value_list(arena);
-	const struct step first = {
+	const struct trail_step first = {
 		.at_ms = accepted_ms,
 		.event = was_blocked ? EVENT_BLOCKED : EVENT_DURABLE,
 		.state = was_blocked ? STATE_BLOCKED : STATE_QUEUED,
@@ -95,11 +95,11 @@ struct value *trail_value(struct arena *arena, const struct trail *trail, int64_
 	if (!list)
 		return NULL;
 	if (!trail->cut)
-		value_add(list, step_value(arena, &first));
+		value_add(list, trail_step_value(arena, &first));
 	for (int i = 0; i < trail->len; i++) {
-		const struct step *step = &trail->steps[i];
+		const struct trail_step *step = &trail->steps[i];
 		bool told = last_text && i == trail->len - 1;
-		value_add(list, told ? item(arena, step, last_text) : step_value(arena, step));
+		value_add(list, told ? item(arena, step, last_text) : trail_step_value(arena, step));
 	}
 	return list;
 }
@@ -108,7 +108,7 @@ struct value *trail_emit(struct arena *arena, const struct trail *trail)
 {
 	struct value *list = value_list(arena);
 	for (int i = 0; list && i < trail->len; i++) {
-		const struct step *step = &trail->steps[i];
+		const struct trail_step *step = &trail->steps[i];
 		struct value *item = value_list(arena);
 		if (!item)
 			return NULL;
@@ -122,7 +122,7 @@ struct value *trail_emit(struct arena *arena, const struct trail *trail)
 	return list;
 }
 
-static bool fits(const struct step *step, int64_t event, int64_t state)
+static bool fits(const struct trail_step *step, int64_t event, int64_t state)
 {
 	return event >= 0 && event <= EVENT_REPLAYED && state >= 0 && state <= STATE_DEAD &&
 		step->attempt >= 0;
@@ -136,7 +136,7 @@ int trail_restore(struct trail *trail, const struct value *list, struct err *err
 		const char *code = value_as_str(value_at(item, 2));
 		int64_t event = value_as_int(value_at(item, 3), -1);
 		int64_t state = value_as_int(value_at(item, 4), -1);
-		struct step step = {
+		struct trail_step step = {
 			.at_ms = value_as_int(value_at(item, 0), 0),
 			.attempt = (int32_t)value_as_int(value_at(item, 1), 0),
 			.code = (int16_t)(code && *code ? err_by_name(code) : 0),

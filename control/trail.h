@@ -8,27 +8,27 @@
 
 enum { TRAIL_MAX = 16 };
 
-struct step {
+struct trail_step {
 	int64_t at_ms;
 	int32_t attempt;             /* the one it is about; 0: none */
 	int16_t code;                /* of the failure; 0: none */
 	uint8_t event, state;        /* enum task_event; enum task_state that it led to */
 };
 struct trail {
-	struct step *steps;          /* oldest first */
+	struct trail_step *steps;          /* oldest first */
 	uint8_t len;
 	bool cut;                    /* older ones were left out */
 };
 
 /* Beyond TRAIL_MAX the oldest goes. */
-MUST_USE int trail_add(struct trail *trail, const struct step *step, struct err *err);
+MUST_USE int trail_add(struct trail *trail, const struct trail_step *step, struct err *err);
 void trail_release(struct trail *trail);
 /* NULL: there are none. */
-const struct step *trail_last(const struct trail *trail);
+const struct trail_step *trail_last(const struct trail *trail);
 /* "attempt 2 failed with IO (transient) and is tried again". NULL: the arena is full. */
-const char *trail_reason(struct arena *arena, const struct step *step);
+const char *trail_reason(struct arena *arena, const struct trail_step *step);
 /* {state, at, reason}. */
-struct value *step_value(struct arena *arena, const struct step *step);
+struct value *trail_step_value(struct arena *arena, const struct trail_step *step);
 /* A list of these; last_text: what is known of the last one beyond its step; NULL: nothing. */
 struct value *trail_value(struct arena *arena, const struct trail *trail, int64_t accepted_ms,
                           bool was_blocked, const char *last_text);

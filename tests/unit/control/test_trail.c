@@ -9,8 +9,8 @@ static void walk(struct trail *trail, int attempts)
 {
 	struct err err;
 	for (int i = 1; i <= attempts; i++) {
-		struct step ran = { 1000 * i, i, 0, EVENT_ASSIGNED, STATE_RUNNING };
-		struct step broke = { 1000 * i + 500, i, E_IO, EVENT_RETRY, STATE_QUEUED };
+		struct trail_step ran = { 1000 * i, i, 0, EVENT_ASSIGNED, STATE_RUNNING };
+		struct trail_step broke = { 1000 * i + 500, i, E_IO, EVENT_RETRY, STATE_QUEUED };
 		cr_assert_eq(trail_add(trail, &ran, &err), 0);
 		cr_assert_eq(trail_add(trail, &broke, &err), 0);
 	}
@@ -85,7 +85,7 @@ Test(trail, every_event_has_a_reason)
 	struct err err;
 	cr_assert_eq(arena_new(MIB, &arena, &err), 0);
 	for (int event = 0; event <= EVENT_REPLAYED; event++) {
-		struct step step = { .event = (uint8_t)event, .attempt = 2, .code = E_INPUT };
+		struct trail_step step = { .event = (uint8_t)event, .attempt = 2, .code = E_INPUT };
 		cr_assert_neq(strcmp(trail_reason(arena, &step), "unknown"), 0, "event %d", event);
 	}
 	arena_free(arena);
