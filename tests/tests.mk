@@ -1,6 +1,6 @@
 # tests.mk - how the tests are built and run. Each folder of tests is one Criterion program.
 
-SUITES   := unit conformance journey fault isolation system
+SUITES   := unit conformance journey fault isolation system chaos
 suite_src = $(sort $(shell find tests/$(1) -name 'test_*.c') $(wildcard tests/support/*.c))
 FUZZ_SECONDS ?= 5
 JOBS := $(shell nproc)
@@ -18,7 +18,8 @@ $(BUILD)/test-$(1): $$(call objs,$$(call suite_src,$(1))) $(if $(filter unit,$(1
 	@$$(CC) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $$(WRAP) \
 		$$(LDFLAGS_ALL) $$(DUCK) $$(LIBS) -lcriterion
 .PHONY: test-$(1)
-test-$(1): $(BUILD)/test-$(1) $(if $(filter system journey fault,$(1)),$(BINARIES))
+test-$(1): $(BUILD)/test-$(1) $(if $(filter system journey fault chaos,$(1)),$(BINARIES)) \
+		$(if $(filter chaos,$(1)),$(BUILD)/libclockstep.so)
 	@sh tests/run.sh $(BUILD) $(1)
 endef
 $(foreach suite,$(SUITES),$(eval $(call suite_program,$(suite))))
@@ -30,11 +31,22 @@ test: ## every test that must hold
 	@$(MAKE) --no-print-directory test-all
 
 .PHONY: test-build
-test-build: $(BINARIES) $(patsubst %,$(BUILD)/test-%,$(SUITES))
+test-build: $(BINARIES) $(patsubst %,$(BUILD)/test-%,$(SUITES)) $(BUILD)/libclockstep.so
 
 test-all:
 	@for suite in $(SUITES); do sh tests/run.sh $(BUILD) $$suite || exit 1; done
 	@$(MAKE) --no-print-directory test-asan test-tsan fuzz
+
+# A process under test sees its wall clock through this.
+$(BUILD)/libclockstep.so: tests/clockstep/clockstep.c
+	@echo "  ld   $@"
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -fPIC -shared -o $@ $<
+
+.PHONY: chaos
+chaos: ## fifteen minutes of killed processes, cut links and stepped clocks; CHAOS_SECONDS, CHAOS_SEED
+	@sh $(DEPS) $(BUILD) test
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BINARIES) $(BUILD)/test-chaos $(BUILD)/libclockstep.so
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-900} sh tests/run.sh $(BUILD) chaos
 
 # Cases of the Cedar language in their own format: build/cedar-conformance DIR...
 CEDAR_CASES := tests/conformance/cedar_conformance.c tests/support/cedar_cases.c
