@@ -529,8 +529,11 @@ static const char *state_text(struct bench *bench)
 			struct value *task = value_copy(bench->arena, value_at(list, j));
 			for (size_t k = 0; k < ARRAY_LEN(hidden); k++)
 				value_remove(task, hidden[k]);
-			if (strcmp(value_get_str(task, "state"), "running") == 0)
+			const char *state = value_get_str(task, "state");
+			if (strcmp(state, "running") == 0 || strcmp(state, "queued") == 0) {
 				value_set_str(task, "state", "queued");
+				value_remove(task, "transitions");
+			}
 			json_print(task, &text);
 			buf_putc(&text, '\n');
 		}
