@@ -335,6 +335,7 @@ static struct value *read_one(struct crowd *crowd, int tenant, const char *path)
 		wait_ms(AGAIN_MS);
 	}
 	cr_assert_fail("%s is not answered", path);
+	return NULL;
 }
 
 struct deeds *crowd_deeds(struct crowd *crowd)
