@@ -4,6 +4,7 @@
 #define SHARD_IMPL_H
 
 #include "control/hashmap.h"
+#include "control/interval.h"
 #include "control/record.h"
 #include "control/shard_work.h"
 #include "control/task_impl.h"
@@ -12,7 +13,7 @@
 #include "common/text.h"
 
 enum {
-	FINISHED_MAX = 100000, WAITING_MAX = 10000, KEYS_MAX = 100000,
+	FINISHED_MAX = 1000000, WAITING_MAX = 10000, KEYS_MAX = 100000,
 	AUDIT_MAX = 100000, WORKERS_MAX = 4096, KEY_LEN_MAX = 255
 };
 #define KEY_KEPT_MS ((int64_t)24 * 3600 * 1000)
@@ -38,6 +39,14 @@ struct account {                     /* of one tenant */
 	struct task *newest;
 	size_t running;
 	struct audit_ring audit;
+	struct task *archive;        /* under way; NULL: none */
+	struct ripe {                /* notes of shard_leaving */
+		uint64_t look;
+		size_t count, most;  /* ended long enough ago; rows of a batch, 0: not set yet */
+		bool old;
+		struct batch *taken;
+		int64_t after_mono_ms;       /* the last one failed: not before that */
+	} ripe;
 };
 
 struct idem {                        /* an idempotency key */
@@ -60,12 +69,15 @@ struct shard {
 	struct hashmap tasks, accounts, idems;
 	struct account *account_list;
 	struct idem *idem_oldest, *idem_newest;
-	struct line finished;        /* oldest first */
+	struct line finished;        /* oldest first; they leave by archive tasks */
+	uint64_t looks;              /* of shard_leaving */
 	struct line cancelled;       /* waiting, asked to end */
 	struct task **expiries;      /* a heap, the soonest first */
 	size_t expiry_len, expiry_cap;
 	struct meter *meters;
 	size_t meter_count;
+	struct book *book;           /* the schedules' ledgers of intervals */
+	_Atomic bool intervals_moved;        /* one has ended since that was asked */
 	struct value *rates;         /* the rate card's spec */
 	struct arena *rates_arena;
 	size_t running;
@@ -87,12 +99,21 @@ void shard_note(struct shard *shard, const struct task *task);
 
 /* shard_record.c, shard_submit.c */
 int record_apply(struct shard *shard, const struct value *record, struct err *err);
+/* It is durable, or is never to be: others see it from now on. */
+int task_enter(struct shard *shard, struct task *task, struct err *err);
 int idem_restore(struct shard *shard, const struct value *accepted, struct err *err);
 void idems_clear(struct shard *shard);
 
 /* shard_expiry.c: those that end at a time whatever they do */
 int expiry_add(struct shard *shard, struct task *task, struct err *err);
 void expiry_remove(struct shard *shard, struct task *task);
+
+/* shard_archive.c */
+/* Of an archive task that has just ended: drops what it has archived, and itself. */
+int archive_ended(struct shard *shard, struct task *task, struct err *err);
+
+/* shard_interval.c: a task or run that ends may end an interval of a schedule */
+void interval_ended(struct shard *shard, const char *id, bool succeeded, int64_t at_ms);
 
 /* shard_audit.c */
 int audit_append(struct account *account, const struct value *record, struct err *err);

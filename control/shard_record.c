@@ -54,7 +54,7 @@ static int64_t mono_of(const struct shard *shard, int64_t unix_ms)
 }
 
 /* Its record is durable: others see it from now on. */
-static int enter(struct shard *shard, struct task *task, struct err *err)
+int task_enter(struct shard *shard, struct task *task, struct err *err)
 {
 	const struct transition durable = { .event = EVENT_DURABLE, .at_ms = task->accepted_ms };
 	TRY(become(shard, task, task->state, &durable, err));
@@ -108,7 +108,7 @@ static int accept_replayed(struct shard *shard, const struct value *record, stru
 	TRY(idem_restore(shard, record, err));
 	TRY(task_make(shard, &made, &task, err));
 	task->due_mono_ms = mono_of(shard, made.placement.not_before_ms);
-	return enter(shard, task, err);
+	return task_enter(shard, task, err);
 }
 
 static int apply_accepted(struct shard *shard, const struct value *record, struct err *err)
@@ -122,7 +122,7 @@ static int apply_accepted(struct shard *shard, const struct value *record, struc
 	if (task->idem)
 		task->idem->durable = true;
 	task->idem = NULL;
-	return enter(shard, task, err);
+	return task_enter(shard, task, err);
 }
 
 /* NULL: gone, or ended already; the record then changes nothing. */
@@ -222,9 +222,8 @@ static void retire(struct shard *shard, struct task *task, int64_t at_ms)
 	quota_release(task->account->quota, &task->hold);
 	line_remove(task);
 	line_append(&shard->finished, task);
+	interval_ended(shard, task->id, task->state == STATE_SUCCEEDED, at_ms);
 	task_moved(shard, task);
-	if (shard->finished.len > FINISHED_MAX)
-		task_drop(shard, shard->finished.first);
 }
 
 static int apply_outcome(struct shard *shard, const struct value *record, struct err *err)
@@ -245,7 +244,7 @@ static int apply_outcome(struct shard *shard, const struct value *record, struct
 		TRY(assigned(task, record, err));
 	TRY(become(shard, task, ran ? STATE_RUNNING : task->state, &transition, err));
 	retire(shard, task, transition.at_ms);
-	return 0;
+	return task->type == TASK_ARCHIVE ? archive_ended(shard, task, err) : 0;
 }
 
 static int apply_cancel(struct shard *shard, const struct value *record, struct err *err)
@@ -329,6 +328,11 @@ static int apply_meter(struct shard *shard, const struct value *record, struct e
 	return 0;
 }
 
+static int apply_interval(struct shard *shard, const struct value *record, struct err *err)
+{
+	return book_apply(shard->book, record, err);
+}
+
 static int apply_unknown(struct shard *shard, const struct value *record, struct err *err)
 {
 	(void)shard, (void)record, (void)err;
@@ -340,6 +344,7 @@ static apply_fn *const apply_by_type[] = {
 	[RECORD_ATTEMPT] = apply_attempt, [RECORD_OUTCOME] = apply_outcome,
 	[RECORD_CANCEL] = apply_cancel, [RECORD_USAGE] = apply_usage,
 	[RECORD_AUDIT] = apply_audit, [RECORD_METER] = apply_meter,
+	[RECORD_INTERVAL] = apply_interval,
 };
 
 int record_apply(struct shard *shard, const struct value *record, struct err *err)

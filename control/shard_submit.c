@@ -155,6 +155,10 @@ static int check_quota(struct shard *shard, const struct submission *submission,
 		return err_set(err, E_BUSY, "%zu tasks of tenant %s wait, which is the most that "
 		               "may; submit more when some have ended", account->waiting.len,
 		               submission->tenant);
+	if (shard->finished.len >= FINISHED_MAX)
+		return err_set(err, E_BUSY, "%zu ended tasks wait to be written to their tenants' "
+		               "histories, which is the most that may; an operator sees to it that "
+		               "workers run", shard->finished.len);
 	asked.v[DIM_QUEUED] = 1;
 	return quota_check(account->quota, submission->domain, &asked, submission->now_ms, err);
 }

@@ -21,6 +21,8 @@ struct task *task_find(const struct shard *shard, const char *id)
 struct amounts task_holds(const struct task *task)
 {
 	struct amounts holds = task->reserve;
+	if (task_info[task->type].platform)
+		return holds;
 	holds.v[task->state == STATE_RUNNING ? DIM_RUNNING : DIM_QUEUED] += 1;
 	return holds;
 }
@@ -83,6 +85,8 @@ int task_make(struct shard *shard, const struct new_task *made, struct task **re
 	if (account->newest)
 		account->newest->newer = task;
 	account->newest = task;
+	if (task->type == TASK_ARCHIVE)
+		account->archive = task;
 	*ret_task = task;
 	return 0;
 }
@@ -92,6 +96,8 @@ void task_drop(struct shard *shard, struct task *task)
 	struct account *account = task->account;
 	if (task->state == STATE_RUNNING)
 		task_stop(shard, task);
+	if (account->archive == task)
+		account->archive = NULL;
 	line_remove(task);
 	expiry_remove(shard, task);
 	quota_release(account->quota, &task->hold);

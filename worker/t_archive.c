@@ -1,8 +1,8 @@
 /* t_archive.c - ended tasks into the tenant's history: rows that control put into the grant become
  * one Parquet file of the output; with mode replace, what is in the history already becomes part of
  * that file, so that a history is never of many small ones.
- * Rows are JSON text that control wrote: a list of rows, each a list of cells by the output's
- * schema; times are unix ms. */
+ * Rows are JSON text that control wrote: a list of rows, each a list of cells in the order of
+ * the output's schema. */
 #include "common/defs.h"
 #include "worker/duck.h"
 #include "worker/run_impl.h"
@@ -37,10 +37,8 @@ static int put_cell(struct buf *sql, const struct value *column, size_t i, struc
 	char sql_type[32];
 	if (!name || !field_type_sql(type, sql_type))
 		return err_set(err, E_INVALID, "column %zu of the history has no known type", i + 1);
-	bool time = strcmp(type, "timestamp") == 0;
-	buf_printf(sql, "%s%s(json_extract_string(cells, '$[%zu]') AS %s%s AS ", i ? ", " : "",
-	           time ? "make_timestamp_ms(CAST" : "CAST", i, time ? "BIGINT" : sql_type,
-	           time ? "))" : ")");
+	buf_printf(sql, "%sCAST(json_extract_string(cells, '$[%zu]') AS %s) AS ", i ? ", " : "", i,
+	           sql_type);
 	duck_put_name(sql, name);
 	return 0;
 }
