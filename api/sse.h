@@ -1,4 +1,4 @@
-/* sse.h - server-sent events (HTML Standard, 9.2): written by the door, read by the command line. */
+/* sse.h - server-sent events (HTML Standard 9.2): written by the door, read by the command line. */
 #ifndef SSE_H
 #define SSE_H
 

@@ -36,9 +36,17 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 		va_list ap;
 		va_start(ap, fmt);
 		err->code = code;
+		err->after_s = 0;
 		vsnprintf(err->text, sizeof err->text, fmt, ap);
 		va_end(ap);
 	}
+	return code;
+}
+
+int err_after(struct err *err, int code, int64_t after_s)
+{
+	if (err)
+		err->after_s = after_s < 1 ? 1 : after_s > INT32_MAX ? INT32_MAX : (int)after_s;
 	return code;
 }
 

@@ -17,11 +17,14 @@ enum err_code {
 
 struct err {
 	int code;
+	int after_s;                 /* seconds after which the same call may succeed; 0: not known */
 	char text[480];
 };
 
 /* Fills *err (may be NULL) and returns code, so that a failure is one statement. */
 int err_set(struct err *err, int code, const char *fmt, ...) PRINTF(3, 4);
+/* Adds when it is worth another try: in seconds, 1 at least. Returns code. */
+int err_after(struct err *err, int code, int64_t after_s);
 /* Puts "what: " before the sentence that is there. Returns the code in *err. */
 int err_prefix(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 /* The same from errno: ENOSPC and EDQUOT become E_NO_SPACE, ENOENT E_NOT_FOUND, the rest E_IO. */

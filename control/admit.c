@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/yaml.h"
 #include "control/audit.h"
+#include "control/events.h"
 #include "control/forward.h"
 #include "control/identity.h"
 #include "control/intents.h"
@@ -206,7 +207,7 @@ static int authorize(struct control *control, struct request *request, struct er
 
 /* --- pass on --- */
 
-handler_fn h_apikey_list, h_snapshot_list;
+handler_fn h_apikey_list, h_snapshot_list, h_task_events;
 
 /* What every replica knows: resources, as far as its catalog is as new as the asker wants it. */
 static bool is_everywhere(struct control *control, const struct request *request)
@@ -242,7 +243,9 @@ static int pass_on(struct control *control, struct request *request, struct err 
 	const struct part *part = wanted_part(control, request);
 	if (!control->forward || !part || part_leads(part))
 		return 0;
-	int code = forward_request(control->forward, part, request, err);
+	bool streams = request->route->handler == h_task_events;
+	int code = streams ? forward_refer(control->forward, part, request, err)
+	                   : forward_request(control->forward, part, request, err);
 	if (code < 0 && request->failure.code)
 		return 0;                    /* no leader takes the refusal back */
 	if (code < 0)
@@ -366,11 +369,12 @@ static int record(struct control *control, struct request *request, struct err *
 
 /* --- answer --- */
 
-static int retry_after_s(int code)
+static int retry_after_s(const struct err *failure)
 {
-	if (code == E_NOT_LEADER || code == E_BUSY)
-		return 1;
-	return err_http(code) == 503 ? 2 : 0;
+	int status = err_http(failure->code);
+	if (failure->after_s || (status != 503 && status != 429))
+		return failure->after_s;
+	return failure->code == E_NOT_LEADER || status == 429 ? 1 : 2;
 }
 
 static void answer_problem(struct request *request)
@@ -383,12 +387,30 @@ static void answer_problem(struct request *request)
 	reply->content_type = PROBLEM_TYPE;
 	reply->etag = NULL;
 	reply->location = NULL;
-	reply->retry_after_s = retry_after_s(request->failure.code);
+	reply->retry_after_s = retry_after_s(&request->failure);
+	feed_free(MOVE(reply->feed));
 	/* Who leads is logged when it changes (control/forward.c). */
 	if (reply->status >= 500 && request->failure.code != E_NOT_LEADER)
 		log_warn(&context, "request_failed", "method=%s path=%s code=%s reason=\"%s\"",
 		         request->ask->method, request->ask->path, err_name(request->failure.code),
 		         request->failure.text);
+}
+
+/* What the asker has already is not sent again (RFC 9110, 13.1.2: a list of tags, or any). */
+static void answer_unchanged(struct request *request)
+{
+	struct reply *reply = request->reply;
+	const char *known = request_header(request, "If-None-Match");
+	bool reads = strcmp(request->ask->method, "GET") == 0 ||
+		strcmp(request->ask->method, "HEAD") == 0;
+	if (!known || !reads || !reply->etag || reply->status != 200)
+		return;
+	const char *found = strstr(known, reply->etag);
+	if (!found && strcmp(known, "*") != 0)
+		return;
+	buf_clear(&reply->body);
+	reply->status = 304;
+	reply->content_type = NULL;
 }
 
 static int answer(struct control *control, struct request *request, struct err *err)
@@ -399,6 +421,8 @@ static int answer(struct control *control, struct request *request, struct err *
 		request->failure = *err;
 	if (request->failure.code)
 		answer_problem(request);
+	else
+		answer_unchanged(request);
 	if (request->asker.tenant)
 		request->reply->revision = catalog_revision(control->catalog);
 	return 0;

@@ -38,6 +38,7 @@ struct reply {
 	const char *etag;            /* NULL: none; in request->arena */
 	const char *location;        /* NULL: none */
 	int retry_after_s;           /* 0: none */
+	struct feed *feed;           /* it goes on as events; feed_attach or feed_free; NULL: no */
 	const char *allow;           /* for 405 */
 	int64_t revision;            /* Freehold-Revision: of what was read from; 0: none */
 	char request_id[ID_LEN + 1]; /* X-Request-Id */

@@ -11,6 +11,7 @@
 #include "tenant/keyring.h"
 
 struct dispatch;
+struct events;
 struct forward;
 struct intents;
 struct lead;
@@ -43,9 +44,11 @@ struct control {
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct metrics *metrics;
+	struct events *events;       /* streams of what happens to tasks; NULL: there are none */
 	struct forward *forward;     /* to the replica that leads; NULL: there is no other */
 	_Atomic int held;            /* requests that wait for a task now */
 	int held_max;                /* more are answered at once */
+	int worker_silent_ms;        /* a silent worker is given up after that; 0: the default */
 };
 
 /* The part that everything of a tenant is in: the 64-bit FNV-1a hash of its name modulo the number

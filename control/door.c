@@ -2,7 +2,10 @@
 #include "common/defs.h"
 #include "control/door.h"
 
+#include "api/problem.h"
+#include "api/sse.h"
 #include "control/admit.h"
+#include "control/events.h"
 #include "control/forward.h"
 
 #include <inttypes.h>
@@ -45,6 +48,21 @@ static void add_headers(struct http_request *http, const struct reply *reply)
 	}
 }
 
+/* The head goes out now, and events as they come. */
+static void serve_stream(struct http_request *http, struct reply *reply)
+{
+	struct outflow *outflow = NULL;
+	struct err err = { 0 };
+	http_add_header(http, "X-Accel-Buffering", "no");        /* proxies pass it on as it comes */
+	if (http_answer_stream(http, SSE_TYPE, FEED_KEPT_MAX, &outflow, &err) == 0) {
+		feed_attach(reply->feed, outflow);
+		return;
+	}
+	feed_free(reply->feed);
+	int status = problem_print(&err, reply->request_id, &reply->body);
+	http_answer(http, status, PROBLEM_TYPE, &reply->body);
+}
+
 void door_serve(void *control, struct http_request *http)
 {
 	struct reply reply;
@@ -55,6 +73,9 @@ void door_serve(void *control, struct http_request *http)
 	ask.body = http_body(http, &ask.body_len);
 	admit(control, http_arena(http), &ask, &reply);
 	add_headers(http, &reply);
-	http_answer(http, reply.status, reply.content_type, &reply.body);
+	if (reply.feed)
+		serve_stream(http, &reply);
+	else
+		http_answer(http, reply.status, reply.content_type, &reply.body);
 	buf_release(&reply.body);
 }

@@ -366,6 +366,19 @@ int forward_request(struct forward *forward, const struct part *part, struct req
 	return code;
 }
 
+int forward_refer(struct forward *forward, const struct part *part, struct request *request,
+                  struct err *err)
+{
+	AUTO_BUF url;
+	struct leader leader;
+	buf_init(&url, TARGET_MAX);
+	TRY(find_leader(forward, part, request, &leader, err));
+	TRY(put_target(&leader, request, true, &url, err));
+	request->reply->location = arena_strdup(request->arena, (char *)url.data);
+	request->reply->status = 307;
+	return request->reply->location ? 0 : err_set(err, E_NOMEM, "no memory for an address");
+}
+
 int forward_get(struct forward *forward, const struct part *part, const struct request *request,
                 const char *target, struct value **ret_body, struct err *err)
 {

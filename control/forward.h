@@ -36,6 +36,9 @@ bool forward_leader(struct forward *forward, int part, struct leader *ret_leader
  * happened). */
 MUST_USE int forward_request(struct forward *forward, const struct part *part,
                              struct request *request, struct err *err);
+/* The same where an answer goes on and on: the asker is sent there (307). */
+MUST_USE int forward_refer(struct forward *forward, const struct part *part,
+                           struct request *request, struct err *err);
 /* What the part's leader answers with 200 to GET target ("/v1/..?..", encoded already) under the
  * request's credential. E_UNAVAILABLE for any other answer. */
 MUST_USE int forward_get(struct forward *forward, const struct part *part,

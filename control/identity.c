@@ -49,27 +49,50 @@ static void fill(const struct value *principal, struct asker *asker)
 			asker->roles[asker->role_count++] = value_as_str(value_at(roles, i));
 }
 
+/* Who a stored key belongs to. */
+static int owner(struct control *control, struct arena *arena, const struct value *key,
+                 struct asker *ret_asker, struct err *err)
+{
+	char at[STORE_KEY_MAX];
+	struct value *principal = NULL;
+	struct asker asker = { .tenant = value_get_str(key, "tenant"),
+	                       .principal = value_get_str(key, "principal") };
+	if (!asker.tenant || !asker.principal)
+		return refused(err);
+	catalog_key(at, KIND_PRINCIPAL, asker.tenant, NULL, asker.principal);
+	int code = catalog_get(control->catalog, arena, at, &principal, NULL, err);
+	if (code < 0)
+		return code == E_NOT_FOUND ? refused(err) : code;
+	fill(principal, &asker);
+	*ret_asker = asker;
+	return 0;
+}
+
 int identity_check(struct control *control, struct arena *arena, const char *credential,
                    int64_t now_ms, struct asker *ret_asker, struct err *err)
 {
 	char id[ID_LEN + 1], at[STORE_KEY_MAX];
 	if (!credential || apikey_id(credential, id, NULL) < 0)
 		return refused(err);
-	struct value *key = NULL, *principal = NULL;
+	struct value *key = NULL;
 	int code = catalog_get(control->catalog, arena, identity_key(at, id), &key, NULL, err);
 	if (code < 0 && code != E_NOT_FOUND)
 		return code;
 	if (!key_valid(control, credential, key, now_ms))
 		return refused(err);
-	struct asker asker = { .tenant = value_get_str(key, "tenant"),
-	                       .principal = value_get_str(key, "principal") };
-	if (!asker.tenant || !asker.principal)
-		return refused(err);
-	catalog_key(at, KIND_PRINCIPAL, asker.tenant, NULL, asker.principal);
-	code = catalog_get(control->catalog, arena, at, &principal, NULL, err);
+	return owner(control, arena, key, ret_asker, err);
+}
+
+int identity_by_id(struct control *control, struct arena *arena, const char *id, int64_t now_ms,
+                   struct asker *ret_asker, struct err *err)
+{
+	char at[STORE_KEY_MAX];
+	struct value *key = NULL;
+	int code = catalog_get(control->catalog, arena, identity_key(at, id), &key, NULL, err);
 	if (code < 0)
 		return code == E_NOT_FOUND ? refused(err) : code;
-	fill(principal, &asker);
-	*ret_asker = asker;
-	return 0;
+	int64_t expires_ms = value_get_int(key, "expiresAt", 0);
+	if (expires_ms != 0 && now_ms >= expires_ms)
+		return refused(err);
+	return owner(control, arena, key, ret_asker, err);
 }

@@ -10,6 +10,9 @@
  * lies in arena. */
 MUST_USE int identity_check(struct control *control, struct arena *arena, const char *credential,
                             int64_t now_ms, struct asker *ret_asker, struct err *err);
+/* The same for what was checked before and goes on: whether the key of that id would still do. */
+MUST_USE int identity_by_id(struct control *control, struct arena *arena, const char *id,
+                            int64_t now_ms, struct asker *ret_asker, struct err *err);
 /* "r/apikey/ID". */
 const char *identity_key(char out[STORE_KEY_MAX], const char *id);
 

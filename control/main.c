@@ -73,6 +73,8 @@ static int build_control(struct process *process, struct err *err)
 		.shards = conf->shards,
 		.journal_window_ms = conf->journal_window_ms,
 		.held_max = conf->http_threads / 2,
+		.worker_silent_ms = conf->worker_silent_ms,
+		.events = { conf->event_streams, conf->event_streams_of_tenant },
 	};
 	TRY(control_new(&start, &process->control, err));
 	if (conf->signing_public_file)
@@ -90,7 +92,8 @@ static int open_doors(struct process *process, struct err *err)
 	const struct link_server_conf link = {
 		.url = conf->link,
 		.tls = { conf->link_ca_file, conf->link_cert_file, conf->link_key_file },
-		.call = dispatch_call, .context = process->control->parts[0].dispatch,
+		.call = dispatch_call, .gone = dispatch_gone,
+		.context = process->control->parts[0].dispatch,
 	};
 	TRY(http_server_new(&http, &process->http, err));
 	return link_server_new(&link, &process->link, err);

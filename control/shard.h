@@ -46,6 +46,10 @@ MUST_USE int shard_list(struct shard *shard, struct arena *arena, const char *te
                         struct value **ret_list, bool *ret_more, struct err *err);
 /* {tenant, domains: [{domain, amounts...}], total: {...}, reserved: {...}} */
 struct value *shard_usage(struct shard *shard, struct arena *arena, const char *tenant);
+/* Every change of a task that can be seen is noted on that board from now on; NULL: none. */
+struct board;
+void shard_set_board(struct shard *shard, struct board *board);
+
 /* --- why a task waits, and what the scheduler sees (control/sched.h); NULL: no memory --- */
 
 /* Why a task waits, as sched_explain has it; NULL also where there is no such task. The state is

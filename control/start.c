@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "control/admit.h"
 #include "control/dispatch.h"
+#include "control/events.h"
 #include "control/forward.h"
 #include "control/intents.h"
 #include "control/metrics.h"
@@ -54,6 +55,12 @@ static void access_changed(struct control *control, const char *rest)
 	dispatch_drop_access(part_of(control, tenant)->dispatch, tenant);
 }
 
+static void worker_changed(struct control *control, const char *name)
+{
+	for (int i = 0; i < control->part_count; i++)
+		dispatch_policy(control->parts[i].dispatch, name);
+}
+
 static void rates_changed(struct control *control, const struct value *value)
 {
 	for (int i = 0; i < control->part_count; i++)
@@ -69,6 +76,8 @@ static void on_change(void *context, const char *key, const struct value *value)
 		quota_changed(control, rest, value);
 	if (is_kind(key, KIND_RATECARD, &rest) && strcmp(rest, "default") == 0)
 		rates_changed(control, value);
+	if (is_kind(key, KIND_WORKER, &rest))
+		worker_changed(control, rest);
 	for (size_t i = 0; i < ARRAY_LEN(access); i++)
 		if (is_kind(key, access[i], &rest))
 			access_changed(control, rest);
@@ -161,6 +170,14 @@ static int start_parts(struct control *control, const struct start_conf *conf, s
 	return 0;
 }
 
+static int make_events(struct control *control, const struct start_conf *conf, struct err *err)
+{
+	TRY(events_new(control, &conf->events, &control->events, err));
+	for (int i = 0; i < control->part_count; i++)
+		shard_set_board(control->parts[i].shard, events_board(control->events));
+	return 0;
+}
+
 static int make_all(struct control *control, const struct start_conf *conf, struct err *err)
 {
 	TRY(intents_new(&control->intents, err));
@@ -168,6 +185,7 @@ static int make_all(struct control *control, const struct start_conf *conf, stru
 	TRY(catalog_new(conf->clock, keyring_state_key(conf->keyring), &control->catalog, err));
 	TRY(make_parts(control, conf, err));
 	TRY(make_signer(control, err));
+	TRY(make_events(control, conf, err));
 	return start_parts(control, conf, err);
 }
 
@@ -181,6 +199,7 @@ int control_new(const struct start_conf *conf, struct control **ret_control, str
 	control->keyring = conf->keyring;
 	control->replica = conf->replica;
 	control->held_max = conf->held_max;
+	control->worker_silent_ms = conf->worker_silent_ms;
 	int code = make_all(control, conf, err);
 	if (code < 0)
 		control_free(control);
@@ -191,6 +210,8 @@ int control_new(const struct start_conf *conf, struct control **ret_control, str
 
 void control_stop(struct control *control)
 {
+	if (control->events)
+		events_stop(control->events);
 	for (int i = 0; i < control->part_count; i++)
 		if (control->parts[i].dispatch)
 			dispatch_stop(control->parts[i].dispatch);
@@ -201,6 +222,8 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	struct catalog *catalog = control->catalog;
+	if (control->events)
+		events_stop(control->events);
 	for (int i = 0; i < control->part_count; i++)
 		if (control->parts[i].lead)
 			lead_stop(control->parts[i].lead);
@@ -215,6 +238,7 @@ void control_free(struct control *control)
 		shard_free(control->parts[i].shard);
 		lead_free(control->parts[i].lead);
 	}
+	events_free(control->events);
 	catalog_free(catalog);
 	metrics_free(control->metrics);
 	intents_free(control->intents);

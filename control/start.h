@@ -4,6 +4,7 @@
 #define START_H
 
 #include "control/control.h"
+#include "control/events.h"
 #include "control/lead.h"
 
 struct start_conf {
@@ -16,7 +17,9 @@ struct start_conf {
 	int forwards_max;            /* requests passed on at one time; 0: 16 */
 	int shards;                  /* 1 to PARTS_MAX; 0: 1 */
 	int journal_window_ms;
+	struct events_conf events;
 	int held_max;                /* requests that may wait for a task at one time */
+	int worker_silent_ms;        /* 0: control/dispatch.h's default */
 };
 
 /* Builds everything in order, follows the store and campaigns for the lead of each part. A link

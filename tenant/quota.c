@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	LEVEL_WAIT_S = 5,            /* what is held may be given back at any time */
+	TOTAL_WAIT_S = 3600          /* only the operator changes that */
+};
 enum window { WINDOW_DAY, WINDOW_MONTH, WINDOW_TOTAL, WINDOW_COUNT_ };
 enum { LIMITS_MAX = 64, DOMAINS_MAX = 4096, DAY_MS = 86400000 };
 
@@ -293,6 +297,19 @@ struct question {
 	int64_t used, reserved, asked;
 };
 
+/* When it is worth another try: as soon as the window starts anew, where there is one. */
+static int64_t wait_s(const struct limit_set *set, bool spent, int64_t now_ms)
+{
+	char end[TIME_TEXT_MAX];
+	int64_t end_ms = 0;
+	if (!spent)
+		return LEVEL_WAIT_S;
+	if (set->window == WINDOW_TOTAL ||
+	    time_parse(window_end(set->window, now_ms, end), &end_ms, NULL) < 0)
+		return TOTAL_WAIT_S;
+	return (end_ms - now_ms + 999) / 1000;
+}
+
 static int refuse(const struct quota *quota, const struct question *question, int64_t now_ms,
                   struct err *err)
 {
@@ -309,13 +326,14 @@ static int refuse(const struct quota *quota, const struct question *question, in
 		         window_end(set->window, now_ms, end));
 		way = "wait until then";
 	}
-	return err_set(err, E_QUOTA, "quota \"%s\" of tenant %s%s%s: %s used %s + reserved %s + "
+	int code = err_set(err, E_QUOTA, "quota \"%s\" of tenant %s%s%s: %s used %s + reserved %s + "
 	               "asked %s is over the limit %s%s; %s or ask the platform operator to raise "
 	               "it", set->name, quota->tenant, *set->domain ? ", domain " : "", set->domain,
 	               dim->quota_field, figure(question->used, dim->factor, used),
 	               figure(question->reserved, dim->factor, reserved),
 	               figure(question->asked, dim->factor, asked),
 	               figure(set->most[question->dim], dim->factor, most), when, way);
+	return err_after(err, code, wait_s(set, spent, now_ms));
 }
 
 static int check_set(const struct quota *quota, const struct limit_set *set,

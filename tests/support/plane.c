@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "common/store_mem.h"
 #include "control/door.h"
+#include "control/events.h"
 #include "tests/support/alloc.h"
 
 #include <criterion/criterion.h>
@@ -256,6 +257,9 @@ struct answer plane_ask(struct plane *plane, const struct asked *asked)
 	admit(plane->control, arena, &ask, &reply);
 	alloc_spare();
 	read_answer(plane, &reply, &answer);
+	if (asked->ret_feed)
+		*asked->ret_feed = MOVE(reply.feed);
+	feed_free(reply.feed);
 	buf_release(&reply.body);
 	arena_free(arena);
 	alloc_unspare();

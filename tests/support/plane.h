@@ -61,6 +61,7 @@ struct asked {
 	const char *body;            /* NULL: none */
 	const struct header
 		*headers; /* ends with a NULL name; NULL: Content-Type by the body's look */
+	struct feed **ret_feed;      /* gets an answer that goes on; NULL: it is ended at once */
 };
 struct answer plane_ask(struct plane *plane, const struct asked *asked);
 /* The common case; the body's single quotes become double ones. */
