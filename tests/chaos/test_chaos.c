@@ -23,6 +23,7 @@ enum { SECONDS = 75, CROWD_OF_SOCKETS = 400, MENDED_MS = 120000, CALM_LEAST_MS =
 
 struct chaos {
 	struct cluster *cluster;
+	struct crowd *crowd;
 	uint64_t random;
 	int64_t began_ms;
 	int sockets[CROWD_OF_SOCKETS];
@@ -186,11 +187,19 @@ static void crowd_the_doors(struct chaos *chaos)
 			close(chaos->sockets[i]);
 }
 
+static void overload(struct chaos *chaos)
+{
+	tell(chaos, "clients that do not pause", -1, 4000);
+	crowd_hurry(chaos->crowd, true);
+	wait_ms(4000);
+	crowd_hurry(chaos->crowd, false);
+}
+
 typedef void fault_fn(struct chaos *chaos);
 static fault_fn *const faults[] = {
 	kill_worker, kill_leader, pause_worker, cut_both, kill_etcd_leader, pause_leader,
 	cut_to_control, kill_follower, cut_from_control, step_clock, pause_etcd_member,
-	crowd_the_doors, kill_etcd_member, kill_all_etcds,
+	crowd_the_doors, kill_etcd_member, kill_all_etcds, overload,
 };
 
 /* --- the run --- */
@@ -230,7 +239,7 @@ Test(chaos, whatever_happens_nothing_is_lost_or_done_twice, .timeout = 3600)
 	char broken[DEEDS_TEXT_MAX] = "";
 	struct chaos chaos = {.random = (uint64_t)number("CHAOS_SEED", 1)};
 	chaos.cluster = cluster_start();
-	struct crowd *crowd = crowd_start(chaos.cluster);
+	struct crowd *crowd = chaos.crowd = crowd_start(chaos.cluster);
 	chaos.began_ms = mono_ms();
 	make_trouble(&chaos, number("CHAOS_SECONDS", SECONDS));
 	int64_t mended_ms = mono_ms();

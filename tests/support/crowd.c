@@ -33,7 +33,7 @@ struct crowd {
 	const char *apis[CLUSTER_CONTROLS];
 	char keys[DEEDS_TENANTS][256];       /* header lines */
 	struct client clients[CROWD_CLIENTS], reader;
-	_Atomic int stopping, giving_up;
+	_Atomic int stopping, giving_up, hurrying;
 	pthread_mutex_t mutex;       /* guards what follows */
 	struct deed *deeds;
 	size_t deed_count, answered;
@@ -199,7 +199,8 @@ static void *client_run(void *context)
 	struct client *client = context;
 	while (!atomic_load(&client->crowd->stopping)) {
 		act(client);
-		wait_ms(client->number == 0 ? 1 : PAUSE_MS + (int)draw(client, 4 * PAUSE_MS));
+		bool hurries = client->number == 0 || atomic_load(&client->crowd->hurrying);
+		wait_ms(hurries ? 1 : PAUSE_MS + (int)draw(client, 4 * PAUSE_MS));
 	}
 	return NULL;
 }
@@ -239,6 +240,11 @@ struct crowd *crowd_start(struct cluster *cluster)
 		                            &crowd->clients[i]), 0);
 	}
 	return crowd;
+}
+
+void crowd_hurry(struct crowd *crowd, bool hurry)
+{
+	atomic_store(&crowd->hurrying, hurry);
 }
 
 /* --- the end --- */

@@ -12,6 +12,8 @@ struct crowd;
 /* Sets up two tenants, "acme" (small tasks and loads of CROWD_ROWS rows) and "globex" (which floods),
  * and begins. */
 struct crowd *crowd_start(struct cluster *cluster);
+/* Clients that do not pause: more than the workers can do. */
+void crowd_hurry(struct crowd *crowd, bool hurry);
 /* No new submissions; those without an answer are repeated until they have one. False: not all do. */
 bool crowd_settle(struct crowd *crowd, int ms);
 /* All that was accepted has ended. */
