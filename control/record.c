@@ -7,7 +7,7 @@
 static const char *const names[] = {
 	[RECORD_ACCEPTED] = "accepted", [RECORD_ATTEMPT] = "attempt", [RECORD_OUTCOME] = "outcome",
 	[RECORD_CANCEL] = "cancel", [RECORD_USAGE] = "usage", [RECORD_AUDIT] = "audit",
-	[RECORD_METER] = "meter",
+	[RECORD_METER] = "meter", [RECORD_INTERVAL] = "interval",
 };
 
 enum record_type record_type(const struct value *record)

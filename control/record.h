@@ -13,6 +13,7 @@
  *   audit     {t, tenant, at, actor, action, resource, result, rule?, code?, request?, task?}
  *             the shard numbers a tenant's events in the order in which they are applied
  *   meter     {t, worker, incarnation, seq, at}      online reads counted up to here
+ *   interval  {t, op, at, uid, ...}      a schedule's ledger: control/interval.h
  *
  * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}. usage: api/usage.h's map.
  * outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are names
@@ -26,7 +27,7 @@
 enum record_type {
 	RECORD_UNKNOWN, RECORD_ACCEPTED, RECORD_ATTEMPT, RECORD_OUTCOME, RECORD_CANCEL,
 		RECORD_USAGE,
-	RECORD_AUDIT, RECORD_METER
+	RECORD_AUDIT, RECORD_METER, RECORD_INTERVAL
 };
 enum record_type record_type(const struct value *record);
 

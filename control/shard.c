@@ -15,6 +15,10 @@ int shard_new(struct clock *clock, struct shard **ret_shard, struct err *err)
 	if (!shard)
 		return err_set(err, E_NOMEM, "no memory for a shard");
 	random_bytes(&seed, sizeof seed);
+	if (book_new(seed, &shard->book, err) < 0) {
+		free(shard);
+		return E_NOMEM;
+	}
 	hashmap_init(&shard->tasks, seed);
 	hashmap_init(&shard->accounts, seed);
 	hashmap_init(&shard->idems, seed);
@@ -71,6 +75,7 @@ void shard_clear(struct shard *shard)
 			shard->sound = false;
 	}
 	idems_clear(shard);
+	book_clear(shard->book);
 	shard->meter_count = 0;
 	pthread_cond_broadcast(&shard->changed);
 	shard_unlock(shard);
@@ -88,6 +93,7 @@ void shard_free(struct shard *shard)
 		free(at);
 	}
 	idems_clear(shard);
+	book_free(shard->book);
 	hashmap_release(&shard->tasks);
 	hashmap_release(&shard->accounts);
 	hashmap_release(&shard->idems);
