@@ -7,12 +7,23 @@
 #include "control/change_impl.h"
 #include "common/pack.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* The store has waited for itself already; whoever asked is told before its patience ends. */
 enum { RESOLVE_TRIES = 1 };
 
-/* A batch's value: a list with the packed records of each change. */
+static struct value *position_value(struct arena *arena, const struct position *position)
+{
+	struct value *list = value_list(arena);
+	if (list) {
+		value_add(list, value_int(arena, position->epoch));
+		value_add(list, value_int(arena, (int64_t)position->seq));
+	}
+	return list;
+}
+
+/* A batch's value: its format, where it follows, the packed records of each change. */
 static int batch_value(const struct batch_place *place, struct change *const *changes, size_t count,
                        struct buf *out, struct err *err)
 {
@@ -21,7 +32,10 @@ static int batch_value(const struct batch_place *place, struct change *const *ch
 	buf_init(&packed, CHANGE_UNPACKED_MAX);
 	TRY(arena_new(CHANGE_UNPACKED_MAX, &arena, err));
 	struct value *list = value_list(arena);
-	for (size_t i = 0; list && i < count; i++)
+	TRY(value_check(list, err));
+	value_add(list, value_int(arena, BATCH_FORMAT));
+	value_add(list, position_value(arena, &place->after));
+	for (size_t i = 0; i < count; i++)
 		value_add(list, value_bin(arena, changes[i]->packed.data, changes[i]->packed.len));
 	TRY(value_check(list, err));
 	TRY(pack_write(list, &packed, err));
@@ -114,4 +128,57 @@ int batch_commit(const struct batch_place *place, struct change *const *changes,
 	if (rc == E_UNKNOWN_OUTCOME)
 		return resolve(place, txn, &value, ret_revision, err);
 	return rc == E_PRECONDITION ? refusal(place, &value, ret_revision, err) : rc;
+}
+
+/* --- reading --- */
+
+static int read_after(const struct value *list, struct batch_view *batch, struct err *err)
+{
+	const struct value *after = value_at(list, 1);
+	batch->after.epoch = value_as_int(value_at(after, 0), -1);
+	batch->after.seq = (uint64_t)value_as_int(value_at(after, 1), 0);
+	if (value_kind(after) != VALUE_LIST || value_len(after) != 2 || batch->after.epoch < 0)
+		return err_set(err, E_CORRUPT, "a batch of the journal does not say which is "
+		               "before it");
+	return 0;
+}
+
+int batch_read(const struct value *value, struct batch_view *ret_batch, struct err *err)
+{
+	struct batch_view batch = { .format = 1, .list = value };
+	if (value_kind(value) != VALUE_LIST || value_len(value) == 0)
+		return err_set(err, E_CORRUPT, "a batch of the journal is no list");
+	if (value_kind(value_at(value, 0)) == VALUE_INT) {
+		batch.format = value_as_int(value_at(value, 0), 0);
+		batch.first = 2;
+	}
+	if (batch.first && batch.format > BATCH_FORMAT)
+		return err_set(err, E_INVALID, "a batch of the journal has format %" PRId64 ", "
+		               "which a newer Freehold wrote; this one reads up to %d: start the "
+		               "newer version, or restore the store from before it ran",
+		               batch.format, BATCH_FORMAT);
+	if (batch.first && batch.format != BATCH_FORMAT)
+		return err_set(err, E_CORRUPT, "a batch of the journal has format %" PRId64 ", "
+		               "which there never was", batch.format);
+	if (batch.first)
+		TRY(read_after(value, &batch, err));
+	batch.count = value_len(value) - batch.first;
+	*ret_batch = batch;
+	return 0;
+}
+
+int batch_records(const struct batch_view *batch, size_t i, struct arena *arena,
+                  const struct value **ret_records, struct err *err)
+{
+	size_t len = 0;
+	const struct value *packed = value_at(batch->list, batch->first + i);
+	const void *data = value_as_bin(packed, &len);
+	struct value *records = NULL;
+	if (value_kind(packed) != VALUE_BIN)
+		return err_set(err, E_CORRUPT, "a change in a batch of the journal is no bytes");
+	TRY(pack_read(arena, data, len, &records, err));
+	if (value_kind(records) != VALUE_LIST)
+		return err_set(err, E_CORRUPT, "a change in a batch of the journal is no list");
+	*ret_records = records;
+	return 0;
 }

@@ -5,7 +5,12 @@
 
 #include "control/journal.h"
 
-enum { BATCH_CHANGES_MAX = 64, JOURNAL_KEY_MAX = STORE_KEY_MAX };
+enum {
+	BATCH_CHANGES_MAX = 64,
+	/* 1: [records...]; 2: [2, [epoch, seq] of the batch before, records...], where records is
+	 * a change's list, packed. */
+	BATCH_FORMAT = 2
+};
 
 struct batch_place {
 	struct store *store;
@@ -13,6 +18,7 @@ struct batch_place {
 	const char *leader_key;
 	int64_t epoch;
 	const char *key;             /* of this batch in the journal */
+	struct position after;       /* the batch before it */
 };
 
 /* 0: all changes are durable at ret_revision. E_PRECONDITION: a compare of some change does not
@@ -21,5 +27,18 @@ struct batch_place {
  * happened. */
 MUST_USE int batch_commit(const struct batch_place *place, struct change *const *changes,
                           size_t count, int64_t *ret_revision, size_t *ret_bytes, struct err *err);
+
+/* What a batch's value holds; borrowed from that. */
+struct batch_view {
+	int64_t format;
+	struct position after;       /* from format 2 on */
+	const struct value *list;
+	size_t first, count;         /* of the changes in the list */
+};
+/* From the unpacked value. E_INVALID: of a format that only a newer Freehold reads. */
+MUST_USE int batch_read(const struct value *value, struct batch_view *ret_batch, struct err *err);
+/* The records of change i, a list. */
+MUST_USE int batch_records(const struct batch_view *batch, size_t i, struct arena *arena,
+                           const struct value **ret_records, struct err *err);
 
 #endif

@@ -1,46 +1,19 @@
-/* journal.c - the group commit: a queue of changes, one thread that commits them, replay.
- * Invariants: seq grows only when a batch is durable, so a write whose outcome was unknown and
- * the next batch exclude each other. `ops` is called by one thread at a time: the committer's
- * while epoch is not 0, the caller of journal_lead while it is. The mutex is never held across
- * the store or ops. */
+/* journal.c - the group commit: a queue of changes and one thread that commits them.
+ * Invariants: the next batch's place follows the last durable one's, so a write whose outcome was
+ * unknown and the next batch exclude each other. `ops` is called by one thread at a time: the
+ * committer's while epoch is not 0, the caller of journal_lead while it is. The mutex is never held
+ * across the store or ops. */
 #include "common/defs.h"
-#include "control/journal.h"
+#include "control/journal_impl.h"
 
+#include "common/log.h"
 #include "control/batch.h"
 #include "control/change_impl.h"
-#include "common/pack.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 65536,
-REPLAY_ARENA_MAX = 512 * 1024 * 1024 };
-
-struct pending {                     /* on the stack of the thread in journal_commit */
-	struct pending *next;
-	struct change *change;
-	pthread_cond_t done_cond;
-	bool done;
-	int rc;
-	struct err err;
-};
-
-struct journal {
-	struct journal_conf conf;
-	char *leader_key, *prefix;
-	pthread_t thread;
-	pthread_mutex_t mutex;       /* guards what follows */
-	pthread_cond_t work;         /* something waits, or it ends */
-	pthread_cond_t idle;         /* no batch is under way */
-	struct pending *first, **last;
-	size_t waiting;
-	int64_t epoch;
-	uint64_t seq;                /* of the next batch */
-	bool busy, ending;
-	struct journal_stats stats;
-};
+enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 65536 };
 
 static void *committer(void *context);
 
@@ -53,33 +26,44 @@ static int check_conf(const struct journal_conf *conf, struct err *err)
 	return 0;
 }
 
-int journal_new(const struct journal_conf *conf, struct journal **ret_journal, struct err *err)
+static int fill(struct journal *journal, const struct journal_conf *conf, struct err *err)
 {
-	TRY(check_conf(conf, err));
-	struct journal *journal = calloc(1, sizeof *journal);
-	char *leader_key = strdup(conf->leader_key), *prefix = strdup(conf->prefix);
-	if (!journal || !leader_key || !prefix)
-		goto nomem;
 	journal->conf = *conf;
-	journal->leader_key = leader_key;
-	journal->prefix = prefix;
+	journal->leader_key = strdup(conf->leader_key);
+	journal->prefix = strdup(conf->prefix);
+	if (conf->checkpoint_prefix)
+		journal->checkpoint_prefix = strdup(conf->checkpoint_prefix);
+	if (!journal->leader_key || !journal->prefix ||
+	    (conf->checkpoint_prefix && !journal->checkpoint_prefix))
+		return err_set(err, E_NOMEM, "no memory for the journal");
 	if (!conf->batch_bytes)
 		journal->conf.batch_bytes = BATCH_BYTES_DEFAULT;
 	if (!conf->queue_max)
 		journal->conf.queue_max = QUEUE_MAX_DEFAULT;
+	TRY(journal_keep_start(journal, err));
+	if (pthread_create(&journal->thread, NULL, committer, journal) != 0)
+		return err_set(err, E_NOMEM, "no thread for the journal");
+	journal->started = true;
+	return 0;
+}
+
+int journal_new(const struct journal_conf *conf, struct journal **ret_journal, struct err *err)
+{
+	TRY(check_conf(conf, err));
+	struct journal *journal = calloc(1, sizeof *journal);
+	if (!journal)
+		return err_set(err, E_NOMEM, "no memory for the journal");
 	journal->last = &journal->first;
+	journal->due_mono_ms = INT64_MAX;
 	pthread_mutex_init(&journal->mutex, NULL);
 	clock_cond_init(&journal->work);
 	pthread_cond_init(&journal->idle, NULL);
-	if (pthread_create(&journal->thread, NULL, committer, journal) == 0) {
+	int rc = fill(journal, conf, err);
+	if (rc < 0)
+		journal_free(journal);
+	else
 		*ret_journal = journal;
-		return 0;
-	}
-nomem:
-	free(leader_key);
-	free(prefix);
-	free(journal);
-	return err_set(err, E_NOMEM, "no memory or no thread for the journal");
+	return rc;
 }
 
 void journal_free(struct journal *journal)
@@ -90,16 +74,20 @@ void journal_free(struct journal *journal)
 	journal->ending = true;
 	pthread_cond_signal(&journal->work);
 	pthread_mutex_unlock(&journal->mutex);
-	pthread_join(journal->thread, NULL);
+	if (journal->started)
+		pthread_join(journal->thread, NULL);
+	keeper_free(journal->keeper);
+	spans_release(&journal->spans);
 	pthread_cond_destroy(&journal->idle);
 	pthread_cond_destroy(&journal->work);
 	pthread_mutex_destroy(&journal->mutex);
 	free(journal->leader_key);
 	free(journal->prefix);
+	free(journal->checkpoint_prefix);
 	free(journal);
 }
 
-static int not_leader(struct err *err)
+int journal_not_leader(struct err *err)
 {
 	return err_set(err, E_NOT_LEADER, "this replica does not lead; ask again, the request goes "
 	               "to the one that does");
@@ -114,11 +102,10 @@ static void pending_end(struct pending *pending, int rc, const struct err *err)
 	pthread_cond_signal(&pending->done_cond);
 }
 
-/* mutex held */
-static void refuse_waiting(struct journal *journal)
+void journal_refuse_waiting(struct journal *journal)
 {
 	struct err err;
-	not_leader(&err);
+	journal_not_leader(&err);
 	for (struct pending *at = journal->first, *next = NULL; at; at = next) {
 		next = at->next;
 		pending_end(at, E_NOT_LEADER, &err);
@@ -126,68 +113,6 @@ static void refuse_waiting(struct journal *journal)
 	journal->first = NULL;
 	journal->last = &journal->first;
 	journal->waiting = 0;
-}
-
-/* --- replay --- */
-
-struct replay {
-	struct journal *journal;
-	int64_t epoch;
-	uint64_t next_seq;
-	struct arena *arena;
-};
-
-static int replay_change(struct replay *replay, const struct value *packed, struct err *err)
-{
-	size_t len = 0;
-	const void *data = value_as_bin(packed, &len);
-	struct value *records = NULL;
-	TRY(pack_read(replay->arena, data, len, &records, err));
-	for (size_t i = 0; i < value_len(records); i++)
-		replay->journal->conf.ops.record(replay->journal->conf.ops.context,
-		                                 value_at(records, i));
-	return 0;
-}
-
-static int replay_batch(void *context, const struct store_item *item, struct err *err)
-{
-	struct replay *replay = context;
-	struct value *batch = NULL;
-	uint64_t epoch = 0, seq = 0;
-	arena_reset(replay->arena);
-	if (sscanf(item->key + strlen(replay->journal->prefix), "%16" SCNx64 "-%16" SCNx64, &epoch,
-	           &seq) != 2)
-		return err_set(err, E_CORRUPT, "%s is no key of the journal", item->key);
-	TRY(journal_open_value(replay->journal->conf.state_key, item->key, item->value,
-	                       item->value_len, replay->arena, &batch, err));
-	for (size_t i = 0; i < value_len(batch); i++)
-		TRY(replay_change(replay, value_at(batch, i), err));
-	if ((int64_t)epoch == replay->epoch && seq >= replay->next_seq)
-		replay->next_seq = seq + 1;
-	return 0;
-}
-
-int journal_lead(struct journal *journal, int64_t epoch, struct err *err)
-{
-	pthread_mutex_lock(&journal->mutex);
-	journal->epoch = 0;
-	refuse_waiting(journal);
-	while (journal->busy)
-		pthread_cond_wait(&journal->idle, &journal->mutex);
-	pthread_mutex_unlock(&journal->mutex);
-	if (epoch == 0)
-		return 0;
-	AUTO(arena) *arena = NULL;
-	TRY(arena_new(REPLAY_ARENA_MAX, &arena, err));
-	struct replay replay = { .journal = journal, .epoch = epoch, .arena = arena };
-	int64_t revision = 0;
-	TRY(store_list(journal->conf.store, journal->prefix, replay_batch, &replay, &revision,
-	               err));
-	pthread_mutex_lock(&journal->mutex);
-	journal->epoch = epoch;
-	journal->seq = replay.next_seq;
-	pthread_mutex_unlock(&journal->mutex);
-	return 0;
 }
 
 int64_t journal_epoch(struct journal *journal)
@@ -211,7 +136,7 @@ void journal_stats(struct journal *journal, struct journal_stats *ret_stats)
 static int enqueue(struct journal *journal, struct pending *pending, struct err *err)
 {
 	if (!journal->epoch || journal->ending)
-		return not_leader(err);
+		return journal_not_leader(err);
 	if (journal->waiting >= journal->conf.queue_max)
 		return err_set(err, E_BUSY, "%zu changes wait for the store, which is the most "
 		               "that may; try again in a second", journal->waiting);
@@ -255,41 +180,59 @@ static void apply(const struct journal *journal, const struct change *change, in
 }
 
 static void committed(struct journal *journal, struct change *const *changes, size_t count,
-                      size_t bytes, int64_t us)
+                      const struct position *position, size_t bytes)
 {
+	struct err err = { 0 };
 	pthread_mutex_lock(&journal->mutex);
-	journal->seq++;
+	journal->at = *position;
+	/* Without memory the key stays until the next epoch's first checkpoint. */
+	if (spans_add(&journal->spans, position, &err) < 0)
+		log_error(NULL, "journal_key_not_counted", "reason=\"%s\"", err.text);
+	journal_keep_count(journal, bytes);
 	journal->stats.commits++;
 	journal->stats.changes += count;
 	journal->stats.bytes += bytes;
-	journal->stats.last_commit_us = us;
 	for (size_t i = 0; i < count; i++)
 		journal->stats.records += value_len(changes[i]->records);
 	pthread_mutex_unlock(&journal->mutex);
+}
+
+static struct batch_place next_place(struct journal *journal, struct position *ret_position,
+                                     char key[JOURNAL_KEY_MAX])
+{
+	struct position next = { 0 };
+	pthread_mutex_lock(&journal->mutex);
+	next.epoch = journal->epoch;
+	if (journal->at.epoch == next.epoch)
+		next.seq = journal->at.seq + 1;
+	*ret_position = next;
+	struct batch_place place = {
+		.store = journal->conf.store, .state_key = journal->conf.state_key,
+		.leader_key = journal->leader_key, .epoch = next.epoch, .after = journal->at,
+		.key = position_key(journal->prefix, &next, key),
+	};
+	pthread_mutex_unlock(&journal->mutex);
+	return place;
 }
 
 static int commit_some(struct journal *journal, struct change *const *changes, size_t count,
                        struct err *err)
 {
 	char key[JOURNAL_KEY_MAX];
-	pthread_mutex_lock(&journal->mutex);
-	int64_t epoch = journal->epoch;
-	uint64_t seq = journal->seq;
-	pthread_mutex_unlock(&journal->mutex);
-	if (!epoch)
-		return not_leader(err);
-	snprintf(key, sizeof key, "%s%016" PRIx64 "-%016" PRIx64, journal->prefix, (uint64_t)epoch,
-	         seq);
-	struct batch_place place = {
-		.store = journal->conf.store, .state_key = journal->conf.state_key,
-		.leader_key = journal->leader_key, .epoch = epoch, .key = key,
-	};
+	struct position position;
+	struct batch_place place = next_place(journal, &position, key);
+	if (!place.epoch)
+		return journal_not_leader(err);
 	int64_t revision = 0, start_us = clock_mono_us(journal->conf.clock);
 	size_t bytes = 0;
 	TRY(batch_commit(&place, changes, count, &revision, &bytes, err));
-	committed(journal, changes, count, bytes, clock_mono_us(journal->conf.clock) - start_us);
+	int64_t us = clock_mono_us(journal->conf.clock) - start_us;
+	committed(journal, changes, count, &position, bytes);
 	for (size_t i = 0; i < count; i++)
 		apply(journal, changes[i], revision);
+	pthread_mutex_lock(&journal->mutex);
+	journal->stats.last_commit_us = us;
+	pthread_mutex_unlock(&journal->mutex);
 	return 0;
 }
 
@@ -298,7 +241,7 @@ static void stop_leading(struct journal *journal)
 {
 	pthread_mutex_lock(&journal->mutex);
 	journal->epoch = 0;
-	refuse_waiting(journal);
+	journal_refuse_waiting(journal);
 	pthread_mutex_unlock(&journal->mutex);
 	if (journal->conf.ops.lost)
 		journal->conf.ops.lost(journal->conf.ops.context);
@@ -383,17 +326,19 @@ static void *committer(void *context)
 {
 	struct journal *journal = context;
 	pthread_mutex_lock(&journal->mutex);
-	for (;;) {
-		while (!journal->ending && !journal->first)
-			pthread_cond_wait(&journal->work, &journal->mutex);
-		if (journal->ending)
-			break;
+	while (!journal->ending) {
+		journal_keep(journal);
+		if (!journal->first) {
+			clock_wait(journal->conf.clock, &journal->work, &journal->mutex,
+			           journal_keep_due(journal));
+			continue;
+		}
 		if (journal->conf.window_ms > 0)
 			wait_company(journal);
 		if (journal->first)
 			commit_waiting(journal);
 	}
-	refuse_waiting(journal);
+	journal_refuse_waiting(journal);
 	pthread_mutex_unlock(&journal->mutex);
 	return NULL;
 }

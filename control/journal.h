@@ -15,8 +15,8 @@
 #define JOURNAL_H
 
 #include "common/clock.h"
-#include "common/store.h"
 #include "common/value.h"
+#include "control/position.h"
 
 struct change;
 MUST_USE int change_new(struct change **ret_change, struct err *err);
@@ -31,9 +31,6 @@ MUST_USE int change_delete(struct change *change, const char *key, int64_t expec
 /* Only a compare: the change holds only if the key's mod_revision is still that. */
 MUST_USE int change_expect(struct change *change, const char *key, int64_t mod_revision,
                            struct err *err);
-
-/* Where a state stands: after that batch. Epoch 0: before the first. */
-struct position { int64_t epoch; uint64_t seq; };
 
 typedef int emit_fn(void *context, const struct value *record, struct err *err);
 
@@ -92,12 +89,23 @@ int64_t journal_epoch(struct journal *journal);          /* 0: does not lead */
  * differs from what is stored). Takes the change's contents; free it afterwards all the same. */
 MUST_USE int journal_commit(struct journal *journal, struct change *change, struct err *err);
 
+/* Writes a checkpoint as soon as it can, whatever was written since the last: before a backup. */
+void journal_checkpoint(struct journal *journal);
+
 /* Opens a value that change_put stored (for the catalog's list and watch). */
 MUST_USE int journal_open_value(const uint8_t *state_key, const char *key, const uint8_t *sealed,
                                 size_t len, struct arena *arena, struct value **ret_value,
                                 struct err *err);
 
-struct journal_stats { uint64_t commits, changes, records, bytes; int64_t last_commit_us; };
+struct journal_stats {
+	uint64_t commits, changes, records, bytes;
+	int64_t last_commit_us;
+	uint64_t checkpoints, checkpoints_failed;
+	int64_t pause_us, pause_most_us;     /* commits waited for the last image; for any */
+	int64_t checkpoint_us;       /* the last one, until all it covers was deleted */
+	int64_t checkpoint_records, checkpoint_bytes;    /* of the last one */
+	int64_t store_bytes;         /* the whole store after the last one; 0: not known */
+};
 void journal_stats(struct journal *journal, struct journal_stats *ret_stats);
 
 #endif
