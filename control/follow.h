@@ -21,7 +21,7 @@ struct follow_conf {
 	const uint8_t *state_key;    /* KEY_BYTES; outlives the follow, as all below */
 	const char *prefix;          /* the journal's: "journal/0/" */
 	const char *checkpoint_prefix;       /* "checkpoint/0/" */
-	int64_t relist_ms;           /* how often the journal is listed anew; 0: 60 s */
+	int64_t relist_ms;           /* how often the journal is listed anew; 0: 5 minutes */
 	struct follow_ops ops;       /* called by one thread at a time */
 };
 
