@@ -37,11 +37,11 @@ int envelope_write(const struct envelope *envelope, struct buf *out, struct err 
 static int check_version(const struct value *map, struct err *err)
 {
 	int64_t version = value_get_int(map, "v", -1);
-	if (version >= ENVELOPE_VERSION_MIN && version <= ENVELOPE_VERSION)
+	if (version >= ENVELOPE_VERSION_MIN && version <= ENVELOPE_VERSION_MAX)
 		return 0;
 	return err_set(err, E_INVALID, "message: version %" PRId64 " is not spoken here, only %d "
 	               "to %d; upgrade the older side", version, ENVELOPE_VERSION_MIN,
-	               ENVELOPE_VERSION);
+	               ENVELOPE_VERSION_MAX);
 }
 
 int envelope_read(struct arena *arena, const void *data, size_t len, struct envelope *ret_envelope,

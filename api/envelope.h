@@ -7,7 +7,9 @@
 #include "common/buf.h"
 #include "common/value.h"
 
-enum { ENVELOPE_VERSION = 1, ENVELOPE_VERSION_MIN = 1 };
+/* What is written, and what is read: the next version's too, which may only add to this one, so that
+ * workers and controls one version apart work together, whichever is upgraded first. */
+enum { ENVELOPE_VERSION = 1, ENVELOPE_VERSION_MIN = 1, ENVELOPE_VERSION_MAX = 2 };
 
 struct envelope {
 	int version;
@@ -19,8 +21,8 @@ struct envelope {
 };
 
 MUST_USE int envelope_write(const struct envelope *envelope, struct buf *out, struct err *err);
-/* E_INVALID: malformed, or a version outside [ENVELOPE_VERSION_MIN, ENVELOPE_VERSION], which is
- * named. */
+/* E_INVALID: malformed, or a version outside [ENVELOPE_VERSION_MIN, ENVELOPE_VERSION_MAX], which
+ * is named. */
 MUST_USE int envelope_read(struct arena *arena, const void *data, size_t len,
                            struct envelope *ret_envelope, struct err *err);
 

@@ -14,6 +14,7 @@
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/tls/tls.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 enum {
-	CONTEXTS_DEFAULT = 256, CONTEXTS_MAX = 4096, REPLICAS_MAX = 8, PEM_MAX = 256 * 1024,
+	CONTEXTS_DEFAULT = 256, CONTEXTS_MAX = 8192, CONTEXTS_SPARE = 32, REPLICAS_MAX = 8, PEM_MAX = 256 * 1024,
 	RESEND_MS = 70000,           /* longer than any hold: a held poll is not asked twice */
 	CONNECT_WAIT_MS = 1000, RECONNECT_MIN_MS = 50, RECONNECT_MAX_MS = 2000
 };
@@ -168,21 +169,36 @@ struct link_call {
 	struct link_server *server;
 	nng_ctx ctx;
 	nng_aio *receive, *send;
+	nng_pipe pipe;               /* that the request which is held came over */
 };
 
 struct link_server {
 	nng_socket socket;
 	nng_listener listener;
 	link_call_fn *call;
+	link_gone_fn *gone;
 	void *context;
-	struct link_call *calls;
+	int step;                    /* contexts that are made at one time */
+	atomic_int spare;            /* that wait for a request */
+	pthread_mutex_t mutex;       /* guards what follows */
+	struct link_call **calls;    /* CONTEXTS_MAX places */
 	int count;
+	bool closing;
 };
 
 static bool is_over(int rv)
 {
 	return rv == NNG_ECLOSED || rv == NNG_ECANCELED;
 }
+
+/* Receiving forgets the request that is there. */
+static void receive(struct link_call *call)
+{
+	atomic_fetch_add(&call->server->spare, 1);
+	nng_ctx_recv(call->ctx, call->receive);
+}
+
+static void add_contexts(struct link_server *server);
 
 static void on_received(void *arg)
 {
@@ -194,7 +210,10 @@ static void on_received(void *arg)
 		nng_ctx_recv(call->ctx, call->receive);
 		return;
 	}
+	if (atomic_fetch_sub(&call->server->spare, 1) <= CONTEXTS_SPARE)
+		add_contexts(call->server);
 	nng_msg *msg = nng_aio_get_msg(call->receive);
+	call->pipe = nng_msg_get_pipe(msg);
 	if (nng_msg_len(msg) > LINK_MESSAGE_MAX)
 		link_drop(call);
 	else    /* after this the call may be answered already: it is not touched again */
@@ -210,7 +229,7 @@ static void on_sent(void *arg)
 	if (rv != 0)
 		nng_msg_free(nng_aio_get_msg(call->send));
 	if (!is_over(rv))
-		nng_ctx_recv(call->ctx, call->receive);
+		receive(call);
 }
 
 void link_answer(struct link_call *call, const void *data, size_t len)
@@ -231,23 +250,90 @@ void link_answer(struct link_call *call, const void *data, size_t len)
 
 void link_drop(struct link_call *call)
 {
-	/* Receiving anew forgets the request that is there. */
-	nng_ctx_recv(call->ctx, call->receive);
+	receive(call);
 }
 
+uint32_t link_call_pipe(const struct link_call *call)
+{
+	return (uint32_t)nng_pipe_id(call->pipe);
+}
+
+void link_call_peer(const struct link_call *call, char out[LINK_PEER_LEN])
+{
+	nng_sockaddr at;
+	char host[INET6_ADDRSTRLEN] = "";
+	*out = 0;
+	if (nng_pipe_get_addr(call->pipe, NNG_OPT_REMADDR, &at) != 0)
+		return;
+	if (at.s_family == NNG_AF_INET &&
+	    inet_ntop(AF_INET, &at.s_in.sa_addr, host, sizeof host))
+		snprintf(out, LINK_PEER_LEN, "%s:%d", host, ntohs(at.s_in.sa_port));
+	else if (at.s_family == NNG_AF_INET6 &&
+	         inet_ntop(AF_INET6, at.s_in6.sa_addr, host, sizeof host))
+		snprintf(out, LINK_PEER_LEN, "[%s]:%d", host, ntohs(at.s_in6.sa_port));
+}
+
+static void on_gone(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+	struct link_server *server = arg;
+	(void)event;
+	server->gone(server->context, (uint32_t)nng_pipe_id(pipe));
+}
+
+/* --- contexts --- */
+
+static void call_free(struct link_call *call)
+{
+	if (call->receive)
+		nng_aio_free(call->receive);
+	if (call->send)
+		nng_aio_free(call->send);
+	if (nng_ctx_id(call->ctx) > 0)
+		nng_ctx_close(call->ctx);
+	free(call);
+}
+
+static int call_new(struct link_server *server, struct link_call **ret_call, struct err *err)
+{
+	struct link_call *call = calloc(1, sizeof *call);
+	if (!call)
+		return err_set(err, E_NOMEM, "link: no memory for a context");
+	call->server = server;
+	int rv = nng_ctx_open(&call->ctx, server->socket);
+	if (rv == 0)
+		rv = nng_aio_alloc(&call->receive, on_received, call);
+	if (rv == 0)
+		rv = nng_aio_alloc(&call->send, on_sent, call);
+	if (rv == 0)
+		*ret_call = call;
+	else
+		call_free(call);
+	return failed(rv, "context", err);
+}
+
+/* server->mutex held. */
 static int calls_new(struct link_server *server, int count, struct err *err)
 {
-	server->calls = calloc((size_t)count, sizeof *server->calls);
-	if (!server->calls)
-		return err_set(err, E_NOMEM, "link: no memory for %d contexts", count);
-	for (int i = 0; i < count; i++) {
-		struct link_call *call = &server->calls[server->count++];
-		call->server = server;
-		TRY(failed(nng_ctx_open(&call->ctx, server->socket), "context", err));
-		TRY(failed(nng_aio_alloc(&call->receive, on_received, call), "context", err));
-		TRY(failed(nng_aio_alloc(&call->send, on_sent, call), "context", err));
+	for (int i = 0; i < count && server->count < CONTEXTS_MAX; i++) {
+		TRY(call_new(server, &server->calls[server->count], err));
+		server->count++;
 	}
 	return 0;
+}
+
+/* Most are held: that many more. What cannot be made now is tried with the next request. */
+static void add_contexts(struct link_server *server)
+{
+	struct err err;
+	pthread_mutex_lock(&server->mutex);
+	int first = server->count;
+	bool few = atomic_load(&server->spare) <= CONTEXTS_SPARE;
+	if (few && !server->closing && calls_new(server, server->step, &err) < 0)
+		server->step = CONTEXTS_SPARE;
+	int last = server->count;
+	pthread_mutex_unlock(&server->mutex);
+	for (int i = first; i < last; i++)
+		receive(server->calls[i]);
 }
 
 static int listen_tls(struct link_server *server, const struct link_tls *tls, struct err *err)
@@ -273,23 +359,47 @@ static int start_listening(struct link_server *server, const struct link_server_
 	return failed(nng_listener_start(server->listener, 0), conf->url, err);
 }
 
+static int watch_connections(struct link_server *server, struct err *err)
+{
+	int rv = server->gone ? nng_pipe_notify(server->socket, NNG_PIPE_EV_REM_POST, on_gone,
+	                                        server) : 0;
+	return failed(rv, "connections", err);
+}
+
+static int server_alloc(const struct link_server_conf *conf, struct link_server **ret_server,
+                        struct err *err)
+{
+	struct link_server *server = calloc(1, sizeof *server);
+	if (server)
+		server->calls = calloc(CONTEXTS_MAX, sizeof(struct link_call *));
+	if (!server || !server->calls) {
+		free(server);
+		return err_set(err, E_NOMEM, "link: no memory for the server");
+	}
+	pthread_mutex_init(&server->mutex, NULL);
+	server->call = conf->call;
+	server->gone = conf->gone;
+	server->context = conf->context;
+	server->step = conf->contexts ? conf->contexts : CONTEXTS_DEFAULT;
+	*ret_server = server;
+	return 0;
+}
+
 int link_server_new(const struct link_server_conf *conf, struct link_server **ret_server,
                     struct err *err)
 {
-	int contexts = conf->contexts ? conf->contexts : CONTEXTS_DEFAULT;
-	if (contexts < 1 || contexts > CONTEXTS_MAX)
-		return err_set(err, E_INVALID, "link: %d contexts, 1 to %d are allowed", contexts,
-		               CONTEXTS_MAX);
-	AUTO(link_server) *server = calloc(1, sizeof *server);
-	if (!server)
-		return err_set(err, E_NOMEM, "link: no memory for the server");
-	server->call = conf->call;
-	server->context = conf->context;
+	if (conf->contexts < 0 || conf->contexts > CONTEXTS_MAX)
+		return err_set(err, E_INVALID, "link: %d contexts, 1 to %d are allowed",
+		               conf->contexts, CONTEXTS_MAX);
+	AUTO(link_server) *server = NULL;
+	TRY(server_alloc(conf, &server, err));
 	TRY(failed(nng_rep0_open(&server->socket), conf->url, err));
-	TRY(calls_new(server, contexts, err));
+	TRY(watch_connections(server, err));
+	TRY(calls_new(server, server->step, err));
 	TRY(start_listening(server, conf, err));
-	for (int i = 0; i < server->count; i++)
-		nng_ctx_recv(server->calls[i].ctx, server->calls[i].receive);
+	int count = server->count;   /* more may be added from here on */
+	for (int i = 0; i < count; i++)
+		receive(server->calls[i]);
 	*ret_server = MOVE(server);
 	return 0;
 }
@@ -305,20 +415,18 @@ void link_server_free(struct link_server *server)
 {
 	if (!server)
 		return;
+	pthread_mutex_lock(&server->mutex);
+	server->closing = true;
+	pthread_mutex_unlock(&server->mutex);
 	if (nng_socket_id(server->socket) > 0)
 		nng_close(server->socket);
 	for (int i = 0; i < server->count; i++) {
-		if (server->calls[i].receive)
-			nng_aio_stop(server->calls[i].receive);
-		if (server->calls[i].send)
-			nng_aio_stop(server->calls[i].send);
+		nng_aio_stop(server->calls[i]->receive);
+		nng_aio_stop(server->calls[i]->send);
 	}
-	for (int i = 0; i < server->count; i++) {
-		if (server->calls[i].receive)
-			nng_aio_free(server->calls[i].receive);
-		if (server->calls[i].send)
-			nng_aio_free(server->calls[i].send);
-	}
+	for (int i = 0; i < server->count; i++)
+		call_free(server->calls[i]);
+	pthread_mutex_destroy(&server->mutex);
 	free(server->calls);
 	free(server);
 }

@@ -22,11 +22,15 @@ struct link_call;                /* one held request: exactly one of link_answer
 /* Called in an nng thread: parse little, enqueue, return. data is borrowed for the call. */
 typedef void link_call_fn(void *context, struct link_call *call, const uint8_t *data, size_t len);
 
+/* A connection has ended: nobody hears what is answered to its calls. Called in an nng thread. */
+typedef void link_gone_fn(void *context, uint32_t pipe);
+
 struct link_server_conf {
 	const char *url;
 	struct link_tls tls;
-	int contexts;                /* requests held at one time; 0: 256 */
+	int contexts;                /* requests held at first; 0: 256; more are made when needed */
 	link_call_fn *call;
+	link_gone_fn *gone;          /* NULL: nobody asks */
 	void *context;
 };
 MUST_USE int link_server_new(const struct link_server_conf *conf, struct link_server **ret_server,
@@ -37,6 +41,11 @@ void link_server_free(struct link_server *server);
 DEFINE_AUTO(link_server)
 void link_answer(struct link_call *call, const void *data, size_t len);    /* any thread */
 void link_drop(struct link_call *call);                /* no answer: the peer will ask again */
+/* Of a call that is held: its connection, as gone names it; and where that comes from ("": no
+ * network address). */
+uint32_t link_call_pipe(const struct link_call *call);
+enum { LINK_PEER_LEN = 64 };
+void link_call_peer(const struct link_call *call, char out[LINK_PEER_LEN]);
 
 /* --- worker's side --- */
 struct link_client;

@@ -1,4 +1,5 @@
-/* poll.c - the tables of the two exchanges. They are not strict: a newer peer may say more. */
+/* poll.c - the tables of the two exchanges. They are not strict: a newer peer may say more; and what
+ * came after the first version is optional: an older one does not say it. */
 #include "common/defs.h"
 #include "api/poll.h"
 
@@ -10,8 +11,16 @@ enum {
 	TASK_ID_MAX = 64, PHASE_MAX = 31, PATH_MAX_LEN = 400, UID_MAX = 64, TEXT_MAX = 480,
 	OUTPUTS_MAX = 64, READS_MAX = 4096, GRANTS_MAX = 256,
 	TOKENS_MAX = 4096, DROPS_MAX = 4096, VIEWS_MAX = 64, CREDENTIAL_MAX = 4096,
-	COLUMNS_MAX = 4096, SLOTS_MAX = 4096
+	COLUMNS_MAX = 4096, RESULT_MEMBERS_MAX = 16, LABEL_MAX = 63
 };
+#define CPU_MILLIS_MAX INT64_C(1000000000)
+
+/* As W_INT32 and the like, for what an older peer does not say. */
+#define LATER(type, field, key, kind_, lo, hi) \
+	{ W_AT(type, field, key, kind_, lo, hi), .optional = true }
+#define LATER_LIST(type, field, count, key, kind_, hi, table) \
+	{ W_AT(type, field, key, kind_, 0, hi), .count_offset = offsetof(type, count), \
+	  .optional = true, .sub = (table) }
 
 static const struct wire_member token_members[] = {
 	W_INT(struct token, epoch, "epoch", 0, INT64_MAX),
@@ -106,9 +115,11 @@ static const struct wire_member report_members[] = {
 	W_STRUCT(struct report, token, "token", &token_wire),
 	W_ENUM(struct report, outcome, "outcome", outcomes),
 	W_HOOK(struct report, code, "code", &code_hook),
+	LATER(struct report, handed_back, "handedBack", WIRE_BOOL, 0, 1),
 	W_TEXT_OPT(struct report, text, "text", 0, TEXT_MAX),
 	W_HOOK(struct report, usage, "usage", &usage_hook),
 	W_STRUCTS(struct report, outputs, output_count, "outputs", 0, OUTPUTS_MAX, &output_wire),
+	W_VALUE_OPT(struct report, result, "result", WIRE_MAP_OF, 0, RESULT_MEMBERS_MAX),
 	W_END
 };
 static const struct wire report_wire = { "report", sizeof(struct report), false, report_members };
@@ -121,10 +132,27 @@ static const struct wire_member reads_members[] = {
 };
 static const struct wire reads_wire = { "reads", sizeof(struct reads), false, reads_members };
 
+static const struct wire_member label_members[] = {
+	W_TEXT(struct poll_label, key, "key", 1, LABEL_MAX),
+	W_TEXT(struct poll_label, value, "value", 0, LABEL_MAX),
+	W_END
+};
+static const struct wire label_wire = {
+	"label", sizeof(struct poll_label), false, label_members
+};
+
 static const struct wire_member poll_members[] = {
-	W_INT32(struct poll, slots, "slots", 0, SLOTS_MAX),
-	W_INT32(struct poll, slots_max, "slotsMax", 0, SLOTS_MAX),
+	W_INT32(struct poll, slots, "slots", 0, POLL_SLOTS_MAX),
+	W_INT32(struct poll, slots_max, "slotsMax", 0, POLL_SLOTS_MAX),
 	W_UINT64(struct poll, memory_bytes, "memoryBytes", 0, INT64_MAX),
+	LATER(struct poll, memory_bytes_max, "memoryBytesMax", WIRE_UINT64, 0, INT64_MAX),
+	LATER(struct poll, cpu_millis, "cpuMillis", WIRE_INT, 0, CPU_MILLIS_MAX),
+	LATER(struct poll, cpu_millis_max, "cpuMillisMax", WIRE_INT, 0, CPU_MILLIS_MAX),
+	LATER(struct poll, pool, "pool", WIRE_NAME, 0, 0),
+	LATER_LIST(struct poll, labels, label_count, "labels", WIRE_STRUCTS, POLL_LABELS_MAX,
+	           &label_wire),
+	LATER_LIST(struct poll, caches, cache_count, "caches", WIRE_TEXTS, POLL_CACHES_MAX, NULL),
+	LATER(struct poll, protocol, "protocol", WIRE_INT32, 0, INT32_MAX),
 	W_FIXED(struct poll, box_public, "box", BOX_PUBLIC_BYTES),
 	W_TEXT_OPT(struct poll, serve_url, "serveUrl", 1, 512),
 	W_TEXT(struct poll, version, "version", 1, 64),
@@ -148,6 +176,8 @@ static const struct wire_member answer_members[] = {
 	W_BOOL(struct poll_answer, leader, "leader"),
 	W_STRUCTS(struct poll_answer, tasks, task_count, "tasks", 0, GRANTS_MAX, &task_wire),
 	W_STRUCTS(struct poll_answer, cancels, cancel_count, "cancels", 0, TOKENS_MAX, &token_wire),
+	LATER_LIST(struct poll_answer, backs, back_count, "handBack", WIRE_STRUCTS, TOKENS_MAX,
+	           &token_wire),
 	W_STRUCTS(struct poll_answer, acks, ack_count, "acks", 0, TOKENS_MAX, &token_wire),
 	W_INT(struct poll_answer, meter_ack, "meterAck", 0, INT64_MAX),
 	W_TEXTS(struct poll_answer, drop, drop_count, "drop", 0, DROPS_MAX),

@@ -15,7 +15,14 @@
 #include "api/table.h"
 #include "api/usage.h"
 
-enum { POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64 };
+enum {
+	POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64, POLL_LABELS_MAX = 16,
+	POLL_CACHES_MAX = 64, POLL_SLOTS_MAX = 4096,
+	/* Which members a side knows; grows with every addition, within one ENVELOPE_VERSION. What a
+	 * later side adds an earlier one ignores; what an earlier one does not say is 0 or NULL.
+	 * 1: as first released; 2: pool, labels, cpu, caches, hand-back. */
+	POLL_PROTOCOL = 2
+};
 
 enum outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
 
@@ -49,10 +56,12 @@ struct report {
 	struct token token;
 	enum outcome outcome;
 	int code;                    /* an E_ code when failed */
+	bool handed_back;            /* cancelled by its worker, unasked: it costs no attempt */
 	const char *text;            /* one sentence for the user; no data values */
 	struct usage usage;
 	const struct output *outputs;
 	size_t output_count;
+	const struct value *result;  /* map: what a history or sweep task tells; NULL: nothing */
 };
 
 struct reads {                   /* online reads since the last acknowledged poll; see meter_seq */
@@ -61,10 +70,21 @@ struct reads {                   /* online reads since the last acknowledged pol
 	int64_t count;
 };
 
+struct poll_label { const char *key, *value; };
+
 struct poll {
 	int slots;                   /* attempts it can take now */
 	int slots_max;
 	uint64_t memory_bytes;       /* free for attempts */
+	uint64_t memory_bytes_max;   /* for all attempts together; 0: not said */
+	int64_t cpu_millis;          /* free for attempts, in thousandths of a core */
+	int64_t cpu_millis_max;      /* 0: not said */
+	const char *pool;            /* NULL: "default" */
+	const struct poll_label *labels;
+	size_t label_count;
+	const char *const *caches;   /* uids of datasets that it holds, newest first */
+	size_t cache_count;
+	int protocol;                /* POLL_PROTOCOL; 0: the first */
 	const uint8_t *box_public;   /* BOX_PUBLIC_BYTES */
 	const char *serve_url;       /* where online reads are answered; NULL: not here */
 	const char *version;
@@ -86,6 +106,8 @@ struct poll_answer {
 	size_t task_count;
 	const struct token *cancels;
 	size_t cancel_count;
+	const struct token *backs;   /* attempts to be ended and handed back */
+	size_t back_count;
 	const struct token *acks;    /* reports that are durable */
 	size_t ack_count;
 	int64_t meter_ack;           /* the meter_seq that is durable */

@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INBOX_MAX = 4096, ASKS_MAX = 1024, TURN_MAX = 256 };
+enum {
+	INBOX_MAX = 16384, ASKS_MAX = 1024, TURN_MAX = 256, IDLE_STEP_MS = 10,
+	SCRATCH_MAX = 64 * 1024 * 1024
+};
 
 static void *dispatcher_run(void *context);
 
@@ -47,8 +50,10 @@ int dispatch_new(struct part *part, struct dispatch **ret_dispatch, struct err *
 		return err_set(err, E_NOMEM, "no memory for the dispatcher");
 	made->part = part;
 	made->control = part->control;
+	made->woken = true;
 	pthread_mutex_init(&made->mutex, NULL);
 	AUTO(dispatch) *dispatch = made;
+	TRY(arena_new(SCRATCH_MAX, &dispatch->scratch, err));
 	TRY(queues_new(dispatch, err));
 	TRY(threads_start(dispatch, err));
 	*ret_dispatch = MOVE(dispatch);
@@ -80,6 +85,8 @@ void dispatch_stop(struct dispatch *dispatch)
 	drain(dispatch->asks);
 	drain(dispatch->inbox);
 	drain(dispatch->jobs);
+	while (dispatch->workers.first)
+		worker_forget(dispatch, dispatch->workers.first);
 	workers_clear(&dispatch->workers);
 }
 
@@ -91,6 +98,7 @@ void dispatch_free(struct dispatch *dispatch)
 	queue_free(dispatch->inbox);
 	queue_free(dispatch->jobs);
 	queue_free(dispatch->asks);
+	arena_free(dispatch->scratch);
 	pthread_mutex_destroy(&dispatch->mutex);
 	free(dispatch);
 }
@@ -102,14 +110,49 @@ void dispatch_call(void *context, struct link_call *call, const uint8_t *data, s
 	message_new(context, call, data, len);
 }
 
+void dispatch_gone(void *context, uint32_t pipe)
+{
+	struct dispatch *dispatch = context;
+	if (!note_send(dispatch, POST_GONE, "", pipe) && !queue_closed(dispatch->inbox))
+		log_warn(NULL, "connection_end_not_noted", "reason=\"out of memory; its worker is "
+		         "given up when it has been silent for long enough\"");
+}
+
 void dispatch_wake(struct dispatch *dispatch)
 {
+	atomic_store(&dispatch->woken, true);
 	queue_wake(dispatch->inbox);
+}
+
+void dispatch_policy(struct dispatch *dispatch, const char *worker)
+{
+	if (!note_send(dispatch, POST_POLICY, worker, 0))
+		log_warn(NULL, "worker_policy_not_taken", "worker=%s reason=\"out of memory; apply "
+		         "it again\"", worker);
+}
+
+int dispatch_workers(struct dispatch *dispatch, struct arena *arena, struct value **ret_list,
+                     struct err *err)
+{
+	struct table table = { .post.kind = POST_TABLE, .arena = arena };
+	pthread_mutex_init(&table.mutex, NULL);
+	pthread_cond_init(&table.answered, NULL);
+	pthread_mutex_lock(&table.mutex);
+	bool sent = queue_push_always(dispatch->inbox, &table.post.item);
+	while (sent && !table.done)
+		pthread_cond_wait(&table.answered, &table.mutex);
+	pthread_mutex_unlock(&table.mutex);
+	pthread_cond_destroy(&table.answered);
+	pthread_mutex_destroy(&table.mutex);
+	if (!table.list)
+		return err_set(err, E_UNAVAILABLE, "the workers are not known now; ask again");
+	*ret_list = table.list;
+	return value_check(table.list, err);
 }
 
 void dispatch_drop_access(struct dispatch *dispatch, const char *tenant)
 {
-	if (!note_send(dispatch, POST_DROP, tenant))
+	if (!note_send(dispatch, POST_DROP, tenant, 0))
 		log_warn(&(struct log_context){ .tenant = tenant }, "access_not_dropped",
 		         "reason=\"out of memory; grants end by themselves within a minute\"");
 }
@@ -127,7 +170,7 @@ int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *t
 	if (task_state_final(work.state))
 		return err_set(err, E_CONFLICT, "the task has %s already; there is nothing to "
 		               "cancel", task_state_name(work.state));
-	if (!note_send(dispatch, POST_CANCEL, task))
+	if (!note_send(dispatch, POST_CANCEL, task, 0))
 		return err_set(err, E_NOMEM, "no memory to cancel a task; try again");
 	return 0;
 }
@@ -149,7 +192,7 @@ static void take_cancel(struct dispatch *dispatch, const char *task)
 	if (!given)
 		return;                      /* it waits: the shard names it */
 	given->cancel = true;
-	worker->prompt = true;
+	worker_prompt(worker);
 }
 
 static void take_drop(struct dispatch *dispatch, const char *tenant)
@@ -162,10 +205,31 @@ static void take_drop(struct dispatch *dispatch, const char *tenant)
 static void take_job(struct dispatch *dispatch, struct job *job)
 {
 	job_settled(dispatch, job);
+	if (job->settled)            /* its end may let others begin */
+		atomic_store(&dispatch->woken, true);
 	bool again = !job->settled && dispatch->epoch && !job->worker[0];
 	if (again && queue_push_always(dispatch->jobs, &job->post.item))
 		return;
 	post_drop(&job->post);
+}
+
+static void take_table(struct dispatch *dispatch, struct table *table)
+{
+	if (dispatch->epoch)
+		table->list = workers_table(dispatch, table->arena);
+	post_drop(&table->post);
+}
+
+static void take_note(struct dispatch *dispatch, struct note *note)
+{
+	switch (note->post.kind) {
+	case POST_CANCEL: take_cancel(dispatch, note->name); break;
+	case POST_DROP: take_drop(dispatch, note->name); break;
+	case POST_GONE: take_gone(dispatch, note->pipe); break;
+	case POST_POLICY: take_policy(dispatch, note->name); break;
+	default: break;
+	}
+	post_drop(&note->post);
 }
 
 static void take(struct dispatch *dispatch, struct post *post)
@@ -178,25 +242,24 @@ static void take(struct dispatch *dispatch, struct post *post)
 	case POST_JOB:
 		take_job(dispatch, (struct job *)post);
 		break;
-	case POST_CANCEL:
-		take_cancel(dispatch, ((struct note *)post)->name);
-		post_drop(post);
+	case POST_TABLE:
+		take_table(dispatch, (struct table *)post);
 		break;
-	case POST_DROP:
-		take_drop(dispatch, ((struct note *)post)->name);
-		post_drop(post);
+	default:
+		take_note(dispatch, (struct note *)post);
 		break;
 	}
 }
 
 static void forget_workers(struct dispatch *dispatch)
 {
-	for (struct worker *worker = dispatch->workers.first; worker; worker = worker->next) {
+	for (struct worker *worker; (worker = dispatch->workers.first);) {
 		while (worker->given)
 			worker_take_back(worker, worker->given);
 		worker->ack_count = worker->cancel_count = 0;
 		if (worker->call)
 			worker_answer(dispatch, worker);
+		worker_forget(dispatch, worker);
 	}
 	workers_clear(&dispatch->workers);
 }
@@ -225,56 +288,27 @@ static void take_epoch(struct dispatch *dispatch)
 	dispatch->epoch = epoch;
 	dispatch->replay = replay;
 	dispatch->adopt_until_ms = clock_mono_ms(dispatch->control->clock) + ADOPT_MS;
+	dispatch->adopting = true;
 	forget_workers(dispatch);
+	atomic_store(&dispatch->woken, true);
 }
 
-/* A worker that holds no poll and says nothing is gone; so are its attempts. */
-static void check_silent(struct dispatch *dispatch)
+static void answer_prompted(struct dispatch *dispatch)
 {
-	int64_t now_ms = clock_mono_ms(dispatch->control->clock);
-	for (struct worker *worker = dispatch->workers.first, *next = NULL; worker; worker = next) {
-		next = worker->next;
-		if (worker->call || now_ms < worker->heard_ms + SILENT_MS)
-			continue;
-		for (struct given *given = worker->given; given; given = given->next)
-			if (!given->settling)
-				given->settling = job_lost(dispatch, worker->name, given->task,
-				                           &given->token, E_DEAD_WORKER,
-				                           "its worker has not been heard of for "
-				                           "15 s");
-		if (worker->given)
-			continue;
-		log_warn(NULL, "worker_gone", "worker=%s", worker->name);
-		workers_remove(&dispatch->workers, worker);
-	}
-}
-
-static void answer_due(struct dispatch *dispatch)
-{
-	int64_t now_ms = clock_mono_ms(dispatch->control->clock);
-	for (struct worker *worker = dispatch->workers.first; worker; worker = worker->next) {
-		if (!worker->call || (!worker->prompt && now_ms < worker->held_until_ms))
-			continue;
-		worker->heard_ms = now_ms;
+	for (struct worker *worker; (worker = workers_take_prompt(&dispatch->workers));)
 		worker_answer(dispatch, worker);
-	}
 }
 
 static void show_status(struct dispatch *dispatch)
 {
-	struct dispatch_status status = { 0 };
-	const char *serve_url = "";
-	for (const struct worker *worker = dispatch->workers.first; worker; worker = worker->next) {
-		status.workers++;
-		status.slots += worker->slots_max;
-		for (const struct given *given = worker->given; given; given = given->next)
-			status.running++;
-		if (worker->serve_url[0])
-			serve_url = worker->serve_url;
-	}
+	const struct workers *workers = &dispatch->workers;
 	pthread_mutex_lock(&dispatch->mutex);
-	dispatch->status = status;
-	snprintf(dispatch->serve_url, sizeof dispatch->serve_url, "%s", serve_url);
+	dispatch->status = (struct dispatch_status){
+		.workers = (int)workers->count, .slots = (int)workers->slots,
+		.running = (int)workers->running,
+	};
+	snprintf(dispatch->serve_url, sizeof dispatch->serve_url, "%s",
+	         dispatch->serving ? dispatch->serving->self.serve_url : "");
 	pthread_mutex_unlock(&dispatch->mutex);
 }
 
@@ -283,18 +317,36 @@ static int64_t sooner(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* What waits for time alone is looked at when its time comes; what stays due though nobody could
+ * take it, not at every turn. */
 static int64_t next_deadline(const struct dispatch *dispatch)
 {
-	int64_t next = INT64_MAX;
-	if (!dispatch->epoch)
-		return next;
-	for (const struct worker *worker = dispatch->workers.first; worker; worker = worker->next)
-		next = sooner(next, worker->call ? worker->held_until_ms :
-		              worker->heard_ms + SILENT_MS);
-	if (clock_mono_ms(dispatch->control->clock) < dispatch->adopt_until_ms)
-		next = sooner(next, dispatch->adopt_until_ms);
-	return dispatch->workers.first ? sooner(next,
-	                                        shard_next_due(dispatch->part->shard)) : next;
+	const struct worker *soonest = workers_soonest(&dispatch->workers);
+	if (!dispatch->epoch || !soonest)
+		return INT64_MAX;
+	int64_t due_ms = shard_next_due(dispatch->part->shard);
+	if (due_ms <= dispatch->stirred_ms)
+		due_ms = dispatch->stirred_ms + IDLE_STEP_MS;
+	if (dispatch->adopting)
+		due_ms = sooner(due_ms, dispatch->adopt_until_ms);
+	return sooner(due_ms, soonest->due_ms);
+}
+
+/* Whether something changed for those who were tried in vain. */
+static bool stirred(struct dispatch *dispatch)
+{
+	int64_t now_ms = clock_mono_ms(dispatch->control->clock);
+	bool stir = atomic_exchange(&dispatch->woken, false);
+	if (dispatch->adopting && now_ms >= dispatch->adopt_until_ms) {
+		dispatch->adopting = false;
+		stir = true;
+	}
+	if (now_ms >= dispatch->stirred_ms + IDLE_STEP_MS &&
+	    now_ms >= shard_next_due(dispatch->part->shard))
+		stir = true;
+	if (stir)
+		dispatch->stirred_ms = now_ms;
+	return stir;
 }
 
 static void turn(struct dispatch *dispatch)
@@ -303,9 +355,11 @@ static void turn(struct dispatch *dispatch)
 		return;
 	while (job_cancelled(dispatch))
 		;
-	check_silent(dispatch);
+	workers_look(dispatch);
+	if (stirred(dispatch))
+		workers_stir(&dispatch->workers);
 	assign(dispatch);
-	answer_due(dispatch);
+	answer_prompted(dispatch);
 	show_status(dispatch);
 }
 

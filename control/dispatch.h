@@ -17,10 +17,19 @@ void dispatch_stop(struct dispatch *dispatch);
 /* The link's link_call_fn; context is the dispatch. Enqueues; polls are answered when there is
  * work. */
 void dispatch_call(void *context, struct link_call *call, const uint8_t *data, size_t len);
+/* The link's link_gone_fn, with the same context. */
+void dispatch_gone(void *context, uint32_t pipe);
 /* There may be work: a task was accepted, a quota changed. Any thread. */
 void dispatch_wake(struct dispatch *dispatch);
 /* A tenant's access grants are to be forgotten (a principal, key, policy or view changed). */
 void dispatch_drop_access(struct dispatch *dispatch, const char *tenant);
+/* A worker's policy (cordoned, drain) changed in the catalog. */
+void dispatch_policy(struct dispatch *dispatch, const char *worker);
+/* The workers that poll here, now: a list in arena of {name, pool, labels, version, protocol,
+ * address, capacity, free, running, serves, cordoned, draining, connected, heardAgoMs, sinceMs}.
+ * E_UNAVAILABLE when this part is not led here. */
+MUST_USE int dispatch_workers(struct dispatch *dispatch, struct arena *arena,
+                              struct value **ret_list, struct err *err);
 /* A task whose cancel record is durable is to be stopped; its outcome comes as a report, or at
  * once if no worker has it. E_NOT_FOUND, E_CONFLICT (it has ended). */
 MUST_USE int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *task,

@@ -1,12 +1,11 @@
 /* dispatch_assign.c - tasks to workers with free slots: the shard says which task is next, the
- * plan what its attempt may do, the signed grant tells the worker. One task a worker a turn. */
+ * plan what its attempt may do, the signed grant tells the worker. One task a worker, then the next
+ * worker's turn; who was tried in vain is tried again when something has changed. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 
 #include "common/log.h"
 #include "control/plan.h"
-
-enum { PLAN_ARENA_MAX = 64 * 1024 * 1024 };
 
 static int make_grant(struct dispatch *dispatch, struct worker *worker, struct arena *arena,
                       const struct work *work, struct buf *out, struct err *err)
@@ -44,27 +43,29 @@ static int give(struct dispatch *dispatch, struct worker *worker, struct arena *
 		return rc;
 	}
 	given->cancel = work->cancel;
+	given->memory_bytes = work->limits.memory_bytes;
 	worker->slots--;
-	worker->memory_bytes -= work->limits.memory_bytes;
-	worker->prompt = true;
+	worker->memory_bytes -= work->limits.memory_bytes < worker->memory_bytes ?
+		work->limits.memory_bytes : worker->memory_bytes;
+	worker_prompt(worker);
 	return 0;
 }
 
 /* One task for a worker; false: there is none for it now. */
 static bool assign_one(struct dispatch *dispatch, struct worker *worker)
 {
-	AUTO(arena) *arena = NULL;
+	struct arena *arena = dispatch->scratch;
 	struct control *control = dispatch->control;
 	struct work work;
 	struct err err;
 	struct pick pick = {
 		.worker = worker->name, .token = { dispatch->epoch, dispatch->counter + 1 },
-		.serves = worker->serve_url[0] != '\0', .memory_bytes = worker->memory_bytes,
+		.serves = worker->self.serve_url[0] != '\0', .memory_bytes = worker->memory_bytes,
 		.replay = dispatch->replay,
 		.inherited = clock_mono_ms(control->clock) >= dispatch->adopt_until_ms,
 	};
-	if (arena_new(PLAN_ARENA_MAX, &arena, &err) < 0 ||
-	    shard_pick(dispatch->part->shard, &pick, arena, &work, &err) != 1)
+	arena_reset(arena);
+	if (shard_pick(dispatch->part->shard, &pick, arena, &work, &err) != 1)
 		return false;
 	dispatch->counter++;
 	int rc = give(dispatch, worker, arena, &work, &err);
@@ -73,12 +74,20 @@ static bool assign_one(struct dispatch *dispatch, struct worker *worker)
 	return rc != E_NOMEM;
 }
 
+static bool work_waits(struct dispatch *dispatch)
+{
+	struct shard_counts counts;
+	shard_counts(dispatch->part->shard, &counts);
+	return counts.waiting > 0;
+}
+
 void assign(struct dispatch *dispatch)
 {
-	for (bool any = true; any;) {
-		any = false;
-		for (struct worker *worker = dispatch->workers.first; worker; worker = worker->next)
-			if (worker->call && !worker->draining && worker->slots > 0)
-				any |= assign_one(dispatch, worker);
+	struct worker *worker;
+	while ((worker = workers_fresh(&dispatch->workers)) && work_waits(dispatch)) {
+		if (assign_one(dispatch, worker))
+			worker_update(worker);
+		else
+			worker_set_tried(worker);
 	}
 }

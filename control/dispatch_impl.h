@@ -12,11 +12,11 @@
 #include "control/workers.h"
 
 enum {
-	SILENT_MS = 15000, ADOPT_MS = 2000, JOBS_MAX = 64,
+	SILENT_MS = 8000, SILENT_LEAST_MS = 1000, GONE_MS = 3000, CONTEND_MS = 2000, ADOPT_MS = 2000, JOBS_MAX = 256,
 	MESSAGE_ARENA_MAX = 128 * 1024 * 1024
 };
 
-enum post_kind { POST_CALL, POST_JOB, POST_CANCEL, POST_DROP };
+enum post_kind { POST_CALL, POST_JOB, POST_CANCEL, POST_DROP, POST_GONE, POST_POLICY, POST_TABLE };
 struct post { struct queue_item item; enum post_kind kind; };
 
 struct message {                     /* POST_CALL */
@@ -39,9 +39,19 @@ struct job {                         /* POST_JOB: to the settler, and back with 
 	bool settled;                /* durable, or it changed nothing */
 };
 
-struct note {                        /* POST_CANCEL: a task; POST_DROP: a tenant */
-	struct post post;
+struct note {                        /* POST_CANCEL: a task; POST_DROP: a tenant; POST_POLICY: */
+	struct post post;            /* a worker; POST_GONE: a connection */
 	char name[64];
+	uint32_t pipe;
+};
+
+struct table {                       /* POST_TABLE: somebody waits for it */
+	struct post post;
+	struct arena *arena;         /* the asker's, lent */
+	struct value *list;
+	pthread_mutex_t mutex;
+	pthread_cond_t answered;
+	bool done;                   /* guarded by mutex */
 };
 
 struct dispatch {
@@ -53,11 +63,17 @@ struct dispatch {
 	pthread_t dispatcher, settler, access;
 	int threads;                 /* that were started */
 
+	_Atomic bool woken;          /* there may be work: all who are able are to be tried */
+
 	struct workers workers;      /* the dispatcher's own, as all down to the mutex */
+	struct arena *scratch;       /* of one pick or one look into the catalog */
+	const struct worker *serving;        /* one that serves; NULL: none */
 	int64_t epoch;               /* 0: leads not */
 	uint64_t replay;             /* of the shard, that this is about */
 	int64_t counter;             /* of tokens */
-	int64_t adopt_until_ms;      /* inherited tasks are not given out before */
+	int64_t adopt_until_ms;      /* inherited tasks are not given out before, */
+	bool adopting;               /* while this is so */
+	int64_t stirred_ms;          /* when all who are able were last to be tried */
 
 	pthread_mutex_t mutex;       /* guards what follows */
 	struct dispatch_status status;
@@ -69,7 +85,7 @@ void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_
                  size_t len);
 void message_unref(struct message *message);
 void post_drop(struct post *post);           /* without doing anything about it */
-bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name);
+bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name, uint32_t pipe);
 /* An attempt's end that control itself says. */
 bool job_lost(struct dispatch *dispatch, const char *worker, const char *task,
               const struct token *token, int code, const char *text);
@@ -87,6 +103,21 @@ void answer_problem(const struct dispatch *dispatch, struct link_call *call,
 
 /* dispatch_assign.c */
 void assign(struct dispatch *dispatch);
+
+/* dispatch_worker.c: a worker's coming, going and staying */
+int64_t silent_ms(const struct dispatch *dispatch);
+/* Finds it, or adds it; a life of a name that another one holds waits until that is settled. 1: the
+ * message is to be read; 0: it was dealt with. */
+int worker_meet(struct dispatch *dispatch, struct message *message, struct worker **ret_worker);
+void worker_set_times(struct dispatch *dispatch, struct worker *worker);
+/* Whether it could be given something, and what the scheduler knows of it. */
+void worker_tell(struct dispatch *dispatch, struct worker *worker, const struct worker_self *self);
+void worker_update(struct worker *worker);
+void worker_forget(struct dispatch *dispatch, struct worker *worker);
+void take_gone(struct dispatch *dispatch, uint32_t pipe);
+void take_policy(struct dispatch *dispatch, const char *name);
+void workers_look(struct dispatch *dispatch);        /* whose time has come */
+struct value *workers_table(struct dispatch *dispatch, struct arena *arena);
 
 /* dispatch_settle.c */
 void *settler_run(void *context);

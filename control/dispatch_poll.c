@@ -101,15 +101,18 @@ static void told(struct worker *worker, size_t grants)
 		grants--;
 	}
 	drops_said(worker);
-	for (struct given *at = worker->given; at; at = at->next)
+	for (struct given *at = worker->given; at; at = at->next) {
 		at->cancel_said += at->cancel;
+		at->back_said += at->back;
+	}
 	worker->ack_count = 0;
 	worker->cancel_count = 0;
 	worker->prompt = given != NULL && grants > 0;
 }
 
 static void gather(struct worker *worker, struct poll_answer *answer,
-                   struct poll_task tasks[GRANTS_PER_ANSWER], struct token cancels[CANCELS_MAX])
+                   struct poll_task tasks[GRANTS_PER_ANSWER], struct token cancels[CANCELS_MAX],
+                   struct token backs[CANCELS_MAX])
 {
 	size_t bytes = 0;
 	memcpy(cancels, worker->cancels, worker->cancel_count * sizeof cancels[0]);
@@ -124,24 +127,29 @@ static void gather(struct worker *worker, struct poll_answer *answer,
 		}
 		if (given->cancel && answer->cancel_count < CANCELS_MAX)
 			cancels[answer->cancel_count++] = given->token;
+		if (given->back && given->sent_seq != 0 && answer->back_count < CANCELS_MAX)
+			backs[answer->back_count++] = given->token;
 	}
 }
 
 void worker_answer(struct dispatch *dispatch, struct worker *worker)
 {
 	struct poll_task tasks[GRANTS_PER_ANSWER];
-	struct token cancels[CANCELS_MAX];
+	struct token cancels[CANCELS_MAX], backs[CANCELS_MAX];
 	const char *drops[DROPS_MAX];
 	struct err err;
 	struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq };
 	struct poll_answer answer = {
-		.leader = dispatch->epoch != 0, .tasks = tasks, .cancels = cancels,
+		.leader = dispatch->epoch != 0, .tasks = tasks, .cancels = cancels, .backs = backs,
 		.acks = worker->acks, .ack_count = worker->ack_count,
 		.meter_ack = worker->meter_ack,
 		.drop = drops, .drop_count = drops_now(worker, drops),
 	};
-	gather(worker, &answer, tasks, cancels);
+	gather(worker, &answer, tasks, cancels, backs);
 	struct link_call *call = MOVE(worker->call);
+	worker->heard_ms = mono_ms(dispatch);
+	worker_update(worker);
+	worker_set_times(dispatch, worker);
 	if (poll_answer_write(dispatch, &asked, &answer, &worker->answer, &err) < 0) {
 		log_warn(NULL, "poll_not_answered", "worker=%s reason=\"%s\"", worker->name,
 		         err.text);
@@ -172,7 +180,9 @@ static void adopt(struct dispatch *dispatch, struct worker *worker, const char *
 	(*ret_given)->sent_seq = worker->seq;
 	(*ret_given)->confirmed = true;
 	(*ret_given)->cancel = cancel;
-	worker->prompt |= cancel;
+	(*ret_given)->back = worker->drained;
+	if (cancel || worker->drained)
+		worker_prompt(worker);
 	log_info(&(struct log_context){ .task = task }, "attempt_adopted", "worker=%s",
 	         worker->name);
 }
@@ -184,12 +194,15 @@ static void take_running(struct dispatch *dispatch, struct worker *worker,
 	if (!given)
 		adopt(dispatch, worker, running->task, &running->token, &given);
 	if (!given) {
-		worker->prompt |= worker_end_zombie(worker, &running->token);
+		if (worker_end_zombie(worker, &running->token))
+			worker_prompt(worker);
 		return;
 	}
 	given->listed = true;
 	given->confirmed = true;
-	worker->prompt |= given->cancel && given->cancel_said < SAID_TIMES;
+	if ((given->cancel && given->cancel_said < SAID_TIMES) ||
+	    (given->back && given->back_said < SAID_TIMES))
+		worker_prompt(worker);
 	shard_progress(dispatch->part->shard, running->task, &running->token,
 	               &running->progress);
 }
@@ -224,24 +237,61 @@ static void take_missing(struct dispatch *dispatch, struct worker *worker, struc
 	                           E_DEAD_WORKER, "its worker died or lost it");
 }
 
-static void take_worker(struct worker *worker, const struct poll *poll)
+static void read_self(const struct poll *poll, const struct worker *worker,
+                      struct worker_self *ret_self)
 {
-	worker->slots = poll->slots;
-	worker->slots_max = poll->slots_max;
-	worker->memory_bytes = poll->memory_bytes;
-	worker->draining = poll->draining;
+	memset(ret_self, 0, sizeof *ret_self);       /* it is compared as bytes */
+	snprintf(ret_self->pool, sizeof ret_self->pool, "%s", poll->pool ? poll->pool : "default");
+	snprintf(ret_self->version, sizeof ret_self->version, "%s", poll->version);
+	snprintf(ret_self->serve_url, sizeof ret_self->serve_url, "%s",
+	         poll->serve_url ? poll->serve_url : "");
+	for (size_t i = 0; i < poll->label_count; i++) {
+		snprintf(ret_self->labels[i].key, sizeof ret_self->labels[i].key, "%s",
+		         poll->labels[i].key);
+		snprintf(ret_self->labels[i].value, sizeof ret_self->labels[i].value, "%s",
+		         poll->labels[i].value);
+	}
+	ret_self->label_count = poll->label_count;
+	ret_self->slots = poll->slots_max;
+	ret_self->protocol = poll->protocol ? poll->protocol : 1;
+	ret_self->draining = poll->draining;
+	/* One of the first protocol says what is free only, and has a core for each slot. */
+	uint64_t known = worker->self.memory_bytes > poll->memory_bytes
+		? worker->self.memory_bytes : poll->memory_bytes;
+	ret_self->memory_bytes = poll->memory_bytes_max ? poll->memory_bytes_max : known;
+	ret_self->cpu_millis = poll->cpu_millis_max ? poll->cpu_millis_max
+	                                            : (int64_t)poll->slots_max * 1000;
+}
+
+static void take_worker(struct dispatch *dispatch, struct worker *worker, const struct poll *poll)
+{
+	struct worker_self self;
+	read_self(poll, worker, &self);
+	worker_tell(dispatch, worker, &self);
 	if (poll->box_public)
 		memcpy(worker->box_public, poll->box_public, BOX_PUBLIC_BYTES);
-	else
-		worker->slots = 0;           /* nobody could open what it is given */
-	snprintf(worker->serve_url, sizeof worker->serve_url, "%s",
-	         poll->serve_url ? poll->serve_url : "");
+}
+
+/* What it says is free, without what is on its way to it; nobody could open what one without a key
+ * is given. */
+static void take_free(struct worker *worker, const struct poll *poll)
+{
+	worker->slots = poll->box_public ? poll->slots : 0;
+	worker->memory_bytes = poll->memory_bytes;
+	for (const struct given *given = worker->given; given; given = given->next) {
+		if (given->confirmed || given->settling)
+			continue;
+		worker->slots -= worker->slots > 0;
+		worker->memory_bytes -= given->memory_bytes < worker->memory_bytes
+			? given->memory_bytes : worker->memory_bytes;
+	}
 }
 
 static void take_reads(struct dispatch *dispatch, struct worker *worker, struct message *message)
 {
 	int64_t seq = message->poll.meter_seq;
-	worker->prompt |= seq == worker->meter_ack;
+	if (seq == worker->meter_ack)
+		worker_prompt(worker);
 	if (seq <= worker->meter_ack || seq == worker->meter_settling)
 		return;
 	if (job_reads(dispatch, message))
@@ -251,7 +301,7 @@ static void take_reads(struct dispatch *dispatch, struct worker *worker, struct 
 static void take_body(struct dispatch *dispatch, struct worker *worker, struct message *message)
 {
 	const struct poll *poll = &message->poll;
-	take_worker(worker, poll);
+	take_worker(dispatch, worker, poll);
 	/* The poll after the one whose answer carried a grant may have been sent before that answer
 	 * came: it says nothing of the grant yet. */
 	for (struct given *given = worker->given; given; given = given->next)
@@ -266,23 +316,11 @@ static void take_body(struct dispatch *dispatch, struct worker *worker, struct m
 		if (!given->listed)
 			take_missing(dispatch, worker, given);
 	}
-	worker->prompt |= worker->drop_count > 0;
+	if (worker->drop_count > 0)
+		worker_prompt(worker);
 	if (poll->reads_count > 0)
 		take_reads(dispatch, worker, message);
-}
-
-/* A worker that started anew has none of its attempts. */
-static void start_anew(struct worker *worker, int64_t incarnation)
-{
-	worker->incarnation = incarnation;
-	worker->seq = -1;
-	worker->meter_ack = worker->meter_settling = 0;
-	worker->ack_count = worker->cancel_count = worker->told_count = 0;
-	buf_clear(&worker->answer);
-	for (struct given *given = worker->given; given; given = given->next) {
-		given->sent_seq = -1;
-		given->confirmed = true;
-	}
+	take_free(worker, poll);
 }
 
 /* A poll that was seen before: the same answer, or held in the earlier one's place. */
@@ -310,6 +348,13 @@ static void answer_nothing(const struct dispatch *dispatch, const struct envelop
 		link_drop(call);
 }
 
+/* One that has attempts is heard more often: it is missed sooner. */
+static int64_t hold_ms(const struct dispatch *dispatch, const struct worker *worker)
+{
+	int64_t often_ms = silent_ms(dispatch) / 4;
+	return worker->given && often_ms < POLL_HOLD_MS ? often_ms : POLL_HOLD_MS;
+}
+
 static void hold(struct dispatch *dispatch, struct worker *worker, struct message *message)
 {
 	const struct envelope older = { .incarnation = worker->incarnation, .seq = worker->seq };
@@ -318,27 +363,14 @@ static void hold(struct dispatch *dispatch, struct worker *worker, struct messag
 	worker->call = MOVE(message->call);
 	worker->seq = message->envelope.seq;
 	buf_clear(&worker->answer);
-	worker->held_until_ms = mono_ms(dispatch) + POLL_HOLD_MS;
+	worker->held_until_ms = mono_ms(dispatch) + hold_ms(dispatch, worker);
+	if (worker->prompt)
+		worker_prompt(worker);
 }
 
-void poll_take_in(struct dispatch *dispatch, struct message *message)
+static void take_poll(struct dispatch *dispatch, struct worker *worker, struct message *message)
 {
 	const struct envelope *envelope = &message->envelope;
-	struct err err;
-	if (!dispatch->epoch) {
-		answer_not_leader(dispatch, message);
-		return;
-	}
-	struct worker *worker = workers_find(&dispatch->workers, envelope->worker);
-	if (!worker && workers_add(&dispatch->workers, envelope->worker, &worker, &err) < 0) {
-		answer_problem(dispatch, MOVE(message->call), envelope, &err);
-		return;
-	}
-	if (envelope->incarnation < worker->incarnation)
-		return;                      /* an earlier life's; its call is dropped */
-	if (envelope->incarnation > worker->incarnation)
-		start_anew(worker, envelope->incarnation);
-	worker->heard_ms = mono_ms(dispatch);
 	if (envelope->seq == worker->seq)
 		repeat(worker, message);
 	if (envelope->seq < worker->seq)
@@ -349,6 +381,21 @@ void poll_take_in(struct dispatch *dispatch, struct message *message)
 	take_body(dispatch, worker, message);
 }
 
+void poll_take_in(struct dispatch *dispatch, struct message *message)
+{
+	struct worker *worker = NULL;
+	if (!dispatch->epoch) {
+		answer_not_leader(dispatch, message);
+		return;
+	}
+	if (!worker_meet(dispatch, message, &worker))
+		return;
+	worker->heard_ms = mono_ms(dispatch);
+	take_poll(dispatch, worker, message);
+	worker_update(worker);
+	worker_set_times(dispatch, worker);
+}
+
 /* --- what came of it --- */
 
 static void reads_settled(struct worker *worker, const struct job *job)
@@ -357,7 +404,7 @@ static void reads_settled(struct worker *worker, const struct job *job)
 		return;
 	if (job->settled) {
 		worker->meter_ack = job->item.meter_seq;
-		worker->prompt = true;
+		worker_prompt(worker);
 	}
 	worker->meter_settling = 0;
 }

@@ -65,12 +65,13 @@ void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_
 
 /* --- notes --- */
 
-bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name)
+bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name, uint32_t pipe)
 {
 	struct note *note = calloc(1, sizeof *note);
 	if (!note)
 		return false;
 	note->post.kind = kind;
+	note->pipe = pipe;
 	snprintf(note->name, sizeof note->name, "%s", name);
 	bool sent = queue_push_always(dispatch->inbox, &note->post.item);
 	if (!sent)
@@ -78,8 +79,21 @@ bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name)
 	return sent;
 }
 
+/* Its asker's stack ends as soon as the mutex is free. */
+static void table_answer(struct table *table)
+{
+	pthread_mutex_lock(&table->mutex);
+	table->done = true;
+	pthread_cond_signal(&table->answered);
+	pthread_mutex_unlock(&table->mutex);
+}
+
 void post_drop(struct post *post)
 {
+	if (post->kind == POST_TABLE) {
+		table_answer((struct table *)post);
+		return;
+	}
 	if (post->kind == POST_CALL) {
 		message_unref((struct message *)post);
 		return;

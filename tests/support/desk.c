@@ -83,6 +83,7 @@ static void make_dispatch(struct desk *desk)
 	snprintf(desk->url, sizeof desk->url, "inproc://%s", desk->dir + 1);
 	struct link_server_conf conf = {
 		.url = desk->url, .contexts = 32, .call = dispatch_call,
+		.gone = dispatch_gone,
 		.context = desk->part.dispatch,
 	};
 	OK(desk, link_server_new(&conf, &desk->link, &desk->err));

@@ -22,6 +22,7 @@ static void listen_on(struct stage *stage)
 		.url = stage->url,
 		.contexts = 32,
 		.call = dispatch_call,
+		.gone = dispatch_gone,
 		.context = stage->plane->part->dispatch,
 	};
 	cr_assert_eq(link_server_new(&conf, &stage->server, &err), 0, "%s", err.text);

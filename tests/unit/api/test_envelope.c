@@ -6,6 +6,7 @@
 #include "common/pack.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct arena *arena_make(void)
@@ -64,14 +65,35 @@ static int read_map(const struct value *map, struct err *err)
 	return envelope_read(arena, framed.data, framed.len, &got, err);
 }
 
-Test(envelope, names_the_version_it_does_not_speak)
+Test(envelope, names_an_old_or_a_future_version_that_it_does_not_speak)
+{
+	static const int versions[] = { ENVELOPE_VERSION_MIN - 1, ENVELOPE_VERSION_MAX + 1, 7 };
+	AUTO(arena) *arena = arena_make();
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		struct value *map = value_map(arena);
+		char said[32];
+		struct err err = { 0 };
+		value_set_int(map, "v", versions[i]);
+		snprintf(said, sizeof said, "version %d ", versions[i]);
+		cr_expect_eq(read_map(map, &err), E_INVALID);
+		cr_expect_not_null(strstr(err.text, said), "%s", err.text);
+		cr_expect_not_null(strstr(err.text, "only 1 to 2"), "%s", err.text);
+	}
+}
+
+Test(envelope, reads_the_next_version_and_passes_over_what_it_adds)
 {
 	AUTO(arena) *arena = arena_make();
-	struct value *map = value_map(arena);
-	value_set_int(map, "v", 7);
+	struct value *map = value_map(arena), *body = value_map(arena);
 	struct err err = { 0 };
-	cr_expect_eq(read_map(map, &err), E_INVALID);
-	cr_expect_not_null(strstr(err.text, "version 7"), "%s", err.text);
+	value_set_int(map, "v", ENVELOPE_VERSION + 1);
+	value_set_str(map, "kind", "poll");
+	value_set_str(map, "worker", "w");
+	value_set_int(map, "incarnation", 1);
+	value_set_int(map, "seq", 1);
+	value_set(map, "added", value_map(arena));
+	value_set(map, "body", body);
+	cr_expect_eq(read_map(map, &err), 0, "%s", err.text);
 }
 
 Test(envelope, names_the_member_that_is_missing_or_wrong)

@@ -82,6 +82,120 @@ Test(poll, comes_back_as_it_was_sent)
 	cr_expect_eq(got.reads[0].count, 12);
 }
 
+static const struct poll_label labels[] = { { "zone", "a" }, { "gpu", "" } };
+static const char *const caches[] = { "01hx", "01hy" };
+
+static struct poll placed(void)
+{
+	struct poll poll = sample();
+	poll.pool = "gpu";
+	poll.labels = labels;
+	poll.label_count = ARRAY_LEN(labels);
+	poll.cpu_millis = 1500;
+	poll.cpu_millis_max = 4000;
+	poll.memory_bytes_max = (uint64_t)8 << 30;
+	poll.caches = caches;
+	poll.cache_count = ARRAY_LEN(caches);
+	poll.protocol = POLL_PROTOCOL;
+	return poll;
+}
+
+Test(poll, pool_labels_capacity_and_caches_come_back)
+{
+	AUTO(arena) *arena = arena_make();
+	struct poll sent = placed(), got;
+	struct value *body;
+	struct err err = { 0 };
+	cr_assert_eq(poll_value(arena, &sent, &body, &err), 0, "%s", err.text);
+	cr_assert_eq(poll_read(arena, body, &got, &err), 0, "%s", err.text);
+	cr_expect_str_eq(got.pool, "gpu");
+	cr_assert_eq(got.label_count, 2);
+	cr_expect_str_eq(got.labels[0].key, "zone");
+	cr_expect_str_eq(got.labels[0].value, "a");
+	cr_expect_str_eq(got.labels[1].value, "");
+	cr_expect_eq(got.cpu_millis, 1500);
+	cr_expect_eq(got.cpu_millis_max, 4000);
+	cr_expect_eq(got.memory_bytes_max, (uint64_t)8 << 30);
+	cr_assert_eq(got.cache_count, 2);
+	cr_expect_str_eq(got.caches[1], "01hy");
+	cr_expect_eq(got.protocol, POLL_PROTOCOL);
+}
+
+Test(poll, an_older_worker_says_less_and_is_understood)
+{
+	static const char *const later[] = { "memoryBytesMax", "cpuMillis", "cpuMillisMax", "pool",
+	                                     "labels", "caches", "protocol" };
+	AUTO(arena) *arena = arena_make();
+	struct poll sent = placed(), got;
+	struct value *body, *older = value_map(arena);
+	struct err err = { 0 };
+	cr_assert_eq(poll_value(arena, &sent, &body, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < value_len(body); i++) {
+		const char *name = NULL;
+		const struct value *member = value_member(body, i, &name);
+		bool left_out = false;
+		for (size_t j = 0; j < ARRAY_LEN(later); j++)
+			left_out |= strcmp(name, later[j]) == 0;
+		if (!left_out)
+			value_set(older, name, value_copy(arena, member));
+	}
+	cr_assert_eq(poll_read(arena, older, &got, &err), 0, "%s", err.text);
+	cr_expect_eq(got.slots_max, 2);
+	cr_expect_null(got.pool);
+	cr_expect_eq(got.label_count, 0);
+	cr_expect_eq(got.cpu_millis_max, 0);
+	cr_expect_eq(got.protocol, 0);
+}
+
+Test(poll, a_newer_worker_may_say_more)
+{
+	AUTO(arena) *arena = arena_make();
+	struct poll sent = placed(), got;
+	struct value *body;
+	struct err err = { 0 };
+	cr_assert_eq(poll_value(arena, &sent, &body, &err), 0, "%s", err.text);
+	value_set(body, "accelerators", value_list(arena));
+	value_set_int(body, "protocol", POLL_PROTOCOL + 5);
+	cr_expect_eq(poll_read(arena, body, &got, &err), 0, "%s", err.text);
+}
+
+Test(poll, more_labels_than_a_worker_may_have_are_refused)
+{
+	AUTO(arena) *arena = arena_make();
+	struct poll_label many[POLL_LABELS_MAX + 1];
+	struct poll sent = placed(), got;
+	struct value *body;
+	struct err err = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = labels[0];
+	sent.labels = many;
+	sent.label_count = ARRAY_LEN(many);
+	cr_assert_eq(poll_value(arena, &sent, &body, NULL), 0);
+	cr_expect_eq(poll_read(arena, body, &got, &err), E_INVALID);
+	cr_expect_not_null(strstr(err.text, "labels must have 0 to 16"), "%s", err.text);
+}
+
+Test(poll, an_answer_tells_what_to_hand_back_and_an_older_leader_does_not)
+{
+	AUTO(arena) *arena = arena_make();
+	const struct token tokens[] = { { 1, 2 } };
+	struct poll_answer sent = { .leader = true, .backs = tokens, .back_count = 1 }, got;
+	struct value *body, *older = value_map(arena);
+	struct err err = { 0 };
+	cr_assert_eq(poll_answer_value(arena, &sent, &body, &err), 0, "%s", err.text);
+	cr_assert_eq(poll_answer_read(arena, body, &got, &err), 0, "%s", err.text);
+	cr_assert_eq(got.back_count, 1);
+	cr_expect_eq(got.backs[0].counter, 2);
+	for (size_t i = 0; i < value_len(body); i++) {
+		const char *name = NULL;
+		const struct value *member = value_member(body, i, &name);
+		if (strcmp(name, "handBack") != 0)
+			value_set(older, name, value_copy(arena, member));
+	}
+	cr_assert_eq(poll_answer_read(arena, older, &got, &err), 0, "%s", err.text);
+	cr_expect_eq(got.back_count, 0);
+}
+
 Test(poll, a_worker_that_serves_nothing_has_no_url)
 {
 	AUTO(arena) *arena = arena_make();
