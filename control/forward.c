@@ -269,12 +269,8 @@ static void fill_reply(struct request *request, int status, const struct buf *he
 /* --- the way there --- */
 
 static int find_leader(struct forward *forward, const struct part *part,
-                       const struct request *request, struct leader *ret_leader, struct err *err)
+                       struct leader *ret_leader, struct err *err)
 {
-	if (request_header(request, FORWARDED_HEADER))
-		return err_set(err, E_NOT_LEADER, "the replica %s does not lead shard %d, and this "
-		               "request was passed on to it already; ask again in a second",
-		               forward->replica, part->index);
 	if (!forward_leader(forward, part->index, ret_leader))
 		return err_set(err, E_UNAVAILABLE, "no replica leads shard %d at the moment; ask "
 		               "again in a second", part->index);
@@ -356,7 +352,11 @@ int forward_request(struct forward *forward, const struct part *part, struct req
 {
 	struct control *control = part->control;
 	struct leader leader;
-	TRY(find_leader(forward, part, request, &leader, err));
+	if (request_header(request, FORWARDED_HEADER))
+		return err_set(err, E_NOT_LEADER, "the replica %s does not lead shard %d, and this "
+		               "request was passed on to it already; ask again in a second",
+		               forward->replica, part->index);
+	TRY(find_leader(forward, part, &leader, err));
 	/* A held request takes a thread here as well as there: only so many may be held. */
 	if (wait_of(request) == 0)
 		return call_for(forward, &leader, request, false, err);
@@ -372,7 +372,7 @@ int forward_refer(struct forward *forward, const struct part *part, struct reque
 	AUTO_BUF url;
 	struct leader leader;
 	buf_init(&url, TARGET_MAX);
-	TRY(find_leader(forward, part, request, &leader, err));
+	TRY(find_leader(forward, part, &leader, err));
 	TRY(put_target(&leader, request, true, &url, err));
 	request->reply->location = arena_strdup(request->arena, (char *)url.data);
 	request->reply->status = 307;
@@ -387,7 +387,7 @@ int forward_get(struct forward *forward, const struct part *part, const struct r
 	const char *lines[HEADERS_OURS];
 	int status = 0;
 	buf_init(&body, 16 * MIB);
-	TRY(find_leader(forward, part, request, &leader, err));
+	TRY(find_leader(forward, part, &leader, err));
 	TRY(headers_of(forward, request, lines, err));
 	const char *url = arena_printf(request->arena, "%s%s", leader.url, target);
 	if (!url)

@@ -1,7 +1,9 @@
 /* h_usage.c - what was used and what it cost. */
 #include "common/defs.h"
 #include "control/admit.h"
+#include "control/forward.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 handler_fn h_usage_tenant, h_usage_all;
@@ -54,36 +56,83 @@ int h_usage_tenant(struct control *control, struct request *request, struct err 
 
 struct all {
 	struct control *control;
-	struct arena *arena;
+	const struct request *request;
+	const struct part *only;     /* NULL: every shard's tenants */
 	struct value *items;
+	const struct value *others[PARTS_MAX];       /* what the leaders of other shards said */
 	const char *last;
 };
+
+/* Of a shard that is led elsewhere. NULL: its leader does not know of the tenant yet. */
+static struct value *told_usage(const struct all *all, const struct part *part, const char *name)
+{
+	const struct value *items = value_get(all->others[part->index], "items");
+	for (size_t i = 0; i < value_len(items); i++) {
+		const char *tenant = value_get_str(value_at(items, i), "tenant");
+		if (tenant && strcmp(tenant, name) == 0)
+			return value_copy(all->request->arena, value_at(items, i));
+	}
+	return NULL;
+}
 
 static int add_tenant(void *context, const char *key, const struct value *tenant, int64_t revision,
                       struct err *err)
 {
 	struct all *all = context;
 	const char *name = value_get_str(value_get(tenant, "metadata"), "name");
-	(void)revision;
 	const struct part *part = part_of(all->control, name ? name : "");
-	struct value *usage = shard_usage(part->shard, all->arena, name ? name : "");
-	TRY(value_check(usage, err));
-	set_currency(all->control, all->arena, usage);
-	value_add(all->items, usage);
+	struct arena *arena = all->request->arena;
+	(void)revision;
 	all->last = key;
+	if (!name || (all->only && all->only != part))
+		return 0;
+	bool elsewhere = all->others[part->index] != NULL;
+	struct value *usage = elsewhere ? told_usage(all, part, name)
+	                                : shard_usage(part->shard, arena, name);
+	if (elsewhere && !usage)
+		return 0;
+	TRY(value_check(usage, err));
+	set_currency(all->control, arena, usage);
+	value_add(all->items, usage);
+	return 0;
+}
+
+/* The same page of the tenants, from the leader of each shard that is led elsewhere. */
+static int ask_others(struct all *all, int64_t limit, struct err *err)
+{
+	const struct request *request = all->request;
+	struct control *control = all->control;
+	const char *token = request_query(request, "continue");
+	for (int i = 0; i < control->part_count; i++) {
+		struct part *part = &control->parts[i];
+		struct value *answer = NULL;
+		if (part_leads(part) || (all->only && all->only != part))
+			continue;
+		if (!control->forward || all->only)
+			return part_needs_lead(part, err);
+		const char *target = arena_printf(
+			request->arena, "/v1/usage?shard=%d&limit=%" PRId64 "%s%s", i, limit,
+			token ? "&continue=" : "", token ? token : "");
+		if (!target)
+			return err_set(err, E_NOMEM, "no memory to ask the other shards");
+		TRY(forward_get(control->forward, part, request, target, &answer, err));
+		all->others[i] = answer;
+	}
 	return 0;
 }
 
 int h_usage_all(struct control *control, struct request *request, struct err *err)
 {
-	struct all all = { control, request->arena, value_list(request->arena), NULL };
+	struct all all = { .control = control, .request = request,
+	                   .items = value_list(request->arena) };
 	int64_t limit = 0;
 	bool more = false;
 	const char *after = NULL, *resume = NULL;
-	for (int i = 0; i < control->part_count; i++)
-		TRY(part_needs_lead(&control->parts[i], err));
+	if (request_query(request, "shard"))
+		all.only = request->part;
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	TRY(request_after(request, "r/tenant/", &after, err));
+	TRY(ask_others(&all, limit, err));
 	TRY(catalog_list(control->catalog, request->arena, "r/tenant/", after, (size_t)limit,
 	                 add_tenant, &all, &more, err));
 	if (more)
