@@ -10,14 +10,16 @@
  *
  * Bounds, each with its test: AGING (a queue head that waited longer than aging_ms gets one start in
  * four, in order of acceptance; where it fits no worker's rest, one worker that could hold it is kept
- * free for it); preemption only to take lent capacity back or for PRIORITY_URGENT, never of what ran
- * less than min_run_ms, never where the preemptor's share would then exceed the victim's, and at most
- * preempt_per_minute a tenant. Invariant (sched_check): a worker's, tenant's and pool's used amounts
- * are the sums of what runs. Not thread-safe: its owner's mutex guards it. */
+ * free for it); preemption only of who uses more than its guaranteed, either by one that stays within
+ * its own, or for PRIORITY_URGENT where the preemptor's share will not exceed the victim's (or is the
+ * same tenant's, of lower priority); never of what ran less than min_run_ms, and at most
+ * preempt_per_minute a tenant. No cycle: control/sched_preempt.c. Invariant (sched_check): a worker's,
+ * tenant's and pool's used amounts are the sums of what runs. Not thread-safe: its owner's mutex. */
 #ifndef SCHED_H
 #define SCHED_H
 
 #include "api/tasks.h"
+#include "control/heap.h"
 
 enum resource { RES_CPU, RES_MEMORY, RES_SLOTS, RES_COUNT_ };    /* millicores, bytes, slots */
 struct capacity { int64_t v[RES_COUNT_]; };
@@ -34,6 +36,7 @@ struct sched_conf {
 	 * sched_kick. ret_why (may be NULL) gets a sentence with the numbers. */
 	bool (*may_start)(void *context, const char *tenant, const char *domain, struct err *ret_why);
 	void *context;
+	uint64_t seed;               /* of its hash tables, that nobody can choose keys that collide */
 };
 MUST_USE int sched_new(const struct sched_conf *conf, struct sched **ret_sched, struct err *err);
 void sched_free(struct sched *sched);            /* entries are their owners' */
@@ -59,7 +62,9 @@ void sched_worker_gone(struct sched *sched, const char *name);   /* nothing may 
 struct share {
 	const char *tenant, *domain, *pool, *cohort;
 	int64_t weight;              /* 1..1000000 */
-	struct capacity guaranteed;  /* 0: nothing */
+	/* Of a tenant: promised, and kept from other cohorts; of a domain: its turn comes first up to
+	 * there. A 0 beside others: none of that resource, and it decides nothing. */
+	struct capacity guaranteed;
 	struct capacity most;        /* used at one time */
 	struct capacity borrow_most; /* beyond guaranteed */
 	struct capacity lend_most;   /* of the guaranteed, to others of the cohort */
@@ -85,18 +90,18 @@ struct sched_spec {
 	int64_t since_ms;            /* when it was accepted */
 };
 
-struct sched_queue;
-struct sched_key;
-/* Embedded in its owner's struct; all private to sched*.c. */
+/* Embedded in its owner's struct, zeroed; all private to sched*.c. */
 struct sched_entry {
-	struct sched_entry *next, *prev;     /* in the one list or heap it stands in */
-	struct sched_queue *queue;
-	struct sched_key *key;
-	struct sched_site *site;     /* the worker it runs on; NULL: it waits */
-	int64_t since_ms, at_ms;     /* accepted; due or started */
-	uint32_t place;              /* in a heap */
-	uint16_t class_id;
+	struct sched_entry *next, *prev;     /* in the one list it stands in */
+	struct sched_queue *queue;   /* of its class and domain; NULL: it is nowhere */
+	struct sched_lane *lane;     /* of its concurrency key there */
+	struct sched_site *site;     /* the worker it runs on */
+	struct sched_cache *near;
+	uint64_t order;              /* by acceptance */
+	int64_t at_ms;               /* due or started */
+	struct heap_node place;      /* in the one heap it stands in */
 	uint8_t priority, where;
+	bool ending;                 /* was named for preemption */
 };
 
 /* Waits from now on; not before due_ms. E_TOO_LARGE: over CLASSES_MAX shapes at one time. */
