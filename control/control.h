@@ -10,6 +10,7 @@
 #include "control/shard.h"
 #include "tenant/keyring.h"
 
+struct archive;
 struct dispatch;
 struct events;
 struct forward;
@@ -29,6 +30,7 @@ struct part {
 	struct journal *journal;
 	struct dispatch *dispatch;   /* workers, held polls, what runs where */
 	struct lead *lead;
+	struct archive *archive;     /* ended tasks to their history; NULL: they stay */
 	_Atomic int64_t led;         /* the epoch that is replayed and in force here; 0: none */
 };
 

@@ -6,6 +6,7 @@
 
 #include "control/apikeys.h"
 #include "control/dispatch.h"
+#include "control/home.h"
 #include "control/keys.h"
 #include "control/rules.h"
 #include "control/snapshots.h"
@@ -37,6 +38,7 @@ static int delete_tenant(struct control *control, struct request *request, struc
 	bool more = false;
 	struct doomed doomed = { change };
 	TRY(change_delete(change, keys_tenant_key(key, request->tenant), -1, err));
+	TRY(home_delete(control, request->tenant, change, err));
 	snprintf(prefix, sizeof prefix, "r/quota/%s/", request->tenant);
 	TRY(catalog_list(control->catalog, request->arena, prefix, NULL, QUOTAS_MOST, doom, &doomed,
 	                 &more, err));

@@ -6,6 +6,7 @@
 #include "api/tasks.h"
 #include "common/pack.h"
 #include "control/dispatch.h"
+#include "control/history.h"
 #include "control/record.h"
 #include "control/rules.h"
 
@@ -32,12 +33,24 @@ static int needs_domain(struct control *control, const struct request *request, 
 	return err_set(err, E_NOT_FOUND, "the domain %s does not exist", request->domain);
 }
 
-static int reply_task(struct request *request, int status, const char *id, struct err *err)
+/* In memory, or in the history. */
+static int task_get(struct request *request, const char *id, struct value **ret_task,
+                    struct err *err)
 {
 	struct value *task = shard_task(request->part->shard, request->arena, request->tenant,
 	                                request->domain, id);
 	if (!task)
+		TRY(history_find(request, id, &task, err));
+	if (!task)
 		return no_task(request, err);
+	*ret_task = task;
+	return 0;
+}
+
+static int reply_task(struct request *request, int status, const char *id, struct err *err)
+{
+	struct value *task = NULL;
+	TRY(task_get(request, id, &task, err));
 	return request_reply(request, status, task, err);
 }
 
@@ -176,13 +189,14 @@ static void hold(struct control *control, const struct request *request, int64_t
 int h_task_get(struct control *control, struct request *request, struct err *err)
 {
 	int64_t wait_ms = 0, after = 0;
+	struct value *task = NULL;
 	TRY(needs_domain(control, request, err));
 	TRY(request_number(request, "waitMs", 0, WAIT_MOST_MS, 0, &wait_ms, err));
 	TRY(request_number(request, "afterVersion", 0, INT64_MAX, 0, &after, err));
 	/* Looked up before it is waited for: a wait must not tell of another's task. */
-	if (!shard_task(request->part->shard, request->arena, request->tenant,
-	                request->domain, request->task))
-		return no_task(request, err);
+	TRY(task_get(request, request->task, &task, err));
+	if (value_get_bool(task, "archived", false))
+		return request_reply(request, 200, task, err);
 	if (wait_ms)
 		hold(control, request, after, wait_ms);
 	TRY(request_needs_lead(request, err));
@@ -192,21 +206,20 @@ int h_task_get(struct control *control, struct request *request, struct err *err
 int h_task_list(struct control *control, struct request *request, struct err *err)
 {
 	int64_t limit = 0;
-	bool more = false;
 	struct value *list = NULL;
 	const char *before = request_query(request, "continue"), *resume = NULL;
-	const char *state = request_query(request, "state");
+	struct history_ask ask = {
+		.domain = request->domain, .state = request_query(request, "state"),
+		.before = before,
+	};
 	TRY(needs_domain(control, request, err));
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
-	if (before && !shard_task(request->part->shard, request->arena, request->tenant,
-	                          request->domain, before))
+	if (before && !id_valid(before))
 		return err_set(err, E_INVALID,
 		               "continue is not a token of this list; begin again without "
 		               "it");
-	TRY(shard_list(request->part->shard, request->arena, request->tenant, request->domain,
-	               state, before, (size_t)limit, &list, &more, err));
-	if (more && value_len(list))
-		resume = value_get_str(value_at(list, value_len(list) - 1), "id");
+	ask.limit = (size_t)limit;
+	TRY(history_list(request, &ask, &list, &resume, err));
 	return request_reply_list(request, list, resume, err);
 }
 
@@ -244,10 +257,8 @@ static int add_cancel(struct request *request, struct err *err)
 int h_task_cancel(struct control *control, struct request *request, struct err *err)
 {
 	TRY(needs_domain(control, request, err));
-	struct value *task = shard_task(request->part->shard, request->arena, request->tenant,
-	                                request->domain, request->task);
-	if (!task)
-		return no_task(request, err);
+	struct value *task = NULL;
+	TRY(task_get(request, request->task, &task, err));
 	request->finish = cancelled;
 	bool ended = value_get(task, "endedAt") || value_get_bool(task, "cancelRequested", false);
 	return ended || request->dry_run ? 0 : add_cancel(request, err);

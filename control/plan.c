@@ -3,8 +3,10 @@
 #include "common/defs.h"
 #include "control/plan.h"
 
+#include "control/archive.h"
 #include "control/keys.h"
 #include "control/snapshots.h"
+#include "control/sweep.h"
 
 #include <string.h>
 
@@ -245,9 +247,42 @@ static int plan_probe(struct plan *plan, struct err *err)
 	return tables_new(plan, 0, 0, err);
 }
 
+static int plan_archive(struct plan *plan, struct err *err)
+{
+	struct thing tasks;
+	struct snapshot *history = NULL;
+	const char *rows = NULL;
+	TRY(plan_find(plan, KIND_DATASET, HOME_TASKS, PLATFORM_DOMAIN, &tasks, err));
+	bool joins = home_history(plan->control, plan->arena, plan->work->tenant, &history) &&
+		archive_joins(history);
+	TRY(archive_rows(plan->control, plan->arena, plan->work, &rows, err));
+	value_set_str(plan->done, "mode", joins ? "replace" : "append");
+	value_set_str(plan->done, "rows", rows);
+	TRY(tables_new(plan, 1, 1, err));
+	if (joins)
+		TRY(add_input(plan, HOME_TASKS, PLATFORM_DOMAIN, err));
+	return fill_dataset(plan, &tasks, false, &plan->outputs[plan->output_count++], err);
+}
+
+static int plan_history(struct plan *plan, struct err *err)
+{
+	static const char *const members[] = { "domain", "state", "id", "before", "limit" };
+	copy_members(plan->done, plan->work->spec, members, ARRAY_LEN(members), plan->arena);
+	TRY(tables_new(plan, 1, 0, err));
+	return add_input(plan, HOME_TASKS, PLATFORM_DOMAIN, err);
+}
+
+static int plan_sweep(struct plan *plan, struct err *err)
+{
+	TRY(sweep_plan(plan->control, plan->arena, plan->work, plan->done, err));
+	return tables_new(plan, 0, 0, err);
+}
+
 static plan_fn *const plan_by_type[TASK_COUNT_] = {
 	[TASK_INGEST] = plan_ingest, [TASK_TRANSFORM] = plan_transform,
 	[TASK_MATERIALIZE] = plan_materialize, [TASK_PROBE] = plan_probe,
+	[TASK_ARCHIVE] = plan_archive, [TASK_HISTORY] = plan_history,
+	[TASK_SWEEP] = plan_sweep,
 };
 
 /* --- the grant --- */
@@ -302,12 +337,30 @@ int plan_grant(struct control *control, struct arena *arena, const struct work *
 
 /* --- what it writes --- */
 
+static int archive_output(struct control *control, struct arena *arena, const struct work *work,
+                          struct plan_output *ret_output, struct err *err)
+{
+	struct thing tasks;
+	struct snapshot *history = NULL;
+	TRY(thing_find(control, arena, work->tenant, KIND_DATASET, HOME_TASKS, PLATFORM_DOMAIN,
+	               &tasks, err));
+	*ret_output = (struct plan_output){
+		.domain = PLATFORM_DOMAIN, .name = HOME_TASKS, .uid = uid_of(&tasks),
+		.key = tasks.key, .revision = tasks.revision,
+		.replace = home_history(control, arena, work->tenant, &history) &&
+			archive_joins(history),
+	};
+	return 0;
+}
+
 int plan_output(struct control *control, struct arena *arena, const struct work *work,
                 struct plan_output *ret_output, struct err *err)
 {
 	struct thing by, dataset;
 	bool ingest = work->type == TASK_INGEST;
 	*ret_output = (struct plan_output){ 0 };
+	if (work->type == TASK_ARCHIVE)
+		return archive_output(control, arena, work, ret_output, err);
 	if (!ingest && work->type != TASK_TRANSFORM)
 		return 0;
 	TRY(thing_find(control, arena, work->tenant, ingest ? KIND_SOURCE : KIND_TRANSFORMATION,

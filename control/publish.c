@@ -69,7 +69,6 @@ static int publish_one(struct control *control, struct arena *arena, struct chan
 {
 	struct dataset_at at = { work->tenant, planned->domain, planned->name };
 	struct snapshot *current = NULL, *next = NULL;
-	const struct value *history = NULL;
 	struct published published = { 0 };
 	int64_t revision = 0;
 	struct snapshot added = {
@@ -82,13 +81,13 @@ static int publish_one(struct control *control, struct arena *arena, struct chan
 		added.rows += output->files[i].rows;
 		added.bytes += output->files[i].bytes;
 	}
-	TRY(snapshots_current(control->catalog, arena, &at, &current, &history, &revision, err));
+	TRY(snapshots_current(control->catalog, arena, &at, &current, NULL, &revision, err));
 	TRY(snapshot_next(arena, current, output->replace, output->base_snapshot, &added, &next,
 	                  err));
 	TRY(summary(arena, planned, next, output, &published.outputs, err));
 	published.stored_delta = next->bytes - (current ? current->bytes : 0);
 	TRY(change_expect(change, planned->key, planned->revision, err));
-	TRY(snapshots_put(change, &at, next, history, revision, err));
+	TRY(snapshots_put(control->catalog, change, &at, next, revision, err));
 	*ret_published = published;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/rules.h"
 
+#include "control/home.h"
 #include "control/intents.h"
 #include "control/refs.h"
 
@@ -84,6 +85,9 @@ static int may_use(void *context, const struct ref *ref, struct err *err)
 {
 	const struct check *check = context;
 	const struct request *request = check->request;
+	if (home_is(ref->domain) && writes_to(check->owner, ref->field))
+		return err_set(err, E_DENIED, "%s: the domain %s is the platform's own; its data is "
+		               "read, not written", ref->path, PLATFORM_DOMAIN);
 	if (strcmp(ref->domain, request->domain) == 0)
 		return 0;
 	const struct target target = { .tenant = request->tenant, .domain = ref->domain };
@@ -143,6 +147,9 @@ int rules_task(struct control *control, struct request *request, const struct fi
                const struct value *spec, struct err *err)
 {
 	struct check check = { .control = control, .request = request, .owner = KIND_NONE };
+	if (home_is(request->domain))
+		return err_set(err, E_DENIED, "only the platform runs tasks in the domain %s; use "
+		               "one of your own", PLATFORM_DOMAIN);
 	TRY(refs_visit(fields, spec, "spec", request->domain, note, &check, err));
 	return refs_visit(fields, spec, "spec", request->domain, must_exist, &check, err);
 }
@@ -388,11 +395,21 @@ static int by_kind(struct control *control, struct request *request,
 	}
 }
 
+int rules_home(const struct manifest *manifest, struct err *err)
+{
+	bool itself = manifest->kind == KIND_DOMAIN && home_is(manifest->name);
+	if (!itself && !home_is(manifest->domain))
+		return 0;
+	return err_set(err, E_DENIED, "the domain %s is the platform's own: its dataset %s can be "
+	               "read, and nothing in it is changed by clients", PLATFORM_DOMAIN, HOME_TASKS);
+}
+
 int rules_put(struct control *control, struct request *request, const struct manifest *manifest,
               const struct value *before, struct err *err)
 {
 	const struct field *fields = kind_info[manifest->kind].fields;
 	struct rests rests;
+	TRY(rules_home(manifest, err));
 	TRY(rests_new(request->arena, &rests, err));
 	struct check check = { control, request, &rests, manifest->kind };
 	TRY(scope_rests(manifest, &rests, err));

@@ -12,6 +12,8 @@
 MUST_USE int rules_put(struct control *control, struct request *request,
                        const struct manifest *manifest, const struct value *before,
                        struct err *err);
+/* What is the platform's own in a tenant (control/home.h) is read by clients, and no more. */
+MUST_USE int rules_home(const struct manifest *manifest, struct err *err);
 /* Of a resource about to be deleted. E_CONFLICT names what still refers to it. */
 MUST_USE int rules_delete(struct control *control, struct request *request,
                           const struct manifest *manifest, struct err *err);

@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "control/rules.h"
 
+#include "control/home.h"
 #include "control/intents.h"
 #include "control/refs.h"
 
@@ -98,7 +99,9 @@ static int must_be_empty(struct control *control, const struct manifest *target,
 		else
 			snprintf(prefix, sizeof prefix, "r/%s/%s/%s/", info->name, target->tenant,
 			         target->name);
-		if (inside && catalog_has_prefix(control->catalog, prefix))
+		bool has = kind == KIND_DOMAIN ? home_has_others(control, target->name) :
+			catalog_has_prefix(control->catalog, prefix);
+		if (inside && has)
 			return err_set(err, E_CONFLICT,
 			               "the %s %s still has %s; delete those first",
 			               kind_info[target->kind].name, target->name, info->plural);
@@ -110,6 +113,7 @@ int rules_delete(struct control *control, struct request *request, const struct 
                  struct err *err)
 {
 	char key[STORE_KEY_MAX];
+	TRY(rules_home(manifest, err));
 	catalog_key(key, manifest->kind, manifest->tenant, manifest->domain, manifest->name);
 	const char *const keys[] = { key };
 	TRY(intents_begin(control->intents, true, keys, 1, &request->intent, err));

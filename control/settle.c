@@ -8,6 +8,7 @@
 #include "control/audit.h"
 #include "control/publish.h"
 #include "control/record.h"
+#include "control/shard_archive.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct settlement {
 	const struct err *refused;   /* the change it made cannot be committed; NULL: it can */
 	int64_t now_ms;
 	bool done;                   /* nothing more to do for this item */
+	bool answered;               /* it was a question's */
 	struct work work;
 	enum task_event event;       /* what becomes of the task */
 	int code;
@@ -55,6 +57,18 @@ static int ignore(struct settlement *settlement)
 	return 0;
 }
 
+/* A question is in no journal, so neither is its answer. */
+static int answer(struct settlement *settlement)
+{
+	const struct report *report = settlement->item->report;
+	int code = report->outcome == OUTCOME_SUCCEEDED ? 0 :
+		report->code < 0 ? report->code : E_CANCELLED;
+	shard_question_answer(settlement->part->shard, settlement->work.id, &report->token, code,
+	                      report->text, report->result);
+	settlement->answered = true;
+	return ignore(settlement);
+}
+
 static int match_waiting(struct settlement *settlement, struct err *err)
 {
 	int found = shard_find(settlement->part->shard, settlement->arena, NULL,
@@ -78,6 +92,8 @@ static int match(struct settlement *settlement, struct err *err)
 	int current = shard_match(shard, settlement->arena, item->report->task,
 	                          &item->report->token, &settlement->work, err);
 	TRY(current);
+	if (current && task_is_question(settlement->work.type))
+		return answer(settlement);
 	return current ? 0 : ignore(settlement);
 }
 
@@ -115,6 +131,9 @@ static void handed_back(struct settlement *settlement)
 	const struct work *work = &settlement->work;
 	if (work->preempted)
 		end_as(settlement, EVENT_PREEMPTED, 0, "it gave its place to another task");
+	else if (settlement->item->report->handed_back)
+		end_as(settlement, EVENT_PREEMPTED, 0, "its worker was told to end, and handed it "
+		       "back");
 	else
 		fail(settlement, E_DEAD_WORKER, "its worker gave it back");
 }
@@ -164,9 +183,24 @@ static int publish_output(struct settlement *settlement, struct err *err)
 	return 0;
 }
 
+/* What a sweep tells of itself: whole numbers. */
+static int sweep_outputs(struct settlement *settlement, struct err *err)
+{
+	static const char *const names[] = { "objectsSeen", "objectsDeleted", "bytesDeleted" };
+	const struct value *result = settlement->item->report->result;
+	struct value *list = value_list(settlement->arena), *told = value_map(settlement->arena);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		value_set_int(told, names[i], value_get_int(result, names[i], 0));
+	value_add(list, told);
+	settlement->outputs = list;
+	return value_check(list, err);
+}
+
 static int publish_step(struct settlement *settlement, struct err *err)
 {
 	bool wrote = is_task(settlement) && settlement->event == EVENT_SUCCEEDED;
+	if (wrote && settlement->work.type == TASK_SWEEP)
+		return sweep_outputs(settlement, err);
 	return wrote ? publish_output(settlement, err) : 0;
 }
 
@@ -179,6 +213,10 @@ static int charge(struct settlement *settlement, struct err *err)
 	(void)err;
 	if (!is_task(settlement))
 		return 0;
+	if (task_info[settlement->work.type].platform) {
+		*amounts = (struct amounts){ { 0 } };        /* nobody asked for it */
+		return 0;
+	}
 	if (settlement->item->kind == SETTLE_REPORT) {
 		const struct usage *usage = &settlement->item->report->usage;
 		amounts->v[DIM_CPU_MS] = usage->cpu_ms;
@@ -372,7 +410,7 @@ static int build(struct part *part, struct arena *arena, struct change *change,
 		};
 		items[i]->ignored = false;
 		TRY(run_steps(&settlement, err));
-		if (items[i]->ignored && items[i]->kind == SETTLE_REPORT)
+		if (items[i]->ignored && items[i]->kind == SETTLE_REPORT && !settlement.answered)
 			log_info(&(struct log_context){ .task = items[i]->report->task },
 			         "report_ignored", "worker=%s reason=\"not the current attempt\"",
 			         items[i]->worker ? items[i]->worker : "none");

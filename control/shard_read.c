@@ -202,15 +202,18 @@ void shard_wait(struct shard *shard, const char *id, int64_t after, int64_t dead
 
 /* --- lists --- */
 
-static int list_start(const struct shard *shard, const struct account *account, const char *before,
-                      const struct task **ret_task, struct err *err)
+static const struct task *list_start(const struct shard *shard, const struct account *account,
+                                     const char *before)
 {
 	const struct task *task = before ? task_find(shard, before) : NULL;
-	if (before && (!task || task->account != account))
-		return err_set(err, E_INVALID, "the list cannot be continued from there: that task "
-		               "is no longer kept; begin the list again");
-	*ret_task = task ? task->older : account->newest;
-	return 0;
+	if (task && task->account == account)
+		return task->older;
+	/* It has left for the history: those accepted before it follow. What is another tenant's
+	 * says no more than what is nobody's. */
+	task = account->newest;
+	while (before && task && strcmp(task->id, before) >= 0)
+		task = task->older;
+	return task;
 }
 
 static int list_add(const struct shard *shard, struct arena *arena, const struct task *task,
@@ -249,8 +252,8 @@ int shard_list(struct shard *shard, struct arena *arena, const char *tenant, con
 	shard_lock(shard);
 	const struct account *account = account_find(shard, tenant);
 	if (account)
-		rc = list_start(shard, account, before, &start, err);
-	if (rc == 0 && account)
+		start = list_start(shard, account, before);
+	if (account)
 		rc = list_tasks(shard, arena, start, domain, state,
 		                limit > 0 && limit < PAGE_MAX ? limit : PAGE_MAX, list, &more, err);
 	shard_unlock(shard);

@@ -166,6 +166,8 @@ static int start_parts(struct control *control, const struct start_conf *conf, s
 	for (int i = 0; i < control->part_count; i++) {
 		TRY(lead_new(&control->parts[i], &conf->lead, &control->parts[i].lead, err));
 		TRY(lead_start(control->parts[i].lead, err));
+		TRY(archive_new(&control->parts[i], &conf->archive, &control->parts[i].archive,
+		                err));
 	}
 	return 0;
 }
@@ -227,6 +229,8 @@ void control_free(struct control *control)
 	for (int i = 0; i < control->part_count; i++)
 		if (control->parts[i].lead)
 			lead_stop(control->parts[i].lead);
+	for (int i = 0; i < control->part_count; i++)
+		archive_free(MOVE(control->parts[i].archive));
 	forward_free(control->forward);
 	if (catalog)
 		catalog_unfollow(catalog);

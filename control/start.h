@@ -3,6 +3,7 @@
 #ifndef START_H
 #define START_H
 
+#include "control/archive.h"
 #include "control/control.h"
 #include "control/events.h"
 #include "control/lead.h"
@@ -18,6 +19,7 @@ struct start_conf {
 	int shards;                  /* 1 to PARTS_MAX; 0: 1 */
 	int journal_window_ms;
 	struct events_conf events;
+	struct archive_conf archive;
 	int held_max;                /* requests that may wait for a task at one time */
 	int worker_silent_ms;        /* 0: control/dispatch.h's default */
 };
