@@ -402,7 +402,7 @@ int fetch_stream(struct fetch *fetch, const struct fetch_call *call, fetch_data_
 		 struct err *err)
 {
 	struct transfer transfer = {
-		.data = data, .context = context,
+		.data = data, .context = context, .ret_headers = call->head,
 		.heard_mono_ms = clock_mono_ms(clock_system()),
 	};
 	CURL *curl = curl_easy_init();

@@ -22,6 +22,8 @@ struct fetch_call {
 	const void *body;
 	size_t body_len;
 	int timeout_ms;              /* 0: 5000 */
+	struct buf *head;            /* a stream's: gets its status and header lines, before the
+				      * first data; NULL: nobody asks */
 };
 /* The status (200, 404 ...) is a result, not a failure. E_UNAVAILABLE: no connection, so the
  * request was not sent. E_UNKNOWN_OUTCOME: it may have arrived. E_TOO_LARGE: over ret_body's max.

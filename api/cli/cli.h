@@ -3,6 +3,7 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include "api/sse.h"
 #include "common/buf.h"
 #include "common/fetch.h"
 #include "common/value.h"
@@ -94,9 +95,21 @@ struct call {
 MUST_USE int client_call(struct cli *cli, const struct call *call, struct value **ret_value,
                          struct err *err);
 const char *client_path(struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
+/* Server-sent events of a route, after last_id ("": from where it stands), until either side ends;
+ * last_id then names the last one. E_UNKNOWN_OUTCOME: cut off in the middle. */
+MUST_USE int client_stream(struct cli *cli, const char *path, char last_id[SSE_ID_MAX + 1],
+                           sse_event_fn *event, void *context, struct err *err);
 /* All pages of a list route into one list value. */
 MUST_USE int client_list(struct cli *cli, const char *path, size_t most, struct value **ret_list,
                          struct err *err);
+
+/* --- following --- */
+/* Shows a task below collection to its end, by its events or, where there are none to be had, by
+ * held reads; a server that is away for a while is waited for. EXIT_TASK_FAILED unless it
+ * succeeded. */
+MUST_USE int progress_follow(struct cli *cli, const char *collection, const char *id,
+                             struct err *err);
+bool progress_ended(const char *state);
 
 /* --- output --- */
 struct table;

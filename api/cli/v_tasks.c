@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WAIT_MS = 20000, BAR_WIDTH = 30, LIST_DEFAULT = 20, UNREACHABLE_MS = 120000 };
+enum { LIST_DEFAULT = 20, WATCHED_MOST = 200, REDRAW_MS = 1000 };
 
 static int tasks_path(struct cli *cli, const char **ret_path, struct err *err)
 {
@@ -19,125 +19,6 @@ static int tasks_path(struct cli *cli, const char **ret_path, struct err *err)
 	TRY(cli_domain(cli, &domain, err));
 	*ret_path = client_path(cli, "/v1/tenants/%s/domains/%s/tasks", tenant, domain);
 	return 0;
-}
-
-static bool ended(const char *state)
-{
-	return state && (strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 ||
-	                 strcmp(state, "cancelled") == 0);
-}
-
-static void print_bar(int64_t percent)
-{
-	for (int i = 0; i < BAR_WIDTH; i++)
-		fputs(percent >= 0 && i * 100 < percent * BAR_WIDTH ? "█" : "░", stdout);
-	if (percent >= 0)
-		printf(" %3" PRId64 "%%", percent);
-	else
-		printf("  --%%");
-}
-
-/* One line that grows, on a terminal. */
-static void draw_progress(const struct value *task)
-{
-	const char *state = value_get_str(task, "state");
-	const struct value *progress = value_get(task, "progress");
-	const char *phase = ended(state) ? NULL : value_get_str(progress, "phase");
-	int64_t attempt = value_get_int(task, "attempt", 0);
-	bool done = strcmp(state, "succeeded") == 0;
-	printf("\r\033[K%-11s ", value_get_str(task, "type"));
-	print_bar(done ? 100 : value_get_int(progress, "percent", -1));
-	printf("  %s%s%s  %" PRId64 " rows", state, phase ? ", " : "", phase ? phase : "",
-	       value_get_int(done ? value_get(task, "usage") : progress, "rows", 0));
-	if (attempt > 1)
-		printf("  attempt %" PRId64, attempt);
-	if (ended(state))
-		printf("\n");
-}
-
-/* Where no terminal is, a line whenever the state changes. */
-static void show_progress(struct cli *cli, const struct value *task, const char *last_state)
-{
-	const char *state = value_get_str(task, "state");
-	if (cli->terminal)
-		draw_progress(task);
-	else if (!last_state || strcmp(state, last_state) != 0)
-		printf("%s %s: %s%s\n", value_get_str(task, "type"), value_get_str(task, "id"),
-		       state, value_get_int(task, "attempt", 0) > 1 ? " (another attempt)" : "");
-	fflush(stdout);
-}
-
-static int64_t rejected_rows(const struct value *task)
-{
-	const struct value *outputs = value_get(task, "outputs");
-	int64_t rows = 0;
-	for (size_t i = 0; i < value_len(outputs); i++)
-		rows += value_get_int(value_at(outputs, i), "rejectedRows", 0);
-	return rows;
-}
-
-static int finish(struct cli *cli, const struct value *task, struct err *err)
-{
-	const char *state = value_get_str(task, "state");
-	const struct value *usage = value_get(task, "usage");
-	if (cli->format != FORMAT_TABLE)
-		TRY(print_value(cli, task, err));
-	if (strcmp(state, "succeeded") == 0) {
-		if (cli->format != FORMAT_TABLE)
-			return 0;
-		printf("  %" PRId64
-		       " rows, %s read, %s written, %.2f cpu s, peak %s, attempt %" PRId64,
-		       value_get_int(usage, "rows", 0),
-		       human_bytes(cli, value_get_int(usage, "bytesRead", 0)),
-		       human_bytes(cli, value_get_int(usage, "bytesWritten", 0)),
-		       (double)value_get_int(usage, "cpuMs", 0) / 1000,
-		       human_bytes(cli, value_get_int(usage, "memoryPeakBytes", 0)),
-		       value_get_int(task, "attempt", 1));
-		int64_t rejected = rejected_rows(task);
-		if (rejected > 0)
-			printf(", %" PRId64 " bad rows kept aside", rejected);
-		printf("\n");
-		return 0;
-	}
-	cli->exit_code = EXIT_TASK_FAILED;
-	const struct value *error = value_get(task, "error");
-	const char *code = value_get_str(error, "code");
-	const char *text = value_get_str(error, "text");
-	return err_set(err, E_CONFLICT, "task %s %s: %s%s%s", value_get_str(task, "id"), state,
-	               code ? code : "", code ? ": " : "", text ? text : "no reason given");
-}
-
-/* Follows a task to its end by held reads; a server that is away for a while is waited for. */
-static int watch(struct cli *cli, const char *collection, const char *id, struct err *err)
-{
-	struct value *task = NULL;
-	char last_state[32] = "";
-	int64_t version = 0;
-	int64_t reached = clock_mono_ms(clock_system());
-	for (;;) {
-		struct call call = {
-			.method = "GET",
-			.timeout_ms = WAIT_MS + 10000,
-			.path = client_path(cli, "%s/%s?waitMs=%d&afterVersion=%" PRId64,
-		                            collection, id, WAIT_MS, version),
-		};
-		int rc = client_call(cli, &call, &task, err);
-		int64_t now = clock_mono_ms(clock_system());
-		if (rc < 0 && (!err_retryable(rc) || now - reached > UNREACHABLE_MS))
-			return rc;
-		if (rc < 0)
-			continue;
-		reached = now;
-		version = value_get_int(task, "version", 0);
-		const char *state = value_get_str(task, "state");
-		if (!state)
-			return err_set(err, E_INTERNAL, "the server's answer names no state");
-		if (cli->format == FORMAT_TABLE)
-			show_progress(cli, task, *last_state ? last_state : NULL);
-		snprintf(last_state, sizeof last_state, "%s", state);
-		if (ended(state))
-			return finish(cli, task, err);
-	}
 }
 
 static int set_spec(struct cli *cli, enum task_type type, struct value *spec, struct err *err)
@@ -209,7 +90,7 @@ static int run(struct cli *cli, struct err *err)
 	if (!id)
 		return err_set(err, E_INTERNAL, "the server's answer names no task");
 	if (!cli_switch(cli, "no-wait"))
-		return watch(cli, path, id, err);
+		return progress_follow(cli, path, id, err);
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, task, err);
 	printf("%s\n", id);
@@ -255,7 +136,7 @@ static int tasks(struct cli *cli, struct err *err)
 	if (!id_valid(id))
 		return err_set(err, E_INVALID, "%s: no task id; see `freehold tasks`", id);
 	if (cli_switch(cli, "watch"))
-		return watch(cli, path, id, err);
+		return progress_follow(cli, path, id, err);
 	struct value *task = NULL;
 	bool cancel = cli_switch(cli, "cancel");
 	struct call call = {

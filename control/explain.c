@@ -1,0 +1,140 @@
+/* explain.c - see explain.h. The numbers are the scheduler's; here they become words and sums. */
+#include "common/defs.h"
+#include "control/explain.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NEVER "never-fits"
+
+/* --- a task --- */
+
+static const struct value *reason_at(const struct value *explained, size_t i)
+{
+	return value_at(value_get(explained, "reasons"), i);
+}
+
+const char *explain_never(const struct value *explained)
+{
+	const struct value *reason = NULL;
+	for (size_t i = 0; (reason = reason_at(explained, i)); i++) {
+		const char *rule = value_get_str(reason, "rule");
+		const char *detail = value_get_str(reason, "detail");
+		if (rule && strcmp(rule, NEVER) == 0)
+			return detail ? detail : "no worker of its pool could ever hold it";
+	}
+	return NULL;
+}
+
+int explain_check(const struct value *explained, struct err *err)
+{
+	const char *never = explain_never(explained);
+	if (!never)
+		return 0;
+	return err_set(err, E_RESOURCES, "it could never start: %s; ask for less, name another "
+	               "pool, or have a larger worker started first", never);
+}
+
+/* ", and 3 tasks are before it; about 40 s" */
+static const char *outlook(struct arena *arena, const struct value *explained)
+{
+	int64_t ahead = value_get_int(explained, "ahead", 0);
+	int64_t seconds = value_get_int(explained, "estimateSeconds", -1);
+	char before[64] = "", about[48] = "";
+	if (ahead > 0)
+		snprintf(before, sizeof before, ", and %" PRId64 " task%s before it", ahead,
+		         ahead == 1 ? " is" : "s are");
+	if (seconds >= 0)
+		snprintf(about, sizeof about, "; about %" PRId64 " s", seconds);
+	return arena_printf(arena, "%s%s", before, about);
+}
+
+const char *explain_summary(struct arena *arena, const struct value *explained, bool asked)
+{
+	const char *state = value_get_str(explained, "state"), *never = explain_never(explained);
+	const char *detail = value_get_str(reason_at(explained, 0), "detail");
+	size_t reasons = value_len(value_get(explained, "reasons"));
+	bool waits = !state || strcmp(state, "waiting") == 0 || strcmp(state, "parked") == 0 ||
+		strcmp(state, "queued") == 0 || strcmp(state, "blocked") == 0;
+	if (never)
+		return arena_printf(arena, "it can never start as things are: %s", never);
+	if (!waits)
+		return arena_printf(arena, "it does not wait: it is %s", state);
+	if (reasons == 0 && asked)
+		return "it would start at once";
+	if (reasons == 0)
+		return arena_printf(arena, "it starts as soon as a worker asks for work%s",
+		                    outlook(arena, explained));
+	const char *more = reasons > 1 ? arena_printf(arena, " (and %zu more reasons)",
+	                                              reasons - 1) : "";
+	return arena_printf(arena, "it %s: %s%s%s", asked ? "would be accepted and wait" : "waits",
+	                    detail ? detail : "for its turn", more ? more : "",
+	                    outlook(arena, explained));
+}
+
+/* --- pools --- */
+
+static struct value *pool_of(struct arena *arena, struct value *by_name, const char *name)
+{
+	struct value *pool = value_get_mut(by_name, name);
+	if (pool)
+		return pool;
+	pool = value_map(arena);
+	value_set_str(pool, "pool", name);
+	value_set(by_name, name, pool);
+	return pool;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Every number of a map added to, or the larger one kept in, the map of that name. */
+static void merge(struct arena *arena, struct value *pool, const struct value *row,
+                  const char *name, bool adds)
+{
+	const struct value *from = value_get(row, name), *item = NULL;
+	struct value *to = value_get_mut(pool, name);
+	const char *member = NULL;
+	if (!to) {
+		to = value_map(arena);
+		value_set(pool, name, to);
+	}
+	for (size_t i = 0; (item = value_member(from, i, &member)); i++) {
+		int64_t was = value_get_int(to, member, 0), is = value_as_int(item, 0);
+		value_set_int(to, member, adds ? was + is : larger(was, is));
+	}
+}
+
+static void merge_number(struct value *pool, const struct value *row, const char *name, bool adds)
+{
+	int64_t was = value_get_int(pool, name, 0), is = value_get_int(row, name, 0);
+	value_set_int(pool, name, adds ? was + is : larger(was, is));
+}
+
+static void merge_pool(struct arena *arena, struct value *by_name, const struct value *row)
+{
+	const char *name = value_get_str(row, "pool");
+	if (!name)
+		return;
+	struct value *pool = pool_of(arena, by_name, name);
+	merge_number(pool, row, "workers", false);
+	merge(arena, pool, row, "total", false);
+	merge(arena, pool, row, "used", true);
+	merge(arena, pool, row, "waiting", true);
+	merge_number(pool, row, "neverFits", true);
+	merge_number(pool, row, "oldestWaitMs", false);
+}
+
+struct value *explain_pools(struct arena *arena, const struct value *const *parts, size_t count)
+{
+	struct value *by_name = value_map(arena), *pools = value_list(arena);
+	for (size_t i = 0; i < count; i++)
+		for (size_t n = 0; n < value_len(parts[i]); n++)
+			merge_pool(arena, by_name, value_at(parts[i], n));
+	for (size_t i = 0; i < value_len(by_name); i++)
+		value_add(pools, value_copy(arena, value_member(by_name, i, NULL)));
+	return value_check(by_name, NULL) < 0 ? NULL : pools;
+}
