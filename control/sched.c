@@ -166,12 +166,44 @@ void site_keep(struct sched_site *site, struct sched_queue *queue, bool aged)
 		site->pool->aged = site;
 }
 
+static void cache_hold(struct sched_cache *cache, struct sched_site *site)
+{
+	cache->holders++;
+	for (size_t i = 0; i < NEAR_SITES; i++)
+		if (!cache->sites[i]) {
+			cache->sites[i] = site;
+			return;
+		}
+}
+
+static void cache_drop(struct sched *sched, struct sched_cache *cache, const struct sched_site *site)
+{
+	for (size_t i = 0; i < NEAR_SITES; i++)
+		if (cache->sites[i] == site)
+			cache->sites[i] = NULL;
+	cache->holders--;
+	cache_put(sched, cache);
+}
+
+/* One that holds it could take such a task at once: that is worth a moment. */
+bool cache_has_room(const struct sched_cache *cache, const struct sched_class *class)
+{
+	for (size_t i = 0; i < NEAR_SITES; i++) {
+		const struct sched_site *site = cache->sites[i];
+		struct capacity rest = { { 0 } };
+		if (!site || !site_may_hold(site, class))
+			continue;
+		rest = site_rest(site);
+		if (capacity_fits(&class->demand, &rest) && !site->kept)
+			return true;
+	}
+	return false;
+}
+
 static void site_forget(struct sched *sched, struct sched_site *site)
 {
-	for (size_t i = 0; i < site->cache_count; i++) {
-		site->caches[i]->holders--;
-		cache_put(sched, site->caches[i]);
-	}
+	for (size_t i = 0; i < site->cache_count; i++)
+		cache_drop(sched, site->caches[i], site);
 	site->cache_count = 0;
 }
 
@@ -302,7 +334,6 @@ struct sched_cache *cache_get(struct sched *sched, struct sched_pool *pool, cons
 	if (!cache)
 		return NULL;
 	memcpy(cache->text, text, len);
-	cache->pool = pool;
 	if (!hashmap_add(&sched->caches, &cache->by_name, cache->text)) {
 		free(cache);
 		return NULL;
@@ -328,11 +359,10 @@ void sched_near(struct sched *sched, const char *worker, const char *dataset)
 	while (i < site->cache_count && site->caches[i] != cache)
 		i++;
 	if (i == site->cache_count)
-		cache->holders++;
+		cache_hold(cache, site);
 	if (i == NEAR_MAX) {
 		i = 0;
-		site->caches[0]->holders--;
-		cache_put(sched, site->caches[0]);
+		cache_drop(sched, site->caches[0], site);
 	}
 	if (i < site->cache_count)
 		memmove(&site->caches[i], &site->caches[i + 1],

@@ -104,7 +104,8 @@ struct sched_entry {
 	bool ending;                 /* was named for preemption */
 };
 
-/* Waits from now on; not before due_ms. E_TOO_LARGE: over CLASSES_MAX shapes at one time. */
+enum { SCHED_HELD = -1 };            /* as a due time: not before sched_due says another */
+/* Waits from now on; not before due_ms. E_BUSY: over CLASSES_MAX shapes at one time. */
 MUST_USE int sched_add(struct sched *sched, struct sched_entry *entry,
                        const struct sched_spec *spec, int64_t due_ms, struct err *err);
 /* The next one for a worker, which runs there then; NULL: none. */
@@ -113,6 +114,8 @@ struct sched_entry *sched_pick(struct sched *sched, const char *worker, int64_t 
 void sched_adopt(struct sched *sched, struct sched_entry *entry, const char *worker, int64_t now_ms);
 /* A running one waits again; front: before all of its priority. */
 void sched_again(struct sched *sched, struct sched_entry *entry, int64_t due_ms, bool front);
+/* A waiting one's due time is another. */
+void sched_due(struct sched *sched, struct sched_entry *entry, int64_t due_ms, bool front);
 void sched_remove(struct sched *sched, struct sched_entry *entry);      /* from wherever it is */
 /* A tenant's quotas may have changed, or an end gave something back. NULL: anyone's. */
 void sched_kick(struct sched *sched, const char *tenant);

@@ -174,7 +174,7 @@ int class_get(struct sched *sched, struct sched_pool *pool, const struct sched_s
 		return 0;
 	}
 	if (!id_take(sched, &id))
-		return err_set(err, E_TOO_LARGE, "tasks of %d shapes (demand, pool and selector) are "
+		return err_set(err, E_BUSY, "tasks of %d shapes (demand, pool and selector) are "
 		               "known at one time, which is the most; use a shape that others have, "
 		               "or submit it when some have ended", CLASSES_MAX);
 	class = class_make(sched, pool, spec);

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { NEAR_MS = 300, NEAR_MAX = 32, AGED_EVERY = 4, CLASS_WORDS = CLASSES_MAX / 64 };
+enum { NEAR_MS = 300, NEAR_MAX = 32, NEAR_SITES = 4, AGED_EVERY = 4, CLASS_WORDS = CLASSES_MAX / 64 };
 enum where { NOWHERE, DUE_LATER, NEAR_FIRST, READY, KEYED, RUNNING };
 enum level { LEVEL_POOL, LEVEL_COHORT, LEVEL_TENANT, LEVEL_DOMAIN };
 
@@ -77,8 +77,8 @@ struct sched_lane {                  /* a key's tasks in one queue; waiting: tho
 
 struct sched_cache {                 /* a dataset that workers of a pool may hold */
 	struct hash_node by_name;
-	struct sched_pool *pool;
 	struct sched_entry *first, *last;    /* that wait for such a worker for a moment */
+	struct sched_site *sites[NEAR_SITES];        /* some of the holders */
 	uint32_t holders, members;
 	char text[];
 };

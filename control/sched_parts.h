@@ -110,6 +110,7 @@ void site_keep(struct sched_site *site, struct sched_queue *queue, bool aged);
 void site_release(struct sched_site *site);
 struct sched_cache *cache_get(struct sched *sched, struct sched_pool *pool, const char *name);
 void cache_put(struct sched *sched, struct sched_cache *cache);
+bool cache_has_room(const struct sched_cache *cache, const struct sched_class *class);
 
 /* sched_pick.c */
 double node_tokens(const struct sched_node *node, int64_t now_ms);

@@ -204,23 +204,28 @@ static void near_remove(struct sched_entry *entry)
 /* It may run now, for all that time says. */
 static void come(struct sched *sched, struct sched_entry *entry)
 {
-	if (entry->near && entry->near->holders > 0)
+	if (entry->near && cache_has_room(entry->near, entry->queue->branch.class))
 		near_add(sched, entry);
 	else
 		stand(entry);
+}
+
+static void place_by_time(struct sched *sched, struct sched_entry *entry, int64_t due_ms)
+{
+	entry->at_ms = due_ms == SCHED_HELD ? INT64_MAX : due_ms;
+	if (entry->at_ms <= sched->now_ms) {
+		come(sched, entry);
+		return;
+	}
+	entry->where = DUE_LATER;
+	heap_add(&sched->due, &entry->place, (uint64_t)entry->at_ms);
 }
 
 static void enter(struct sched *sched, struct sched_entry *entry, int64_t due_ms)
 {
 	node_count(entry->queue->branch.node, 1, 0);
 	entry->queue->branch.class->waiting++;
-	entry->at_ms = due_ms;
-	if (due_ms <= sched->now_ms) {
-		come(sched, entry);
-		return;
-	}
-	entry->where = DUE_LATER;
-	heap_add(&sched->due, &entry->place, (uint64_t)due_ms);
+	place_by_time(sched, entry, due_ms);
 }
 
 static void take_out(struct sched *sched, struct sched_entry *entry)
@@ -359,6 +364,16 @@ void sched_again(struct sched *sched, struct sched_entry *entry, int64_t due_ms,
 	end(sched, entry);
 	entry->order = front ? entry->order & ~ORDER_FRONT : entry->order | ORDER_FRONT;
 	enter(sched, entry, due_ms);
+}
+
+void sched_due(struct sched *sched, struct sched_entry *entry, int64_t due_ms, bool front)
+{
+	REQUIRE(entry->queue && entry->where != RUNNING);
+	take_out(sched, entry);
+	if (entry->lane)
+		lane_refill(entry->lane);
+	entry->order = front ? entry->order & ~ORDER_FRONT : entry->order | ORDER_FRONT;
+	place_by_time(sched, entry, due_ms);
 }
 
 /* --- in and out --- */
