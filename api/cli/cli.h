@@ -109,7 +109,12 @@ MUST_USE int client_list(struct cli *cli, const char *path, size_t most, struct 
  * succeeded. */
 MUST_USE int progress_follow(struct cli *cli, const char *collection, const char *id,
                              struct err *err);
+/* Shows a list of tasks again and again until it is empty. */
+MUST_USE int progress_follow_all(struct cli *cli, const char *path, struct err *err);
 bool progress_ended(const char *state);
+
+/* What /explain answers, or a dry run: a sentence and a table. */
+void explain_print(struct cli *cli, const struct value *explained);
 
 /* --- output --- */
 struct table;

@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WAIT_MS = 20000, BAR_WIDTH = 30, UNREACHABLE_MS = 120000, PAUSE_MS = 250 };
+enum {
+	WAIT_MS = 20000, BAR_WIDTH = 30, UNREACHABLE_MS = 120000, PAUSE_MS = 250,
+	WATCHED_MOST = 200, REDRAW_MS = 1000
+};
 
 /* What is shown of one task. */
 struct show {
@@ -272,4 +275,89 @@ int progress_follow(struct cli *cli, const char *collection, const char *id, str
 		return rc;
 	TRY(follow_held(&show, collection, &task, err));
 	return finish(cli, task, err);
+}
+
+/* --- all that have not ended --- */
+
+/* "reading 40 %" or why it waits. */
+static const char *doing(struct cli *cli, const struct value *task)
+{
+	const struct value *progress = value_get(task, "progress");
+	const char *phase = value_get_str(progress, "phase");
+	int64_t percent = value_get_int(progress, "percent", -1);
+	if (!progress)
+		return value_get_str(task, "reason");
+	return percent >= 0 ? arena_printf(cli->arena, "%s %" PRId64 " %%", phase ? phase : "",
+	                                   percent)
+	                    : phase;
+}
+
+static void draw_all(struct cli *cli, const struct value *items)
+{
+	static const char *const titles[] = { "ID", "TYPE", "STATE", "ATTEMPT", "ROWS", "BYTES",
+		                              "AGE", "DOING", NULL };
+	struct table *table = table_new(cli, titles);
+	for (size_t i = 0; i < value_len(items); i++) {
+		const struct value *task = value_at(items, i);
+		const struct value *progress = value_get(task, "progress");
+		table_cell(table, value_get_str(task, "id"));
+		table_cell(table, value_get_str(task, "type"));
+		table_cell(table, value_get_str(task, "state"));
+		table_number(table, value_get_int(task, "attempt", 0));
+		table_number(table, value_get_int(progress, "rows", 0));
+		table_cell(table, human_bytes(cli, value_get_int(progress, "bytes", 0)));
+		table_cell(table, human_age(cli, value_get_str(task, "acceptedAt")));
+		table_cell(table, doing(cli, task));
+	}
+	if (cli->terminal)
+		printf("\033[H\033[J");
+	table_print(table);
+	if (!cli->terminal)
+		printf("\n");
+	fflush(stdout);
+}
+
+/* The same tasks in the same states, as far as a list without a terminal tells. */
+static bool is_same(const struct value *before, const struct value *now)
+{
+	bool same = value_len(before) == value_len(now);
+	for (size_t i = 0; same && i < value_len(now); i++) {
+		const char *id = value_get_str(value_at(now, i), "id");
+		const char *was = value_get_str(value_at(before, i), "id");
+		const char *state = value_get_str(value_at(now, i), "state");
+		const char *stood = value_get_str(value_at(before, i), "state");
+		same = id && was && state && stood && strcmp(id, was) == 0 &&
+			strcmp(state, stood) == 0;
+	}
+	return same;
+}
+
+/* Two arenas by turns: what was shown last is compared with what is now. */
+static int follow_in(struct cli *cli, const char *path, struct arena *arenas[2], struct err *err)
+{
+	struct value *shown = NULL, *items = NULL;
+	for (int turn = 0;; turn = !turn) {
+		arena_reset(arenas[turn]);
+		cli->arena = arenas[turn];
+		TRY(client_list(cli, path, WATCHED_MOST, &items, err));
+		if (cli->terminal || !shown || !is_same(shown, items))
+			draw_all(cli, items);
+		if (value_len(items) == 0)
+			return 0;
+		shown = items;
+		poll(NULL, 0, REDRAW_MS);
+	}
+}
+
+int progress_follow_all(struct cli *cli, const char *path, struct err *err)
+{
+	struct arena *own = cli->arena;
+	AUTO(arena) *one = NULL;
+	AUTO(arena) *two = NULL;
+	TRY(arena_new(64 * MIB, &one, err));
+	TRY(arena_new(64 * MIB, &two, err));
+	struct arena *arenas[2] = { one, two };
+	int rc = follow_in(cli, path, arenas, err);
+	cli->arena = own;
+	return rc;
 }

@@ -8,9 +8,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { LIST_DEFAULT = 20, WATCHED_MOST = 200, REDRAW_MS = 1000 };
+enum { LIST_DEFAULT = 20 };
 
 static int tasks_path(struct cli *cli, const char **ret_path, struct err *err)
 {
@@ -39,6 +40,15 @@ static int set_spec(struct cli *cli, enum task_type type, struct value *spec, st
 	return 0;
 }
 
+static void set_placement(struct cli *cli, struct value *body)
+{
+	struct value *placement = value_map(cli->arena);
+	value_set_str(placement, "pool", cli_option(cli, "pool"));
+	value_set_str(placement, "priority", cli_option(cli, "priority"));
+	if (value_len(placement) > 0)
+		value_set(body, "placement", placement);
+}
+
 static int request_body(struct cli *cli, struct value **ret_body, struct err *err)
 {
 	const char *word = cli_word(cli, 0);
@@ -59,12 +69,24 @@ static int request_body(struct cli *cli, struct value **ret_body, struct err *er
 	struct value *limits = value_map(cli->arena);
 	TRY(set_spec(cli, type, spec, err));
 	value_set_str(limits, "deadline", cli_option(cli, "deadline"));
+	set_placement(cli, body);
 	value_set_str(body, "type", word);
 	value_set(body, "spec", spec);
 	if (value_len(limits) > 0)
 		value_set(body, "limits", limits);
 	*ret_body = body;
 	return value_check(body, err);
+}
+
+static int show_dry_run(struct cli *cli, const struct value *answer, struct err *err)
+{
+	const struct value *explained = value_get(answer, "explain");
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, answer, err);
+	printf("would be accepted (dry run: nothing was submitted)\n");
+	if (explained)
+		explain_print(cli, explained);
+	return 0;
 }
 
 static int run(struct cli *cli, struct err *err)
@@ -82,14 +104,12 @@ static int run(struct cli *cli, struct err *err)
 		.header = key ? arena_printf(cli->arena, "Idempotency-Key: %s", key) : NULL,
 	};
 	TRY(client_call(cli, &call, &task, err));
-	if (dry_run) {
-		printf("would be accepted (dry run: nothing was submitted)\n");
-		return 0;
-	}
+	if (dry_run)
+		return show_dry_run(cli, task, err);
 	const char *id = value_get_str(task, "id");
 	if (!id)
 		return err_set(err, E_INTERNAL, "the server's answer names no task");
-	if (!cli_switch(cli, "no-wait"))
+	if (!cli_switch(cli, "no-wait") || cli_switch(cli, "watch"))
 		return progress_follow(cli, path, id, err);
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, task, err);
@@ -97,14 +117,53 @@ static int run(struct cli *cli, struct err *err)
 	return 0;
 }
 
-static int list(struct cli *cli, const char *path, struct err *err)
+/* --- lists --- */
+
+/* "2h": that long ago; else a time as it is. */
+static int time_of(struct cli *cli, const char *name, const char **ret_time, struct err *err)
 {
-	struct value *items = NULL;
-	const char *state = cli_option(cli, "state");
-	TRY(client_list(cli, state ? client_path(cli, "%s?state=%s", path, state) : path,
-	                LIST_DEFAULT, &items, err));
-	if (cli->format != FORMAT_TABLE)
-		return print_value(cli, items, err);
+	const char *text = cli_option(cli, name);
+	char out[TIME_TEXT_MAX];
+	int64_t ms = 0;
+	*ret_time = text;
+	if (!text || time_parse(text, &ms, NULL) == 0)
+		return 0;
+	if (duration_parse(text, &ms, NULL) < 0)
+		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, or how long "
+		               "ago, as in 2h", name);
+	*ret_time = arena_strdup(cli->arena, time_print_ms(clock_unix_ms(clock_system()) - ms, out));
+	return *ret_time ? 0 : err_set(err, E_NOMEM, "no memory for a time");
+}
+
+static int list_path(struct cli *cli, const char *path, const char *states, const char **ret_path,
+                     struct err *err)
+{
+	static const char *const plain[] = { "type", "run", "schedule" };
+	static const char *const times[] = { "since", "until" };
+	const char *join = "?", *value = NULL;
+	if (states) {
+		path = arena_printf(cli->arena, "%s?state=%s", path, states);
+		join = "&";
+	}
+	for (size_t i = 0; i < ARRAY_LEN(plain) + ARRAY_LEN(times); i++) {
+		bool is_time = i >= ARRAY_LEN(plain);
+		const char *name = is_time ? times[i - ARRAY_LEN(plain)] : plain[i];
+		value = cli_option(cli, name);
+		if (is_time)
+			TRY(time_of(cli, name, &value, err));
+		if (!value)
+			continue;
+		path = arena_printf(cli->arena, "%s%s%s=%s", path ? path : "", join, name, value);
+		join = "&";
+	}
+	if (!path)
+		return err_set(err, E_NOMEM, "no memory for a list");
+	*ret_path = path;            /* client_list encodes it */
+	return 0;
+}
+
+static void print_list(struct cli *cli, const struct value *items)
+{
 	static const char *const titles[] = {"ID",    "TYPE", "STATE", "ATTEMPT", "ROWS",
 	                                     "CPU S", "AGE",  "ERROR", NULL};
 	struct table *table = table_new(cli, titles);
@@ -121,6 +180,31 @@ static int list(struct cli *cli, const char *path, struct err *err)
 		table_cell(table, value_get_str(value_get(task, "error"), "text"));
 	}
 	table_print(table);
+}
+
+static int list_limit(struct cli *cli, size_t *ret_most, struct err *err)
+{
+	const char *text = cli_option(cli, "limit");
+	size_t digits = text ? strspn(text, "0123456789") : 0;
+	*ret_most = LIST_DEFAULT;
+	if (!text)
+		return 0;
+	if (digits < 1 || digits > 6 || text[digits] || atoi(text) < 1)
+		return err_set(err, E_INVALID, "--limit: how many at most, from 1 to 999999");
+	*ret_most = (size_t)atoi(text);
+	return 0;
+}
+
+static int list(struct cli *cli, const char *path, struct err *err)
+{
+	struct value *items = NULL;
+	size_t most = 0;
+	TRY(list_limit(cli, &most, err));
+	TRY(list_path(cli, path, cli_option(cli, "state"), &path, err));
+	TRY(client_list(cli, path, most, &items, err));
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, items, err);
+	print_list(cli, items);
 	return 0;
 }
 
@@ -129,8 +213,11 @@ static int tasks(struct cli *cli, struct err *err)
 	const char *path = NULL;
 	const char *id = cli_word(cli, 0);
 	TRY(tasks_path(cli, &path, err));
-	if (!id && cli_switch(cli, "watch"))
-		return err_set(err, E_INVALID, "--watch: which task? freehold tasks ID --watch");
+	if (!id && cli_switch(cli, "watch")) {
+		TRY(list_path(cli, path, cli_option(cli, "state") ? cli_option(cli, "state")
+		              : "blocked,queued,running", &path, err));
+		return progress_follow_all(cli, path, err);
+	}
 	if (!id)
 		return list(cli, path, err);
 	if (!id_valid(id))
@@ -151,10 +238,13 @@ static int tasks(struct cli *cli, struct err *err)
 
 static const struct option_row run_options[] = {
 	{"no-wait", NULL, "print the task's id and return at once"},
+	{"watch", NULL, "follow it to its end, as without --no-wait (-w)"},
 	{"deadline", "DURATION", "of one attempt; default 10m"},
+	{"pool", "NAME", "of workers; default: default"},
+	{"priority", "LEVEL", "low, normal, high or urgent; default normal"},
 	{"idempotency-key", "TEXT", "the same key again is the same task"},
 	{"sleep", "DURATION", "probe: stay busy that long"},
-	{"dry-run", NULL, "only ask whether it would be accepted"},
+	{"dry-run", NULL, "only ask whether it would be accepted, and when it would start"},
 	{NULL, NULL, NULL}};
 
 const struct verb verb_run = {
@@ -169,9 +259,15 @@ const struct verb verb_run = {
 };
 
 static const struct option_row tasks_options[] = {
-	{"watch", NULL, "follow the task to its end (-w)"},
+	{"watch", NULL, "follow the task, or all that have not ended, to the end (-w)"},
 	{"cancel", NULL, "stop the task"},
-	{"state", "STATE", "list only queued, running, succeeded, failed or cancelled ones"},
+	{"state", "STATE,...", "list only those in these states, for example dead,failed"},
+	{"type", "TYPE", "list only those of this type"},
+	{"run", "ID", "list only those of this run"},
+	{"schedule", "NAME", "list only those that this schedule submitted"},
+	{"since", "TIME", "list only those accepted since then: a time, or 2h for two hours ago"},
+	{"until", "TIME", "list only those accepted before then"},
+	{"limit", "N", "list so many at most; default 20"},
 	{NULL, NULL, NULL}};
 
 const struct verb verb_tasks = {
