@@ -2,6 +2,8 @@
 #include "common/defs.h"
 #include "api/kinds.h"
 
+#include "api/graph.h"
+
 #include <string.h>
 
 #define REQUIRED true

@@ -5,6 +5,7 @@
 #include "api/manifest.h"
 #include "api/operation.h"
 #include "api/schema.h"
+#include "api/graph.h"
 #include "api/tasks.h"
 
 #include <string.h>
@@ -156,6 +157,7 @@ static void add_tasks(struct arena *arena, struct value *schemas)
 	value_set(request, "oneOf", choices);
 	value_set(schemas, "TaskRequest", request);
 	value_set(schemas, "TaskLimits", schema_of_fields(arena, task_limit_fields));
+	value_set(schemas, "RunRequest", schema_of_fields(arena, run_request_fields));
 	value_set(schemas, "TaskPlacement", schema_of_fields(arena, task_placement_fields));
 }
 

@@ -5,6 +5,7 @@
 #include "api/manifest.h"
 #include "api/operation.h"
 #include "api/schema.h"
+#include "api/graph.h"
 #include "api/tasks.h"
 
 #include <string.h>
@@ -210,6 +211,11 @@ static void tasks_page(struct arena *arena, struct buf *out)
 	put_field_table(arena, task_limit_fields, "limits.", out);
 	buf_puts(out, "\n## Placement\n\n");
 	put_field_table(arena, task_placement_fields, "placement.", out);
+	buf_puts(out, "\n## Runs\n\nA run is tasks that are accepted together, some of which wait for "
+	         "others: `POST\n/v1/tenants/{tenant}/domains/{domain}/runs`, or `freehold runs "
+	         "start`. A task whose condition can hold no longer is\ncancelled, with the "
+	         "reason. A run names a pipeline or its tasks:\n\n");
+	put_field_table(arena, run_request_fields, "", out);
 	for (int i = 0; i < TASK_COUNT_; i++) {
 		buf_printf(out, "\n## %s\n\n%s", task_info[i].name, task_info[i].platform ?
 		           "Only the platform runs these, in a tenant's domain `freehold`.\n\n" : "");

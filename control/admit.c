@@ -338,20 +338,27 @@ static int lost_race(const struct request *request, struct err *err)
 	               "again and repeat");
 }
 
+static void withdraw(struct request *request)
+{
+	if (request->undo)
+		request->undo(request);
+	else if (request->submitted)
+		shard_withdraw(request->part->shard, request->submitted);
+}
+
 static int commit(struct request *request, struct err *err)
 {
 	int code = journal_commit(request->part->journal, request->change, err);
 	/* After an unknown outcome the journal is led anew and tells what has happened. */
-	if (code < 0 && code != E_UNKNOWN_OUTCOME && request->submitted)
-		shard_withdraw(request->part->shard, request->submitted);
+	if (code < 0 && code != E_UNKNOWN_OUTCOME)
+		withdraw(request);
 	return code == E_PRECONDITION ? lost_race(request, err) : code;
 }
 
 static int record(struct control *control, struct request *request, struct err *err)
 {
 	if (request->failure.code) {
-		if (request->submitted)
-			shard_withdraw(request->part->shard, request->submitted);
+		withdraw(request);
 		record_refusal(control, request);
 		return 0;
 	}

@@ -56,12 +56,13 @@ struct request {
 	const struct route *route;
 	struct part *part;           /* of the path's tenant; without one, of "platform" */
 	struct asker asker;          /* after identify */
-	const char *tenant, *domain, *name, *task, *key;   /* from the path; NULL: not in it */
+	const char *tenant, *domain, *name, *task, *key, *run;  /* of the path; NULL: not in it */
 	struct value *body;          /* after read; NULL: none */
 	bool dry_run;
 	struct value *missing;       /* of a dry run's PUT: what it rests on and is not there yet */
 	struct change *change;       /* what record commits; handle adds to it */
 	const char *submitted;       /* task id reserved by handle; withdrawn if record fails */
+	void (*undo)(struct request *request);   /* does so otherwise; NULL: as for a task */
 	struct intent *intent;       /* what the write rests on; ended with the request */
 	handler_fn *finish; /* set by handle: fills the reply after the commit; may be NULL */
 	void *state;                 /* from handle to finish, in the arena */

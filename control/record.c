@@ -8,6 +8,8 @@ static const char *const names[] = {
 	[RECORD_ACCEPTED] = "accepted", [RECORD_ATTEMPT] = "attempt", [RECORD_OUTCOME] = "outcome",
 	[RECORD_CANCEL] = "cancel", [RECORD_USAGE] = "usage", [RECORD_AUDIT] = "audit",
 	[RECORD_METER] = "meter", [RECORD_INTERVAL] = "interval",
+	[RECORD_RUN] = "run", [RECORD_REPLAY] = "replay", [RECORD_TASK] = "task",
+	[RECORD_ENDED] = "ended", [RECORD_KEY] = "key", [RECORD_TALLY] = "tally",
 };
 
 enum record_type record_type(const struct value *record)

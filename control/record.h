@@ -3,11 +3,16 @@
  * (control/shard.h); nothing else changes it.
  *
  *   accepted  {t, id, tenant, domain, type, spec, limits, principal, at, key?, key_hash?, reserve,
- *             placement?, interval?, schedule?, backfill?}
+ *             placement?, interval?, schedule?, backfill?, run?, node?}
+ *   run       {t, id, tenant, domain, principal, at, name?, pipeline?, key?, key_hash?, interval?,
+ *             schedule?, backfill?, tasks: [{name, id, deps: [[node, on]...], state?, skipped?}]}
+ *             before its tasks' accepted ones, which name it and their index (node) in tasks;
+ *             state, skipped: in a checkpoint, of what has left
+ *   replay    {t, tenant, at, principal, tasks: [id...], run?}      ended ones start anew
  *   attempt   {t, id, tenant, domain, attempt, code?, text, at, started, epoch, counter, free?}
  *             it waits again; free: that attempt does not count against its limit
  *   outcome   {t, id, tenant, domain, attempt, state, code?, text?, at, started?, usage?, outputs?}
- *   cancel    {t, id, tenant, at, principal}
+ *   cancel    {t, id or run, tenant, at, principal}
  *   usage     {t, id, tenant, domain, at, amounts, cost, source}
  *             source "task": id is TASK/ATTEMPT, counted once; "online": WORKER/INCARNATION/SEQ
  *   audit     {t, tenant, at, actor, action, resource, result, rule?, code?, request?, task?}
@@ -15,8 +20,17 @@
  *   meter     {t, worker, incarnation, seq, at}      online reads counted up to here
  *   interval  {t, op, at, uid, ...}      a schedule's ledger: control/interval.h
  *
- * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}. usage: api/usage.h's map.
- * outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are names
+ * Only in a checkpoint (control/shard_emit.h), which has run, audit (with seq), meter and interval
+ * as well:
+ *   task      accepted's members without key, and was: {state, attempts?, forgiven?, billed?, used?,
+ *             deadEpoch?, deadCounter?, started?, ended?, due?, code?, text?, cancel?, expired?,
+ *             peak?, wall?, version?, trail?, outputs?}
+ *   ended     {t, at, ids}       tasks in the order in which they ended
+ *   key       {t, at, tenant, key, key_hash, id}
+ *   tally     {t, at, tenant, domain, window, number, amounts}     what was spent in a window
+ *
+ * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}.
+ * usage: api/usage.h's map. outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are names
  * (common/errors.def). */
 #ifndef RECORD_H
 #define RECORD_H
@@ -27,7 +41,8 @@
 enum record_type {
 	RECORD_UNKNOWN, RECORD_ACCEPTED, RECORD_ATTEMPT, RECORD_OUTCOME, RECORD_CANCEL,
 		RECORD_USAGE,
-	RECORD_AUDIT, RECORD_METER, RECORD_INTERVAL
+	RECORD_AUDIT, RECORD_METER, RECORD_INTERVAL, RECORD_RUN, RECORD_REPLAY, RECORD_TASK,
+	RECORD_ENDED, RECORD_KEY, RECORD_TALLY
 };
 enum record_type record_type(const struct value *record);
 

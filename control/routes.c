@@ -59,7 +59,7 @@ static const char **capture_at(struct request *request, struct segment name)
 	const struct { const char *name; const char **at; } places[] = {
 		{ "{tenant}", &request->tenant }, { "{domain}", &request->domain },
 		{ "{name}", &request->name },     { "{task}", &request->task },
-		{ "{key}", &request->key },
+		{ "{key}", &request->key },       { "{run}", &request->run },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		if (strlen(places[i].name) == name.len &&

@@ -4,6 +4,7 @@
 #include "control/rules.h"
 
 #include "control/home.h"
+#include "api/graph.h"
 #include "control/intents.h"
 #include "control/refs.h"
 
@@ -152,6 +153,25 @@ int rules_task(struct control *control, struct request *request, const struct fi
 		               "one of your own", PLATFORM_DOMAIN);
 	TRY(refs_visit(fields, spec, "spec", request->domain, note, &check, err));
 	return refs_visit(fields, spec, "spec", request->domain, must_exist, &check, err);
+}
+
+int rules_graph(struct control *control, struct request *request, const struct value *tasks,
+                const char *path, bool exist, struct err *err)
+{
+	struct check check = { .control = control, .request = request, .owner = KIND_NONE };
+	struct graph graph;
+	TRY(graph_read(request->arena, tasks, path, &graph, err));
+	for (size_t i = 0; i < graph.count; i++) {
+		const struct task_request *task = &graph.tasks[i].request;
+		const struct field *fields = task_info[task->type].fields;
+		int rc = refs_visit(fields, task->spec, "spec", request->domain, note, &check, err);
+		if (rc == 0 && exist)
+			rc = refs_visit(fields, task->spec, "spec", request->domain, must_exist,
+			                &check, err);
+		if (rc < 0)
+			return err_prefix(err, "%s[%zu]", path, i);
+	}
+	return 0;
 }
 
 /* --- scopes --- */
@@ -390,6 +410,9 @@ static int by_kind(struct control *control, struct request *request,
 		return source_rules(manifest->spec, err);
 	case KIND_TRANSFORMATION:
 		return transformation_rules(manifest, err);
+	case KIND_PIPELINE:
+		return rules_graph(control, request, value_get(manifest->spec, "tasks"),
+		                   "spec.tasks", false, err);
 	default:
 		return 0;
 	}

@@ -20,6 +20,10 @@ MUST_USE int rules_delete(struct control *control, struct request *request,
 /* Of a task's spec: what it names exists and the asker may run it there. */
 MUST_USE int rules_task(struct control *control, struct request *request,
                         const struct field *fields, const struct value *spec, struct err *err);
+/* The same of a run's tasks; of a pipeline about to be written only whether the asker may. */
+MUST_USE int rules_graph(struct control *control, struct request *request,
+                         const struct value *tasks, const char *path, bool exist,
+                         struct err *err);
 /* Only an operator touches a principal that is one: granting its role, or making its keys. */
 MUST_USE int rules_operator(const struct request *request, const struct value *spec,
                             const char *field, struct err *err);

@@ -24,7 +24,10 @@ struct submission {
 	const struct task_request *request;
 	const char *key;             /* Idempotency-Key; NULL: none */
 	const uint8_t *body_hash;    /* DIGEST_BYTES; compared for a repeated key */
+	const struct value *also;    /* {interval, schedule, backfill}, any of these; NULL: none */
 	int64_t now_ms;
+	const char *run;             /* of a run's task (control/shard_run.h); NULL: of none */
+	size_t node;
 };
 /* Reserves quota and adds the accepted record to change. E_QUOTA, E_BUSY (queue full). A known
  * idempotency key: returns 0 with ret_existing set to that task's id (arena) and nothing
@@ -40,9 +43,15 @@ struct value *shard_task(struct shard *shard, struct arena *arena, const char *t
                          const char *domain, const char *id);      /* NULL: no such task */
 /* Waits until the task's version passes `after` or the deadline. */
 void shard_wait(struct shard *shard, const char *id, int64_t after, int64_t deadline_mono_ms);
-/* Newest first; domain and state may be NULL; `before` a task id or NULL. */
+/* Which tasks; NULL and 0: any. */
+struct task_filter {
+	const char *domain, *type, *run, *schedule;
+	uint32_t states;             /* 1 << enum task_state of each; 0: any */
+	const char *from_id, *before_id;     /* ids sort by the time of acceptance */
+};
+/* Newest first. */
 MUST_USE int shard_list(struct shard *shard, struct arena *arena, const char *tenant,
-                        const char *domain, const char *state, const char *before, size_t limit,
+                        const struct task_filter *filter, size_t limit,
                         struct value **ret_list, bool *ret_more, struct err *err);
 /* {tenant, domains: [{domain, amounts...}], total: {...}, reserved: {...}} */
 struct value *shard_usage(struct shard *shard, struct arena *arena, const char *tenant);

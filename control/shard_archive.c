@@ -296,7 +296,7 @@ int shard_question(struct shard *shard, const struct platform_task *made, struct
 	shard_lock(shard);
 	int rc = make_platform(shard, made, &task, err);
 	if (rc == 0)
-		rc = task_enter(shard, task, err);
+		rc = task_enter(shard, task, task->accepted_ms, err);
 	if (rc < 0 && task)
 		task_drop(shard, task);
 	shard_unlock(shard);
@@ -370,6 +370,7 @@ void shard_question_answer(struct shard *shard, const char *id, const struct tok
 		code = err.code;
 	if (current) {
 		task_stop(shard, task);
+		task_leave(shard, task);
 		task->state = code == 0 ? STATE_SUCCEEDED : STATE_FAILED;
 		task->code = code;
 		task_moved(shard, task);

@@ -1,7 +1,7 @@
 /* shard_read.c - what clients may see of the shard: tasks, their waiting, usage. Everything is
  * copied into the caller's arena while the lock is held. */
 #include "common/defs.h"
-#include "control/shard_impl.h"
+#include "control/run_impl.h"
 
 #include "common/pack.h"
 
@@ -76,13 +76,14 @@ static void set_packed(struct value *map, const char *name, struct arena *arena,
 }
 
 /* Why it is in its state. */
-static const char *state_reason(const struct shard *shard, struct arena *arena,
-                                const struct task *task)
+const char *task_reason(const struct shard *shard, struct arena *arena, const struct task *task)
 {
 	const struct trail_step *last = trail_last(&task->trail);
 	const struct trail_step running = { .event = EVENT_ASSIGNED, .attempt = task->attempts + 1 };
 	if (task->state == STATE_QUEUED)
 		return waiting_reason(shard, arena, task);
+	if (task->state == STATE_BLOCKED)
+		return task->cancel ? "it is being cancelled" : run_blocked_by(arena, task);
 	if (task->state == STATE_RUNNING)
 		return trail_reason(arena, &running);
 	if (task->state == STATE_CANCELLED && task->text)
@@ -94,7 +95,9 @@ static const char *state_reason(const struct shard *shard, struct arena *arena,
 static struct value *transitions(struct arena *arena, const struct task *task)
 {
 	const char *text = task->state == STATE_CANCELLED ? task->text : NULL;
-	struct value *list = trail_value(arena, &task->trail, task->accepted_ms, false, text);
+	bool was_blocked = task->node && task->node->dep_count > 0;
+	struct value *list = trail_value(arena, &task->trail, task->accepted_ms, was_blocked,
+	                                 text);
 	const struct trail_step running = {
 		.event = EVENT_ASSIGNED, .state = STATE_RUNNING, .attempt = task->attempts + 1,
 		.at_ms = task->started_ms,
@@ -104,19 +107,29 @@ static struct value *transitions(struct arena *arena, const struct task *task)
 	return list;
 }
 
+static void set_all(struct value *map, struct arena *arena, const struct value *members)
+{
+	const char *name = NULL;
+	for (size_t i = 0; i < value_len(members); i++) {
+		const struct value *member = value_member(members, i, &name);
+		value_set(map, name, value_copy(arena, member));
+	}
+}
+
+/* What few tasks have: a placement; a schedule's interval, of its own or its run's. */
 static void set_also(struct value *map, struct arena *arena, const struct task *task)
 {
 	struct value *also = NULL;
 	struct err err;
-	const char *name = NULL;
-	if (task->also.len == 0)
+	if (task->also.len > 0 &&
+	    pack_read(arena, task->also.data, task->also.len, &also, &err) < 0)
+		value_set(map, "placement", NULL);       /* the map is marked as failed */
+	set_all(map, arena, also);
+	if (!task->node)
 		return;
-	if (pack_read(arena, task->also.data, task->also.len, &also, &err) < 0)
-		value_set(map, "placement", NULL);
-	for (size_t i = 0; i < value_len(also); i++) {
-		const struct value *member = value_member(also, i, &name);
-		value_set(map, name, value_copy(arena, member));
-	}
+	set_all(map, arena, task->node->run->also);
+	value_set_str(map, "run", task->node->run->id);
+	value_set_str(map, "name", task->node->name);
 }
 
 static void set_state(const struct shard *shard, struct value *map, struct arena *arena,
@@ -126,7 +139,7 @@ static void set_state(const struct shard *shard, struct value *map, struct arena
 	value_set_str(map, "state", task_state_name(task->state));
 	value_set_int(map, "attempt", task->attempts - task->forgiven +
 	              (task->state == STATE_RUNNING));
-	value_set_str(map, "reason", state_reason(shard, arena, task));
+	value_set_str(map, "reason", task_reason(shard, arena, task));
 	if (task->state == STATE_RUNNING) {
 		value_set_str(map, "worker", task->worker);
 		value_set(map, "progress", progress_value(arena, task));
@@ -223,13 +236,50 @@ static int list_add(const struct shard *shard, struct arena *arena, const struct
 	return value_check(list, err);
 }
 
+/* What few tasks have is unpacked to be compared. */
+static bool has_also(struct arena *arena, const struct task *task, const char *name,
+                     const char *text)
+{
+	struct value *also = NULL;
+	if (!task->also.len ||
+	    pack_read(arena, task->also.data, task->also.len, &also, NULL) < 0)
+		return false;
+	const char *has = value_get_str(also, name);
+	return has && strcmp(has, text) == 0;
+}
+
+static bool of_run(const struct task *task, const char *run)
+{
+	return task->node && strcmp(task->node->run->id, run) == 0;
+}
+
+/* Of an acceptance in the filter's time, which is said by ids. */
+static bool in_time(const struct task *task, const struct task_filter *filter)
+{
+	return (!filter->from_id || strcmp(task->id, filter->from_id) >= 0) &&
+		(!filter->before_id || strcmp(task->id, filter->before_id) < 0);
+}
+
+static bool is_wanted(struct arena *arena, const struct task *task,
+                      const struct task_filter *filter)
+{
+	if (!task->durable || !in_time(task, filter) ||
+	    (filter->states && !(filter->states & 1u << task->state)))
+		return false;
+	if (filter->domain && strcmp(task->domain, filter->domain) != 0)
+		return false;
+	if (filter->type && strcmp(task_info[task->type].name, filter->type) != 0)
+		return false;
+	return (!filter->run || of_run(task, filter->run)) &&
+		(!filter->schedule || has_also(arena, task, "schedule", filter->schedule));
+}
+
 static int list_tasks(const struct shard *shard, struct arena *arena, const struct task *task,
-                      const char *domain, const char *state, size_t limit, struct value *list,
+                      const struct task_filter *filter, size_t limit, struct value *list,
                       bool *ret_more, struct err *err)
 {
 	for (; task; task = task->older) {
-		if (!task->durable || (domain && strcmp(task->domain, domain) != 0) ||
-		    (state && strcmp(task_state_name(task->state), state) != 0))
+		if (!is_wanted(arena, task, filter))
 			continue;
 		if (value_len(list) == limit) {
 			*ret_more = true;
@@ -240,21 +290,18 @@ static int list_tasks(const struct shard *shard, struct arena *arena, const stru
 	return 0;
 }
 
-int shard_list(struct shard *shard, struct arena *arena, const char *tenant, const char *domain,
-               const char *state, const char *before, size_t limit, struct value **ret_list,
+int shard_list(struct shard *shard, struct arena *arena, const char *tenant,
+               const struct task_filter *filter, size_t limit, struct value **ret_list,
                bool *ret_more, struct err *err)
 {
 	struct value *list = value_list(arena);
-	const struct task *start = NULL;
 	bool more = false;
 	int rc = value_check(list, err);
 	TRY(rc);
 	shard_lock(shard);
 	const struct account *account = account_find(shard, tenant);
 	if (account)
-		start = list_start(shard, account, before);
-	if (account)
-		rc = list_tasks(shard, arena, start, domain, state,
+		rc = list_tasks(shard, arena, list_start(shard, account, filter->before_id), filter,
 		                limit > 0 && limit < PAGE_MAX ? limit : PAGE_MAX, list, &more, err);
 	shard_unlock(shard);
 	TRY(rc);

@@ -1,7 +1,7 @@
 /* shard_record.c - what each durable record does to the leader's memory: one function a type.
  * Live and in replay alike; applying the same records in the same order gives the same state. */
 #include "common/defs.h"
-#include "control/shard_impl.h"
+#include "control/run_impl.h"
 
 #include "common/pack.h"
 
@@ -43,8 +43,17 @@ static int become(struct shard *shard, struct task *task, enum task_state from,
 		TRY(trail_add(&task->trail, &step, err));
 	if (task->state == STATE_RUNNING)
 		task_stop(shard, task);
+	task->account->blocked -= task->state == STATE_BLOCKED;
+	task->account->blocked += next == STATE_BLOCKED;
 	task->state = next;
 	return 0;
+}
+
+int task_become(struct shard *shard, struct task *task, enum task_event event, int64_t at_ms,
+                struct err *err)
+{
+	const struct transition transition = { .event = event, .at_ms = at_ms };
+	return become(shard, task, task->state, &transition, err);
 }
 
 static int64_t mono_of(const struct shard *shard, int64_t unix_ms)
@@ -54,43 +63,63 @@ static int64_t mono_of(const struct shard *shard, int64_t unix_ms)
 }
 
 /* Its record is durable: others see it from now on. */
-int task_enter(struct shard *shard, struct task *task, struct err *err)
+int task_enter(struct shard *shard, struct task *task, int64_t at_ms, struct err *err)
 {
-	const struct transition durable = { .event = EVENT_DURABLE, .at_ms = task->accepted_ms };
-	TRY(become(shard, task, task->state, &durable, err));
+	enum task_event event = run_blocks(task) ? EVENT_BLOCKED : EVENT_DURABLE;
+	TRY(task_become(shard, task, event, at_ms, err));
 	TRY(expiry_add(shard, task, err));
 	task->durable = true;
-	task_wait_in_line(shard, task, false);
+	if (task->state == STATE_QUEUED)
+		task_wait_in_line(shard, task, false);
 	task_moved(shard, task);
-	return 0;
+	return run_follow(shard, task, at_ms, err);
 }
 
 /* --- accepted --- */
 
-static int read_also(const struct value *record, struct arena *arena, struct new_task *made,
+static const char *const also_members[] = { "placement", "interval", "schedule", "backfill" };
+
+/* Also: a map in arena; NULL: it has none of these. */
+static int read_also(const struct value *record, struct arena *arena, struct value **ret_also,
                      struct err *err)
 {
-	static const char *const members[] = { "placement", "interval", "schedule", "backfill" };
-	struct value *also = NULL;
-	placement_default(&made->placement);
-	if (value_get(record, "placement"))
-		TRY(placement_read(value_get(record, "placement"), &made->placement, err));
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		const struct value *member = value_get(record, members[i]);
-		if (!member)
-			continue;
-		if (!also)
-			also = value_map(arena);
-		value_set(also, members[i], value_copy(arena, member));
-		TRY(value_check(also, err));
+	struct value *also = value_map(arena);
+	for (size_t i = 0; i < ARRAY_LEN(also_members); i++) {
+		const struct value *member = value_get(record, also_members[i]);
+		if (member)
+			value_set(also, also_members[i], value_copy(arena, member));
 	}
-	made->also = also;
+	TRY(value_check(also, err));
+	*ret_also = also;
 	return 0;
 }
 
-static int accept_replayed(struct shard *shard, const struct value *record, struct err *err)
+static int make_with_also(struct shard *shard, const struct value *record, struct new_task *made,
+                          struct task **ret_task, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
+	struct value *also = NULL;
+	TRY(arena_new(ALSO_ARENA_MAX, &arena, err));
+	TRY(read_also(record, arena, &also, err));
+	if (value_get(record, "placement"))
+		TRY(placement_read(value_get(record, "placement"), &made->placement, err));
+	made->also = also;
+	return task_make(shard, made, ret_task, err);
+}
+
+static int make(struct shard *shard, const struct value *record, struct new_task *made,
+                struct task **ret_task, struct err *err)
+{
+	placement_default(&made->placement);
+	for (size_t i = 0; i < ARRAY_LEN(also_members); i++)
+		if (value_get(record, also_members[i]))
+			return make_with_also(shard, record, made, ret_task, err);
+	return task_make(shard, made, ret_task, err);
+}
+
+int task_from_record(struct shard *shard, const struct value *record, struct task **ret_task,
+                     struct err *err)
+{
 	struct new_task made = {
 		.id = value_get_str(record, "id"), .tenant = value_get_str(record, "tenant"),
 		.domain = value_get_str(record, "domain"),
@@ -99,30 +128,53 @@ static int accept_replayed(struct shard *shard, const struct value *record, stru
 		.spec = value_get(record, "spec"), .at_ms = value_get_int(record, "at", 0),
 	};
 	struct task *task = NULL;
+	const char *run_id = value_get_str(record, "run");
+	struct run *run = run_id ? run_find(shard, run_id) : NULL;
+	int64_t node = value_get_int(record, "node", -1);
 	if (!made.id || !made.tenant || !made.domain || !made.principal || made.type == TASK_NONE)
 		return damaged(err);
-	TRY(arena_new(ALSO_ARENA_MAX, &arena, err));
+	if (run_id && (!run || node < 0 || node >= run->count || run->nodes[node].task))
+		return damaged(err);
 	record_limits_read(value_get(record, "limits"), &made.limits);
-	TRY(read_also(record, arena, &made, err));
 	amounts_read(value_get(record, "reserve"), &made.reserve);
-	TRY(idem_restore(shard, record, err));
-	TRY(task_make(shard, &made, &task, err));
+	TRY(make(shard, record, &made, &task, err));
 	task->due_mono_ms = mono_of(shard, made.placement.not_before_ms);
-	return task_enter(shard, task, err);
+	if (run)
+		run_attach(run, (uint32_t)node, task);
+	*ret_task = task;
+	return 0;
 }
 
 static int apply_accepted(struct shard *shard, const struct value *record, struct err *err)
 {
 	const char *id = value_get_str(record, "id");
 	struct task *task = id ? task_find(shard, id) : NULL;
-	if (!task)
-		return accept_replayed(shard, record, err);
-	if (task->durable)
+	if (task && task->durable)
 		return 0;
+	if (!task) {
+		TRY(idem_restore(shard, record, err));
+		TRY(task_from_record(shard, record, &task, err));
+	}
 	if (task->idem)
 		task->idem->durable = true;
 	task->idem = NULL;
-	return task_enter(shard, task, err);
+	return task_enter(shard, task, task->accepted_ms, err);
+}
+
+/* Before those of its tasks, in the same change. */
+static int apply_run(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *id = value_get_str(record, "id");
+	struct run *run = id ? run_find(shard, id) : NULL;
+	if (!run) {
+		TRY(idem_restore(shard, record, err));
+		TRY(run_make(shard, record, &run, err));
+	}
+	if (run->idem)
+		run->idem->durable = true;
+	run->idem = NULL;
+	run->durable = true;
+	return 0;
 }
 
 /* NULL: gone, or ended already; the record then changes nothing. */
@@ -215,15 +267,16 @@ static int keep_outputs(struct task *task, const struct value *outputs, struct e
 }
 
 /* It holds nothing any more, and stands among those that have ended. */
-static void retire(struct shard *shard, struct task *task, int64_t at_ms)
+int task_retire(struct shard *shard, struct task *task, int64_t at_ms, struct err *err)
 {
 	task->ended_ms = at_ms;
 	expiry_remove(shard, task);
 	quota_release(task->account->quota, &task->hold);
-	line_remove(task);
+	task_leave(shard, task);
 	line_append(&shard->finished, task);
 	interval_ended(shard, task->id, task->state == STATE_SUCCEEDED, at_ms);
 	task_moved(shard, task);
+	return run_follow(shard, task, at_ms, err);
 }
 
 static int apply_outcome(struct shard *shard, const struct value *record, struct err *err)
@@ -243,20 +296,33 @@ static int apply_outcome(struct shard *shard, const struct value *record, struct
 	if (ran)
 		TRY(assigned(task, record, err));
 	TRY(become(shard, task, ran ? STATE_RUNNING : task->state, &transition, err));
-	retire(shard, task, transition.at_ms);
+	TRY(task_retire(shard, task, transition.at_ms, err));
 	return task->type == TASK_ARCHIVE ? archive_ended(shard, task, err) : 0;
 }
 
-static int apply_cancel(struct shard *shard, const struct value *record, struct err *err)
+static void cancel(struct shard *shard, struct task *task)
 {
-	struct task *task = unfinished(shard, record);
-	(void)err;
-	if (!task || task->cancel)
-		return 0;
+	if (!task || !task->durable || task_state_final(task->state) || task->cancel)
+		return;
 	task->cancel = true;
 	if (task->state != STATE_RUNNING)
 		task_wait_in_line(shard, task, false);
 	task_moved(shard, task);
+}
+
+/* Of a task, or of all of a run's. */
+static int apply_cancel(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *id = value_get_str(record, "id"), *run_id = value_get_str(record, "run");
+	struct run *run = run_id ? run_find(shard, run_id) : NULL;
+	(void)err;
+	if (id)
+		cancel(shard, task_find(shard, id));
+	if (!run || run->ended_ms)
+		return 0;
+	run->cancel = true;
+	for (uint32_t i = 0; i < run->count; i++)
+		cancel(shard, run->nodes[i].task);
 	return 0;
 }
 
@@ -344,7 +410,10 @@ static apply_fn *const apply_by_type[] = {
 	[RECORD_ATTEMPT] = apply_attempt, [RECORD_OUTCOME] = apply_outcome,
 	[RECORD_CANCEL] = apply_cancel, [RECORD_USAGE] = apply_usage,
 	[RECORD_AUDIT] = apply_audit, [RECORD_METER] = apply_meter,
-	[RECORD_INTERVAL] = apply_interval,
+	[RECORD_INTERVAL] = apply_interval, [RECORD_RUN] = apply_run,
+	[RECORD_REPLAY] = apply_replay, [RECORD_TASK] = restore_task,
+	[RECORD_ENDED] = restore_ended, [RECORD_KEY] = restore_key,
+	[RECORD_TALLY] = restore_tally,
 };
 
 int record_apply(struct shard *shard, const struct value *record, struct err *err)

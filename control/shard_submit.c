@@ -2,7 +2,7 @@
  * holds its quota and its key at once, and is seen by nobody until its record is durable;
  * shard_withdraw undoes it. Keys are kept for 24 hours, the newest KEYS_MAX of them. */
 #include "common/defs.h"
-#include "control/shard_impl.h"
+#include "control/run_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -107,7 +107,7 @@ static int idem_known(const struct idem *idem, const struct submission *submissi
                       struct arena *arena, const char **ret_existing, struct err *err)
 {
 	if (!bytes_equal(idem->hash, submission->body_hash, DIGEST_BYTES))
-		return err_set(err, E_CONFLICT, "this Idempotency-Key was used for task %s with "
+		return err_set(err, E_CONFLICT, "this Idempotency-Key was used for %s with "
 		               "another body; use a new key for a new request", idem->id);
 	if (!idem->durable)
 		return err_set(err, E_CONFLICT, "a request with this Idempotency-Key is being "
@@ -128,7 +128,7 @@ static bool writes_data(enum task_type type)
 
 /* What a task surely takes: a cpu estimate (what the user allows, at most a second), one of
  * everything it will spend, and what that costs. Settlement charges what was measured. */
-static struct amounts reserve_of(const struct shard *shard, const struct task_request *request)
+struct amounts admit_reserve(const struct shard *shard, const struct task_request *request)
 {
 	struct amounts reserve = { { 0 } };
 	int64_t cpu_ms = request->limits.cpu_ms;
@@ -145,28 +145,63 @@ static struct amounts reserve_of(const struct shard *shard, const struct task_re
 	return reserve;
 }
 
-static int check_quota(struct shard *shard, const struct submission *submission,
-                       const struct amounts *reserve, struct err *err)
+static int check_room(const struct shard *shard, const struct account *account, size_t count,
+                      struct err *err)
 {
-	struct account *account = NULL;
-	struct amounts asked = *reserve;
-	TRY(account_get(shard, submission->tenant, &account, err));
-	if (account->waiting.len >= WAITING_MAX)
-		return err_set(err, E_BUSY, "%zu tasks of tenant %s wait, which is the most that "
-		               "may; submit more when some have ended", account->waiting.len,
-		               submission->tenant);
+	size_t waiting = account->waiting + account->blocked;
+	if (waiting + count > WAITING_MAX)
+		return err_set(err, E_BUSY, "%zu tasks of tenant %s wait and %zu more would be over "
+		               "the %d that may; submit more when some have ended", waiting,
+		               account->name, count, WAITING_MAX);
 	if (shard->finished.len >= FINISHED_MAX)
 		return err_set(err, E_BUSY, "%zu ended tasks wait to be written to their tenants' "
 		               "histories, which is the most that may; an operator sees to it that "
 		               "workers run", shard->finished.len);
-	asked.v[DIM_QUEUED] = 1;
+	return 0;
+}
+
+int admit_quota(struct shard *shard, const struct submission *submission,
+                const struct amounts *reserve, size_t count, struct err *err)
+{
+	struct account *account = NULL;
+	struct amounts asked = *reserve;
+	TRY(account_get(shard, submission->tenant, &account, err));
+	TRY(check_room(shard, account, count, err));
+	asked.v[DIM_QUEUED] = (int64_t)count;
 	return quota_check(account->quota, submission->domain, &asked, submission->now_ms, err);
 }
 
 /* --- the record --- */
 
-static int add_record(const struct submission *submission, const struct amounts *reserve,
-                      struct change *change, struct err *err)
+static struct value *spec_of(const struct submission *submission, struct arena *arena)
+{
+	const struct value *spec = submission->request->spec;
+	return spec ? value_copy(arena, spec) : value_map(arena);
+}
+
+/* The members that only some have. */
+static void set_more(const struct submission *submission, struct arena *arena,
+                     struct value *record)
+{
+	const char *name = NULL;
+	if (submission->request->place)
+		value_set(record, "placement", value_copy(arena, submission->request->place));
+	for (size_t i = 0; i < value_len(submission->also); i++) {
+		const struct value *member = value_member(submission->also, i, &name);
+		value_set(record, name, value_copy(arena, member));
+	}
+	if (submission->run) {
+		value_set_str(record, "run", submission->run);
+		value_set_int(record, "node", (int64_t)submission->node);
+	}
+	if (submission->key) {
+		value_set_str(record, "key", submission->key);
+		value_set_bin(record, "key_hash", submission->body_hash, DIGEST_BYTES);
+	}
+}
+
+static int accepted_record(const struct submission *submission, const struct amounts *reserve,
+                           struct change *change, struct value **ret_record, struct err *err)
 {
 	struct arena *arena = change_arena(change);
 	const struct task_request *request = submission->request;
@@ -177,65 +212,77 @@ static int add_record(const struct submission *submission, const struct amounts 
 	value_set_str(record, "domain", submission->domain);
 	value_set_str(record, "principal", submission->principal);
 	value_set_str(record, "type", task_info[request->type].name);
-	value_set(record, "spec", request->spec ? value_copy(arena, request->spec) :
-	          value_map(arena));
+	value_set(record, "spec", spec_of(submission, arena));
 	value_set(record, "limits", record_limits(arena, &request->limits));
 	value_set(record, "reserve", amounts_value(arena, reserve));
-	if (submission->key) {
-		value_set_str(record, "key", submission->key);
-		value_set_bin(record, "key_hash", submission->body_hash, DIGEST_BYTES);
-	}
+	set_more(submission, arena, record);
+	*ret_record = record;
 	return change_record(change, record, err);
 }
 
-static int make_task(struct shard *shard, const struct submission *submission,
-                     const struct amounts *reserve, struct change *change, struct err *err)
+int admit_task(struct shard *shard, const struct submission *submission,
+               const struct amounts *reserve, struct change *change, struct task **ret_task,
+               struct err *err)
 {
-	struct new_task made = {
-		.id = submission->id, .tenant = submission->tenant, .domain = submission->domain,
-		.principal = submission->principal, .type = submission->request->type,
-		.limits = submission->request->limits, .reserve = *reserve,
-		.at_ms = submission->now_ms,
-	};
+	struct value *record = NULL;
+	TRY(accepted_record(submission, reserve, change, &record, err));
+	return task_from_record(shard, record, ret_task, err);
+}
+
+int admit_idem(struct shard *shard, const struct submission *submission, struct idem **ret_idem,
+               struct err *err)
+{
 	struct idem_new key = {
 		submission->tenant, submission->key, submission->id, submission->body_hash,
 		submission->now_ms,
 	};
-	struct task *task = NULL;
-	made.spec = submission->request->spec ? submission->request->spec :
-		value_map(change_arena(change));
-	TRY(value_check(made.spec, err));
-	TRY(task_make(shard, &made, &task, err));
-	int rc = submission->key ? idem_add(shard, &key, &task->idem, err) : 0;
-	if (rc < 0)
-		task_drop(shard, task);
-	return rc;
+	return submission->key ? idem_add(shard, &key, ret_idem, err) : 0;
 }
 
-static int submit(struct shard *shard, const struct submission *submission, struct change *change,
-                  struct arena *arena, const char **ret_existing, struct err *err)
+void admit_forget(struct shard *shard, struct idem *idem)
 {
+	if (!idem)
+		return;
+	hashmap_remove(&shard->idems, &idem->by_key);
+	idem->withdrawn = true;
+}
+
+int admit_key(struct shard *shard, const struct submission *submission, struct arena *arena,
+              const char **ret_existing, struct err *err)
+{
+	size_t len = submission->key ? strlen(submission->key) : 1;
+	if (len < 1 || len > KEY_LEN_MAX)
+		return err_set(err, E_INVALID, "Idempotency-Key has %zu characters; it may have 1 "
+		               "to %d", len, KEY_LEN_MAX);
 	if (!shard->sound || shard->replaying)
 		return err_set(err, E_UNAVAILABLE, "the leader is reading its journal again; try "
 		               "again in a second");
 	idems_expire(shard, submission->now_ms);
 	const struct idem *known = submission->key ?
 		idem_find(shard, submission->tenant, submission->key) : NULL;
-	if (known)
-		return idem_known(known, submission, arena, ret_existing, err);
-	struct amounts reserve = reserve_of(shard, submission->request);
-	TRY(check_quota(shard, submission, &reserve, err));
-	TRY(add_record(submission, &reserve, change, err));
-	return make_task(shard, submission, &reserve, change, err);
+	return known ? idem_known(known, submission, arena, ret_existing, err) : 0;
+}
+
+static int submit(struct shard *shard, const struct submission *submission, struct change *change,
+                  struct arena *arena, const char **ret_existing, struct err *err)
+{
+	struct task *task = NULL;
+	TRY(admit_key(shard, submission, arena, ret_existing, err));
+	if (*ret_existing)
+		return 0;
+	struct amounts reserve = admit_reserve(shard, submission->request);
+	TRY(admit_quota(shard, submission, &reserve, 1, err));
+	TRY(admit_task(shard, submission, &reserve, change, &task, err));
+	int rc = admit_idem(shard, submission, &task->idem, err);
+	if (rc < 0)
+		task_drop(shard, task);
+	return rc;
 }
 
 int shard_submit(struct shard *shard, const struct submission *submission, struct change *change,
                  struct arena *arena, const char **ret_existing, struct err *err)
 {
 	*ret_existing = NULL;
-	if (submission->key && (!*submission->key || strlen(submission->key) > KEY_LEN_MAX))
-		return err_set(err, E_INVALID, "Idempotency-Key has %zu characters; it may have 1 "
-		               "to %d", strlen(submission->key), KEY_LEN_MAX);
 	shard_lock(shard);
 	int rc = submit(shard, submission, change, arena, ret_existing, err);
 	shard_unlock(shard);
@@ -247,10 +294,7 @@ void shard_withdraw(struct shard *shard, const char *id)
 	shard_lock(shard);
 	struct task *task = task_find(shard, id);
 	if (task && !task->durable) {
-		if (task->idem) {
-			hashmap_remove(&shard->idems, &task->idem->by_key);
-			task->idem->withdrawn = true;
-		}
+		admit_forget(shard, task->idem);
 		task_drop(shard, task);
 	}
 	shard_unlock(shard);

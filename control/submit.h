@@ -6,6 +6,8 @@
 
 #include "control/control.h"
 
+struct graph;
+
 /* The stretch of data time a run is for: [from, to), unix ms. */
 struct interval { int64_t from_ms, to_ms; };
 
@@ -33,5 +35,10 @@ struct submitted {
 MUST_USE int submit_add(struct part *part, const struct submit *submit, struct change *change,
                         struct arena *arena, struct submitted *ret_submitted, struct err *err);
 void submit_withdraw(struct part *part, const struct submitted *submitted);
+
+bool submit_is_run(const struct value *body);
+/* A run's tasks, its pipeline's looked up; nothing is asked of what they refer to. In arena. */
+MUST_USE int submit_graph(struct part *part, const struct submit *submit, struct arena *arena,
+                          struct graph *ret_graph, struct err *err);
 
 #endif

@@ -1,0 +1,20 @@
+/* intake.h - what a client submits, a task or a run: its key, whether it may, then control/submit.h.
+ * For the handlers of tasks and runs. */
+#ifndef INTAKE_H
+#define INTAKE_H
+
+#include "control/admit.h"
+#include "control/submit.h"
+
+/* E_NOT_FOUND unless the path's domain is there, E_NOT_LEADER unless this replica leads. */
+MUST_USE int intake_domain(struct control *control, const struct request *request,
+                           struct err *err);
+/* "TENANT/NAME" of who asks, in the request's arena; NULL: no memory. */
+const char *intake_principal(const struct request *request);
+
+/* Adds the body's task or run to the request's change, to be withdrawn if that is not committed. A
+ * dry run reserves, and gives it back at once: what would be refused is refused. */
+MUST_USE int intake_submit(struct control *control, struct request *request, bool run,
+                           const struct submitted **ret_submitted, struct err *err);
+
+#endif
