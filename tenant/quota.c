@@ -209,6 +209,28 @@ int quota_charge(struct quota *quota, const char *domain, const struct amounts *
 	return 0;
 }
 
+bool quota_tally(const struct quota *quota, size_t i, struct quota_tally *ret_tally)
+{
+	if (i >= quota->share_count * WINDOW_COUNT_)
+		return false;
+	const struct share *share = &quota->shares[i / WINDOW_COUNT_];
+	const struct tally *tally = &share->used[i % WINDOW_COUNT_];
+	*ret_tally = (struct quota_tally){
+		share->domain, window_names[i % WINDOW_COUNT_], tally->number, tally->amounts,
+	};
+	return true;
+}
+
+int quota_tally_restore(struct quota *quota, const struct quota_tally *tally, struct err *err)
+{
+	struct share *share = NULL;
+	TRY(share_get(quota, tally->domain, &share, err));
+	share->used[window_by_name(tally->window)] = (struct tally){
+		tally->number, tally->amounts,
+	};
+	return 0;
+}
+
 /* --- limits --- */
 
 static size_t limit_find(const struct quota *quota, const char *name)

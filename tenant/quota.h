@@ -71,6 +71,13 @@ void quota_reserved(const struct quota *quota, struct amounts *ret_amounts);
 void quota_used(const struct quota *quota, const char *domain, int64_t now_ms,
                 const char *window, struct amounts *ret_amounts);
 
+/* What was spent, as it is kept: of one domain in one window ("day", "month" or "total"), which has
+ * a number. For a checkpoint and from one; the i-th, false: there are no more. */
+struct quota_tally { const char *domain, *window; int64_t number; struct amounts amounts; };
+bool quota_tally(const struct quota *quota, size_t i, struct quota_tally *ret_tally);
+MUST_USE int quota_tally_restore(struct quota *quota, const struct quota_tally *tally,
+                                 struct err *err);
+
 /* What amounts cost by a RateCard spec (NULL: nothing), in micro-units, rounded half up per
  * dimension; saturates. */
 int64_t rate_cost(const struct value *rate_card_spec, const struct amounts *amounts);
