@@ -154,7 +154,8 @@ int archive_submit(struct part *part, const struct platform_task *made, struct e
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(16 * MIB, &arena, err));
 	TRY(commit(part, arena, made, err));
-	dispatch_wake(part->dispatch);
+	if (part->dispatch)
+		dispatch_wake(part->dispatch);
 	return 0;
 }
 
