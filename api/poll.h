@@ -20,8 +20,8 @@ enum {
 	POLL_CACHES_MAX = 64, POLL_SLOTS_MAX = 4096,
 	/* Which members a side knows; grows with every addition, within one ENVELOPE_VERSION. What a
 	 * later side adds an earlier one ignores; what an earlier one does not say is 0 or NULL.
-	 * 1: as first released; 2: pool, labels, cpu, caches, hand-back. */
-	POLL_PROTOCOL = 2
+	 * 1: as first released; 2: pool, labels, cpu, caches, hand-back; 3: shards. */
+	POLL_PROTOCOL = 3, POLL_SHARDS_MAX = 64
 };
 
 enum outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
@@ -73,6 +73,7 @@ struct reads {                   /* online reads since the last acknowledged pol
 struct poll_label { const char *key, *value; };
 
 struct poll {
+	int shard;                   /* whose leader is asked */
 	int slots;                   /* attempts it can take now */
 	int slots_max;
 	uint64_t memory_bytes;       /* free for attempts */
@@ -101,7 +102,8 @@ struct poll {
 struct poll_task { const uint8_t *grant; size_t grant_len; };
 
 struct poll_answer {
-	bool leader;                 /* false: ask the next replica */
+	bool leader;                 /* of that shard; false: ask the next replica */
+	int shards;                  /* that there are; 0: not said, 1. Each has a leader to ask */
 	const struct poll_task *tasks;
 	size_t task_count;
 	const struct token *cancels;
@@ -142,8 +144,8 @@ MUST_USE int access_answer_value(struct arena *arena, const struct access_answer
 MUST_USE int access_answer_read(struct arena *arena, const struct value *body,
                                 struct access_answer *ret_answer, struct err *err);
 
-/* Either exchange may be answered with a failure, in an envelope of kind "problem": {code,
- * text}. */
+/* Either exchange may be answered with a failure, in an envelope of kind "problem": {code, text},
+ * and with E_NOT_LEADER {shard}: whose leader could answer, where that is known. */
 struct value *link_problem_value(struct arena *arena, const struct err *problem);
 /* Fills ret_problem with what the other side said; E_INTERNAL when the body is no problem. */
 void link_problem_read(const struct value *body, struct err *ret_problem);

@@ -268,14 +268,36 @@ static int sign(const struct asked *asked, const struct access_ask *ask, const c
 	return access_sign(asked->control->signer, &grant, ask->box_public, ret_grant, err);
 }
 
+/* A replica that leads nothing may not have heard of a new key: it refuses nobody. */
+static int identify(struct asked *asked, const struct access_ask *ask, struct err *err)
+{
+	struct control *control = asked->control;
+	bool leads = false;
+	for (int i = 0; i < control->part_count; i++)
+		leads |= part_leads(&control->parts[i]);
+	if (!leads)
+		return part_needs_lead(&control->parts[0], err);
+	TRY(identity_check(control, asked->arena, ask->credential, asked->now_ms, &asked->asker,
+	                   err));
+	asked->part = part_of(control, asked->asker.tenant);
+	return part_needs_lead(asked->part, err);
+}
+
+int access_shard(struct control *control, struct arena *arena, const struct access_ask *ask)
+{
+	struct asker asker;
+	int64_t now_ms = clock_unix_ms(control->clock);
+	if (identity_check(control, arena, ask->credential, now_ms, &asker, NULL) < 0)
+		return -1;
+	return part_of(control, asker.tenant)->index;
+}
+
 int access_answer(struct control *control, struct arena *arena, const struct access_ask *ask,
                   const char *worker, struct buf *ret_grant, struct err *err)
 {
 	struct asked asked = { .control = control, .arena = arena,
 	                       .now_ms = clock_unix_ms(control->clock) };
-	TRY(identity_check(control, arena, ask->credential, asked.now_ms, &asked.asker, err));
-	asked.part = part_of(control, asked.asker.tenant);
-	TRY(part_needs_lead(asked.part, err));
+	TRY(identify(&asked, ask, err));
 	int code = decide(&asked, ask, err);
 	if (code < 0)
 		audit_refusal(&asked, ask, code);

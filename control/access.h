@@ -11,9 +11,11 @@ enum { ACCESS_GRANT_MS = 60000, ACCESS_VIEWS_MAX = 64 };
 /* Answers the link's "access" exchange: identifies the credential, checks each view and the quota
  * of online reads, audits, and appends the signed grant for that worker. A view that does not
  * exist, is another tenant's or lies in a domain that the caller cannot see is the same
- * E_NOT_FOUND. Blocks until the audit event is durable. */
+ * E_NOT_FOUND; another shard's tenant, E_NOT_LEADER. Blocks until the audit event is durable. */
 MUST_USE int access_answer(struct control *control, struct arena *arena,
                            const struct access_ask *ask, const char *worker, struct buf *ret_grant,
                            struct err *err);
+/* The shard of the credential's tenant; -1: it is not known here. */
+int access_shard(struct control *control, struct arena *arena, const struct access_ask *ask);
 
 #endif

@@ -110,12 +110,18 @@ void dispatch_call(void *context, struct link_call *call, const uint8_t *data, s
 	message_new(context, call, data, len);
 }
 
-void dispatch_gone(void *context, uint32_t pipe)
+static void note_gone(struct dispatch *dispatch, uint32_t pipe)
 {
-	struct dispatch *dispatch = context;
 	if (!note_send(dispatch, POST_GONE, "", pipe) && !queue_closed(dispatch->inbox))
 		log_warn(NULL, "connection_end_not_noted", "reason=\"out of memory; its worker is "
 		         "given up when it has been silent for long enough\"");
+}
+
+void dispatch_gone(void *context, uint32_t pipe)
+{
+	struct control *control = context;
+	for (int i = 0; i < control->part_count; i++)
+		note_gone(control->parts[i].dispatch, pipe);
 }
 
 void dispatch_wake(struct dispatch *dispatch)

@@ -33,6 +33,11 @@ static int answer(struct dispatch *dispatch, struct message *message, struct err
 	return 0;
 }
 
+static int shard_of(struct dispatch *dispatch, struct message *message)
+{
+	return access_shard(dispatch->control, message->arena, &message->ask);
+}
+
 void *access_run(void *context)
 {
 	struct dispatch *dispatch = context;
@@ -42,8 +47,10 @@ void *access_run(void *context)
 		struct err err;
 		if (!message)
 			continue;
-		if (answer(dispatch, message, &err) < 0)
-			answer_problem(dispatch, MOVE(message->call), &message->envelope, &err);
+		int rc = answer(dispatch, message, &err);
+		if (rc < 0)
+			answer_elsewhere(dispatch, MOVE(message->call), &message->envelope, &err,
+			                 rc == E_NOT_LEADER ? shard_of(dispatch, message) : -1);
 		message_unref(message);
 	}
 	return NULL;

@@ -81,8 +81,7 @@ struct dispatch {
 };
 
 /* dispatch_post.c: posts, made and ended */
-void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_t *data,
-                 size_t len);
+void message_new(struct control *control, struct link_call *call, const uint8_t *data, size_t len);
 void message_unref(struct message *message);
 void post_drop(struct post *post);           /* without doing anything about it */
 bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name, uint32_t pipe);
@@ -100,6 +99,9 @@ void job_settled(struct dispatch *dispatch, const struct job *job);
 void worker_answer(struct dispatch *dispatch, struct worker *worker);
 void answer_problem(const struct dispatch *dispatch, struct link_call *call,
                     const struct envelope *asked, const struct err *why);
+/* The same with the shard whose leader could answer; -1: it is not known. */
+void answer_elsewhere(const struct dispatch *dispatch, struct link_call *call,
+                      const struct envelope *asked, const struct err *why, int shard);
 
 /* dispatch_assign.c */
 void assign(struct dispatch *dispatch);

@@ -43,8 +43,8 @@ static int poll_answer_write(const struct dispatch *dispatch, const struct envel
 	return answer_write(dispatch, asked, "poll", body, out, err);
 }
 
-void answer_problem(const struct dispatch *dispatch, struct link_call *call,
-                    const struct envelope *asked, const struct err *why)
+void answer_elsewhere(const struct dispatch *dispatch, struct link_call *call,
+                      const struct envelope *asked, const struct err *why, int shard)
 {
 	AUTO(arena) *arena = NULL;
 	AUTO_BUF out;
@@ -54,6 +54,8 @@ void answer_problem(const struct dispatch *dispatch, struct link_call *call,
 	if (body) {
 		value_set_str(body, "code", err_name(why->code));
 		value_set_str(body, "text", why->text);
+		if (shard >= 0)
+			value_set_int(body, "shard", shard);
 	}
 	if (body && answer_write(dispatch, asked, "problem", body, &out, &err) == 0)
 		link_answer(call, out.data, out.len);
@@ -61,11 +63,17 @@ void answer_problem(const struct dispatch *dispatch, struct link_call *call,
 		link_drop(call);
 }
 
+void answer_problem(const struct dispatch *dispatch, struct link_call *call,
+                    const struct envelope *asked, const struct err *why)
+{
+	answer_elsewhere(dispatch, call, asked, why, -1);
+}
+
 static void answer_not_leader(const struct dispatch *dispatch, struct message *message)
 {
 	AUTO_BUF out;
 	struct err err;
-	struct poll_answer answer = { .leader = false };
+	struct poll_answer answer = { .leader = false, .shards = dispatch->control->part_count };
 	buf_init(&out, 64 * KIB);
 	if (poll_answer_write(dispatch, &message->envelope, &answer, &out, &err) < 0)
 		return;                      /* the message drops its call */
@@ -140,7 +148,8 @@ void worker_answer(struct dispatch *dispatch, struct worker *worker)
 	struct err err;
 	struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq };
 	struct poll_answer answer = {
-		.leader = dispatch->epoch != 0, .tasks = tasks, .cancels = cancels, .backs = backs,
+		.leader = dispatch->epoch != 0, .shards = dispatch->control->part_count,
+		.tasks = tasks, .cancels = cancels, .backs = backs,
 		.acks = worker->acks, .ack_count = worker->ack_count,
 		.meter_ack = worker->meter_ack,
 		.drop = drops, .drop_count = drops_now(worker, drops),
@@ -340,7 +349,7 @@ static void answer_nothing(const struct dispatch *dispatch, const struct envelop
 {
 	AUTO_BUF out;
 	struct err err;
-	struct poll_answer answer = { .leader = true };
+	struct poll_answer answer = { .leader = true, .shards = dispatch->control->part_count };
 	buf_init(&out, 64 * KIB);
 	if (poll_answer_write(dispatch, asked, &answer, &out, &err) == 0)
 		link_answer(call, out.data, out.len);

@@ -40,7 +40,14 @@ static int message_parse(struct message *message, const uint8_t *data, size_t le
 }
 
 /* In the link's thread. */
-void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_t *data, size_t len)
+static void message_refuse(struct control *control, struct message *message, const struct err *err)
+{
+	log_warn(NULL, "message_refused", "reason=\"%s\"", err->text);
+	answer_problem(control->parts[0].dispatch, MOVE(message->call), &message->envelope, err);
+	message_free(message);
+}
+
+void message_new(struct control *control, struct link_call *call, const uint8_t *data, size_t len)
 {
 	struct err err;
 	struct message *message = calloc(1, sizeof *message);
@@ -51,14 +58,16 @@ void message_new(struct dispatch *dispatch, struct link_call *call, const uint8_
 	message->post.kind = POST_CALL;
 	message->refs = 1;
 	message->call = call;
-	if (message_parse(message, data, len, &err) < 0) {
-		log_warn(NULL, "message_refused", "reason=\"%s\"", err.text);
-		answer_problem(dispatch, call, &message->envelope, &err);
-		message->call = NULL;
-		message_free(message);
+	int rc = message_parse(message, data, len, &err);
+	if (rc == 0 && message->poll.shard >= control->part_count)
+		rc = err_set(&err, E_INVALID, "poll: there is no shard %d; this control has %d",
+		             message->poll.shard, control->part_count);
+	if (rc < 0) {
+		message_refuse(control, message, &err);
 		return;
 	}
 	bool access = strcmp(message->envelope.kind, "access") == 0;
+	struct dispatch *dispatch = control->parts[message->poll.shard].dispatch;
 	if (!queue_push(access ? dispatch->asks : dispatch->inbox, &message->post.item))
 		message_free(message);
 }

@@ -93,7 +93,7 @@ static int open_doors(struct process *process, struct err *err)
 		.url = conf->link,
 		.tls = { conf->link_ca_file, conf->link_cert_file, conf->link_key_file },
 		.call = dispatch_call, .gone = dispatch_gone,
-		.context = process->control->parts[0].dispatch,
+		.context = process->control,
 	};
 	TRY(http_server_new(&http, &process->http, err));
 	return link_server_new(&link, &process->link, err);

@@ -80,13 +80,29 @@ static int match_waiting(struct settlement *settlement, struct err *err)
 	return waits ? 0 : ignore(settlement);
 }
 
+/* A worker tells every shard all of its reads: each takes its own tenants'. */
+static bool is_ours(const struct settlement *settlement, const struct reads *reads)
+{
+	return part_of(settlement->control, reads->tenant) == settlement->part;
+}
+
+static int match_reads(struct settlement *settlement)
+{
+	const struct settle_item *item = settlement->item;
+	bool any = false;
+	for (size_t i = 0; i < item->reads_count; i++)
+		any |= is_ours(settlement, &item->reads[i]);
+	any = any && shard_meter_is_new(settlement->part->shard, item->worker, item->incarnation,
+	                                item->meter_seq);
+	return any ? 0 : ignore(settlement);
+}
+
 static int match(struct settlement *settlement, struct err *err)
 {
 	const struct settle_item *item = settlement->item;
 	struct shard *shard = settlement->part->shard;
 	if (item->kind == SETTLE_READS)
-		return shard_meter_is_new(shard, item->worker, item->incarnation, item->meter_seq) ?
-			0 : ignore(settlement);
+		return match_reads(settlement);
 	if (item->kind == SETTLE_CANCEL)
 		return match_waiting(settlement, err);
 	int current = shard_match(shard, settlement->arena, item->report->task,
@@ -259,6 +275,8 @@ static int meter_reads(struct settlement *settlement, struct err *err)
 	for (size_t i = 0; i < item->reads_count; i++) {
 		const struct reads *reads = &item->reads[i];
 		struct amounts amounts = { { 0 } };
+		if (!is_ours(settlement, reads))
+			continue;
 		amounts.v[DIM_ONLINE_READS] = reads->count;
 		const char *id = arena_printf(arena, "%s/%" PRId64 "/%" PRId64, item->worker,
 		                              item->incarnation, item->meter_seq);

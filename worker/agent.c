@@ -326,7 +326,7 @@ static void poll_failed(struct agent *agent, int rc, int replica, const struct e
 	if (rc == E_TOO_LARGE)
 		shrink(agent);
 	else
-		peer_switch(agent->conf.peer, replica);
+		peer_switch(agent->conf.peer, 0, replica);
 	agent->dirty = true;
 	if (agent->stopping)
 		return;
@@ -346,7 +346,7 @@ static int exchange(struct agent *agent, struct arena *arena, const struct value
                     int *ret_replica, struct poll_answer *ret_answer, struct err *err)
 {
 	const struct value *said;
-	TRY(peer_ask(agent->conf.peer, "poll", body, POLL_HOLD_MS + ANSWER_MARGIN_MS, arena, &said,
+	TRY(peer_ask(agent->conf.peer, 0, "poll", body, POLL_HOLD_MS + ANSWER_MARGIN_MS, arena, &said,
 	             ret_replica, err));
 	TRY(poll_answer_read(arena, said, ret_answer, err));
 	if (!ret_answer->leader)

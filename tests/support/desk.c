@@ -84,7 +84,7 @@ static void make_dispatch(struct desk *desk)
 	struct link_server_conf conf = {
 		.url = desk->url, .contexts = 32, .call = dispatch_call,
 		.gone = dispatch_gone,
-		.context = desk->part.dispatch,
+		.context = &desk->control,
 	};
 	OK(desk, link_server_new(&conf, &desk->link, &desk->err));
 }

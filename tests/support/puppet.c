@@ -215,7 +215,7 @@ static int ask(struct puppet *puppet, struct arena *arena, const struct value *b
 	const struct value *said = NULL;
 	struct err err = {0};
 	int replica = 0;
-	TRY(peer_ask(puppet->peer, "poll", body, ASK_MS, arena, &said, &replica, &err));
+	TRY(peer_ask(puppet->peer, 0, "poll", body, ASK_MS, arena, &said, &replica, &err));
 	TRY(poll_answer_read(arena, said, ret_answer, &err));
 	return ret_answer->leader ? 0 : E_NOT_LEADER;
 }

@@ -23,7 +23,7 @@ static void listen_on(struct stage *stage)
 		.contexts = 32,
 		.call = dispatch_call,
 		.gone = dispatch_gone,
-		.context = stage->plane->part->dispatch,
+		.context = stage->plane->control,
 	};
 	cr_assert_eq(link_server_new(&conf, &stage->server, &err), 0, "%s", err.text);
 }
