@@ -25,7 +25,7 @@ enum { PARTS_MAX = 64 };
 struct part {
 	struct control *control;
 	int index;
-	char leader_key[32], journal_prefix[32];
+	char leader_key[32], journal_prefix[32], checkpoint_prefix[32];
 	struct shard *shard;
 	struct journal *journal;
 	struct dispatch *dispatch;   /* workers, held polls, what runs where */

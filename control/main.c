@@ -72,6 +72,8 @@ static int build_control(struct process *process, struct err *err)
 		.forwards_max = conf->http_threads - conf->http_threads / 4,
 		.shards = conf->shards,
 		.journal_window_ms = conf->journal_window_ms,
+		.checkpoint_interval_s = conf->checkpoint_interval_s,
+		.checkpoint_bytes = (int64_t)conf->checkpoint_mib * 1024 * 1024,
 		.held_max = conf->http_threads / 2,
 		.worker_silent_ms = conf->worker_silent_ms,
 		.events = { conf->event_streams, conf->event_streams_of_tenant },

@@ -19,6 +19,7 @@ void part_init(struct part *part, struct control *control, int index)
 	part->index = index;
 	snprintf(part->leader_key, sizeof part->leader_key, "leader/%d", index);
 	snprintf(part->journal_prefix, sizeof part->journal_prefix, "journal/%d/", index);
+	snprintf(part->checkpoint_prefix, sizeof part->checkpoint_prefix, "checkpoint/%d/", index);
 }
 
 bool part_leads(const struct part *part)

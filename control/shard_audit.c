@@ -78,7 +78,7 @@ int audit_append(struct account *account, const struct value *record, struct err
 {
 	struct audit_ring *ring = &account->audit;
 	struct audit_entry entry = {
-		.seq = ring->seq + 1,
+		.seq = value_get_int(record, "seq", ring->seq + 1),    /* a checkpoint's has it */
 		.actor = hash_text(value_get_str(record, "actor")),
 		.action = hash_text(value_get_str(record, "action")),
 		.result = hash_text(value_get_str(record, "result")),

@@ -89,6 +89,7 @@ struct shard {
 /* shard.c */
 int account_get(struct shard *shard, const char *name, struct account **ret_account,
                 struct err *err);
+	int64_t held_unix_ms, held_mono_ms;  /* when shard_hold was called */
 struct account *account_find(const struct shard *shard, const char *name);
 struct task *task_find(const struct shard *shard, const char *id);
 void shard_lock(struct shard *shard);
@@ -120,3 +121,9 @@ int audit_append(struct account *account, const struct value *record, struct err
 void audit_clear(struct audit_ring *ring);
 
 #endif
+/* shard_restore.c: a checkpoint's records */
+int restore_task(struct shard *shard, const struct value *record, struct err *err);
+int restore_ended(struct shard *shard, const struct value *record, struct err *err);
+int restore_key(struct shard *shard, const struct value *record, struct err *err);
+int restore_tally(struct shard *shard, const struct value *record, struct err *err);
+

@@ -9,6 +9,9 @@
 #include "control/forward.h"
 #include "control/intents.h"
 #include "control/metrics.h"
+#include "control/schedule.h"
+#include "control/shard_interval.h"
+#include "control/shard_emit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +117,26 @@ static int make_signer(struct control *control, struct err *err)
 	keyring_signing_pair(control->keyring, control->signer_public, secret_data(secret_key));
 	return grant_signer_new(secret_bytes(secret_key), &control->signer, err);
 }
+/* --- for checkpoints --- */
+
+static int on_hold(void *context, struct err *err)
+{
+	struct part *part = context;
+	return shard_hold(part->shard, err);
+}
+
+static int on_emit(void *context, emit_fn *emit, void *emit_context, struct err *err)
+{
+	struct part *part = context;
+	return shard_emit(part->shard, emit, emit_context, err);
+}
+
+static void on_let_go(void *context)
+{
+	struct part *part = context;
+	shard_let_go(part->shard);
+}
+
 
 static int make_journal(struct part *part, const struct start_conf *conf, struct err *err)
 {
@@ -121,8 +144,13 @@ static int make_journal(struct part *part, const struct start_conf *conf, struct
 		.store = conf->store, .clock = conf->clock,
 		.state_key = keyring_state_key(conf->keyring), .leader_key = part->leader_key,
 		.prefix = part->journal_prefix, .window_ms = conf->journal_window_ms,
-		.ops = { .record = on_record, .resource = on_resource, .lost = on_lost,
-		         .context = part },
+		.checkpoint_prefix = part->checkpoint_prefix,
+		.checkpoint_ms = (int64_t)conf->checkpoint_interval_s * 1000,
+		.checkpoint_bytes = (size_t)conf->checkpoint_bytes,
+		.ops = {
+			.record = on_record, .resource = on_resource, .lost = on_lost,
+			.context = part, .hold = on_hold, .emit = on_emit, .let_go = on_let_go,
+		},
 	};
 	return journal_new(&journal, &part->journal, err);
 }
@@ -140,6 +168,9 @@ static int make_parts(struct control *control, const struct start_conf *conf, st
 		struct part *part = &control->parts[control->part_count];
 		part_init(part, control, control->part_count);
 	}
+	if (conf->checkpoint_interval_s < 0 || conf->checkpoint_bytes < 0)
+		return err_set(err, E_INVALID, "--checkpoint-interval-s and --checkpoint-mib may "
+		               "not be negative");
 	for (int i = 0; i < count; i++) {
 		TRY(shard_new(conf->clock, &control->parts[i].shard, err));
 		TRY(make_journal(&control->parts[i], conf, err));

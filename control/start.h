@@ -18,6 +18,8 @@ struct start_conf {
 	int forwards_max;            /* requests passed on at one time; 0: 16 */
 	int shards;                  /* 1 to PARTS_MAX; 0: 1 */
 	int journal_window_ms;
+	int checkpoint_interval_s;   /* 0: 5 minutes */
+	int64_t checkpoint_bytes;    /* of the journal; 0: 64 MiB */
 	struct events_conf events;
 	struct archive_conf archive;
 	int held_max;                /* requests that may wait for a task at one time */
