@@ -12,6 +12,7 @@
 
 struct archive;
 struct dispatch;
+struct schedules;
 struct events;
 struct forward;
 struct intents;
@@ -29,6 +30,7 @@ struct part {
 	struct shard *shard;
 	struct journal *journal;
 	struct dispatch *dispatch;   /* workers, held polls, what runs where */
+	struct schedules *schedules; /* runs schedules and backfills while it leads */
 	struct lead *lead;
 	struct archive *archive;     /* ended tasks to their history; NULL: they stay */
 	_Atomic int64_t led;         /* the epoch that is replayed and in force here; 0: none */

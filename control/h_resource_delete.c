@@ -9,6 +9,7 @@
 #include "control/home.h"
 #include "control/keys.h"
 #include "control/rules.h"
+#include "control/shard_interval.h"
 #include "control/snapshots.h"
 #include "tenant/keyring.h"
 
@@ -70,6 +71,10 @@ static int delete_with(struct control *control, struct request *request, const s
 	case KIND_PRINCIPAL:
 		TRY(rules_operator(request, value_get(stored, "spec"), "spec.roles", err));
 		return apikeys_delete_all(control, request->tenant, request->name, change, err);
+	case KIND_SCHEDULE:
+	case KIND_BACKFILL:
+		return interval_forget(change, value_get_str(value_get(stored, "metadata"), "uid"),
+		                       request->now_ms, err);
 	default:
 		return 0;
 	}

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "control/bootstrap.h"
 #include "control/dispatch.h"
+#include "control/schedule.h"
 #include "control/forward.h"
 #include "control/shard_work.h"
 
@@ -100,6 +101,7 @@ static bool step_up(struct lead *lead, int64_t epoch)
 	}
 	atomic_store(&lead->part->led, epoch);
 	dispatch_wake(lead->part->dispatch);
+	schedules_wake(lead->part->schedules);
 	log_info(NULL, "lead_taken", "replica=%s shard=%d epoch=%" PRId64,
 	         lead->part->control->replica, lead->part->index, epoch);
 	return true;

@@ -7,6 +7,7 @@
 #include "api/graph.h"
 #include "control/intents.h"
 #include "control/refs.h"
+#include "control/rules_schedule.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -413,6 +414,10 @@ static int by_kind(struct control *control, struct request *request,
 	case KIND_PIPELINE:
 		return rules_graph(control, request, value_get(manifest->spec, "tasks"),
 		                   "spec.tasks", false, err);
+	case KIND_SCHEDULE:
+		return rules_schedule(control, request, manifest, before, err);
+	case KIND_BACKFILL:
+		return rules_backfill(control, request, manifest, before, err);
 	default:
 		return 0;
 	}

@@ -70,6 +70,19 @@ static void rates_changed(struct control *control, const struct value *value)
 		shard_rates(control->parts[i].shard, value_get(value, "spec"));
 }
 
+/* "r/schedule/TENANT/...", "r/backfill/TENANT/..." and "r/head/TENANT/...". */
+static void schedule_changed(struct control *control, const char *key)
+{
+	char tenant[64];
+	const char *from = strncmp(key, "r/", 2) == 0 ? strchr(key + 2, '/') : NULL;
+	size_t len = from ? strcspn(from + 1, "/") : 0;
+	if (!from || len >= sizeof tenant)
+		return;
+	memcpy(tenant, from + 1, len);
+	tenant[len] = 0;
+	schedules_changed(part_of(control, tenant)->schedules, key);
+}
+
 static void on_change(void *context, const char *key, const struct value *value)
 {
 	static const enum kind access[] = { KIND_PRINCIPAL, KIND_FEATUREVIEW, KIND_ENTITY };
@@ -84,6 +97,7 @@ static void on_change(void *context, const char *key, const struct value *value)
 	for (size_t i = 0; i < ARRAY_LEN(access); i++)
 		if (is_kind(key, access[i], &rest))
 			access_changed(control, rest);
+	schedule_changed(control, key);
 }
 
 /* --- the journal's --- */
@@ -92,6 +106,8 @@ static void on_record(void *context, const struct value *record)
 {
 	struct part *part = context;
 	shard_record(part->shard, record);
+	if (shard_interval_moved(part->shard))
+		schedules_wake(part->schedules);
 }
 
 static void on_resource(void *context, const char *key, const struct value *value,
@@ -101,22 +117,6 @@ static void on_resource(void *context, const char *key, const struct value *valu
 	catalog_apply(part->control->catalog, key, value, revision);
 }
 
-/* In the journal's thread. */
-static void on_lost(void *context)
-{
-	struct part *part = context;
-	lead_look(part->lead);
-}
-
-/* --- life --- */
-
-static int make_signer(struct control *control, struct err *err)
-{
-	AUTO(secret) *secret_key = NULL;
-	TRY(secret_new(SIGN_SECRET_BYTES, &secret_key, err));
-	keyring_signing_pair(control->keyring, control->signer_public, secret_data(secret_key));
-	return grant_signer_new(secret_bytes(secret_key), &control->signer, err);
-}
 /* --- for checkpoints --- */
 
 static int on_hold(void *context, struct err *err)
@@ -137,6 +137,22 @@ static void on_let_go(void *context)
 	shard_let_go(part->shard);
 }
 
+/* In the journal's thread. */
+static void on_lost(void *context)
+{
+	struct part *part = context;
+	lead_look(part->lead);
+}
+
+/* --- life --- */
+
+static int make_signer(struct control *control, struct err *err)
+{
+	AUTO(secret) *secret_key = NULL;
+	TRY(secret_new(SIGN_SECRET_BYTES, &secret_key, err));
+	keyring_signing_pair(control->keyring, control->signer_public, secret_data(secret_key));
+	return grant_signer_new(secret_bytes(secret_key), &control->signer, err);
+}
 
 static int make_journal(struct part *part, const struct start_conf *conf, struct err *err)
 {
@@ -152,6 +168,9 @@ static int make_journal(struct part *part, const struct start_conf *conf, struct
 			.context = part, .hold = on_hold, .emit = on_emit, .let_go = on_let_go,
 		},
 	};
+	if (conf->checkpoint_interval_s < 0 || conf->checkpoint_bytes < 0)
+		return err_set(err, E_INVALID, "--checkpoint-interval-s and --checkpoint-mib may "
+		               "not be negative");
 	return journal_new(&journal, &part->journal, err);
 }
 
@@ -168,9 +187,6 @@ static int make_parts(struct control *control, const struct start_conf *conf, st
 		struct part *part = &control->parts[control->part_count];
 		part_init(part, control, control->part_count);
 	}
-	if (conf->checkpoint_interval_s < 0 || conf->checkpoint_bytes < 0)
-		return err_set(err, E_INVALID, "--checkpoint-interval-s and --checkpoint-mib may "
-		               "not be negative");
 	for (int i = 0; i < count; i++) {
 		TRY(shard_new(conf->clock, &control->parts[i].shard, err));
 		TRY(make_journal(&control->parts[i], conf, err));
@@ -191,6 +207,8 @@ static int start_parts(struct control *control, const struct start_conf *conf, s
 {
 	for (int i = 0; i < control->part_count; i++)
 		TRY(dispatch_new(&control->parts[i], &control->parts[i].dispatch, err));
+	for (int i = 0; i < control->part_count; i++)
+		TRY(schedules_new(&control->parts[i], &control->parts[i].schedules, err));
 	catalog_on_change(control->catalog, on_change, control);
 	TRY(catalog_follow(control->catalog, conf->store, err));
 	TRY(make_forward(control, conf, err));
@@ -241,8 +259,16 @@ int control_new(const struct start_conf *conf, struct control **ret_control, str
 	return code;
 }
 
+static void stop_schedules(struct control *control)
+{
+	for (int i = 0; i < control->part_count; i++)
+		if (control->parts[i].schedules)
+			schedules_stop(control->parts[i].schedules);
+}
+
 void control_stop(struct control *control)
 {
+	stop_schedules(control);
 	if (control->events)
 		events_stop(control->events);
 	for (int i = 0; i < control->part_count; i++)
@@ -255,6 +281,7 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	struct catalog *catalog = control->catalog;
+	stop_schedules(control);
 	if (control->events)
 		events_stop(control->events);
 	for (int i = 0; i < control->part_count; i++)
@@ -270,6 +297,7 @@ void control_free(struct control *control)
 	grant_signer_free(control->signer);
 	for (int i = 0; i < control->part_count; i++) {
 		journal_free(control->parts[i].journal);
+		schedules_free(control->parts[i].schedules);
 		shard_free(control->parts[i].shard);
 		lead_free(control->parts[i].lead);
 	}
