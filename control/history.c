@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "control/archive.h"
 #include "control/dispatch.h"
+#include "control/filter.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -60,10 +61,8 @@ static int ask_held(struct request *request, const struct value *spec, struct va
 static struct value *spec_of(struct arena *arena, const struct history_ask *ask)
 {
 	struct value *spec = value_map(arena);
-	value_set_str(spec, "domain", ask->domain);
-	value_set_str(spec, "state", ask->state);
 	value_set_str(spec, "id", ask->id);
-	value_set_str(spec, "before", ask->before);
+	filter_spec(&ask->filter, spec, arena);
 	value_set_int(spec, "limit", (int64_t)ask->limit);
 	return spec;
 }
@@ -104,7 +103,8 @@ int history_page(struct request *request, const struct history_ask *ask,
 int history_find(struct request *request, const char *id, struct value **ret_task,
                  struct err *err)
 {
-	const struct history_ask ask = { .domain = request->domain, .id = id, .limit = 1 };
+	const struct history_ask ask = { .filter = { .domain = request->domain }, .id = id,
+	                                 .limit = 1 };
 	struct snapshot *history = NULL;
 	struct value *items = NULL;
 	char bound[ID_LEN + 1];
@@ -166,8 +166,7 @@ static bool needs_history(struct request *request, const struct history_ask *ask
 {
 	struct snapshot *history = NULL;
 	char bound[ID_LEN + 1];
-	int state = ask->state ? task_state_by_name(ask->state) : -1;
-	if ((state >= 0 && !task_state_final((enum task_state)state)) ||
+	if (!filter_ends(&ask->filter) ||
 	    !home_history(request->part->control, request->arena, request->tenant, &history))
 		return false;
 	bound_of(request->part, history, bound);
@@ -181,8 +180,8 @@ int history_list(struct request *request, const struct history_ask *ask,
 	struct value *live = NULL, *gone = value_list(request->arena);
 	struct merge both = { .arena = request->arena, .limit = ask->limit,
 	                      .items = value_list(request->arena) };
-	TRY(shard_list(request->part->shard, request->arena, request->tenant, ask->domain,
-	               ask->state, ask->before, ask->limit, &live, &both.more_live, err));
+	TRY(shard_list(request->part->shard, request->arena, request->tenant, &ask->filter,
+	               ask->limit, &live, &both.more_live, err));
 	both.live = live;
 	if (needs_history(request, ask, &both))
 		TRY(history_page(request, ask, &gone, &both.more_gone, err));

@@ -9,10 +9,8 @@
 enum { HISTORY_WAIT_MS = 10000 };
 
 struct history_ask {
-	const char *domain;          /* NULL: any, as all below */
-	const char *state;
-	const char *id;
-	const char *before;          /* ids before that one */
+	struct task_filter filter;
+	const char *id;              /* NULL: any */
 	size_t limit;
 };
 /* Newest id first, as the API shows them, each with "archived": true. No more than limit; ret_more:

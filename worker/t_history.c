@@ -18,12 +18,26 @@ static int history_open(struct run *run, struct err *err)
 	return 0;
 }
 
+static void put_states(struct buf *sql, const struct value *states)
+{
+	for (size_t i = 0; i < value_len(states); i++) {
+		const char *state = value_as_str(value_at(states, i));
+		buf_puts(sql, i == 0 ? " AND \"state\" IN (" : ", ");
+		duck_put_text(sql, state ? state : "");
+	}
+	if (value_len(states) > 0)
+		buf_puts(sql, ")");
+}
+
 static void put_filter(struct buf *sql, const struct value *work)
 {
 	static const struct { const char *member, *column, *compare; } filters[] = {
 		{"domain", "domain", " = "},
-		{"state", "state", " = "},
+		{"type", "type", " = "},
+		{"run", "run", " = "},
+		{"schedule", "schedule", " = "},
 		{"id", "id", " = "},
+		{"from", "id", " >= "},
 		{"before", "id", " < "},
 	};
 	buf_puts(sql, " WHERE true");
@@ -36,6 +50,7 @@ static void put_filter(struct buf *sql, const struct value *work)
 		buf_puts(sql, filters[i].compare);
 		duck_put_text(sql, text);
 	}
+	put_states(sql, value_get(work, "states"));
 }
 
 static int put_page(struct buf *sql, const struct value *table, const struct value *work,

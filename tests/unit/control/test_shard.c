@@ -190,10 +190,14 @@ static void fail_attempt(struct bench *bench, const struct work *work)
 static bool pick(struct bench *bench, struct work *ret_work)
 {
 	struct pick ask = {
-		.worker = "w1", .token = { bench->epoch, ++bench->counter }, .serves = true,
+		.worker = "w1", .token = { bench->epoch, ++bench->counter },
 		.memory_bytes = UINT64_MAX, .inherited = true,
 		.replay = shard_replays(bench->shard),
 	};
+	const struct sched_worker worker = {
+		.name = "w1", .total = { { 1000000, (int64_t)1 << 50, 1000 } }, .serves = true,
+	};
+	cr_assert_eq(shard_worker_set(bench->shard, &worker, &bench->err), 0);
 	int rc = shard_pick(bench->shard, &ask, bench->arena, ret_work, &bench->err);
 	cr_assert_geq(rc, 0, "%s", bench->err.text);
 	return rc == 1;
@@ -522,8 +526,9 @@ static const char *state_text(struct bench *bench)
 	for (size_t i = 0; i < ARRAY_LEN(tenants); i++) {
 		struct value *list = NULL;
 		bool more = false;
-		cr_assert_eq(shard_list(bench->shard, bench->arena, tenants[i], NULL, NULL, NULL,
-		                        1000, &list, &more, &bench->err), 0);
+		cr_assert_eq(shard_list(bench->shard, bench->arena, tenants[i],
+		                        &(struct task_filter){ .domain = NULL }, 1000,
+		                        &list, &more, &bench->err), 0);
 		cr_assert_not(more);
 		for (size_t j = 0; j < value_len(list); j++) {
 			struct value *task = value_copy(bench->arena, value_at(list, j));
