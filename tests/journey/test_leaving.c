@@ -186,7 +186,7 @@ Test(leaving, sql_sees_the_history_and_nobody_writes_it)
 		{"DELETE", OURS("/datasets/tasks"), NULL, 403},
 		{"PUT", SALES("transformations/x"),
 		 "{'apiVersion':'freehold.io/v1','kind':'Transformation','metadata':{'name':'x'},"
-		 "'spec':{'sql':'SELECT 1','output':'freehold.tasks'}}", 403},
+		 "'spec':{'sql':'SELECT 1','inputs':['raw'],'output':'freehold.tasks'}}", 403},
 		{"PUT", SALES("sources/x"),
 		 "{'apiVersion':'freehold.io/v1','kind':'Source','metadata':{'name':'x'},"
 		 "'spec':{'connector':'file','path':'n.csv','format':'csv',"
