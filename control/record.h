@@ -7,7 +7,7 @@
  *   run       {t, id, tenant, domain, principal, at, name?, pipeline?, key?, key_hash?, interval?,
  *             schedule?, backfill?, tasks: [{name, id, deps: [[node, on]...], state?, skipped?}]}
  *             before its tasks' accepted ones, which name it and their index (node) in tasks;
- *             state, skipped: in a checkpoint, of what has left
+ *             state, skipped, the run's cancel and version: in a checkpoint
  *   replay    {t, tenant, at, principal, tasks: [id...], run?}      ended ones start anew
  *   attempt   {t, id, tenant, domain, attempt, code?, text, at, started, epoch, counter, free?}
  *             it waits again; free: that attempt does not count against its limit

@@ -111,8 +111,12 @@ int restore_task(struct shard *shard, const struct value *record, struct err *er
 	TRY(task_from_record(shard, record, &task, err));
 	TRY(read_was(shard, task, was, err));
 	TRY(stand(shard, task, (enum task_state)state, err));
+	struct run *run = task->node ? task->node->run : NULL;
+	int64_t run_version = run ? run->version : 0;
 	task_moved(shard, task);
 	task->version = value_get_int(was, "version", task->version);
+	if (run)
+		run->version = run_version;
 	return 0;
 }
 

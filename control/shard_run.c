@@ -134,6 +134,7 @@ static int read_run(struct run *run, const struct value *record, struct err *err
 	TRY(read_also(run, record, err));
 	run->accepted_ms = value_get_int(record, "at", 0);
 	run->cancel = value_get_bool(record, "cancel", false);
+	run->version = value_get_int(record, "version", 0);
 	return read_nodes(run, value_get(record, "tasks"), err);
 }
 
@@ -400,6 +401,8 @@ struct value *run_record(struct arena *arena, const struct run *run)
 	value_set_str(record, "pipeline", run->pipeline);
 	if (run->cancel)
 		value_set_bool(record, "cancel", true);
+	if (run->version)
+		value_set_int(record, "version", run->version);
 	for (size_t i = 0; i < value_len(run->also); i++) {
 		const struct value *member = value_member(run->also, i, &name);
 		value_set(record, name, value_copy(arena, member));
