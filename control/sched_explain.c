@@ -65,7 +65,12 @@ static void explain_time(struct ask *ask)
 	int64_t wait_ms = entry ? entry->at_ms - ask->now_ms : 0;
 	if (!entry || wait_ms <= 0)
 		return;
-	struct reason reason = { "not-before", NULL, NULL, -1, -1, -1 };
+	struct reason reason = { "held", NULL, NULL, -1, -1, -1 };
+	if (entry->at_ms == INT64_MAX) {
+		add_reason(ask, &reason, "it is kept back for now");
+		return;
+	}
+	reason.rule = "not-before";
 	if (entry->where == DUE_LATER)
 		add_reason(ask, &reason, arena_printf(ask->arena, "it starts no sooner than in %"
 		           PRId64 " ms", wait_ms));
@@ -156,7 +161,7 @@ static void explain_lent(struct ask *ask)
 	const struct capacity *demand = &ask->class->demand;
 	if (!ask->tenant || node_within(ask->tenant, demand))
 		return;
-	struct capacity room = node_room(ask->tenant);
+	struct capacity room = node_room(ask->tenant, &ask->pool->rest);
 	struct reason reason = { "guaranteed-to-others", NULL, NULL, 0, 0, -1 };
 	for (int r = 0; r < RES_COUNT_; r++) {
 		if (demand->v[r] == 0 || room.v[r] >= demand->v[r] ||
@@ -363,13 +368,9 @@ static void set_turn(struct ask *ask, struct value *map, bool fits)
 	           share * 1e6, ask->tenant ? ask->tenant->running : 0));
 }
 
-static struct value *explain(struct ask *ask)
+/* False: no worker could ever hold it. */
+static bool explain_all(struct ask *ask)
 {
-	struct value *map = value_map(ask->arena);
-	const struct sched_entry *entry = ask->entry;
-	ask->reasons = value_list(ask->arena);
-	if (!map || !ask->reasons)
-		return NULL;
 	explain_time(ask);
 	explain_key(ask);
 	explain_node(ask, ask->domain);
@@ -378,6 +379,17 @@ static struct value *explain(struct ask *ask)
 	bool fits = explain_workers(ask);
 	if (fits)
 		explain_lent(ask);
+	return fits;
+}
+
+static struct value *explain(struct ask *ask)
+{
+	struct value *map = value_map(ask->arena);
+	const struct sched_entry *entry = ask->entry;
+	ask->reasons = value_list(ask->arena);
+	if (!map || !ask->reasons)
+		return NULL;
+	bool fits = explain_all(ask);
 	bool parked = entry && (entry->where != READY || !queue_stands(entry->queue));
 	value_set_str(map, "state", parked ? "parked" : "waiting");
 	set_turn(ask, map, fits);
@@ -402,20 +414,40 @@ static struct value *explain_running(const struct sched_entry *entry, struct are
 	return value_check(map, &err) == 0 ? map : NULL;
 }
 
-struct value *sched_explain(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
-                            struct arena *arena)
+static struct ask ask_of(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
+                         struct arena *arena)
 {
-	if (!entry->queue || entry->where == RUNNING)
-		return explain_running(entry, arena);
 	const struct sched_node *domain = entry->queue->branch.node;
-	struct ask ask = {
+	return (struct ask){
 		.sched = sched, .arena = arena, .now_ms = now_ms, .entry = entry,
 		.class = entry->queue->branch.class, .pool = domain->pool, .domain = domain,
 		.tenant = domain->parent, .pool_name = domain->pool->root->name,
 		.tenant_name = domain->parent->name, .domain_name = domain->name,
 		.priority = entry->priority,
 	};
+}
+
+struct value *sched_explain(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
+                            struct arena *arena)
+{
+	if (!entry->queue || entry->where == RUNNING)
+		return explain_running(entry, arena);
+	struct ask ask = ask_of(sched, entry, now_ms, arena);
 	return explain(&ask);
+}
+
+const char *sched_why(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
+                      struct arena *arena)
+{
+	if (!entry->queue || entry->where == RUNNING)
+		return NULL;
+	struct ask ask = ask_of(sched, entry, now_ms, arena);
+	ask.reasons = value_list(arena);
+	explain_all(&ask);
+	const char *detail = value_get_str(value_at(ask.reasons, 0), "detail");
+	return detail ? detail : arena_printf(arena, "it may start and waits for its turn: %u tasks "
+	                                      "of its tenant wait and %u run",
+	                                      ask.tenant->waiting, ask.tenant->running);
 }
 
 struct value *sched_explain_spec(struct sched *sched, const struct sched_spec *spec,

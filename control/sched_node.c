@@ -238,10 +238,10 @@ bool node_limits(const struct sched_node *node, const struct capacity *demand)
 	return true;
 }
 
-struct capacity node_room(const struct sched_node *tenant)
+struct capacity node_room(const struct sched_node *tenant, const struct capacity *of)
 {
 	const struct sched_node *cohort = tenant->parent, *root = cohort->parent;
-	struct capacity room = tenant->pool->rest;
+	struct capacity room = *of;
 	for (int r = 0; r < RES_COUNT_; r++)
 		room.v[r] -= root->idle.v[r] - cohort->idle.v[r] + cohort->kept.v[r] -
 			tenant->kept.v[r];

@@ -63,8 +63,8 @@ double node_dominant(const struct sched_node *node, const struct capacity *basis
 bool node_within(const struct sched_node *node, const struct capacity *demand);
 bool node_borrows(const struct sched_node *tenant);
 bool node_limits(const struct sched_node *node, const struct capacity *demand);  /* allow it */
-/* What a tenant may take beyond its guaranteed now; negative: nothing. */
-struct capacity node_room(const struct sched_node *tenant);
+/* What a tenant may take of so much beyond its guaranteed; negative: nothing. */
+struct capacity node_room(const struct sched_node *tenant, const struct capacity *of);
 bool node_before(const struct sched_node *a, const struct sched_node *b);
 uint64_t node_share_bits(const struct sched_node *node);
 void node_wake(struct sched_node *node);
@@ -111,6 +111,9 @@ void site_release(struct sched_site *site);
 struct sched_cache *cache_get(struct sched *sched, struct sched_pool *pool, const char *name);
 void cache_put(struct sched *sched, struct sched_cache *cache);
 bool cache_has_room(const struct sched_cache *cache, const struct sched_class *class);
+
+/* sched_preempt.c: when to ask it again; INT64_MAX: nobody asks for anything */
+int64_t sched_next_claim_ms(const struct sched *sched);
 
 /* sched_pick.c */
 double node_tokens(const struct sched_node *node, int64_t now_ms);

@@ -4,7 +4,7 @@
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
-enum { LOOK_AGAIN_MS = 1000 };
+enum { LOOK_AGAIN_MS = 1000, AGED_LOOKS = 8 };
 
 struct choice {
 	struct sched_site *site;
@@ -76,7 +76,15 @@ static bool may_go(struct sched *sched, const struct choice *choice)
 bool path_has_room(const struct sched_queue *queue)
 {
 	const struct sched_branch *tenant = tenant_branch(queue);
-	struct capacity room = node_room(tenant->node);
+	struct capacity room = node_room(tenant->node, &tenant->node->pool->rest);
+	return tenant->due || capacity_fits(&tenant->class->demand, &room);
+}
+
+/* Whether it may once workers have become free. */
+static bool path_may_have_room(const struct sched_queue *queue)
+{
+	const struct sched_branch *tenant = tenant_branch(queue);
+	struct capacity room = node_room(tenant->node, &tenant->node->pool->total);
 	return tenant->due || capacity_fits(&tenant->class->demand, &room);
 }
 
@@ -132,19 +140,20 @@ static struct sched_queue *class_next(struct sched_class *class)
 	return queue;
 }
 
-/* The one of a class that waits longest, when that is too long; those without room are passed. */
-static struct sched_queue *class_aged(struct sched_class *class, int64_t until_ms)
+/* The one of a class that waits longest, when that is too long; some without room are passed. */
+typedef bool room_fn(const struct sched_queue *queue);
+static struct sched_queue *class_aged(struct sched_class *class, int64_t until_ms, room_fn *has_room)
 {
 	struct sched_branch *aside = NULL;
 	struct sched_queue *found = NULL;
-	while (!found && class->ages.len > 0) {
+	for (int i = 0; !found && i < AGED_LOOKS && class->ages.len > 0; i++) {
 		struct sched_branch *tenant = HEAP_OWNER(heap_first(&class->ages),
 		                                         struct sched_branch, in_ages);
 		struct sched_queue *queue = HEAP_OWNER(heap_first(&tenant->ages), struct sched_queue,
 		                                       branch.in_ages);
 		if (entry_since(queue_oldest(queue)) > until_ms)
 			break;
-		if (path_has_room(queue)) {
+		if (has_room(queue)) {
 			found = queue;
 			break;
 		}
@@ -208,7 +217,7 @@ static void choose_aged(struct choice *choice, int64_t until_ms)
 		if (!site_may_hold(choice->site, class) ||
 		    !capacity_fits(&class->demand, &choice->rest))
 			continue;
-		struct sched_queue *queue = class_aged(class, until_ms);
+		struct sched_queue *queue = class_aged(class, until_ms, path_has_room);
 		struct sched_entry *entry = queue ? queue_oldest(queue) : NULL;
 		if (!entry || (choice->entry && entry_since(choice->entry) <= entry_since(entry)))
 			continue;
@@ -269,7 +278,8 @@ static void keep_for_aged(struct sched *sched, struct sched_pool *pool, int64_t 
 		return;
 	for (uint32_t i = 0; i < pool->active_count; i++) {
 		struct sched_class *class = pool->active[i];
-		struct sched_queue *queue = class->sites > 0 ? class_aged(class, until_ms) : NULL;
+		struct sched_queue *queue = class->sites > 0 ?
+			class_aged(class, until_ms, path_may_have_room) : NULL;
 		if (queue && roomiest(pool, class) && (!oldest ||
 		    entry_since(queue_oldest(queue)) < entry_since(queue_oldest(oldest))))
 			oldest = queue;
