@@ -7,6 +7,7 @@
 #include "control/dispatch.h"
 #include "control/filter.h"
 #include "control/history.h"
+#include "control/home.h"
 #include "control/record.h"
 
 #include <stdatomic.h>
@@ -151,6 +152,9 @@ static int add_cancel(struct request *request, struct err *err)
 /* Ending what has ended changes nothing, so a cancel may be repeated. */
 int h_task_cancel(struct control *control, struct request *request, struct err *err)
 {
+	if (home_is(request->domain))
+		return err_set(err, E_DENIED, "the tasks of the domain %s are the platform's own; "
+		               "nobody else ends them", PLATFORM_DOMAIN);
 	TRY(intake_domain(control, request, err));
 	struct value *task = NULL;
 	TRY(task_get(request, request->task, &task, err));

@@ -27,6 +27,9 @@ static int find_one(struct shard *shard, const struct again *again, struct task 
 		return err_set(err, E_CONFLICT, "it is the task %s of the run %s; resume that run "
 		               "to start anew what failed in it", task->node->name,
 		               task->node->run->id);
+	if (task_info[task->type].platform)
+		return err_set(err, E_DENIED, "it is the platform's own, which starts another when "
+		               "one is needed");
 	if (task->hold.open && task_state_final(task->state))
 		return err_set(err, E_CONFLICT, "it is being started anew already");
 	if (task_apply(task->state, EVENT_REPLAYED, &next, err) < 0)
@@ -81,6 +84,11 @@ static int pick_all(struct shard *shard, const struct again *again, struct picke
 		if (may(task))
 			picked->tasks[picked->count++] = task;
 	}
+	for (size_t i = 0; i < picked->count; i++)
+		if (task_leaves(picked->tasks[i]))
+			return err_set(err, E_CONFLICT, "the task %s is on its way into the history "
+			               "and cannot be started anew; submit it again",
+			               picked->tasks[i]->id);
 	for (size_t i = 0; i < picked->count; i++)
 		amounts_add(&picked->sum, &picked->tasks[i]->reserve);
 	return 0;

@@ -3,7 +3,7 @@
 #include "control/shard_archive.h"
 
 #include "common/pack.h"
-#include "control/shard_impl.h"
+#include "control/run_impl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,16 +17,17 @@ enum {
 
 /* --- which leave --- */
 
-/* While its run goes on, what a task came to is still asked for. */
-static bool run_goes_on(const struct task *task)
+/* While its run goes on, what a task came to is still asked for; and one that is being started
+ * anew has not ended. */
+static bool is_needed(const struct task *task)
 {
-	return task->node != NULL;
+	return task->hold.open || (task->node && task->node->run->open > 0);
 }
 
 static bool may_leave(const struct leave_rules *rules, const struct task *task, int64_t now_ms)
 {
 	int64_t stays_ms = task->state == STATE_DEAD ? rules->dead_ms : rules->young_ms;
-	return task->ended_ms + stays_ms <= now_ms && !run_goes_on(task);
+	return task->ended_ms + stays_ms <= now_ms && !is_needed(task);
 }
 
 /* An account's own notes of this look; those of an earlier one are void. */
@@ -199,13 +200,17 @@ int archive_ended(struct shard *shard, struct task *task, struct err *err)
 	return 0;
 }
 
+bool task_leaves(const struct task *task)
+{
+	const struct task *archive = task->account->archive;
+	return archive && memmem(archive->spec.data, archive->spec.len, task->id, ID_LEN) != NULL;
+}
+
 bool shard_leaves(struct shard *shard, const char *tenant, const char *id)
 {
 	shard_lock(shard);
-	const struct account *account = account_find(shard, tenant);
-	const struct task *archive = account ? account->archive : NULL;
-	bool leaves = archive && archive->spec.len >= ID_LEN &&
-		memmem(archive->spec.data, archive->spec.len, id, strlen(id)) != NULL;
+	const struct task *task = task_find(shard, id);
+	bool leaves = task && strcmp(task->account->name, tenant) == 0 && task_leaves(task);
 	shard_unlock(shard);
 	return leaves;
 }

@@ -25,7 +25,7 @@ struct leaving {
 MUST_USE int shard_leaving(struct shard *shard, const struct leave_rules *rules, int64_t now_ms,
                            struct arena *arena, struct leaving *ret_leaving, size_t *ret_count,
                            struct err *err);
-/* Whether an archive task under way names it: it is not to be replayed. */
+/* Whether an archive task under way names it: it is not to be started anew. */
 bool shard_leaves(struct shard *shard, const char *tenant, const char *id);
 
 struct platform_task {

@@ -7,6 +7,7 @@
 
 #include "common/pack.h"
 #include "control/run_impl.h"
+#include "control/shard_archive.h"
 
 #include <string.h>
 
@@ -211,7 +212,7 @@ static int emit_tasks(struct emitting *emitting, const struct account *account, 
 	while (task && task->older)
 		task = task->older;
 	for (; task; task = task->newer)
-		if (task->durable)
+		if (task->durable && !task_is_question(task->type))
 			TRY(emit_task(emitting, task, err));
 	return 0;
 }

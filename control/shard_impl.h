@@ -35,9 +35,10 @@ struct account {                     /* of one tenant */
 	struct account *next;
 	char name[64];
 	struct quota *quota;
-	struct line waiting;
+	size_t waiting;
 	struct task *newest;
-	size_t running;
+	struct run *newest_run;
+	size_t running, blocked;
 	struct audit_ring audit;
 	struct task *archive;        /* under way; NULL: none */
 	struct ripe {                /* notes of shard_leaving */
@@ -59,6 +60,8 @@ struct idem {                        /* an idempotency key */
 	char key[];                  /* TENANT/KEY */
 };
 
+struct run;
+
 struct meter { char worker[64]; int64_t incarnation, seq; };
 
 struct shard {
@@ -66,7 +69,7 @@ struct shard {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;      /* some task's version moved */
 	struct board *board;         /* may be NULL */
-	struct hashmap tasks, accounts, idems;
+	struct hashmap tasks, accounts, idems, runs;
 	struct account *account_list;
 	struct idem *idem_oldest, *idem_newest;
 	struct line finished;        /* oldest first; they leave by archive tasks */
@@ -80,20 +83,25 @@ struct shard {
 	_Atomic bool intervals_moved;        /* one has ended since that was asked */
 	struct value *rates;         /* the rate card's spec */
 	struct arena *rates_arena;
-	size_t running;
+	size_t running, waiting;
+	struct sched *sched;         /* who goes next */
+	struct line inherited;       /* may still run under an earlier leader's token */
 	bool sound;
 	uint64_t replays;            /* how often it was emptied */
 	bool replaying;              /* between shard_clear and shard_ready: nothing is admitted */
+	int64_t held_unix_ms, held_mono_ms;  /* when shard_hold was called */
 };
 
 /* shard.c */
 int account_get(struct shard *shard, const char *name, struct account **ret_account,
                 struct err *err);
-	int64_t held_unix_ms, held_mono_ms;  /* when shard_hold was called */
 struct account *account_find(const struct shard *shard, const char *name);
 struct task *task_find(const struct shard *shard, const char *id);
 void shard_lock(struct shard *shard);
 void shard_unlock(struct shard *shard);
+
+/* shard_sched.c: the scheduler over the shard's tasks */
+int shard_sched_new(struct shard *shard, uint64_t seed, struct err *err);
 
 /* shard_note.c: for who follows it, as it is now */
 void shard_note(struct shard *shard, const struct task *task);
@@ -101,7 +109,7 @@ void shard_note(struct shard *shard, const struct task *task);
 /* shard_record.c, shard_submit.c */
 int record_apply(struct shard *shard, const struct value *record, struct err *err);
 /* It is durable, or is never to be: others see it from now on. */
-int task_enter(struct shard *shard, struct task *task, struct err *err);
+int task_enter(struct shard *shard, struct task *task, int64_t at_ms, struct err *err);
 int idem_restore(struct shard *shard, const struct value *accepted, struct err *err);
 void idems_clear(struct shard *shard);
 
@@ -112,18 +120,20 @@ void expiry_remove(struct shard *shard, struct task *task);
 /* shard_archive.c */
 /* Of an archive task that has just ended: drops what it has archived, and itself. */
 int archive_ended(struct shard *shard, struct task *task, struct err *err);
+/* An archive task under way names it. */
+bool task_leaves(const struct task *task);
 
 /* shard_interval.c: a task or run that ends may end an interval of a schedule */
 void interval_ended(struct shard *shard, const char *id, bool succeeded, int64_t at_ms);
 
-/* shard_audit.c */
-int audit_append(struct account *account, const struct value *record, struct err *err);
-void audit_clear(struct audit_ring *ring);
-
-#endif
 /* shard_restore.c: a checkpoint's records */
 int restore_task(struct shard *shard, const struct value *record, struct err *err);
 int restore_ended(struct shard *shard, const struct value *record, struct err *err);
 int restore_key(struct shard *shard, const struct value *record, struct err *err);
 int restore_tally(struct shard *shard, const struct value *record, struct err *err);
 
+/* shard_audit.c */
+int audit_append(struct account *account, const struct value *record, struct err *err);
+void audit_clear(struct audit_ring *ring);
+
+#endif
