@@ -15,7 +15,8 @@
 
 enum {
 	INBOX_MAX = 16384, ASKS_MAX = 1024, TURN_MAX = 256, IDLE_STEP_MS = 10,
-	SCRATCH_MAX = 64 * 1024 * 1024
+	EXPIRY_STEP_MS = 60000, PREEMPT_STEP_MS = 1000,
+	SCRATCH_MAX = 64 * 1024 * 1024, PREEMPTED_MOST = 16
 };
 
 static void *dispatcher_run(void *context);
@@ -323,19 +324,36 @@ static int64_t sooner(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* Wall time may step: it is looked at again after a while. */
+static int64_t expiry_mono_ms(const struct dispatch *dispatch)
+{
+	struct clock *clock = dispatch->control->clock;
+	int64_t expiry_ms = shard_next_expiry(dispatch->part->shard);
+	if (expiry_ms == INT64_MAX)
+		return INT64_MAX;
+	int64_t left_ms = expiry_ms - clock_unix_ms(clock);
+	left_ms = left_ms > IDLE_STEP_MS ? left_ms : IDLE_STEP_MS;
+	return clock_mono_ms(clock) + sooner(left_ms, EXPIRY_STEP_MS);
+}
+
 /* What waits for time alone is looked at when its time comes; what stays due though nobody could
  * take it, not at every turn. */
 static int64_t next_deadline(const struct dispatch *dispatch)
 {
 	const struct worker *soonest = workers_soonest(&dispatch->workers);
-	if (!dispatch->epoch || !soonest)
+	if (!dispatch->epoch)
 		return INT64_MAX;
-	int64_t due_ms = shard_next_due(dispatch->part->shard);
-	if (due_ms <= dispatch->stirred_ms)
-		due_ms = dispatch->stirred_ms + IDLE_STEP_MS;
+	int64_t due_ms = expiry_mono_ms(dispatch);
 	if (dispatch->adopting)
 		due_ms = sooner(due_ms, dispatch->adopt_until_ms);
-	return sooner(due_ms, soonest->due_ms);
+	if (!soonest)                        /* nobody to give anything to */
+		return due_ms;
+	int64_t next_ms = shard_next_due(dispatch->part->shard);
+	if (next_ms <= dispatch->stirred_ms)
+		next_ms = dispatch->stirred_ms + IDLE_STEP_MS;
+	if (dispatch->workers.running > 0)   /* it may have run for long enough to make room */
+		next_ms = sooner(next_ms, dispatch->stirred_ms + PREEMPT_STEP_MS);
+	return sooner(sooner(due_ms, next_ms), soonest->due_ms);
 }
 
 /* Whether something changed for those who were tried in vain. */
@@ -350,9 +368,30 @@ static bool stirred(struct dispatch *dispatch)
 	if (now_ms >= dispatch->stirred_ms + IDLE_STEP_MS &&
 	    now_ms >= shard_next_due(dispatch->part->shard))
 		stir = true;
+	if (now_ms >= dispatch->stirred_ms + PREEMPT_STEP_MS)
+		stir = true;
 	if (stir)
 		dispatch->stirred_ms = now_ms;
 	return stir;
+}
+
+static void end_expired(struct dispatch *dispatch)
+{
+	char task[ID_LEN + 1];
+	while (shard_take_expired(dispatch->part->shard, task))
+		take_cancel(dispatch, task);
+}
+
+static void end_preempted(struct dispatch *dispatch)
+{
+	struct preempted attempts[PREEMPTED_MOST];
+	size_t count = shard_preempt(dispatch->part->shard, dispatch->replay, attempts,
+	                             PREEMPTED_MOST);
+	for (size_t i = 0; i < count; i++) {
+		log_info(&(struct log_context){ .task = attempts[i].id }, "attempt_preempted",
+		         "reason=\"others get what they are due\"");
+		take_cancel(dispatch, attempts[i].id);
+	}
 }
 
 static void turn(struct dispatch *dispatch)
@@ -361,10 +400,15 @@ static void turn(struct dispatch *dispatch)
 		return;
 	while (job_cancelled(dispatch))
 		;
+	end_expired(dispatch);
 	workers_look(dispatch);
-	if (stirred(dispatch))
+	if (stirred(dispatch)) {
 		workers_stir(&dispatch->workers);
-	assign(dispatch);
+		assign(dispatch);
+		end_preempted(dispatch);
+	} else {
+		assign(dispatch);
+	}
 	answer_prompted(dispatch);
 	show_status(dispatch);
 }

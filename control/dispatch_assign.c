@@ -60,8 +60,7 @@ static bool assign_one(struct dispatch *dispatch, struct worker *worker)
 	struct err err;
 	struct pick pick = {
 		.worker = worker->name, .token = { dispatch->epoch, dispatch->counter + 1 },
-		.serves = worker->self.serve_url[0] != '\0', .memory_bytes = worker->memory_bytes,
-		.replay = dispatch->replay,
+		.memory_bytes = worker->memory_bytes, .replay = dispatch->replay,
 		.inherited = clock_mono_ms(control->clock) >= dispatch->adopt_until_ms,
 	};
 	arena_reset(arena);

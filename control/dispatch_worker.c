@@ -57,10 +57,29 @@ static void find_serving(struct dispatch *dispatch, const struct worker *but)
 		dispatch->serving = dispatch->serving->next;
 }
 
+/* One of the first protocol does not say how many cores it has: it is held to its slots. One of fewer
+ * cores than a task asks for when it does not say takes that one all the same. */
+enum { MILLIS_UNSAID = 256000, MILLIS_LEAST = 2000 };
+
 static void tell_shard(struct dispatch *dispatch, const struct worker *worker)
 {
-	(void)dispatch;
-	(void)worker;
+	const struct worker_self *self = &worker->self;
+	struct label labels[POLL_LABELS_MAX];
+	struct err err;
+	int64_t cpu_millis = self->cpu_millis > MILLIS_LEAST ? self->cpu_millis : MILLIS_LEAST;
+	if (self->protocol < 2)
+		cpu_millis = (int64_t)self->slots * MILLIS_UNSAID;
+	for (size_t i = 0; i < self->label_count; i++)
+		labels[i] = (struct label){ self->labels[i].key, self->labels[i].value };
+	const struct sched_worker told = {
+		.name = worker->name, .pool = self->pool[0] ? self->pool : NULL,
+		.labels = labels, .label_count = self->label_count,
+		.total = { { cpu_millis, (int64_t)self->memory_bytes, self->slots } },
+		.serves = self->serve_url[0] != '\0',
+		.closed = self->draining || worker->cordoned || worker->drained,
+	};
+	if (shard_worker_set(dispatch->part->shard, &told, &err) < 0)
+		log_warn(NULL, "worker_not_told", "worker=%s reason=\"%s\"", worker->name, err.text);
 }
 
 void worker_tell(struct dispatch *dispatch, struct worker *worker, const struct worker_self *self)
@@ -224,6 +243,7 @@ void worker_forget(struct dispatch *dispatch, struct worker *worker)
 	message_unref(MOVE(worker->contender));
 	if (dispatch->serving == worker)
 		find_serving(dispatch, worker);
+	shard_worker_gone(dispatch->part->shard, worker->name);
 	workers_remove(&dispatch->workers, worker);
 }
 

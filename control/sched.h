@@ -134,6 +134,9 @@ size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **r
  * demand that no worker of the pool could ever hold says so ("rule": "never-fits"). */
 struct value *sched_explain(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
                             struct arena *arena);
+/* The first of its reasons, in a sentence, without counting who is before it; for lists. */
+const char *sched_why(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
+                      struct arena *arena);
 struct value *sched_explain_spec(struct sched *sched, const struct sched_spec *spec,
                                  int64_t now_ms, struct arena *arena);
 /* Rows by tenant and pool: {tenant, pool, cohort, weight, waiting, running, used, guaranteed,

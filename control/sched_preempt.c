@@ -250,6 +250,20 @@ static size_t claim_class(struct sched *sched, const struct sched_class *class,
 	return count;
 }
 
+int64_t sched_next_claim_ms(const struct sched *sched)
+{
+	for (const struct sched_pool *pool = sched->pools; pool; pool = pool->next) {
+		bool asks = pool->urgent != NULL;
+		for (uint32_t i = 0; i < pool->active_count && !asks; i++)
+			asks = pool->active[i]->sites > 0 && HEAP_OWNER(
+				heap_first(&pool->active[i]->cohorts), struct sched_branch,
+				in_kids)->due;
+		if (asks && pool->root->running > 0)
+			return sched->preempt_ms + SWEEP_MS;
+	}
+	return INT64_MAX;
+}
+
 size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **ret_victims,
                      size_t most)
 {

@@ -467,5 +467,8 @@ int64_t sched_next_ms(const struct sched *sched)
 		next = sched->due.items[0].key;
 	if (sched->rates.len > 0 && sched->rates.items[0].key < next)
 		next = sched->rates.items[0].key;
+	int64_t claim_ms = sched_next_claim_ms(sched);
+	if ((uint64_t)claim_ms < next)
+		next = (uint64_t)claim_ms;
 	return (int64_t)next;
 }

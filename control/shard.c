@@ -2,7 +2,7 @@
  * unfinished task stands in exactly one line or runs; an account's reserved amounts are the sum
  * of what its unfinished tasks hold (shard_ready asserts it). */
 #include "common/defs.h"
-#include "control/shard_impl.h"
+#include "control/run_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +22,13 @@ int shard_new(struct clock *clock, struct shard **ret_shard, struct err *err)
 	hashmap_init(&shard->tasks, seed);
 	hashmap_init(&shard->accounts, seed);
 	hashmap_init(&shard->idems, seed);
+	hashmap_init(&shard->runs, seed);
 	shard->clock = clock;
 	shard->sound = true;
+	if (shard_sched_new(shard, seed, err) < 0) {
+		free(shard);
+		return err->code;
+	}
 	pthread_mutex_init(&shard->mutex, NULL);
 	clock_cond_init(&shard->changed);
 	*ret_shard = shard;
@@ -44,6 +49,8 @@ static void account_clear(struct shard *shard, struct account *account)
 {
 	while (account->newest)
 		task_drop(shard, account->newest);
+	while (account->newest_run)
+		run_free(shard, account->newest_run);
 	audit_clear(&account->audit);
 }
 
@@ -94,9 +101,11 @@ void shard_free(struct shard *shard)
 	}
 	idems_clear(shard);
 	book_free(shard->book);
+	sched_free(shard->sched);
 	hashmap_release(&shard->tasks);
 	hashmap_release(&shard->accounts);
 	hashmap_release(&shard->idems);
+	hashmap_release(&shard->runs);
 	free(shard->meters);
 	free(shard->expiries);
 	arena_free(shard->rates_arena);
@@ -156,13 +165,15 @@ bool shard_sound(struct shard *shard)
 	return sound;
 }
 
-static void account_ready(const struct account *account)
+static void account_ready(struct shard *shard, const struct account *account)
 {
 	struct amounts sum = { { 0 } }, reserved;
 	for (struct task *task = account->newest; task; task = task->older) {
 		if (task_state_final(task->state))
 			continue;
-		task->inherited = task->durable;
+		task->inherited = task->durable && task->state == STATE_QUEUED;
+		if (task->inherited && !task->line)
+			line_prepend(&shard->inherited, task);
 		struct amounts holds = task_holds(task);
 		amounts_add(&sum, &holds);
 	}
@@ -174,7 +185,7 @@ void shard_ready(struct shard *shard)
 {
 	shard_lock(shard);
 	for (const struct account *at = shard->account_list; at; at = at->next)
-		account_ready(at);
+		account_ready(shard, at);
 	shard->replaying = false;
 	shard_unlock(shard);
 }
@@ -189,6 +200,7 @@ int shard_quota(struct shard *shard, const char *tenant, const char *name,
 	int rc = account_get(shard, tenant, &account, err);
 	if (rc == 0)
 		rc = quota_limit(account->quota, name, spec, err);
+	sched_kick(shard->sched, tenant);
 	shard_unlock(shard);
 	return rc;
 }

@@ -84,6 +84,9 @@ MUST_USE int shard_audit(struct shard *shard, struct arena *arena, const struct 
 MUST_USE int shard_quota(struct shard *shard, const char *tenant, const char *name,
                          const struct value *spec, struct err *err);
 void shard_rates(struct shard *shard, const struct value *rate_card_spec);
+/* A resource of kind Share; spec NULL: it is gone. */
+MUST_USE int shard_share(struct shard *shard, const char *tenant, const char *name,
+                         const struct value *spec, struct err *err);
 /* An online-read grant's check and a request's: E_QUOTA when the tenant is over. */
 MUST_USE int shard_check(struct shard *shard, const char *tenant, const char *domain,
                          const struct amounts *amounts, struct err *err);

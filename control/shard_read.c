@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { PAGE_MAX = 1000, AHEAD_MAX = 1000 };
+enum { PAGE_MAX = 1000 };
 
 static void set_time(struct value *map, const char *name, int64_t unix_ms)
 {
@@ -21,24 +21,15 @@ static void set_time(struct value *map, const char *name, int64_t unix_ms)
 static const char *waiting_reason(const struct shard *shard, struct arena *arena,
                                   const struct task *task)
 {
-	struct amounts asked = { { 0 } };
-	struct err err;
-	size_t ahead = 0;
-	int64_t wait_ms = task->due_mono_ms - clock_mono_ms(shard->clock);
+	int64_t now_ms = clock_mono_ms(shard->clock), wait_ms = task->due_mono_ms - now_ms;
 	if (task->cancel)
 		return "it is being cancelled";
 	if (wait_ms > 0)
 		return arena_printf(arena, "attempt %d starts in %" PRId64 " ms",
 		                    task->attempts + 1, wait_ms);
-	asked.v[DIM_RUNNING] = 1;
-	if (quota_check(task->account->quota, task->domain, &asked, clock_unix_ms(shard->clock),
-	                &err) < 0)
-		return arena_strdup(arena, err.text);
-	for (const struct task *at = task->prev; at && ahead < AHEAD_MAX; at = at->prev)
-		ahead++;
-	return arena_printf(arena, "waits for a worker with a free slot and %" PRIu64 " bytes of "
-	                    "memory; %zu tasks of its tenant are before it and %zu run",
-	                    task->limits.memory_bytes, ahead, task->account->running);
+	if (task->inherited)
+		return "a new leader asks the workers first whether it runs already";
+	return sched_why(shard->sched, &task->entry, now_ms, arena);
 }
 
 static struct value *progress_value(struct arena *arena, const struct task *task)

@@ -1,8 +1,8 @@
-/* shard_task.c - one task in the leader's memory: the line it stands in, what it holds, its
- * version. Invariant: hold.amounts == task_holds(task) while it is unfinished; closed
- * afterwards. */
+/* shard_task.c - one task in the leader's memory: where it stands, what it holds, its version.
+ * Invariants: hold.amounts == task_holds(task) while it is unfinished, and closed afterwards; until
+ * then the scheduler has it: held back, waiting or running. */
 #include "common/defs.h"
-#include "control/shard_impl.h"
+#include "control/run_impl.h"
 
 #include "common/pack.h"
 
@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPEC_MAX = 256 * 1024, OUTPUTS_MAX = 64 * 1024, ALSO_MAX = 16 * 1024, TEXT_MAX = 512 };
+enum { SPEC_MAX = 256 * 1024, OUTPUTS_MAX = 64 * 1024, ALSO_MAX = 16 * 1024, TEXT_MAX = 512,
+       NEAR_TEXT_MAX = 256 };
 
 struct task *task_find(const struct shard *shard, const char *id)
 {
@@ -58,6 +59,67 @@ static struct task *task_fill(const struct new_task *made)
 	return task;
 }
 
+/* What it reads, as far as its spec says: a worker that has read it holds it. */
+static const char *near_of(const struct task *task, const struct value *spec, char *out, size_t len)
+{
+	static const char *const members[] = { "source", "transformation", "featureView" };
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		const char *name = value_get_str(spec, members[i]);
+		if (!name)
+			continue;
+		snprintf(out, len, "%s/%s/%s", task->account->name, task->domain, name);
+		return out;
+	}
+	return NULL;
+}
+
+void task_spec(enum task_type type, const struct limits *limits, const struct placement *placement,
+               struct label labels[LABELS_MAX], struct sched_spec *ret_spec)
+{
+	size_t count = 0;
+	for (; count < LABELS_MAX && count < value_len(placement->selector); count++)
+		labels[count].value = value_as_str(value_member(placement->selector, count,
+		                                                &labels[count].key));
+	*ret_spec = (struct sched_spec){
+		.pool = placement->pool, .selector = labels, .selector_count = count,
+		.demand = { { (int64_t)limits->threads * 1000, (int64_t)limits->memory_bytes, 1 } },
+		.serves = type == TASK_MATERIALIZE, .priority = placement->priority,
+		.key = placement->key, .key_most = placement->key_most,
+	};
+}
+
+/* The scheduler has it from now on, held back. */
+static int enqueue(struct shard *shard, struct task *task, const struct placement *placement,
+                   const struct value *spec, struct err *err)
+{
+	struct label labels[LABELS_MAX];
+	struct sched_spec asked;
+	char near[NEAR_TEXT_MAX];
+	int64_t ago_ms = clock_unix_ms(shard->clock) - task->accepted_ms;
+	task_spec(task->type, &task->limits, placement, labels, &asked);
+	asked.tenant = task->account->name;
+	asked.domain = task->domain;
+	asked.near = near_of(task, spec, near, sizeof near);
+	asked.since_ms = clock_mono_ms(shard->clock) - ago_ms;
+	return sched_add(shard->sched, &task->entry, &asked, SCHED_HELD, err);
+}
+
+/* One that had ended and starts anew: what it asked for is in its packed texts. */
+static int enqueue_again(struct shard *shard, struct task *task, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	struct value *also = NULL, *spec = NULL;
+	struct placement placement;
+	placement_default(&placement);
+	TRY(arena_new(2 * SPEC_MAX, &arena, err));
+	if (task->also.len > 0)
+		TRY(pack_read(arena, task->also.data, task->also.len, &also, err));
+	TRY(pack_read(arena, task->spec.data, task->spec.len, &spec, err));
+	if (value_get(also, "placement"))
+		TRY(placement_read(value_get(also, "placement"), &placement, err));
+	return enqueue(shard, task, &placement, spec, err);
+}
+
 int task_make(struct shard *shard, const struct new_task *made, struct task **ret_task,
               struct err *err)
 {
@@ -72,15 +134,17 @@ int task_make(struct shard *shard, const struct new_task *made, struct task **re
 		rc = pack_write(made->also, &task->also, err);
 	if (rc == 0)
 		rc = quota_take(account->quota, task->domain, &holds, &task->hold, err);
-	if (rc == 0 && !hashmap_add(&shard->tasks, &task->by_id, task->id)) {
-		quota_release(account->quota, &task->hold);
+	task->account = account;
+	if (rc == 0)
+		rc = enqueue(shard, task, &made->placement, made->spec, err);
+	if (rc == 0 && !hashmap_add(&shard->tasks, &task->by_id, task->id))
 		rc = err_set(err, E_NOMEM, "no memory for a task");
-	}
 	if (rc < 0) {
+		sched_remove(shard->sched, &task->entry);
+		quota_release(account->quota, &task->hold);
 		task_release(task);
 		return rc;
 	}
-	task->account = account;
 	task->older = account->newest;
 	if (account->newest)
 		account->newest->newer = task;
@@ -98,7 +162,9 @@ void task_drop(struct shard *shard, struct task *task)
 		task_stop(shard, task);
 	if (account->archive == task)
 		account->archive = NULL;
-	line_remove(task);
+	if (task->state == STATE_BLOCKED)
+		account->blocked--;
+	task_leave(shard, task);
 	expiry_remove(shard, task);
 	quota_release(account->quota, &task->hold);
 	hashmap_remove(&shard->tasks, &task->by_id);
@@ -108,6 +174,7 @@ void task_drop(struct shard *shard, struct task *task)
 		account->newest = task->older;
 	if (task->older)
 		task->older->newer = task->newer;
+	run_forget(shard, task);
 	task_release(task);
 }
 
@@ -147,15 +214,37 @@ void line_remove(struct task *task)
 	task->next = task->prev = NULL;
 }
 
+static void count_waiting(struct shard *shard, struct task *task, bool waits)
+{
+	if (task->waits == waits)
+		return;
+	task->waits = waits;
+	task->account->waiting += waits ? (size_t)1 : (size_t)-1;
+	shard->waiting += waits ? (size_t)1 : (size_t)-1;
+}
+
 void task_wait_in_line(struct shard *shard, struct task *task, bool first)
 {
+	struct err err;
 	line_remove(task);
+	count_waiting(shard, task, !task->cancel);
+	if (!task->entry.queue && enqueue_again(shard, task, &err) < 0) {
+		shard->sound = false;
+		return;
+	}
+	bool held = task->cancel || task->inherited || shard->replaying;
 	if (task->cancel)
 		line_append(&shard->cancelled, task);
-	else if (first)
-		line_prepend(&task->account->waiting, task);
-	else
-		line_append(&task->account->waiting, task);
+	else if (task->inherited)
+		line_append(&shard->inherited, task);
+	sched_due(shard->sched, &task->entry, held ? SCHED_HELD : task->due_mono_ms, first);
+}
+
+void task_leave(struct shard *shard, struct task *task)
+{
+	line_remove(task);
+	count_waiting(shard, task, false);
+	sched_remove(shard->sched, &task->entry);
 }
 
 /* --- running --- */
@@ -170,6 +259,7 @@ void task_start(struct shard *shard, struct task *task, const struct token *toke
                 const char *worker)
 {
 	line_remove(task);
+	count_waiting(shard, task, false);
 	task->state = STATE_RUNNING;
 	task->token = *token;
 	task->inherited = false;
@@ -190,12 +280,16 @@ void task_stop(struct shard *shard, struct task *task)
 	task->preempted = false;
 	task->account->running--;
 	shard->running--;
+	sched_again(shard->sched, &task->entry, SCHED_HELD, false);
 	rehold(task);
+	sched_kick(shard->sched, task->account->name);
 }
 
 void task_moved(struct shard *shard, struct task *task)
 {
 	task->version++;
+	if (task->node)
+		task->node->run->version++;
 	task->shown_mono_ms = clock_mono_ms(shard->clock);
 	pthread_cond_broadcast(&shard->changed);
 	shard_note(shard, task);

@@ -1,6 +1,5 @@
-/* shard_work.c - which task goes next and which attempt is the current one. Fair: a tenant with
- * fewer running tasks goes first; within a tenant, first come, first served, past what cannot go
- * now. */
+/* shard_work.c - which task goes next, as the scheduler says (control/sched.h), and which attempt is the
+ * current one. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 
@@ -9,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_AHEAD_MAX = 64, PROGRESS_EVERY_MS = 250, UNASSIGNED_MAX = 8 };
+enum { RELEASE_MAX = 10000, PROGRESS_EVERY_MS = 250, UNASSIGNED_MAX = 8 };
 
 static bool token_equal(const struct token *a, const struct token *b)
 {
@@ -42,41 +41,6 @@ static int task_copy(const struct task *task, struct arena *arena, struct work *
 	return 0;
 }
 
-static bool may_take(const struct pick *pick, const struct task *task, int64_t mono_ms)
-{
-	return task->due_mono_ms <= mono_ms && (pick->inherited || !task->inherited) &&
-		(pick->serves || task->type != TASK_MATERIALIZE) &&
-		task->limits.memory_bytes <= pick->memory_bytes;
-}
-
-static bool may_run(const struct shard *shard, const struct task *task)
-{
-	struct amounts asked = { { 0 } };
-	struct err err;
-	asked.v[DIM_RUNNING] = 1;
-	return quota_check(task->account->quota, task->domain, &asked, clock_unix_ms(shard->clock),
-	                   &err) == 0;
-}
-
-static struct task *first_of(const struct shard *shard, const struct account *account,
-                             const struct pick *pick)
-{
-	int64_t mono_ms = clock_mono_ms(shard->clock);
-	struct task *task = account->waiting.first;
-	for (int i = 0; task && i < LOOK_AHEAD_MAX; i++, task = task->next)
-		if (may_take(pick, task, mono_ms) && may_run(shard, task))
-			return task;
-	return NULL;
-}
-
-/* Ids sort by time. */
-static bool goes_before(const struct task *a, const struct task *b)
-{
-	if (a->account->running != b->account->running)
-		return a->account->running < b->account->running;
-	return strcmp(a->id, b->id) < 0;
-}
-
 uint64_t shard_replays(struct shard *shard)
 {
 	shard_lock(shard);
@@ -90,42 +54,61 @@ static bool is_ready(const struct shard *shard, uint64_t replay)
 	return shard->sound && !shard->replaying && shard->replays == replay;
 }
 
+/* Nobody has named them within the time that was left for it: they may go. So many at a time, that the
+ * lock is not held for long. */
+static void release_inherited(struct shard *shard)
+{
+	for (int i = 0; i < RELEASE_MAX && shard->inherited.first; i++) {
+		struct task *task = shard->inherited.first;
+		task->inherited = false;
+		task_wait_in_line(shard, task, false);
+	}
+}
+
+/* It was not to be, after all: before all others of its priority again. */
+static void put_back(struct shard *shard, struct task *task)
+{
+	sched_again(shard->sched, &task->entry, task->due_mono_ms, true);
+}
+
+static int take(struct shard *shard, const struct pick *pick, struct task *task,
+                struct arena *arena, struct work *ret_work, struct err *err)
+{
+	int rc = 0;
+	if (task->limits.memory_bytes <= pick->memory_bytes)
+		rc = task_copy(task, arena, ret_work, err);
+	if (rc < 0 || task->limits.memory_bytes > pick->memory_bytes) {
+		put_back(shard, task);
+		return rc;
+	}
+	task_start(shard, task, &pick->token, pick->worker);
+	task_moved(shard, task);
+	ret_work->state = STATE_RUNNING;
+	ret_work->token = pick->token;
+	ret_work->worker = pick->worker;
+	return 1;
+}
+
 int shard_pick(struct shard *shard, const struct pick *pick, struct arena *arena,
                struct work *ret_work, struct err *err)
 {
-	struct task *best = NULL;
 	int rc = 0;
 	shard_lock(shard);
 	bool ready = is_ready(shard, pick->replay);
-	for (const struct account *at = shard->account_list; ready && at; at = at->next) {
-		struct task *task = at->waiting.first ? first_of(shard, at, pick) : NULL;
-		if (task && (!best || goes_before(task, best)))
-			best = task;
-	}
-	if (best)
-		rc = task_copy(best, arena, ret_work, err);
-	if (best && rc == 0) {
-		task_start(shard, best, &pick->token, pick->worker);
-		task_moved(shard, best);
-		ret_work->state = STATE_RUNNING;
-		ret_work->token = pick->token;
-		rc = 1;
-	}
+	if (ready && pick->inherited)
+		release_inherited(shard);
+	struct sched_entry *entry = ready ? sched_pick(shard->sched, pick->worker,
+		clock_mono_ms(shard->clock)) : NULL;
+	if (entry)
+		rc = take(shard, pick, HEAP_OWNER(entry, struct task, entry), arena, ret_work, err);
 	shard_unlock(shard);
 	return rc;
 }
 
 int64_t shard_next_due(struct shard *shard)
 {
-	int64_t next = INT64_MAX;
 	shard_lock(shard);
-	int64_t mono_ms = clock_mono_ms(shard->clock);
-	for (const struct account *at = shard->account_list; at; at = at->next) {
-		const struct task *task = at->waiting.first;
-		for (int i = 0; task && i < LOOK_AHEAD_MAX; i++, task = task->next)
-			if (task->due_mono_ms > mono_ms && task->due_mono_ms < next)
-				next = task->due_mono_ms;
-	}
+	int64_t next = sched_next_ms(shard->sched);
 	shard_unlock(shard);
 	return next;
 }
@@ -138,6 +121,7 @@ bool shard_adopt(struct shard *shard, uint64_t replay, const char *id, const str
 	bool adopted = task && task->durable && task->inherited && task->state == STATE_QUEUED &&
 		token_newer(token, &task->dead);
 	if (adopted) {
+		sched_adopt(shard->sched, &task->entry, worker, clock_mono_ms(shard->clock));
 		task_start(shard, task, token, worker);
 		task_moved(shard, task);
 		*ret_cancel = task->cancel;
@@ -226,8 +210,8 @@ bool shard_take_cancelled(struct shard *shard, bool inherited, char id[ID_LEN + 
 void shard_counts(struct shard *shard, struct shard_counts *ret_counts)
 {
 	shard_lock(shard);
-	*ret_counts = (struct shard_counts){ .tasks = shard->tasks.len, .running = shard->running };
-	for (const struct account *at = shard->account_list; at; at = at->next)
-		ret_counts->waiting += at->waiting.len;
+	*ret_counts = (struct shard_counts){
+		.tasks = shard->tasks.len, .running = shard->running, .waiting = shard->waiting,
+	};
 	shard_unlock(shard);
 }

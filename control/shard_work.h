@@ -4,6 +4,7 @@
 #define SHARD_WORK_H
 
 #include "common/text.h"
+#include "control/sched.h"
 #include "control/shard.h"
 
 /* A task, copied into an arena. */
@@ -27,15 +28,23 @@ struct work {
 struct pick {
 	const char *worker;
 	struct token token;          /* for the attempt */
-	bool serves;                 /* materialize goes to workers that serve */
-	uint64_t memory_bytes;       /* free for attempts */
+	uint64_t memory_bytes;       /* free for attempts, as the worker says */
 	bool inherited;              /* also what may still run under an earlier token */
 	uint64_t replay;             /* shard_replays() that the token is of */
 };
-/* Takes the next task: fewest running of its tenant first, then the one that waits longest. 1:
- * it is RUNNING now under pick->token; 0: nothing that this worker may take. */
+/* Takes the next task for a worker that shard_worker_set told of, as control/sched.h says. 1: it is
+ * RUNNING now under pick->token (worker: as in pick); 0: nothing that this worker may take. */
 MUST_USE int shard_pick(struct shard *shard, const struct pick *pick, struct arena *arena,
                         struct work *ret_work, struct err *err);
+/* The workers there are (control/sched.h). What ran on one that is gone is still to be settled. */
+MUST_USE int shard_worker_set(struct shard *shard, const struct sched_worker *worker,
+                              struct err *err);
+void shard_worker_gone(struct shard *shard, const char *name);
+/* Attempts that are to end so that others get what they are due: each is named once, is to be told
+ * to end, and is settled as preempted whatever it reports then. */
+struct preempted { char id[ID_LEN + 1]; struct token token; };
+size_t shard_preempt(struct shard *shard, uint64_t replay, struct preempted *ret_attempts,
+                     size_t most);
 /* When a waiting task's delay ends; INT64_MAX: none waits for time alone. */
 int64_t shard_next_due(struct shard *shard);
 /* An attempt that runs under an earlier leader's token goes on. False: it is not to. */

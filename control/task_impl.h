@@ -3,6 +3,7 @@
 #define TASK_IMPL_H
 
 #include "control/hashmap.h"
+#include "control/sched.h"
 #include "control/shard_work.h"
 #include "control/trail.h"
 
@@ -19,6 +20,8 @@ struct task {
 	struct task *older, *newer;  /* all of the account's, by acceptance */
 	struct task *next, *prev;    /* in the one line it stands in */
 	struct line *line;           /* NULL: in none */
+	struct sched_entry entry;    /* until it has ended; held while it is not queued */
+	bool waits;                  /* counted among those that do */
 	char id[ID_LEN + 1], domain[64], principal[PRINCIPAL_MAX], worker[64];
 	enum task_type type;
 	enum task_state state;
@@ -68,6 +71,9 @@ struct new_task {
 	struct amounts reserve;
 	int64_t at_ms;
 };
+/* What the scheduler is to know; whose and since when is left out. */
+void task_spec(enum task_type type, const struct limits *limits, const struct placement *placement,
+               struct label labels[LABELS_MAX], struct sched_spec *ret_spec);
 int task_make(struct shard *shard, const struct new_task *made, struct task **ret_task,
               struct err *err);
 void task_drop(struct shard *shard, struct task *task);      /* out of everything, and freed */
@@ -75,7 +81,9 @@ void line_append(struct line *line, struct task *task);
 void line_prepend(struct line *line, struct task *task);
 void line_remove(struct task *task);
 void task_moved(struct shard *shard, struct task *task);     /* its version, its waiters */
+/* It may go from now on, or when it is due; one that is to end is named so instead. */
 void task_wait_in_line(struct shard *shard, struct task *task, bool first);
+void task_leave(struct shard *shard, struct task *task);     /* it waits and runs no more */
 void task_start(struct shard *shard, struct task *task, const struct token *token,
                 const char *worker);
 void task_stop(struct shard *shard, struct task *task);      /* no longer running */

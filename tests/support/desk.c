@@ -293,9 +293,13 @@ struct work desk_pick(struct desk *desk)
 	struct work work;
 	struct pick pick = {
 		.worker = "w1", .token = { journal_epoch(desk->part.journal), ++desk->counter },
-		.serves = true, .memory_bytes = UINT64_MAX, .inherited = true,
+		.memory_bytes = UINT64_MAX, .inherited = true,
 		.replay = shard_replays(desk->part.shard),
 	};
+	const struct sched_worker worker = {
+		.name = "w1", .total = { { 1000000, (int64_t)1 << 50, 1000 } }, .serves = true,
+	};
+	OK(desk, shard_worker_set(desk->part.shard, &worker, &desk->err));
 	cr_assert_eq(shard_pick(desk->part.shard, &pick, desk->arena, &work, &desk->err), 1);
 	return work;
 }
