@@ -65,6 +65,18 @@ test-tsan:
 		$(patsubst %,$(BUILD)/tsan/test-%,$(SAN_SUITES)) $(BUILD)/tsan/freehold-worker
 	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/tsan $$suite || exit 1; done
 
+# The scheduler in virtual time: 10,000 tenants, 1,000,000 tasks, 2,000 workers, and a picture.
+SIM_SRC := tests/simulation/simulate.c $(wildcard tests/support/sim*.c)
+$(BUILD)/simulate: $(call objs,$(SIM_SRC)) $(ALL_LIBS) $(BUILD)/libduckdb.so
+	@echo "  ld   $@"
+	@$(CC) -o $@ $(filter %.o,$^) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDFLAGS_ALL) \
+		$(DUCK) $(LIBS)
+.PHONY: simulate
+simulate: ## the scheduler's promises in virtual time, long; draws build/simulation.svg
+	@sh $(DEPS) $(BUILD) build
+	@$(MAKE) --no-print-directory $(BUILD)/simulate
+	@$(BUILD)/simulate $(BUILD)/simulation.svg
+
 # Fuzzing: one libFuzzer program a decoder, with the corpus beside it.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_CC := clang-14
