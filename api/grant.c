@@ -349,6 +349,8 @@ int grant_peek(struct arena *arena, const void *data, size_t len, struct grant_h
 		return err_set(err, E_INVALID, "grant: task must have 1 to %d bytes", TASK_ID_MAX);
 	int64_t memory = value_get_int(value_get(body, "limits"), "memoryBytes", 0);
 	hint.memory_bytes = memory > 0 ? (uint64_t)memory : 0;
+	int64_t threads = value_get_int(value_get(body, "limits"), "threads", 0);
+	hint.threads = threads > 0 && threads <= INT16_MAX ? (int)threads : 0;
 	*ret_hint = hint;
 	return 0;
 }

@@ -92,6 +92,7 @@ struct grant_hint {
 	const char *task;
 	struct token token;
 	uint64_t memory_bytes;       /* of its limits; 0: not readable */
+	int threads;                 /* likewise */
 };
 MUST_USE int grant_peek(struct arena *arena, const void *data, size_t len,
                         struct grant_hint *ret_hint, struct err *err);

@@ -8,6 +8,7 @@
 
 #include "worker/meter.h"
 #include "worker/peer.h"
+#include "worker/recent.h"
 #include "worker/run.h"
 
 typedef int agent_run_fn(struct runner *runner, struct attempt *attempt, struct arena *arena,
@@ -25,15 +26,20 @@ struct agent_conf {              /* all borrowed for the agent's life */
 	void *drop_context;
 	const uint8_t *box_public;
 	const char *serve_url;       /* NULL: nothing is served here */
+	const char *pool;            /* NULL: "default" */
+	const struct poll_label *labels;
+	size_t label_count;
+	struct recent *recent;       /* the datasets in its caches; NULL: it tells of none */
 	int slots;                   /* 1 to AGENT_SLOTS_MAX */
 	uint64_t memory_bytes;       /* for all attempts together */
+	int64_t cpu_millis;          /* likewise, thousandths of a core; 0: it does not say */
 };
 enum { AGENT_SLOTS_MAX = 256 };
 
 struct agent;
 MUST_USE int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct err *err);
 /* Takes nothing new, and returns when all is done and acknowledged. After grace_ms what still
- * runs is cancelled, and given a little more to be reported. */
+ * runs is ended and handed back, which costs it no attempt, and given a little more to be told. */
 void agent_drain(struct agent *agent, int grace_ms);
 /* cancels what runs; unacknowledged outcomes are forgotten */
 void agent_free(struct agent *agent);

@@ -5,6 +5,7 @@
 #include "worker/access_link.h"
 #include "worker/agent.h"
 #include "worker/executor.h"
+#include "worker/machine.h"
 #include "worker/online.h"
 #include "worker/pool.h"
 #include "worker/serve.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +30,9 @@ struct worker {
 	char control[REPLICAS_MAX * 256];         /* conf.control, cut at its commas */
 	const char *urls[REPLICAS_MAX + 1];
 	char serve_url[URL_MAX];
+	struct worker_labels labels;
+	struct recent recent;
+	struct { int slots; uint64_t memory_bytes; int64_t cpu_millis; } capacity;   /* of tasks */
 	struct secret *box_secret;
 	struct runner runner;                     /* its parts are owned here */
 	struct meter *meter;
@@ -193,22 +198,33 @@ static void drop_access(void *context, const char *tenant)
 	access_cache_drop(worker->cache, tenant);
 }
 
-static uint64_t task_memory(const struct worker_conf *conf)
+/* What is not set is what the machine has, or this process's control group allows. */
+static void set_capacity(struct worker *worker)
 {
-	if (conf->memory_mib)
-		return (uint64_t)conf->memory_mib << MIB_SHIFT;
-	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;
+	const struct worker_conf *conf = &worker->conf;
+	struct machine machine;
+	machine_look("", &machine);
+	int64_t cores = (machine.cpu_millis + 999) / 1000;
+	worker->capacity.cpu_millis = conf->cpus ? (int64_t)conf->cpus * 1000 : machine.cpu_millis;
+	worker->capacity.memory_bytes = conf->memory_mib ? (uint64_t)conf->memory_mib << MIB_SHIFT
+	                                                 : machine.memory_bytes / 2;
+	worker->capacity.slots = conf->slots ? conf->slots
+	                         : cores < AGENT_SLOTS_MAX ? (int)cores : AGENT_SLOTS_MAX;
 }
 
 static int start_agent(struct worker *worker, struct err *err)
 {
 	const struct worker_conf *conf = &worker->conf;
+	TRY(worker_conf_labels(conf, &worker->labels, err));
 	const struct agent_conf agent = {
 		.clock = clock_system(), .peer = worker->peer, .run = run_grant,
 		.runner = &worker->runner,
 		.meter = worker->meter, .drop = drop_access, .drop_context = worker,
 		.box_public = worker->runner.opener.box_public, .serve_url = worker->serve_url,
-		.slots = conf->slots, .memory_bytes = task_memory(conf),
+		.pool = conf->pool, .labels = worker->labels.labels,
+		.label_count = worker->labels.count, .recent = &worker->recent,
+		.slots = worker->capacity.slots, .memory_bytes = worker->capacity.memory_bytes,
+		.cpu_millis = worker->capacity.cpu_millis,
 	};
 	TRY(agent_new(&agent, &worker->agent, err));
 	serve_set_agent(worker->serve, worker->agent);
@@ -220,6 +236,9 @@ static int build(struct worker *worker, struct err *err)
 	const struct pool_conf pool = { .ready = worker->conf.ready, .clock = clock_system() };
 	worker->runner.clock = clock_system();
 	worker->runner.files_root = worker->conf.files;
+	recent_init(&worker->recent);
+	worker->runner.recent = &worker->recent;
+	set_capacity(worker);
 	TRY(crypto_start(err));
 	TRY(pool_new(&pool, &worker->runner.pool, err));
 	TRY(open_stores(worker, err));
@@ -232,7 +251,7 @@ static int build(struct worker *worker, struct err *err)
 static void end(struct worker *worker)
 {
 	if (worker->agent)
-		agent_drain(worker->agent, worker->conf.drain_s * 1000);
+		agent_drain(worker->agent, worker->conf.drain_timeout_s * 1000);
 	if (worker->serve)
 		serve_set_agent(worker->serve, NULL);
 	agent_free(worker->agent);
@@ -244,6 +263,7 @@ static void end(struct worker *worker)
 	object_store_free(worker->runner.objects);
 	pool_free(worker->runner.pool);
 	secret_free(worker->box_secret);
+	recent_release(&worker->recent);
 }
 
 /* ---- the process ---- */
@@ -256,7 +276,25 @@ static void wait_for_end(const sigset_t *signals)
 	log_info(NULL, "ending", "signal=%d", number);
 }
 
-static int run(struct worker *worker, const sigset_t *signals)
+/* Who asks twice does not want to wait: executors end with us, and control finds that we are gone. */
+static void *end_at_once(void *context)
+{
+	const sigset_t *signals = context;
+	int number = 0;
+	while (sigwait(signals, &number) != 0)
+		;
+	log_warn(NULL, "ended_at_once", "signal=%d", number);
+	_exit(1);
+}
+
+static void watch_for_second(sigset_t *signals)
+{
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, end_at_once, signals) == 0)
+		pthread_detach(thread);
+}
+
+static int run(struct worker *worker, sigset_t *signals)
 {
 	struct err err = { 0 };
 	int code = build(worker, &err);
@@ -265,9 +303,10 @@ static int run(struct worker *worker, const sigset_t *signals)
 		          err.text);
 	} else {
 		log_info(NULL, "started", "worker=%s port=%d slots=%d version=%s",
-		         worker->conf.name, serve_port(worker->serve), worker->conf.slots,
+		         worker->conf.name, serve_port(worker->serve), worker->capacity.slots,
 		         FREEHOLD_VERSION);
 		wait_for_end(signals);
+		watch_for_second(signals);
 	}
 	end(worker);
 	return code < 0 ? 1 : 0;

@@ -7,17 +7,29 @@
 #include "common/log.h"
 #include "common/pack.h"
 #include "worker/online.h"
+#include "worker/recent.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+static void note_datasets(const struct runner *runner, const struct grant *grant)
+{
+	if (!runner->recent)
+		return;
+	for (size_t i = 0; i < grant->input_count; i++)
+		recent_add(runner->recent, grant->inputs[i].uid);
+	for (size_t i = 0; i < grant->output_count; i++)
+		recent_add(runner->recent, grant->outputs[i].uid);
+}
+
 static int run_verify(struct run *run, struct err *err)
 {
 	TRY(grant_open(&run->runner->opener, clock_unix_ms(run->runner->clock), run->arena,
 	               run->bytes, run->len, &run->grant, err));
 	attempt_progress(run->attempt, "starting", 0, 0, -1);
+	note_datasets(run->runner, run->grant);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 struct pool;
 struct online;
+struct recent;
 
 /* What every attempt on this worker works with; built by main.c. */
 struct runner {
@@ -19,6 +20,7 @@ struct runner {
 	struct pool *pool;     /* executors, see worker/pool.h */
 	struct online *online; /* NULL: this worker serves nothing, and refuses to materialize */
 	struct grant_opener opener;
+	struct recent *recent; /* the datasets it has had in its hands; NULL: nobody asks */
 	const char *files_root; /* connector "file": below files_root/TENANT/; NULL: none */
 };
 

@@ -5,6 +5,10 @@
 #include "common/settings.h"
 #include "common/text.h"
 
+#include <string.h>
+
+enum { SLOTS_MOST = 256, CPUS_MOST = 4096, LABEL_MOST = 63 };
+
 static const struct setting rows[] = {
 #define SETTING(kind, name, flag, env, fallback, doc) \
 	{ SETTING_##kind, offsetof(struct worker_conf, name), flag, env, fallback, doc },
@@ -22,7 +26,47 @@ static int check(const struct worker_conf *conf, struct err *err)
 	    !conf->signing_public_file)
 		return err_set(err, E_INVALID, "--name, --control, --objects, --online, --listen "
 		               "and --signing-public-file need a value");
-	return name_check("--name", conf->name, err);
+	TRY(name_check("--name", conf->name, err));
+	if (conf->pool)
+		TRY(name_check("--pool", conf->pool, err));
+	if (conf->slots < 0 || conf->slots > SLOTS_MOST)
+		return err_set(err, E_INVALID, "--slots is from 0 to %d, not %d", SLOTS_MOST,
+		               conf->slots);
+	if (conf->cpus < 0 || conf->cpus > CPUS_MOST)
+		return err_set(err, E_INVALID, "--cpus is from 0 to %d, not %d", CPUS_MOST,
+		               conf->cpus);
+	return 0;
+}
+
+static int add_label(struct worker_labels *labels, char *text, struct err *err)
+{
+	char *value = strchr(text, '=');
+	if (!value || value == text || value - text > LABEL_MOST || strlen(value + 1) > LABEL_MOST)
+		return err_set(err, E_INVALID, "--label: \"%.64s\" must be KEY=VALUE, a key of 1 to "
+		               "%d bytes and a value of at most %d", text, LABEL_MOST, LABEL_MOST);
+	*value++ = 0;
+	for (size_t i = 0; i < labels->count; i++)
+		if (strcmp(labels->labels[i].key, text) == 0)
+			return err_set(err, E_INVALID, "--label: %s is said twice", text);
+	if (labels->count == POLL_LABELS_MAX)
+		return err_set(err, E_INVALID, "--label: at most %d labels", POLL_LABELS_MAX);
+	labels->labels[labels->count++] = (struct poll_label){ text, value };
+	return 0;
+}
+
+int worker_conf_labels(const struct worker_conf *conf, struct worker_labels *ret_labels,
+                       struct err *err)
+{
+	const char *said = conf->label ? conf->label : "";
+	char *rest = NULL;
+	ret_labels->count = 0;
+	if (strlen(said) >= sizeof ret_labels->text)
+		return err_set(err, E_INVALID, "--label: at most %zu bytes in all",
+		               sizeof ret_labels->text - 1);
+	strcpy(ret_labels->text, said);
+	for (char *at = strtok_r(ret_labels->text, ", ", &rest); at; at = strtok_r(NULL, ", ", &rest))
+		TRY(add_label(ret_labels, at, err));
+	return 0;
 }
 
 int worker_conf_read(int argc, char *const *argv, struct worker_conf *ret_conf, struct err *err)

@@ -2,6 +2,7 @@
 #ifndef WORKER_CONF_H
 #define WORKER_CONF_H
 
+#include "api/poll.h"
 #include "common/buf.h"
 #include "common/log.h"
 
@@ -23,5 +24,14 @@ MUST_USE int worker_conf_read(int argc, char *const *argv, struct worker_conf *r
 void worker_conf_help(struct buf *out);
 MUST_USE int worker_conf_log_level(const struct worker_conf *conf, enum log_level *ret_level,
                                    struct err *err);
+
+/* What --label says, cut into its parts. */
+struct worker_labels {
+	char text[POLL_LABELS_MAX * 130];
+	struct poll_label labels[POLL_LABELS_MAX];
+	size_t count;
+};
+MUST_USE int worker_conf_labels(const struct worker_conf *conf, struct worker_labels *ret_labels,
+                                struct err *err);
 
 #endif

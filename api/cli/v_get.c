@@ -80,7 +80,8 @@ static void print_rows(struct cli *cli, const struct value *items)
 		const struct value *item = value_at(items, i);
 		const struct value *metadata = value_get(item, "metadata");
 		const struct value *current = value_get(value_get(item, "status"), "snapshot");
-		table_cell(table, value_get_str(metadata, "name"));
+		table_cell(table, metadata ? value_get_str(metadata, "name")
+		                           : value_get_str(item, "name"));
 		table_cell(table, value_get_str(metadata, "domain"));
 		if (current) {
 			table_number(table, value_get_int(current, "rows", 0));

@@ -44,7 +44,8 @@ Test(worker_conf, defaults_start_a_worker_on_this_machine)
 	cr_assert_eq(read_args(&err, NULL, NULL, NULL, NULL), 0, "%s", err.text);
 	cr_expect_str_eq(conf.name, "worker-1");
 	cr_expect_str_eq(conf.listen, "127.0.0.1:7072");
-	cr_expect_eq(conf.slots, 2);
+	cr_expect_eq(conf.slots, 0);
+	cr_expect_str_eq(conf.pool, "default");
 	cr_expect_eq(conf.memory_mib, 0);
 	cr_expect(!conf.help && !conf.version);
 }
@@ -164,4 +165,40 @@ Test(worker_conf, the_log_level_is_one_of_four_words)
 	conf.log_level = NULL;
 	cr_expect_eq(worker_conf_log_level(&conf, &level, NULL), E_INVALID);
 	cr_expect_eq(level, LOG_ERROR, "untouched by a failure");
+}
+
+Test(worker_conf, labels_are_cut_at_commas_and_at_the_first_equals_sign)
+{
+	struct worker_labels labels;
+	struct err err = { 0 };
+	cr_assert_eq(read_args(&err, "--label", "zone=a,disk=nvme=2, gpu=", NULL, NULL), 0, "%s",
+	             err.text);
+	cr_assert_eq(worker_conf_labels(&conf, &labels, &err), 0, "%s", err.text);
+	cr_assert_eq(labels.count, 3);
+	cr_expect_str_eq(labels.labels[0].key, "zone");
+	cr_expect_str_eq(labels.labels[0].value, "a");
+	cr_expect_str_eq(labels.labels[1].value, "nvme=2");
+	cr_expect_str_eq(labels.labels[2].key, "gpu");
+	cr_expect_str_eq(labels.labels[2].value, "");
+}
+
+Test(worker_conf, a_label_a_pool_or_a_number_that_cannot_be_is_refused)
+{
+	static const char *const wrong[][2] = {
+		{ "zone", "must be KEY=VALUE" }, { "=a", "must be KEY=VALUE" },
+		{ "zone=a,zone=b", "zone is said twice" },
+		{ "a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1,q=1",
+		  "at most 16 labels" },
+	};
+	cr_assert_eq(read_args(NULL, NULL, NULL, NULL, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct worker_labels labels;
+		struct err err = { 0 };
+		conf.label = wrong[i][0];
+		cr_expect_eq(worker_conf_labels(&conf, &labels, &err), E_INVALID);
+		cr_expect_not_null(strstr(err.text, wrong[i][1]), "%s", err.text);
+	}
+	refuse("--pool", "--pool", "No Pool");
+	refuse("--slots is from 0 to 256, not 257", "--slots", "257");
+	refuse("--cpus is from 0 to 4096, not 5000", "--cpus", "5000");
 }
