@@ -133,7 +133,8 @@ static void add_kinds(struct arena *arena, struct value *schemas)
 
 /* --- tasks --- */
 
-static struct value *task_schema(struct arena *arena, const struct task_info *info)
+/* item: of a batch, which may say what makes it the same task when it is sent again. */
+static struct value *task_schema(struct arena *arena, const struct task_info *info, bool item)
 {
 	struct value *schema = object_new(arena, NULL);
 	bool spec = false;
@@ -143,19 +144,31 @@ static struct value *task_schema(struct arena *arena, const struct task_info *in
 	object_add(schema, "spec", spec, schema_of_fields(arena, info->fields));
 	object_add(schema, "limits", false, schema_ref(arena, "TaskLimits"));
 	object_add(schema, "placement", false, schema_ref(arena, "TaskPlacement"));
+	if (item)
+		object_add(schema, "idempotencyKey", false,
+		           schema_type(arena, "string", "the same key with the same task submits "
+		                       "once"));
 	value_set_bool(schema, "additionalProperties", false);
 	return schema;
 }
 
-static void add_tasks(struct arena *arena, struct value *schemas)
+static struct value *task_choice(struct arena *arena, bool item)
 {
-	struct value *request = value_map(arena);
-	struct value *choices = value_list(arena);
+	struct value *choice = value_map(arena), *types = value_list(arena);
 	for (int i = 0; i < TASK_COUNT_; i++)
 		if (!task_info[i].platform)
-			value_add(choices, task_schema(arena, &task_info[i]));
-	value_set(request, "oneOf", choices);
-	value_set(schemas, "TaskRequest", request);
+			value_add(types, task_schema(arena, &task_info[i], item));
+	value_set(choice, "oneOf", types);
+	return choice;
+}
+
+static void add_tasks(struct arena *arena, struct value *schemas)
+{
+	struct value *batch = object_new(arena, "accepted together, or not at all");
+	object_add(batch, "items", true, array_of(arena, task_choice(arena, true),
+	                                          "1 to 1000 tasks"));
+	value_set(schemas, "TaskRequest", task_choice(arena, false));
+	value_set(schemas, "TaskBatch", batch);
 	value_set(schemas, "TaskLimits", schema_of_fields(arena, task_limit_fields));
 	value_set(schemas, "RunRequest", schema_of_fields(arena, run_request_fields));
 	value_set(schemas, "TaskPlacement", schema_of_fields(arena, task_placement_fields));

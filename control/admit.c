@@ -384,6 +384,18 @@ static int retry_after_s(const struct err *failure)
 	return failure->code == E_NOT_LEADER || status == 429 ? 1 : 2;
 }
 
+/* Which items of a list were wrong, as a member of the problem (RFC 9457, 3.2). */
+static void print_errors(struct request *request)
+{
+	struct buf *body = &request->reply->body;
+	if (!body->len || body->data[body->len - 1] != '}')
+		return;
+	body->len--;
+	buf_puts(body, ",\"errors\":");
+	json_print(request->errors, body);
+	buf_putc(body, '}');
+}
+
 static void answer_problem(struct request *request)
 {
 	struct reply *reply = request->reply;
@@ -391,6 +403,8 @@ static void answer_problem(struct request *request)
 		                             .request = request->id };
 	buf_clear(&reply->body);
 	reply->status = problem_print(&request->failure, request->id, &reply->body);
+	if (request->errors)
+		print_errors(request);
 	reply->content_type = PROBLEM_TYPE;
 	reply->etag = NULL;
 	reply->location = NULL;

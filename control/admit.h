@@ -62,6 +62,7 @@ struct request {
 	struct value *missing;       /* of a dry run's PUT: what it rests on and is not there yet */
 	struct change *change;       /* what record commits; handle adds to it */
 	const char *submitted;       /* task id reserved by handle; withdrawn if record fails */
+	struct value *errors;        /* of a list's items, beside the failure; NULL: none */
 	void (*undo)(struct request *request);   /* does so otherwise; NULL: as for a task */
 	struct intent *intent;       /* what the write rests on; ended with the request */
 	handler_fn *finish; /* set by handle: fills the reply after the commit; may be NULL */

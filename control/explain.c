@@ -15,6 +15,13 @@ static const struct value *reason_at(const struct value *explained, size_t i)
 	return value_at(value_get(explained, "reasons"), i);
 }
 
+/* Nothing keeps it but its place in line. */
+static bool is_turn(const struct value *reason)
+{
+	const char *rule = value_get_str(reason, "rule");
+	return rule && strcmp(rule, "turn") == 0;
+}
+
 const char *explain_never(const struct value *explained)
 {
 	const struct value *reason = NULL;
@@ -27,13 +34,11 @@ const char *explain_never(const struct value *explained)
 	return NULL;
 }
 
-int explain_check(const struct value *explained, struct err *err)
+struct value *explain_asked(struct arena *arena, struct value *explained)
 {
-	const char *never = explain_never(explained);
-	if (!never)
-		return 0;
-	return err_set(err, E_RESOURCES, "it could never start: %s; ask for less, name another "
-	               "pool, or have a larger worker started first", never);
+	if (explained)
+		value_set_str(explained, "summary", explain_summary(arena, explained, true));
+	return explained;
 }
 
 /* ", and 3 tasks are before it; about 40 s" */
@@ -55,13 +60,15 @@ const char *explain_summary(struct arena *arena, const struct value *explained, 
 	const char *state = value_get_str(explained, "state"), *never = explain_never(explained);
 	const char *detail = value_get_str(reason_at(explained, 0), "detail");
 	size_t reasons = value_len(value_get(explained, "reasons"));
+	bool free = asked && reasons == 1 && is_turn(reason_at(explained, 0)) &&
+		value_get_int(explained, "ahead", 0) == 0;
 	bool waits = !state || strcmp(state, "waiting") == 0 || strcmp(state, "parked") == 0 ||
 		strcmp(state, "queued") == 0 || strcmp(state, "blocked") == 0;
 	if (never)
 		return arena_printf(arena, "it can never start as things are: %s", never);
 	if (!waits)
 		return arena_printf(arena, "it does not wait: it is %s", state);
-	if (reasons == 0 && asked)
+	if (free || (reasons == 0 && asked))
 		return "it would start at once";
 	if (reasons == 0)
 		return arena_printf(arena, "it starts as soon as a worker asks for work%s",

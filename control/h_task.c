@@ -5,6 +5,7 @@
 
 #include "api/tasks.h"
 #include "control/dispatch.h"
+#include "control/explain.h"
 #include "control/filter.h"
 #include "control/history.h"
 #include "control/home.h"
@@ -66,6 +67,9 @@ static int would_submit(struct request *request, struct err *err)
 	value_set_bool(body, "dryRun", true);
 	value_set_str(body, "type", task_info[asked.type].name);
 	value_set(body, "limits", record_limits(request->arena, &asked.limits));
+	struct value *explained = shard_explain_request(request->part->shard, request->arena,
+	                                                request->tenant, request->domain, &asked);
+	value_set(body, "explain", explain_asked(request->arena, explained));
 	return request_reply(request, 200, body, err);
 }
 

@@ -35,18 +35,12 @@ static bool printable(const char *text)
 	return true;
 }
 
-/* Keys of one domain do not meet those of another. */
-static int read_key(struct request *request, const char **ret_key, struct err *err)
+int intake_key(const struct request *request, const char *key, const char *field,
+               const char **ret_key, struct err *err)
 {
-	const char *key = request_header(request, "Idempotency-Key");
-	*ret_key = NULL;
-	if (!key)
-		return 0;
-	if (!*key || strlen(key) > IDEMPOTENCY_KEY_MAX || !printable(key))
-		return err_set(err, E_INVALID,
-		               "Idempotency-Key has 1 to %d printable characters without "
-		               "spaces",
-		               IDEMPOTENCY_KEY_MAX);
+	if (!key || !*key || strlen(key) > IDEMPOTENCY_KEY_MAX || !printable(key))
+		return err_set(err, E_INVALID, "%s has 1 to %d printable characters without "
+		               "spaces", field, IDEMPOTENCY_KEY_MAX);
 	*ret_key = arena_printf(request->arena, "%s/%s", request->domain, key);
 	return *ret_key ? 0 : err_set(err, E_NOMEM, "no memory for an Idempotency-Key");
 }
@@ -62,11 +56,19 @@ static int hash_body(const struct request *request, uint8_t out[DIGEST_BYTES], s
 	return 0;
 }
 
+static int read_key(struct request *request, const char **ret_key, struct err *err)
+{
+	const char *key = request_header(request, "Idempotency-Key");
+	*ret_key = NULL;
+	return key ? intake_key(request, key, "Idempotency-Key", ret_key, err) : 0;
+}
+
 static int task_rules(struct control *control, struct request *request, struct err *err)
 {
 	struct task_request asked;
 	TRY(task_request_read(request->body, &asked, err));
-	return rules_task(control, request, task_info[asked.type].fields, asked.spec, err);
+	TRY(rules_task(control, request, task_info[asked.type].fields, asked.spec, err));
+	return shard_fits(request->part->shard, request->arena, &asked, err);
 }
 
 /* A pipeline's tasks are looked at as its author's were, for who asks now. */
@@ -105,6 +107,18 @@ static void undo(struct request *request)
 	submit_withdraw(request->part, submitted);
 }
 
+/* Every task of a run, before any is reserved. */
+static int run_fits(struct request *request, const struct submit *submit, struct err *err)
+{
+	struct graph graph;
+	TRY(submit_graph(request->part, submit, request->arena, &graph, err));
+	for (size_t i = 0; i < graph.count; i++)
+		if (shard_fits(request->part->shard, request->arena, &graph.tasks[i].request,
+		               err) < 0)
+			return err_prefix(err, "tasks[%zu]", i);
+	return 0;
+}
+
 static int add(struct request *request, struct submit *submit, struct submitted *submitted,
                struct err *err)
 {
@@ -140,6 +154,8 @@ int intake_submit(struct control *control, struct request *request, bool run,
 	TRY(hash_body(request, hash, err));
 	if (!submitted || !submit.principal)
 		return err_set(err, E_NOMEM, "no memory to submit a task");
+	if (run)
+		TRY(run_fits(request, &submit, err));
 	request->state = submitted;
 	TRY(add(request, &submit, submitted, err));
 	*ret_submitted = submitted;

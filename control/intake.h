@@ -12,6 +12,10 @@ MUST_USE int intake_domain(struct control *control, const struct request *reques
 /* "TENANT/NAME" of who asks, in the request's arena; NULL: no memory. */
 const char *intake_principal(const struct request *request);
 
+/* The Idempotency-Key that a field holds, in its domain: keys of one do not meet those of another. */
+MUST_USE int intake_key(const struct request *request, const char *key, const char *field,
+                        const char **ret_key, struct err *err);
+
 /* Adds the body's task or run to the request's change, to be withdrawn if that is not committed. A
  * dry run reserves, and gives it back at once: what would be refused is refused. */
 MUST_USE int intake_submit(struct control *control, struct request *request, bool run,

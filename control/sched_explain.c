@@ -450,15 +450,40 @@ const char *sched_why(struct sched *sched, const struct sched_entry *entry, int6
 	                                      ask.tenant->waiting, ask.tenant->running);
 }
 
+static struct sched_class class_of(struct sched_pool *pool, const struct sched_spec *spec)
+{
+	return (struct sched_class){
+		.pool = pool, .demand = spec->demand, .serves = spec->serves,
+		.selector = (struct label *)spec->selector, .selector_count = spec->selector_count,
+	};
+}
+
+const char *sched_never(struct sched *sched, const struct sched_spec *spec, struct arena *arena)
+{
+	struct sched_pool *pool = pool_find(sched, spec->pool);
+	struct sched_class made = class_of(pool, spec);
+	struct ask ask = {
+		.sched = sched, .arena = arena, .class = &made, .pool = pool,
+		.pool_name = spec->pool ? spec->pool : "default",
+	};
+	for (const struct sched_site *at = pool ? pool->sites : NULL; at; at = at->next)
+		if (class_matches(&made, at))
+			return NULL;
+	/* A label that no worker has yet may be another's; so much room is nobody's. */
+	const struct sched_site *site = nearest(&ask, true);
+	if (!site)
+		return NULL;
+	ask.reasons = value_list(arena);
+	never_fits(&ask, site);
+	return value_get_str(value_at(ask.reasons, 0), "detail");
+}
+
 struct value *sched_explain_spec(struct sched *sched, const struct sched_spec *spec,
                                  int64_t now_ms, struct arena *arena)
 {
 	struct sched_pool *pool = pool_find(sched, spec->pool);
 	const struct sched_class *known = class_find(sched, spec);
-	struct sched_class made = {
-		.pool = pool, .demand = spec->demand, .serves = spec->serves,
-		.selector = (struct label *)spec->selector, .selector_count = spec->selector_count,
-	};
+	struct sched_class made = class_of(pool, spec);
 	struct ask ask = {
 		.sched = sched, .arena = arena, .now_ms = now_ms, .class = known ? known : &made,
 		.pool = pool, .pool_name = spec->pool ? spec->pool : "default",

@@ -68,6 +68,9 @@ struct value *shard_explain(struct shard *shard, struct arena *arena, const char
 /* The same of a task that would be submitted now, quotas included. */
 struct value *shard_explain_request(struct shard *shard, struct arena *arena, const char *tenant,
                                     const char *domain, const struct task_request *request);
+/* E_RESOURCES: its pool has workers, and none of them could ever hold it. */
+MUST_USE int shard_fits(struct shard *shard, struct arena *arena,
+                        const struct task_request *request, struct err *err);
 struct value *shard_queue_table(struct shard *shard, struct arena *arena);     /* sched_table */
 struct value *shard_pools(struct shard *shard, struct arena *arena);           /* sched_pools */
 

@@ -179,6 +179,19 @@ struct value *shard_explain_request(struct shard *shard, struct arena *arena, co
 	return map;
 }
 
+int shard_fits(struct shard *shard, struct arena *arena, const struct task_request *request,
+               struct err *err)
+{
+	struct label labels[LABELS_MAX];
+	struct sched_spec spec;
+	shard_lock(shard);
+	task_spec(request->type, &request->limits, &request->placement, labels, &spec);
+	const char *never = sched_never(shard->sched, &spec, arena);
+	shard_unlock(shard);
+	return never ? err_set(err, E_RESOURCES, "it could never start: %s; ask for less, or have "
+	                       "a larger worker started first", never) : 0;
+}
+
 struct value *shard_queue_table(struct shard *shard, struct arena *arena)
 {
 	shard_lock(shard);
