@@ -27,6 +27,10 @@ struct etcd {
 	char *ca_file, *cert_file, *key_file;
 	char dir[64];
 	char url[64];
+	char name[16];
+	char cluster[256];         /* --initial-cluster */
+	char quota[24], token_ttl[12];
+	const char *heartbeat, *election;
 };
 
 static void pause_ms(int ms)
@@ -116,17 +120,17 @@ static bool is_up(const struct etcd *etcd)
 
 static void run_child(const struct etcd *etcd, pid_t parent)
 {
-	char data[96], log[96], client[64], peer[64], cluster[96];
+	char data[96], log[96], client[64], peer[64];
 	snprintf(data, sizeof data, "%s/data", etcd->dir);
 	snprintf(log, sizeof log, "%s/log", etcd->dir);
 	snprintf(client, sizeof client, "%s", etcd->url);
 	snprintf(peer, sizeof peer, "http://127.0.0.1:%d", etcd->peer_port);
-	snprintf(cluster, sizeof cluster, "default=%s", peer);
 	const char *args[ARGS_MAX] = {
-		"etcd", "--data-dir", data, "--listen-client-urls", client,
+		"etcd", "--data-dir", data, "--listen-client-urls", client, "--name", etcd->name,
 		"--advertise-client-urls", client, "--listen-peer-urls", peer,
-		"--initial-advertise-peer-urls", peer, "--initial-cluster", cluster,
-		"--heartbeat-interval", "50", "--election-timeout", "500",
+		"--initial-advertise-peer-urls", peer, "--initial-cluster", etcd->cluster,
+		"--heartbeat-interval", etcd->heartbeat, "--election-timeout", etcd->election,
+		"--quota-backend-bytes", etcd->quota, "--auth-token-ttl", etcd->token_ttl,
 		"--auto-tls=false", "--logger", "zap", "--log-level", "error",
 	};
 	int n = 0;
@@ -152,14 +156,19 @@ static void run_child(const struct etcd *etcd, pid_t parent)
 	_exit(127);
 }
 
-/* True when it became ready; false when it died, as when another took the port. */
-static bool launch(struct etcd *etcd)
+void etcd_launch(struct etcd *etcd)
 {
 	pid_t parent = getpid();
+	etcd_kill(etcd);
 	etcd->pid = fork();
 	cr_assert(etcd->pid >= 0, "fork: %s", strerror(errno));
 	if (etcd->pid == 0)
 		run_child(etcd, parent);
+}
+
+/* True when it became ready; false when it died, as when another took the port. */
+static bool becomes_ready(struct etcd *etcd)
+{
 	for (int waited = 0; waited < READY_MS; waited += STEP_MS) {
 		if (is_up(etcd))
 			return true;
@@ -173,6 +182,17 @@ static bool launch(struct etcd *etcd)
 	return false;
 }
 
+static bool launch(struct etcd *etcd)
+{
+	etcd_launch(etcd);
+	return becomes_ready(etcd);
+}
+
+void etcd_await(struct etcd *etcd)
+{
+	cr_assert(becomes_ready(etcd), "etcd does not become ready");
+}
+
 static char *copy(const char *text)
 {
 	char *own = text ? strdup(text) : NULL;
@@ -180,7 +200,7 @@ static char *copy(const char *text)
 	return own;
 }
 
-struct etcd *etcd_start_with(const struct etcd_options *options)
+static struct etcd *prepare(const struct etcd_options *options, const char *name)
 {
 	struct etcd *etcd = calloc(1, sizeof *etcd);
 	cr_assert_not_null(etcd);
@@ -190,11 +210,30 @@ struct etcd *etcd_start_with(const struct etcd_options *options)
 	etcd->key_file = copy(options->key_file);
 	snprintf(etcd->dir, sizeof etcd->dir, "/tmp/freehold-test-etcd-XXXXXX");
 	cr_assert_not_null(mkdtemp(etcd->dir), "mkdtemp: %s", strerror(errno));
+	snprintf(etcd->name, sizeof etcd->name, "%s", name);
+	snprintf(etcd->quota, sizeof etcd->quota, "%lld", (long long)options->quota_bytes);
+	snprintf(etcd->token_ttl, sizeof etcd->token_ttl, "%d",
+		 options->token_ttl_s ? options->token_ttl_s : 300);
+	etcd->heartbeat = "50";
+	etcd->election = "500";
+	return etcd;
+}
+
+static void choose_ports(struct etcd *etcd)
+{
+	etcd->client_port = free_port();
+	etcd->peer_port = free_port();
+	snprintf(etcd->url, sizeof etcd->url, "http%s://127.0.0.1:%d", etcd->tls ? "s" : "",
+		 etcd->client_port);
+}
+
+struct etcd *etcd_start_with(const struct etcd_options *options)
+{
+	struct etcd *etcd = prepare(options, "default");
 	for (int tried = 0; tried < STARTS; tried++) {
-		etcd->client_port = free_port();
-		etcd->peer_port = free_port();
-		snprintf(etcd->url, sizeof etcd->url, "http%s://127.0.0.1:%d", etcd->tls ? "s" : "",
-			 etcd->client_port);
+		choose_ports(etcd);
+		snprintf(etcd->cluster, sizeof etcd->cluster, "default=http://127.0.0.1:%d",
+			 etcd->peer_port);
 		if (launch(etcd))
 			return etcd;
 	}
@@ -273,4 +312,79 @@ void etcd_stop(struct etcd *etcd)
 	free(etcd->cert_file);
 	free(etcd->key_file);
 	free(etcd);
+}
+
+/* --- three members --- */
+
+static void join(struct etcd *members[ETCD_MEMBERS])
+{
+	char cluster[256] = "";
+	for (int i = 0; i < ETCD_MEMBERS; i++) {
+		size_t len = strlen(cluster);
+		snprintf(cluster + len, sizeof cluster - len, "%s%s=http://127.0.0.1:%d",
+			 i ? "," : "", members[i]->name, members[i]->peer_port);
+	}
+	for (int i = 0; i < ETCD_MEMBERS; i++)
+		snprintf(members[i]->cluster, sizeof members[i]->cluster, "%s", cluster);
+}
+
+void etcd_start_three(struct etcd *members[ETCD_MEMBERS])
+{
+	for (int i = 0; i < ETCD_MEMBERS; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "m%d", i);
+		members[i] = prepare(&(struct etcd_options){ 0 }, name);
+		members[i]->heartbeat = "100";     /* three share a busy machine */
+		members[i]->election = "1000";
+		choose_ports(members[i]);
+	}
+	join(members);
+	for (int i = 0; i < ETCD_MEMBERS; i++)
+		etcd_launch(members[i]);
+	for (int i = 0; i < ETCD_MEMBERS; i++)
+		etcd_await(members[i]);
+}
+
+void etcd_stop_three(struct etcd *members[ETCD_MEMBERS])
+{
+	for (int i = 0; i < ETCD_MEMBERS; i++)
+		etcd_stop(members[i]);
+}
+
+void etcd_urls(struct etcd *const members[ETCD_MEMBERS], char out[256])
+{
+	snprintf(out, 256, "%s,%s,%s", members[0]->url, members[1]->url, members[2]->url);
+}
+
+/* The text of a field that is a number in quotes. */
+static bool field(const char *json, const char *name, char out[32])
+{
+	char quoted[32];
+	snprintf(quoted, sizeof quoted, "\"%s\":\"", name);
+	const char *at = strstr(json, quoted);
+	if (at)
+		snprintf(out, 32, "%.*s", (int)strspn(at + strlen(quoted), "0123456789"),
+			 at + strlen(quoted));
+	return at != NULL;
+}
+
+static bool leads(struct etcd *etcd)
+{
+	char answer[2048], member[32], leader[32];
+	return etcd->pid && etcd_post(etcd, "/v3/maintenance/status", "{}", answer,
+				      sizeof answer) == 200 &&
+		field(answer, "member_id", member) && field(answer, "leader", leader) &&
+		strcmp(member, leader) == 0;
+}
+
+int etcd_leader(struct etcd *members[ETCD_MEMBERS])
+{
+	for (int waited = 0; waited < READY_MS; waited += STEP_MS) {
+		for (int i = 0; i < ETCD_MEMBERS; i++)
+			if (leads(members[i]))
+				return i;
+		pause_ms(STEP_MS);
+	}
+	cr_assert_fail("no member leads");
+	return -1;
 }

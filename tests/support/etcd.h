@@ -9,6 +9,8 @@ struct etcd;
 
 struct etcd_options {
 	const char *ca_file, *cert_file, *key_file;   /* all set: TLS both ways */
+	int64_t quota_bytes;                       /* 0: etcd's own */
+	int token_ttl_s;                           /* 0: etcd's own */
 };
 
 struct etcd *etcd_start(void);                     /* ready for requests when it returns */
@@ -25,5 +27,16 @@ int etcd_post(struct etcd *etcd, const char *path, const char *json, char *answe
 /* Turns authentication on, with user root and that password. */
 void etcd_enable_auth(struct etcd *etcd, const char *password);
 void etcd_stop(struct etcd *etcd);                 /* kills it and removes the directory */
+
+/* --- three members of one cluster --- */
+enum { ETCD_MEMBERS = 3 };
+void etcd_start_three(struct etcd *members[ETCD_MEMBERS]);
+void etcd_stop_three(struct etcd *members[ETCD_MEMBERS]);
+/* "http://127.0.0.1:1,http://127.0.0.1:2,..." */
+void etcd_urls(struct etcd *const members[ETCD_MEMBERS], char out[256]);
+/* Which one leads; waits until one does. */
+int etcd_leader(struct etcd *members[ETCD_MEMBERS]);
+void etcd_launch(struct etcd *etcd);               /* the process only; others may be needed yet */
+void etcd_await(struct etcd *etcd);                /* until it takes requests */
 
 #endif
