@@ -207,7 +207,7 @@ static int authorize(struct control *control, struct request *request, struct er
 
 /* --- pass on --- */
 
-handler_fn h_apikey_list, h_snapshot_list, h_task_events;
+handler_fn h_apikey_list, h_snapshot_list, h_task_events, h_run_events;
 
 /* What every replica knows: resources, as far as its catalog is as new as the asker wants it. */
 static bool is_everywhere(struct control *control, const struct request *request)
@@ -243,7 +243,8 @@ static int pass_on(struct control *control, struct request *request, struct err 
 	const struct part *part = wanted_part(control, request);
 	if (!control->forward || !part || part_leads(part))
 		return 0;
-	bool streams = request->route->handler == h_task_events;
+	bool streams = request->route->handler == h_task_events ||
+		request->route->handler == h_run_events;
 	int code = streams ? forward_refer(control->forward, part, request, err)
 	                   : forward_request(control->forward, part, request, err);
 	if (code < 0 && request->failure.code)

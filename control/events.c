@@ -7,6 +7,7 @@
 #include "api/sse.h"
 #include "common/json.h"
 #include "control/identity.h"
+#include "control/shard_run.h"
 #include "control/watch.h"
 
 #include <inttypes.h>
@@ -75,7 +76,7 @@ static struct value *event_of(struct arena *arena, const struct feed *feed,
                               const struct value *seen)
 {
 	static const char *const texts[] = { "state", "reason", "worker" };
-	static const char *const parts[] = { "progress", "usage", "error", "tasks" };
+	static const char *const parts[] = { "progress", "usage", "error", "counts" };
 	struct value *event = value_map(arena);
 	value_set_str(event, feed->is_run ? "run" : "task", feed->id);
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -93,6 +94,8 @@ static struct value *event_of_sighting(struct arena *arena, const struct sightin
 {
 	struct value *event = value_map(arena), *progress = value_map(arena);
 	value_set_str(event, "task", sighting->task);
+	if (sighting->name[0])
+		value_set_str(event, "name", sighting->name);
 	value_set_str(event, "state", sighting->state);
 	if (sighting->stepped)
 		value_set_str(event, "reason", trail_reason(arena, &sighting->step));
@@ -133,6 +136,9 @@ static bool say(struct feed *feed, const char *name, const struct value *event, 
 static const struct value *look(struct feed *feed)
 {
 	struct arena *arena = feed->events->arena;
+	if (feed->is_run)
+		return shard_run_brief(feed->part->shard, arena, feed->tenant, feed->domain,
+		                       feed->id);
 	return shard_task(feed->part->shard, arena, feed->tenant, feed->domain, feed->id);
 }
 

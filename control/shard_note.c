@@ -1,6 +1,6 @@
 /* shard_note.c - what those who follow tasks are told of: a task as it is after a change. */
 #include "common/defs.h"
-#include "control/shard_impl.h"
+#include "control/run_impl.h"
 
 #include "control/watch.h"
 
@@ -37,4 +37,8 @@ void shard_note(struct shard *shard, const struct task *task)
 		sighting.stepped = true;
 	}
 	board_note(shard->board, task->id, &sighting);
+	if (!task->node)
+		return;
+	snprintf(sighting.name, sizeof sighting.name, "%s", task->node->name);
+	board_note(shard->board, task->node->run->id, &sighting);
 }

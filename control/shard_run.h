@@ -32,6 +32,9 @@ void shard_withdraw_run(struct shard *shard, const char *id);
 /* With its tasks; NULL: no such run. */
 struct value *shard_run(struct shard *shard, struct arena *arena, const char *tenant,
                         const char *domain, const char *id);
+/* The same without them. */
+struct value *shard_run_brief(struct shard *shard, struct arena *arena, const char *tenant,
+                              const char *domain, const char *id);
 /* Waits until the run's version passes `after` or the deadline. */
 void shard_run_wait(struct shard *shard, const char *id, int64_t after, int64_t deadline_mono_ms);
 /* Newest first, without their tasks; as shard_list. */

@@ -112,16 +112,28 @@ static bool belongs(const struct run *run, const char *tenant, const char *domai
 		(!domain || strcmp(run->domain, domain) == 0);
 }
 
-struct value *shard_run(struct shard *shard, struct arena *arena, const char *tenant,
-                        const char *domain, const char *id)
+static struct value *read_run(struct shard *shard, struct arena *arena, const char *tenant,
+                              const char *domain, const char *id, bool whole)
 {
 	struct value *map = NULL;
 	shard_lock(shard);
 	const struct run *run = run_find(shard, id);
 	if (run && belongs(run, tenant, domain))
-		map = run_value(shard, arena, run, true);
+		map = run_value(shard, arena, run, whole);
 	shard_unlock(shard);
 	return map;
+}
+
+struct value *shard_run(struct shard *shard, struct arena *arena, const char *tenant,
+                        const char *domain, const char *id)
+{
+	return read_run(shard, arena, tenant, domain, id, true);
+}
+
+struct value *shard_run_brief(struct shard *shard, struct arena *arena, const char *tenant,
+                              const char *domain, const char *id)
+{
+	return read_run(shard, arena, tenant, domain, id, false);
 }
 
 void shard_run_wait(struct shard *shard, const char *id, int64_t after, int64_t deadline_mono_ms)

@@ -13,6 +13,7 @@ enum { WATCH_KEPT = 32, WATCH_PHASE_MAX = 32 };
 /* One version of a task, as it was. */
 struct sighting {
 	char task[ID_LEN + 1];
+	char name[NAME_MAX_LEN + 1]; /* in its run; "": of none */
 	int64_t version;
 	const char *state;           /* a constant */
 	int attempt;
