@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PAGE = 200 };
+
 /* --- what it runs --- */
 
 static int may_run(const struct request *request, struct err *err)
@@ -62,16 +64,18 @@ struct look {
 	struct request *request;
 	const char *schedule, *uid;
 	const struct timetable *timetable;
+	char last[STORE_KEY_MAX];    /* that was looked at */
 };
 
 /* E_CONFLICT names one that is not finished. */
 static int is_finished(void *context, const char *key, const struct value *resource,
                        int64_t revision, struct err *err)
 {
-	const struct look *look = context;
+	struct look *look = context;
 	struct backfill backfill;
 	struct backfill_state state;
-	(void)key, (void)revision;
+	(void)revision;
+	snprintf(look->last, sizeof look->last, "%s", key);
 	TRY(backfill_read(resource, &backfill, err));
 	if (strcmp(backfill.schedule, look->schedule) != 0)
 		return 0;
@@ -111,16 +115,19 @@ static int no_backfill_runs(struct control *control, struct request *request,
 {
 	char prefix[STORE_KEY_MAX];
 	struct timetable old;
-	bool more = false;
+	bool more = true;
+	int rc = 0;
 	const struct value *spec = value_get(before, "spec");
 	if (!before || same_definition(spec, manifest->spec))
 		return 0;
 	TRY(timetable_read(spec, created_ms(request, before), &old, err));
 	struct look look = { request, manifest->name,
-	                     value_get_str(value_get(before, "metadata"), "uid"), &old };
+	                     value_get_str(value_get(before, "metadata"), "uid"), &old, "" };
 	snprintf(prefix, sizeof prefix, "r/backfill/%s/%s/", manifest->tenant, manifest->domain);
-	int rc = catalog_list(control->catalog, request->arena, prefix, NULL, SIZE_MAX,
-	                      is_finished, &look, &more, err);
+	while (rc == 0 && more)
+		rc = catalog_list(control->catalog, request->arena, prefix,
+		                  look.last[0] ? look.last : NULL, PAGE, is_finished, &look, &more,
+		                  err);
 	timetable_release(&old);
 	return rc;
 }
