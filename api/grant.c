@@ -72,11 +72,15 @@ static const struct field archive_fields[] = {
 	F_END
 };
 static const struct field history_fields[] = {
-	F(TEXT, domain, OPTIONAL, "64", NULL, "only of that domain")
-	F(TEXT, state,  OPTIONAL, "32", NULL, "only in that state")
-	F(TEXT, id,     OPTIONAL, "32", NULL, "only that one")
-	F(TEXT, before, OPTIONAL, "32", NULL, "only ids before that one")
-	F(INT,  limit,  REQUIRED, "1000", NULL, "rows at most")
+	F(TEXT,  domain,   OPTIONAL, "64", NULL, "only of that domain")
+	F(NAMES, states,   OPTIONAL, NULL, NULL, "only in one of those")
+	F(TEXT,  type,     OPTIONAL, "64", NULL, "only of that type")
+	F(TEXT,  run,      OPTIONAL, "32", NULL, "only of that run")
+	F(TEXT,  schedule, OPTIONAL, "64", NULL, "only of that schedule")
+	F(TEXT,  id,       OPTIONAL, "32", NULL, "only that one")
+	F(TEXT,  from,     OPTIONAL, "32", NULL, "only that id and those after it")
+	F(TEXT,  before,   OPTIONAL, "32", NULL, "only ids before that one")
+	F(INT,   limit,    REQUIRED, "1000", NULL, "rows at most")
 	F_END
 };
 static const struct field sweep_fields[] = {

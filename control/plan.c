@@ -266,7 +266,9 @@ static int plan_archive(struct plan *plan, struct err *err)
 
 static int plan_history(struct plan *plan, struct err *err)
 {
-	static const char *const members[] = { "domain", "state", "id", "before", "limit" };
+	static const char *const members[] = {
+		"domain", "states", "type", "run", "schedule", "id", "from", "before", "limit",
+	};
 	copy_members(plan->done, plan->work->spec, members, ARRAY_LEN(members), plan->arena);
 	TRY(tables_new(plan, 1, 0, err));
 	return add_input(plan, HOME_TASKS, PLATFORM_DOMAIN, err);

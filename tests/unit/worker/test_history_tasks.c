@@ -122,7 +122,7 @@ Test(history_tasks, a_page_is_newest_first_and_filtered)
 	cr_expect_str_eq(text_of(value_get(report.result, "rows")),
 	                 "[[\"a1\",\"{\\\"source\\\":\\\"it's\\\"}\"]]");
 	cr_expect_not(value_get_bool(report.result, "more", true));
-	report = history(&table, "{'limit': 5, 'state': 'failed'}");
+	report = history(&table, "{'limit': 5, 'states': ['failed', 'dead'], 'from': 'a1'}");
 	cr_expect_eq(value_len(value_get(report.result, "rows")), 1);
 	report = history(&table, "{'limit': 1, 'id': 'a3\\' OR true --'}");
 	cr_expect_eq(value_len(value_get(report.result, "rows")), 0);
