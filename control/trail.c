@@ -107,6 +107,7 @@ struct value *trail_value(struct arena *arena, const struct trail *trail, int64_
 struct value *trail_emit(struct arena *arena, const struct trail *trail)
 {
 	struct value *list = value_list(arena);
+	value_add(list, value_bool(arena, trail->cut));
 	for (int i = 0; list && i < trail->len; i++) {
 		const struct trail_step *step = &trail->steps[i];
 		struct value *item = value_list(arena);
@@ -131,7 +132,8 @@ static bool fits(const struct trail_step *step, int64_t event, int64_t state)
 int trail_restore(struct trail *trail, const struct value *list, struct err *err)
 {
 	trail_release(trail);
-	for (size_t i = 0; i < value_len(list) && i < TRAIL_MAX; i++) {
+	trail->cut = value_as_bool(value_at(list, 0), false);
+	for (size_t i = 1; i < value_len(list) && i <= TRAIL_MAX; i++) {
 		const struct value *item = value_at(list, i);
 		const char *code = value_as_str(value_at(item, 2));
 		int64_t event = value_as_int(value_at(item, 3), -1);

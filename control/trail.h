@@ -32,8 +32,8 @@ struct value *trail_step_value(struct arena *arena, const struct trail_step *ste
 /* A list of these; last_text: what is known of the last one beyond its step; NULL: nothing. */
 struct value *trail_value(struct arena *arena, const struct trail *trail, int64_t accepted_ms,
                           bool was_blocked, const char *last_text);
-/* For a snapshot, and from one: a list of [at, attempt, code, event, state], the last two as
- * numbers: new events and states are added at the end of their enums. */
+/* For a checkpoint, and from one: a list of cut and then [at, attempt, code, event, state] for each
+ * step, the last two as numbers: new events and states are added at the end of their enums. */
 struct value *trail_emit(struct arena *arena, const struct trail *trail);
 MUST_USE int trail_restore(struct trail *trail, const struct value *list, struct err *err);
 

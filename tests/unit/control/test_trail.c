@@ -64,13 +64,17 @@ Test(trail, is_the_same_after_a_snapshot_and_refuses_a_damaged_one)
 	struct arena *arena = NULL;
 	struct err err;
 	cr_assert_eq(arena_new(MIB, &arena, &err), 0);
-	walk(&trail, 3);
-	struct value *list = trail_emit(arena, &trail);
-	cr_assert_eq(trail_restore(&back, list, &err), 0, "%s", err.text);
-	cr_assert(value_equal(trail_emit(arena, &back), list));
+	for (int attempts = 3; attempts <= 30; attempts += 27) {
+		walk(&trail, attempts);
+		struct value *list = trail_emit(arena, &trail);
+		cr_assert_eq(trail_restore(&back, list, &err), 0, "%s", err.text);
+		cr_assert(value_equal(trail_emit(arena, &back), list));
+		cr_assert_eq(back.cut, attempts > 3);
+	}
 	struct value *bad = value_list(arena), *step = value_list(arena);
 	for (int i = 0; i < 5; i++)
 		value_add(step, i == 2 ? value_str(arena, "IO") : value_int(arena, 99));
+	value_add(bad, value_bool(arena, false));
 	value_add(bad, step);
 	cr_assert_eq(trail_restore(&back, bad, &err), E_CORRUPT);
 	cr_assert_eq(back.len, 0);
