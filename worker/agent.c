@@ -1,6 +1,8 @@
 /* agent.c - invariants, under the mutex: queued + running jobs <= slots; a job is in the list
- * from the grant's arrival until its outcome is acknowledged (or there is nothing to report);
- * in_flight polls <= POLLERS; dirty means something happened that no poll has told yet. */
+ * from the grant's arrival until its outcome is acknowledged (or there is nothing to report). A
+ * line is the polling of one shard's leader: in_flight polls <= POLLERS, and owed counts the polls
+ * that have to tell what happened. Every shard is offered all that is free; what was given away
+ * meanwhile is not taken, so that its shard gives it to another. */
 #include "common/defs.h"
 #include "worker/agent.h"
 
@@ -23,15 +25,34 @@ enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
 struct job {
 	struct job *next;
+	int shard;                       /* whose leader gave it */
 	enum job_state state;
 	struct token token;
 	char task[TASK_ROOM];
 	uint64_t memory_bytes;
+	int64_t cpu_millis;
+	bool back;                       /* it is ended to be handed back */
 	struct attempt attempt;
 	int64_t told_rows, told_bytes;   /* progress the last poll carried */
 	struct arena *arena;             /* the run's, and its report's */
 	struct report report;
 	struct buf grant;
+};
+
+/* The polls of one shard's leader. Its agent's mutex guards it. */
+struct line {
+	struct agent *agent;
+	int shard;
+	int owed;                        /* polls to be sent at once: something happened */
+	bool connected;
+	bool drain_sent;                 /* a poll that says draining is on its way */
+	int in_flight;
+	int failures;                    /* polls in a row that no leader answered */
+	int64_t retry_at_ms, told_at_ms;
+	size_t done_max;                 /* reports in one poll; fewer when they grow too large */
+	int64_t meter_acked;             /* the number of reads that this shard's leader has */
+	pthread_t threads[POLLERS];
+	int thread_count;                /* that were started */
 };
 
 struct agent {
@@ -42,15 +63,13 @@ struct agent {
 	struct job *jobs;                /* in order of arrival */
 	struct token seen[SEEN_MAX];     /* grants that came, as a ring: a repeat starts nothing */
 	size_t seen_count;
-	bool dirty, draining, stopping, connected;
-	bool drain_sent;                 /* a poll that says draining is on its way */
-	int in_flight, pollers;
-	int failures;                    /* polls in a row that no leader answered */
-	int64_t retry_at_ms, told_at_ms;
-	size_t done_max;                 /* reports in one poll; fewer when they grow too large */
+	bool draining, stopping;
+	int pollers;                     /* threads that poll */
 	int64_t polls, tasks;
-	pthread_t slot_threads[AGENT_SLOTS_MAX], poll_threads[POLLERS];
-	int slot_count, poll_count;      /* threads that were started */
+	struct line *lines[POLL_SHARDS_MAX];
+	int line_count;                  /* 1 until an answer says that there are more */
+	pthread_t slot_threads[AGENT_SLOTS_MAX];
+	int slot_count;                  /* threads that were started */
 };
 
 /* ---- jobs ---- */
@@ -75,6 +94,7 @@ static int job_new(const struct poll_task *task, const struct grant_hint *hint,
 	buf_init(&job->grant, GRANT_BYTES_MAX);
 	job->token = hint->token;
 	job->memory_bytes = hint->memory_bytes;
+	job->cpu_millis = (int64_t)hint->threads * 1000;
 	strncpy(job->task, hint->task, TASK_ROOM - 1);
 	buf_put(&job->grant, task->grant, task->grant_len);
 	int rc = buf_check(&job->grant, err);
@@ -126,6 +146,23 @@ static bool was_seen(const struct agent *agent, struct token token)
 	return false;
 }
 
+/* What is free, or runs, is another now: every leader hears of it. */
+static void tell(struct agent *agent)
+{
+	for (int i = 0; i < agent->line_count; i++)
+		if (agent->lines[i]->owed == 0)
+			agent->lines[i]->owed = 1;
+	pthread_cond_broadcast(&agent->news);
+}
+
+static void tell_others(struct line *line)
+{
+	int owed = line->owed;
+	if (line->agent->line_count > 1)
+		tell(line->agent);
+	line->owed = owed;
+}
+
 /* ---- slots ---- */
 
 static struct job *take_job(struct agent *agent)
@@ -153,7 +190,8 @@ static void run_job(struct agent *agent, struct job *job)
 		          err.text);
 	pthread_mutex_lock(&agent->mutex);
 	agent->tasks++;
-	agent->dirty = true;
+	tell(agent);
+	job->report.handed_back = job->back && job->report.outcome == OUTCOME_CANCELLED;
 	if (rc < 0)
 		job_remove(agent, job);
 	else
@@ -174,15 +212,16 @@ static void *slot_main(void *arg)
 
 /* ---- what a poll says; mutex held ---- */
 
-static int fill_running(struct agent *agent, struct arena *arena, struct poll *poll,
+static int fill_running(struct line *line, struct arena *arena, struct poll *poll,
                         struct err *err)
 {
+	struct agent *agent = line->agent;
 	struct running *running = arena_alloc(arena, POLL_RUNNING_MAX * sizeof *running);
 	if (!running)
 		return err_set(err, E_NOMEM, "no memory for a poll");
 	size_t count = 0;
 	for (struct job *job = agent->jobs; job && count < POLL_RUNNING_MAX; job = job->next) {
-		if (job->state == JOB_DONE)
+		if (job->state == JOB_DONE || job->shard != line->shard)
 			continue;
 		struct running *one = &running[count++];
 		pthread_mutex_lock(&job->attempt.mutex);
@@ -198,14 +237,15 @@ static int fill_running(struct agent *agent, struct arena *arena, struct poll *p
 	return 0;
 }
 
-static int fill_done(struct agent *agent, struct arena *arena, struct poll *poll, struct err *err)
+static int fill_done(struct line *line, struct arena *arena, struct poll *poll, struct err *err)
 {
+	struct agent *agent = line->agent;
 	struct report *done = arena_alloc(arena, POLL_DONE_MAX * sizeof *done);
 	if (!done)
 		return err_set(err, E_NOMEM, "no memory for a poll");
 	size_t count = 0;
-	for (struct job *job = agent->jobs; job && count < agent->done_max; job = job->next)
-		if (job->state == JOB_DONE)
+	for (struct job *job = agent->jobs; job && count < line->done_max; job = job->next)
+		if (job->state == JOB_DONE && job->shard == line->shard)
 			done[count++] = job->report;
 	poll->done = done;
 	poll->done_count = count;
@@ -221,6 +261,15 @@ static uint64_t free_memory(const struct agent *agent)
 	return left;
 }
 
+static int64_t free_cpu(const struct agent *agent)
+{
+	int64_t left = agent->conf.cpu_millis;
+	for (const struct job *job = agent->jobs; job; job = job->next)
+		if (job->state != JOB_DONE)
+			left -= job->cpu_millis < left ? job->cpu_millis : left;
+	return left;
+}
+
 static int free_slots(const struct agent *agent)
 {
 	int taken = count_jobs(agent, false);
@@ -228,41 +277,75 @@ static int free_slots(const struct agent *agent)
 	return full || taken >= agent->conf.slots ? 0 : agent->conf.slots - taken;
 }
 
-static int make_poll(struct agent *agent, struct arena *arena, struct value **ret_body,
+/* All of them go to every shard's leader; a shard takes what is its tenants'. */
+static int fill_reads(struct line *line, struct arena *arena, struct poll *poll, struct err *err)
+{
+	struct agent *agent = line->agent;
+	if (!agent->conf.meter)
+		return 0;
+	TRY(meter_report(agent->conf.meter, clock_unix_ms(agent->conf.clock), arena,
+	                 &poll->meter_seq, &poll->reads, &poll->reads_count, err));
+	if (poll->meter_seq == line->meter_acked)
+		poll->reads_count = 0;
+	return 0;
+}
+
+static int make_poll(struct line *line, struct arena *arena, struct value **ret_body,
                      struct err *err)
 {
+	struct agent *agent = line->agent;
 	struct poll poll = {
-		.slots = free_slots(agent), .slots_max = agent->conf.slots,
+		.shard = line->shard, .slots = free_slots(agent), .slots_max = agent->conf.slots,
 		.memory_bytes = free_memory(agent), .box_public = agent->conf.box_public,
 		.serve_url = agent->conf.serve_url, .version = FREEHOLD_VERSION,
-		.draining = agent->draining,
+		.draining = agent->draining, .protocol = POLL_PROTOCOL,
+		.pool = agent->conf.pool, .labels = agent->conf.labels,
+		.label_count = agent->conf.label_count,
+		.memory_bytes_max = agent->conf.memory_bytes,
+		.cpu_millis = free_cpu(agent), .cpu_millis_max = agent->conf.cpu_millis,
 	};
-	TRY(fill_running(agent, arena, &poll, err));
-	TRY(fill_done(agent, arena, &poll, err));
-	if (agent->conf.meter)
-		TRY(meter_report(agent->conf.meter, clock_unix_ms(agent->conf.clock), arena,
-		                 &poll.meter_seq, &poll.reads, &poll.reads_count, err));
+	if (agent->conf.recent)
+		TRY(recent_list(agent->conf.recent, arena, &poll.caches, &poll.cache_count, err));
+	TRY(fill_running(line, arena, &poll, err));
+	TRY(fill_done(line, arena, &poll, err));
+	TRY(fill_reads(line, arena, &poll, err));
 	return poll_value(arena, &poll, ret_body, err);
 }
 
 /* ---- what an answer says; mutex held ---- */
 
-static void take_task(struct agent *agent, struct arena *arena, const struct poll_task *task)
+/* Another shard's leader may have given something meanwhile. */
+static int check_free(const struct agent *agent, const struct grant_hint *hint, struct err *err)
 {
+	int taken = count_jobs(agent, false);
+	if (taken >= agent->conf.slots)
+		return err_set(err, E_BUSY, "all %d slots are taken", agent->conf.slots);
+	if (taken > 0 && hint->memory_bytes > free_memory(agent))
+		return err_set(err, E_BUSY, "the task wants %" PRIu64 " bytes of memory, and "
+		               "%" PRIu64 " are free", hint->memory_bytes, free_memory(agent));
+	return 0;
+}
+
+static void take_task(struct line *line, struct arena *arena, const struct poll_task *task)
+{
+	struct agent *agent = line->agent;
 	struct grant_hint hint;
 	struct job *job = NULL;
 	struct err err = { 0 };
 	int rc = grant_peek(arena, task->grant, task->grant_len, &hint, &err);
 	if (rc == 0 && was_seen(agent, hint.token))
 		return;
-	if (rc == 0 && count_jobs(agent, false) >= agent->conf.slots)
-		rc = err_set(&err, E_BUSY, "all %d slots are taken", agent->conf.slots);
+	if (rc == 0)
+		rc = check_free(agent, &hint, &err);
 	if (rc == 0)
 		rc = job_new(task, &hint, &job, &err);
 	if (rc < 0) {    /* control sees that the next polls do not name it */
 		log_warn(NULL, "grant_not_taken", "code=%s reason=\"%s\"", err_name(rc), err.text);
+		line->owed = POLLERS;
 		return;
 	}
+	job->shard = line->shard;
+	tell_others(line);
 	agent->seen[agent->seen_count++ % SEEN_MAX] = hint.token;
 	struct job **end = &agent->jobs;
 	while (*end)
@@ -271,9 +354,17 @@ static void take_task(struct agent *agent, struct arena *arena, const struct pol
 	pthread_cond_signal(&agent->work);
 }
 
-static void apply_answer(struct agent *agent, struct arena *arena,
-                         const struct poll_answer *answer)
+static void hand_back(struct job *job)
 {
+	if (!job || job->state == JOB_DONE)
+		return;
+	job->back = true;
+	attempt_cancel(&job->attempt);
+}
+
+static void apply_answer(struct line *line, struct arena *arena, const struct poll_answer *answer)
+{
+	struct agent *agent = line->agent;
 	for (size_t i = 0; i < answer->ack_count; i++) {
 		struct job *job = *job_at(agent, answer->acks[i]);
 		if (job && job->state == JOB_DONE)
@@ -281,34 +372,39 @@ static void apply_answer(struct agent *agent, struct arena *arena,
 	}
 	for (size_t i = 0; i < answer->cancel_count; i++) {
 		struct job *job = *job_at(agent, answer->cancels[i]);
-		if (job && job->state != JOB_DONE)
-			attempt_cancel(&job->attempt);
+		if (!job || job->state == JOB_DONE)
+			continue;
+		job->back = false;
+		attempt_cancel(&job->attempt);
 	}
+	for (size_t i = 0; i < answer->back_count; i++)
+		hand_back(*job_at(agent, answer->backs[i]));
 	for (size_t i = 0; i < answer->task_count; i++)
-		take_task(agent, arena, &answer->tasks[i]);
-	agent->done_max = POLL_DONE_MAX;
+		take_task(line, arena, &answer->tasks[i]);
+	line->done_max = POLL_DONE_MAX;
 }
 
 /* ---- polling ---- */
 
-static void poll_answered(struct agent *agent)
+static void poll_answered(struct line *line)
 {
-	if (!agent->connected)
-		log_info(NULL, "control_answers", "failures=%d", agent->failures);
-	agent->connected = true;
-	agent->failures = 0;
-	agent->retry_at_ms = 0;
+	if (!line->connected)
+		log_info(NULL, "control_answers", "shard=%d failures=%d", line->shard,
+		         line->failures);
+	line->connected = true;
+	line->failures = 0;
+	line->retry_at_ms = 0;
 }
 
 /* A report that does not fit into a message alone cannot be told: its attempt failed. */
-static void shrink(struct agent *agent)
+static void shrink(struct line *line)
 {
-	if (agent->done_max > 1) {
-		agent->done_max /= 2;
+	if (line->done_max > 1) {
+		line->done_max /= 2;
 		return;
 	}
-	for (struct job *job = agent->jobs; job; job = job->next) {
-		if (job->state != JOB_DONE)
+	for (struct job *job = line->agent->jobs; job; job = job->next) {
+		if (job->state != JOB_DONE || job->shard != line->shard)
 			continue;
 		job->report.outcome = OUTCOME_FAILED;
 		job->report.code = E_TOO_LARGE;
@@ -321,79 +417,106 @@ static void shrink(struct agent *agent)
 	}
 }
 
-static void poll_failed(struct agent *agent, int rc, int replica, const struct err *err)
+static void poll_failed(struct line *line, int rc, int replica, const struct err *err)
 {
+	struct agent *agent = line->agent;
 	if (rc == E_TOO_LARGE)
-		shrink(agent);
+		shrink(line);
 	else
-		peer_switch(agent->conf.peer, 0, replica);
-	agent->dirty = true;
+		peer_switch(agent->conf.peer, line->shard, replica);
+	line->owed = 1;
 	if (agent->stopping)
 		return;
-	if (agent->connected || agent->failures == 0)
-		log_warn(NULL, "poll_failed", "replica=%d code=%s reason=\"%s\"", replica,
-		         err_name(rc), err->text);
-	agent->connected = false;
-	agent->failures++;
+	if (line->connected || line->failures == 0)
+		log_warn(NULL, "poll_failed", "shard=%d replica=%d code=%s reason=\"%s\"",
+		         line->shard, replica, err_name(rc), err->text);
+	line->connected = false;
+	line->failures++;
 	/* Every replica is tried before waiting; then ever longer. */
-	int rounds = agent->failures / peer_count(agent->conf.peer);
+	int rounds = line->failures / peer_count(agent->conf.peer);
 	int wait = rounds == 0 ? 0 : RETRY_MIN_MS << (rounds < 6 ? rounds - 1 : 5);
-	agent->retry_at_ms = clock_mono_ms(agent->conf.clock) +
+	line->retry_at_ms = clock_mono_ms(agent->conf.clock) +
 		(wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
 }
 
-static int exchange(struct agent *agent, struct arena *arena, const struct value *body,
+static int exchange(struct line *line, struct arena *arena, const struct value *body,
                     int *ret_replica, struct poll_answer *ret_answer, struct err *err)
 {
+	struct agent *agent = line->agent;
 	const struct value *said;
-	TRY(peer_ask(agent->conf.peer, 0, "poll", body, POLL_HOLD_MS + ANSWER_MARGIN_MS, arena, &said,
-	             ret_replica, err));
+	TRY(peer_ask(agent->conf.peer, line->shard, "poll", body,
+	             POLL_HOLD_MS + ANSWER_MARGIN_MS, arena, &said, ret_replica, err));
 	TRY(poll_answer_read(arena, said, ret_answer, err));
-	if (!ret_answer->leader)
-		return err_set(err, E_NOT_LEADER, "replica %d does not lead", *ret_replica);
 	/* Before anything else, and outside the mutex: reads must not outlive a revocation. */
-	for (size_t i = 0; agent->conf.drop && i < ret_answer->drop_count; i++)
+	size_t drops = ret_answer->leader && agent->conf.drop ? ret_answer->drop_count : 0;
+	for (size_t i = 0; i < drops; i++)
 		agent->conf.drop(agent->conf.drop_context, ret_answer->drop[i]);
-	if (agent->conf.meter)
-		meter_ack(agent->conf.meter, ret_answer->meter_ack);
 	return 0;
 }
 
-static void poll_once(struct agent *agent)
+static void add_lines(struct agent *agent, int shards);
+
+/* What was read is told when every shard's leader has it. */
+static void take_meter_ack(struct line *line, int64_t seq)
+{
+	struct agent *agent = line->agent;
+	bool all = agent->conf.meter && seq != 0;
+	if (seq > line->meter_acked)
+		line->meter_acked = seq;
+	for (int i = 0; i < agent->line_count; i++)
+		all &= agent->lines[i]->meter_acked == seq;
+	if (all)
+		meter_ack(agent->conf.meter, seq);
+}
+
+static int take_answer(struct line *line, struct arena *arena, int replica,
+                       const struct poll_answer *answer, struct err *err)
+{
+	add_lines(line->agent, answer->shards);
+	if (!answer->leader)
+		return err_set(err, E_NOT_LEADER, "replica %d does not lead shard %d", replica,
+		               line->shard);
+	poll_answered(line);
+	take_meter_ack(line, answer->meter_ack);
+	apply_answer(line, arena, answer);
+	return 0;
+}
+
+static void poll_once(struct line *line)
 {
 	AUTO(arena) *arena = NULL;
+	struct agent *agent = line->agent;
 	struct value *body;
 	struct poll_answer answer;
 	struct err err = { 0 };
 	int replica = 0;
-	agent->dirty = false;
-	agent->told_at_ms = clock_mono_ms(agent->conf.clock);
+	if (line->owed > 0)
+		line->owed--;
+	line->told_at_ms = clock_mono_ms(agent->conf.clock);
 	agent->polls++;
 	int rc = arena_new(POLL_ARENA_MAX, &arena, &err);
 	if (rc == 0)
-		rc = make_poll(agent, arena, &body, &err);
+		rc = make_poll(line, arena, &body, &err);
 	if (rc == 0) {
-		agent->in_flight++;
-		agent->drain_sent = agent->draining;
+		line->in_flight++;
+		line->drain_sent = agent->draining;
 		pthread_mutex_unlock(&agent->mutex);
-		rc = exchange(agent, arena, body, &replica, &answer, &err);
+		rc = exchange(line, arena, body, &replica, &answer, &err);
 		pthread_mutex_lock(&agent->mutex);
-		agent->in_flight--;
+		line->in_flight--;
 		pthread_cond_broadcast(&agent->news);
 	}
-	if (rc < 0) {
-		poll_failed(agent, rc, replica, &err);
-		return;
-	}
-	poll_answered(agent);
-	apply_answer(agent, arena, &answer);
+	if (rc == 0)
+		rc = take_answer(line, arena, replica, &answer, &err);
+	if (rc < 0)
+		poll_failed(line, rc, replica, &err);
 }
 
-static bool progress_changed(struct agent *agent)
+static bool progress_changed(struct line *line)
 {
 	bool changed = false;
-	for (struct job *job = agent->jobs; job && !changed; job = job->next) {
-		if (job->state != JOB_RUNNING)
+	for (struct job *job = line->agent->jobs; job && !changed; job = job->next) {
+		if (job->state != JOB_RUNNING || job->shard != line->shard)
 			continue;
 		pthread_mutex_lock(&job->attempt.mutex);
 		changed = job->attempt.progress.rows != job->told_rows ||
@@ -404,19 +527,20 @@ static bool progress_changed(struct agent *agent)
 }
 
 /* Whether to poll now; otherwise until when to wait for news. */
-static bool poll_is_due(struct agent *agent, int64_t *ret_until_ms)
+static bool poll_is_due(struct line *line, int64_t *ret_until_ms)
 {
+	struct agent *agent = line->agent;
 	int64_t now = clock_mono_ms(agent->conf.clock);
 	*ret_until_ms = now + POLL_HOLD_MS;
-	if (agent->retry_at_ms > now) {
-		*ret_until_ms = agent->retry_at_ms;
+	if (line->retry_at_ms > now) {
+		*ret_until_ms = line->retry_at_ms;
 		return false;
 	}
-	if (agent->in_flight == 0 || (agent->dirty && agent->in_flight < POLLERS))
+	if (line->in_flight == 0 || (line->owed > 0 && line->in_flight < POLLERS))
 		return true;
-	if (count_jobs(agent, false) == 0 || agent->in_flight == POLLERS)
+	if (count_jobs(agent, false) == 0 || line->in_flight == POLLERS)
 		return false;
-	if (now >= agent->told_at_ms + PROGRESS_MS && progress_changed(agent))
+	if (now >= line->told_at_ms + PROGRESS_MS && progress_changed(line))
 		return true;
 	*ret_until_ms = now + PROGRESS_MS;
 	return false;
@@ -424,12 +548,13 @@ static bool poll_is_due(struct agent *agent, int64_t *ret_until_ms)
 
 static void *poll_main(void *arg)
 {
-	struct agent *agent = arg;
+	struct line *line = arg;
+	struct agent *agent = line->agent;
 	pthread_mutex_lock(&agent->mutex);
 	while (!agent->stopping) {
 		int64_t until;
-		if (poll_is_due(agent, &until))
-			poll_once(agent);
+		if (poll_is_due(line, &until))
+			poll_once(line);
 		else
 			clock_wait(agent->conf.clock, &agent->news, &agent->mutex, until);
 	}
@@ -441,6 +566,41 @@ static void *poll_main(void *arg)
 
 /* ---- life ---- */
 
+/* Mutex held. A line is there with its first thread, or not at all. */
+static int line_add(struct agent *agent, struct err *err)
+{
+	struct line *line = calloc(1, sizeof *line);
+	if (!line)
+		return err_set(err, E_NOMEM, "no memory to poll shard %d", agent->line_count);
+	line->agent = agent;
+	line->shard = agent->line_count;
+	line->done_max = POLL_DONE_MAX;
+	for (; line->thread_count < POLLERS; line->thread_count++) {
+		int rc = pthread_create(&line->threads[line->thread_count], NULL, poll_main, line);
+		if (rc && line->thread_count == 0) {
+			free(line);
+			return err_errno(err, rc, "start a polling thread");
+		}
+		if (rc)
+			break;
+		agent->pollers++;
+	}
+	agent->lines[agent->line_count++] = line;
+	return 0;
+}
+
+/* Mutex held. What cannot be added now is added by a later answer. */
+static void add_lines(struct agent *agent, int shards)
+{
+	struct err err;
+	while (!agent->stopping && agent->line_count < shards)
+		if (line_add(agent, &err) < 0) {
+			log_warn(NULL, "shard_not_polled", "shard=%d reason=\"%s\"",
+			         agent->line_count, err.text);
+			return;
+		}
+}
+
 static int start_threads(struct agent *agent, struct err *err)
 {
 	for (; agent->slot_count < agent->conf.slots; agent->slot_count++) {
@@ -449,20 +609,10 @@ static int start_threads(struct agent *agent, struct err *err)
 		if (rc)
 			return err_errno(err, rc, "start a thread for slot %d", agent->slot_count);
 	}
-	for (; agent->poll_count < POLLERS; agent->poll_count++) {
-		pthread_mutex_lock(&agent->mutex);
-		agent->pollers++;
-		pthread_mutex_unlock(&agent->mutex);
-		int rc = pthread_create(&agent->poll_threads[agent->poll_count], NULL, poll_main,
-		                        agent);
-		if (rc) {
-			pthread_mutex_lock(&agent->mutex);
-			agent->pollers--;
-			pthread_mutex_unlock(&agent->mutex);
-			return err_errno(err, rc, "start a polling thread");
-		}
-	}
-	return 0;
+	pthread_mutex_lock(&agent->mutex);
+	int rc = line_add(agent, err);
+	pthread_mutex_unlock(&agent->mutex);
+	return rc;
 }
 
 int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct err *err)
@@ -474,7 +624,6 @@ int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct er
 	if (!agent)
 		return err_set(err, E_NOMEM, "no memory for the agent");
 	agent->conf = *conf;
-	agent->done_max = POLL_DONE_MAX;
 	pthread_mutex_init(&agent->mutex, NULL);
 	pthread_cond_init(&agent->work, NULL);
 	clock_cond_init(&agent->news);
@@ -498,9 +647,19 @@ static void wait_settled(struct agent *agent, int64_t until_ms)
 
 /* The leader answers the older poll when the one that says draining has come: from then on it
  * gives us nothing. */
+static bool all_told(const struct agent *agent)
+{
+	bool all = true;
+	for (int i = 0; i < agent->line_count; i++) {
+		const struct line *line = agent->lines[i];
+		all &= !line->connected || (line->drain_sent && line->in_flight < POLLERS);
+	}
+	return all;
+}
+
 static void wait_told(struct agent *agent, int64_t until_ms)
 {
-	while (agent->connected && (!agent->drain_sent || agent->in_flight == POLLERS) &&
+	while (!all_told(agent) &&
 	       clock_wait(agent->conf.clock, &agent->news, &agent->mutex, until_ms))
 		;
 }
@@ -510,15 +669,15 @@ void agent_drain(struct agent *agent, int grace_ms)
 	pthread_mutex_lock(&agent->mutex);
 	int64_t now = clock_mono_ms(agent->conf.clock), until = now + grace_ms;
 	agent->draining = true;
-	agent->dirty = true;
-	pthread_cond_broadcast(&agent->news);
+	tell(agent);
 	wait_told(agent, now + DRAIN_TOLD_MS);
 	wait_settled(agent, until);
 	if (agent->jobs) {
 		log_warn(NULL, "drain_cut_short", "running=%d unacknowledged=%d", count_jobs(agent,
 		                                                                             false),
 		         count_jobs(agent, true));
-		cancel_all(agent);
+		for (struct job *job = agent->jobs; job; job = job->next)
+			hand_back(job);
 		wait_settled(agent, until + CANCEL_GRACE_MS);
 	}
 	pthread_mutex_unlock(&agent->mutex);
@@ -542,13 +701,20 @@ static void stop(struct agent *agent)
 	pthread_mutex_unlock(&agent->mutex);
 }
 
+static void line_free(struct line *line)
+{
+	for (int i = 0; i < line->thread_count; i++)
+		pthread_join(line->threads[i], NULL);
+	free(line);
+}
+
 void agent_free(struct agent *agent)
 {
 	if (!agent)
 		return;
 	stop(agent);
-	for (int i = 0; i < agent->poll_count; i++)
-		pthread_join(agent->poll_threads[i], NULL);
+	for (int i = 0; i < agent->line_count; i++)
+		line_free(agent->lines[i]);
 	for (int i = 0; i < agent->slot_count; i++)
 		pthread_join(agent->slot_threads[i], NULL);
 	while (agent->jobs)
@@ -559,12 +725,20 @@ void agent_free(struct agent *agent)
 	free(agent);
 }
 
+static bool all_connected(const struct agent *agent)
+{
+	bool all = true;
+	for (int i = 0; i < agent->line_count; i++)
+		all &= agent->lines[i]->connected;
+	return all;
+}
+
 void agent_status(struct agent *agent, struct agent_status *ret_status)
 {
 	pthread_mutex_lock(&agent->mutex);
 	*ret_status = (struct agent_status) {
 		.slots = agent->conf.slots, .running = count_jobs(agent, false),
-		.unacknowledged = count_jobs(agent, true), .connected = agent->connected,
+		.unacknowledged = count_jobs(agent, true), .connected = all_connected(agent),
 		.polls = agent->polls, .tasks = agent->tasks,
 	};
 	pthread_mutex_unlock(&agent->mutex);
