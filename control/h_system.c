@@ -5,6 +5,9 @@
 
 #include "api/openapi.h"
 #include "control/dispatch.h"
+#include "control/events.h"
+#include "control/explain.h"
+#include "control/forward.h"
 #include "control/metrics.h"
 #include "control/shard_work.h"
 
@@ -75,12 +78,30 @@ int h_whoami(struct control *control, struct request *request, struct err *err)
 
 /* --- ready --- */
 
-static bool leads_any(const struct control *control)
+static int led_here(const struct control *control)
 {
+	int count = 0;
 	for (int i = 0; i < control->part_count; i++)
-		if (part_leads(&control->parts[i]))
-			return true;
-	return false;
+		count += part_leads(&control->parts[i]);
+	return count;
+}
+
+/* Here, or by a replica that requests are passed on to. */
+static bool is_led(const struct control *control, int part)
+{
+	struct leader leader;
+	if (part_leads(&control->parts[part]))
+		return true;
+	return control->forward && forward_leader(control->forward, part, &leader) &&
+		leader.url[0] && strcmp(leader.replica, control->replica) != 0;
+}
+
+static bool all_led(const struct control *control)
+{
+	bool all = true;
+	for (int i = 0; i < control->part_count; i++)
+		all &= is_led(control, i);
+	return all;
 }
 
 static int ignore_item(void *context, const struct store_item *item, struct err *err)
@@ -110,15 +131,18 @@ int h_ready(struct control *control, struct request *request, struct err *err)
 	struct err store_err = { 0 };
 	workers_status(control, request->arena, &status);
 	bool store = store_get(control->store, "ready", ignore_item, NULL, &store_err) == 0;
-	bool leads = leads_any(control);
+	bool led = all_led(control);
 	bool ready = add_check(request->arena, checks, "store", store, true,
 	                       store ? "it answers" : "it does not answer");
 	ready &=
-		add_check(request->arena, checks, "lead", leads, true,
-	                  leads ? "this replica leads" : "another replica leads, or none does yet");
+		add_check(request->arena, checks, "lead", led, true,
+	                  led ? "every shard has a leader, this replica or one it passes "
+	                        "requests on to" : "a shard has no leader yet");
 	add_check(request->arena, checks, "workers", status.workers > 0, false,
 	          status.workers > 0 ? "at least one is alive" : "none is alive; tasks wait");
 	value_set_bool(body, "ready", ready);
+	value_set_int(body, "shards", control->part_count);
+	value_set_int(body, "shardsLed", led_here(control));
 	value_set(body, "checks", checks);
 	return request_reply(request, ready ? 200 : 503, body, err);
 }
@@ -221,14 +245,62 @@ static void print_tasks(struct control *control, struct arena *arena, struct buf
 		counts.running += one.running;
 		counts.waiting += one.waiting;
 	}
-	print_one(out, "freehold_leader", "gauge", "1 where this replica leads.",
-	          leads_any(control));
+	print_one(out, "freehold_leader", "gauge", "Shards that this replica leads.",
+	          led_here(control));
 	print_one(out, "freehold_workers", "gauge", "Workers known alive.", status.workers);
 	print_one(out, "freehold_worker_slots", "gauge", "Attempts they can run at one time.",
 	          status.slots);
 	print_one(out, "freehold_tasks_running", "gauge", "Attempts under way.",
 	          (double)counts.running);
 	print_one(out, "freehold_tasks_waiting", "gauge", "Tasks in line.", (double)counts.waiting);
+}
+
+/* --- pools --- */
+
+enum { POOLS_MOST = 100 };       /* anybody may name a pool that does not exist */
+
+struct gauge { const char *name, *group, *member, *help; double per; };
+
+static void print_gauge(const struct gauge *gauge, const struct value *pools, struct buf *out)
+{
+	char labels[NAME_MAX_LEN + 16];
+	metrics_head(out, gauge->name, "gauge", gauge->help);
+	for (size_t i = 0; i < value_len(pools) && i < POOLS_MOST; i++) {
+		const struct value *pool = value_at(pools, i);
+		const struct value *from = gauge->group ? value_get(pool, gauge->group) : pool;
+		snprintf(labels, sizeof labels, "pool=\"%s\"", value_get_str(pool, "pool"));
+		metrics_line(out, gauge->name, labels,
+		             (double)value_get_int(from, gauge->member, 0) / gauge->per);
+	}
+}
+
+/* Of the shards that are led here: summed over the replicas it is the whole. */
+static void print_pools(struct control *control, struct arena *arena, struct buf *out)
+{
+	static const struct gauge gauges[] = {
+		{ "freehold_pool_workers", NULL, "workers", "Workers alive.", 1 },
+		{ "freehold_pool_cores", "total", "cpuMillis", "Cores of its workers.", 1000 },
+		{ "freehold_pool_memory_bytes", "total", "memoryBytes", "Memory of its workers.", 1 },
+		{ "freehold_pool_used_cores", "used", "cpuMillis", "Cores of what runs.", 1000 },
+		{ "freehold_pool_used_memory_bytes", "used", "memoryBytes", "Memory of what runs.",
+		  1 },
+		{ "freehold_pool_waiting_tasks", "waiting", "tasks", "Tasks in line.", 1 },
+		{ "freehold_pool_waiting_cores", "waiting", "cpuMillis", "Cores they want.", 1000 },
+		{ "freehold_pool_waiting_memory_bytes", "waiting", "memoryBytes",
+		  "Memory they want.", 1 },
+		{ "freehold_pool_never_fits", NULL, "neverFits",
+		  "Tasks in line that none of its workers could ever hold.", 1 },
+		{ "freehold_pool_oldest_wait_seconds", NULL, "oldestWaitMs",
+		  "Of the task that waits longest.", 1000 },
+	};
+	const struct value *parts[PARTS_MAX];
+	size_t count = 0;
+	for (int i = 0; i < control->part_count; i++)
+		if (part_leads(&control->parts[i]))
+			parts[count++] = shard_pools(control->parts[i].shard, arena);
+	const struct value *pools = explain_pools(arena, parts, count);
+	for (size_t i = 0; i < ARRAY_LEN(gauges); i++)
+		print_gauge(&gauges[i], pools, out);
 }
 
 int h_metrics(struct control *control, struct request *request, struct err *err)
@@ -238,6 +310,9 @@ int h_metrics(struct control *control, struct request *request, struct err *err)
 	print_times(control->metrics, out);
 	print_journal(control, out);
 	print_tasks(control, request->arena, out);
+	print_pools(control, request->arena, out);
+	print_one(out, "freehold_event_streams", "gauge", "Server-sent event streams open.",
+	          control->events ? events_count(control->events) : 0);
 	request->reply->status = 200;
 	request->reply->content_type = "text/plain; version=0.0.4";
 	return buf_check(out, err);

@@ -1,0 +1,151 @@
+/* Two control replicas as real processes on one etcd: whoever is asked, the one that leads decides;
+ * when it dies or stops, the other goes on. */
+#include "common/defs.h"
+#include "tests/support/story.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LEAD_MS = 60000, END_MS = 120000, TENANTS = 6 };
+
+#define PROBE "{\"type\":\"probe\",\"spec\":{}}"
+
+struct replica {
+	struct system *system;
+	int port;
+	int64_t shards;              /* that it is to lead at least */
+};
+
+static bool leads(void *context)
+{
+	struct replica *replica = context;
+	struct answer answer = system_call_with(replica->system, replica->port, NULL, NULL, "GET",
+	                                        "/readyz", NULL);
+	return value_get_int(answer.body, "shardsLed", 0) >= replica->shards;
+}
+
+static bool is_ready(void *context)
+{
+	struct replica *replica = context;
+	return system_call_with(replica->system, replica->port, NULL, NULL, "GET", "/readyz",
+	                        NULL).status == 200;
+}
+
+/* Asked again while there is no leader, as a client does. */
+static struct answer ask(struct system *system, int port, const char *key, const char *header,
+                         const char *method, const char *path, const char *body)
+{
+	struct answer answer = { 0 };
+	for (int tries = 0; tries < LEAD_MS / 50; tries++) {
+		answer = system_call_with(system, port, key, header, method, path, body);
+		if (answer.status != 503 && answer.status != 0)
+			return answer;
+		usleep(50000);
+	}
+	cr_assert_fail("%s %s: %d %s", method, path, answer.status, answer.text);
+	return answer;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct system *start_two(const char *const *control)
+{
+	const struct system_options options = { .replicas = true, .control = control };
+	struct system *system = story_start(&options);
+	system_run(system, PART_CONTROL_2);
+	struct replica second = { system, PORT_API_2, 0 };
+	cr_assert(wait_until(is_ready, &second, LEAD_MS), "the second replica is not ready");
+	return system;
+}
+
+Test(replicas, a_write_through_a_follower_takes_effect_once, .timeout = 240)
+{
+	struct system *system = start_two(NULL);
+	const char *ada = story_key(system, "ada"), *key = "Idempotency-Key: once-1";
+	struct answer first = ask(system, PORT_API_2, ada, key, "POST", SALES "/tasks", PROBE);
+	struct answer again = ask(system, PORT_API_2, ada, key, "POST", SALES "/tasks", PROBE);
+	cr_assert_eq(first.status, 202, "%s", first.text);
+	cr_assert_eq(again.status, 202, "%s", again.text);
+	cr_expect_str_eq(value_get_str(first.body, "id"), value_get_str(again.body, "id"));
+	cr_expect_not_null(answer_header(system, &first, "Location"));
+	struct answer list = ask(system, PORT_API, ada, NULL, "GET", SALES "/tasks", NULL);
+	cr_expect_eq(value_len(value_get(list.body, "items")), 1, "%s", list.text);
+	/* Held there, as the leader would hold it. */
+	const char *path = arena_printf(system_arena(system), SALES "/tasks/%s?waitMs=20000",
+	                                value_get_str(first.body, "id"));
+	struct answer ended = { 0 };
+	for (int i = 0; i < 20 && !value_get(ended.body, "endedAt"); i++)
+		ended = ask(system, PORT_API_2, ada, NULL, "GET", path, NULL);
+	cr_expect_str_eq(value_get_str(ended.body, "state"), "succeeded", "%s", ended.text);
+	system_stop(system);
+}
+
+Test(replicas, a_follower_reads_while_there_is_no_leader, .timeout = 240)
+{
+	struct system *system = start_two(NULL);
+	const char *ada = story_key(system, "ada");
+	struct answer led = ask(system, PORT_API, ada, NULL, "GET", SALES, NULL);
+	cr_assert_eq(led.status, 200, "%s", led.text);
+	cr_assert_not_null(answer_header(system, &led, "Freehold-Revision"));
+	/* So new that the follower must have seen everything: its answer is its own from then on. */
+	struct answer read = ask(system, PORT_API_2, ada, NULL, "GET", SALES, NULL);
+	system_pause(system, PART_CONTROL);
+	read = system_call_with(system, PORT_API_2, ada, NULL, "GET", SALES, NULL);
+	cr_expect_eq(read.status, 200, "%s", read.text);
+	cr_expect_str_eq(read.text, led.text);
+	cr_expect_not_null(answer_header(system, &read, "Freehold-Revision"));
+	system_resume(system, PART_CONTROL);
+	system_stop(system);
+}
+
+Test(replicas, the_follower_of_a_killed_leader_goes_on, .timeout = 240)
+{
+	struct system *system = start_two(NULL);
+	const char *ada = story_key(system, "ada");
+	struct replica second = { system, PORT_API_2, 1 };
+	struct answer made = ask(system, PORT_API_2, ada, NULL, "POST", SALES "/tasks", PROBE);
+	cr_assert_eq(made.status, 202, "%s", made.text);
+	int64_t killed_ms = now_ms();
+	system_kill(system, PART_CONTROL);
+	cr_assert(wait_until(leads, &second, LEAD_MS), "nobody follows the leader");
+	printf("failover: the follower led after %" PRId64 " ms; the lease is 5000 ms\n",
+	       now_ms() - killed_ms);
+	const char *path = arena_printf(system_arena(system), SALES "/tasks/%s",
+	                                value_get_str(made.body, "id"));
+	struct answer read = ask(system, PORT_API_2, ada, NULL, "GET", path, NULL);
+	cr_expect_eq(read.status, 200, "%s", read.text);
+	made = ask(system, PORT_API_2, ada, NULL, "POST", SALES "/tasks", PROBE);
+	cr_expect_eq(made.status, 202, "%s", made.text);
+	system_stop(system);
+}
+
+Test(replicas, a_leader_stopped_past_its_lease_writes_nothing_and_follows, .timeout = 240)
+{
+	struct system *system = start_two(NULL);
+	const char *ada = story_key(system, "ada"), *key = "Idempotency-Key: late-1";
+	struct replica first = { system, PORT_API, 1 }, second = { system, PORT_API_2, 1 };
+	cr_assert(leads(&first));
+	system_pause(system, PART_CONTROL);
+	cr_assert(wait_until(leads, &second, LEAD_MS), "nobody follows the leader");
+	struct answer made = ask(system, PORT_API_2, ada, key, "POST", SALES "/tasks", PROBE);
+	cr_assert_eq(made.status, 202, "%s", made.text);
+	system_resume(system, PART_CONTROL);
+	/* Whatever it believes at first, what it says is done is done once. */
+	struct answer late = ask(system, PORT_API, ada, key, "POST", SALES "/tasks", PROBE);
+	cr_assert_eq(late.status, 202, "%s", late.text);
+	cr_expect_str_eq(value_get_str(late.body, "id"), value_get_str(made.body, "id"));
+	cr_expect(wait_until(is_ready, &first, LEAD_MS), "it does not serve as a follower");
+	cr_expect_not(leads(&first), "two replicas lead");
+	struct answer list = ask(system, PORT_API, ada, NULL, "GET", SALES "/tasks", NULL);
+	cr_expect_eq(value_len(value_get(list.body, "items")), 1, "%s", list.text);
+	system_stop(system);
+}
