@@ -15,7 +15,8 @@
 
 #include <stdlib.h>
 
-enum { SWEEP_MS = 500, WAITED_MS = 500, VICTIMS_MAX = 64, LOOK_MAX = 1024 };
+enum { SWEEP_MS = 500, WAITED_MS = 500, VICTIMS_MAX = 64, LOOK_MAX = 1024,
+       PLANS_MAX = 16 };
 
 struct plan {
 	const struct sched *sched;
@@ -23,6 +24,7 @@ struct plan {
 	const struct sched_node *tenant;     /* its */
 	struct capacity owed;        /* what is being freed for its tenant already */
 	bool urgent, due;
+	bool searched;               /* workers were looked through */
 	int64_t now_ms;
 	struct sched_site *site;
 	struct sched_entry *victims[VICTIMS_MAX];
@@ -39,17 +41,21 @@ static struct capacity demand_of(const struct sched_entry *entry)
 	return entry->queue->branch.class->demand;
 }
 
-/* A tenant as it will be when what is planned has ended. */
-static struct sched_node after_plan(const struct plan *plan, const struct sched_node *tenant)
+/* A tenant as it will be when what is planned has ended; itself when nothing of it is. */
+static const struct sched_node *after_plan(const struct plan *plan, const struct sched_node *tenant,
+                                           struct sched_node *space)
 {
-	struct sched_node after = *tenant;
+	const struct sched_node *after = tenant;
 	for (size_t i = 0; i < plan->count; i++) {
 		struct capacity demand = demand_of(plan->victims[i]);
 		if (tenant_of(plan->victims[i]) != tenant)
 			continue;
-		capacity_add(&after.used, &demand, -1);
-		after.running--;
-		after.pardons--;
+		if (after == tenant)
+			*space = *tenant;
+		after = space;
+		capacity_add(&space->used, &demand, -1);
+		space->running--;
+		space->pardons--;
 	}
 	return after;
 }
@@ -77,17 +83,18 @@ static bool share_allows(const struct plan *plan, const struct sched_node *victi
 static bool may_end(const struct plan *plan, const struct sched_entry *entry)
 {
 	const struct sched_node *tenant = tenant_of(entry);
-	if (entry->ending || plan->now_ms < entry->at_ms + plan->sched->conf.min_run_ms)
+	struct sched_node space;
+	if (entry->ending || plan->now_ms < entry->at_ms + plan->sched->conf.min_run_ms ||
+	    (tenant != plan->tenant &&
+	     (tenant->parent != plan->tenant->parent || !node_borrows(tenant))))
 		return false;
-	struct sched_node after = after_plan(plan, tenant);
-	double spent = tenant->pardons - after.pardons;
+	const struct sched_node *after = after_plan(plan, tenant, &space);
+	double spent = tenant->pardons - after->pardons;
 	if (pardons_now(plan->sched, tenant, plan->now_ms) - spent < 1)
 		return false;
 	if (tenant == plan->tenant)
 		return plan->urgent && entry->priority < PRIORITY_URGENT;
-	if (tenant->parent != plan->tenant->parent || !node_borrows(&after))
-		return false;
-	return plan->due || share_allows(plan, &after, entry);
+	return node_borrows(after) && (plan->due || share_allows(plan, after, entry));
 }
 
 static int victim_order(const void *a, const void *b)
@@ -181,9 +188,27 @@ static bool room_now(const struct plan *plan)
 	return false;
 }
 
+/* The best of the first workers where enough may end. */
+static bool plan_search(struct plan *plan)
+{
+	const struct sched_class *class = plan->queue->branch.class;
+	struct plan best = { .count = 0 };
+	int plans = 0;
+	plan->searched = true;
+	for (struct sched_site *at = class->pool->sites; at && plans < PLANS_MAX; at = at->next) {
+		if (at->kept || at->closed || !site_may_hold(at, class) || !plan_site(plan, at))
+			continue;
+		plans++;
+		if (plan_better(plan, &best))
+			best = *plan;
+	}
+	if (best.count > 0)
+		*plan = best;
+	return best.count > 0;
+}
+
 static bool plan_make(struct plan *plan)
 {
-	struct plan best = { .count = 0 };
 	struct capacity more = plan->queue->branch.class->demand;
 	plan->tenant = plan->queue->branch.node->parent;
 	plan->owed = owed_to(plan->tenant);
@@ -192,14 +217,7 @@ static bool plan_make(struct plan *plan)
 	if ((!plan->due && !plan->urgent) || plan->queue->kept >= ready_of(plan) ||
 	    !allowed(plan) || room_now(plan))
 		return false;
-	for (struct sched_site *at = plan->tenant->pool->sites; at; at = at->next)
-		if (!at->kept && !at->closed && site_may_hold(at, plan->queue->branch.class) &&
-		    plan_site(plan, at) && plan_better(plan, &best))
-			best = *plan;
-	if (best.count == 0)
-		return false;
-	*plan = best;
-	return true;
+	return plan_search(plan);
 }
 
 static size_t plan_carry_out(struct sched *sched, const struct plan *plan,
@@ -216,20 +234,24 @@ static size_t plan_carry_out(struct sched *sched, const struct plan *plan,
 	return plan->count;
 }
 
+/* ret_in_vain: all workers were looked through, and nowhere may enough be ended. */
 static size_t claim(struct sched *sched, struct sched_queue *queue, bool urgent,
-                    struct sched_entry **ret_victims, size_t most)
+                    struct sched_entry **ret_victims, size_t most, bool *ret_in_vain)
 {
 	size_t count = 0;
 	for (;;) {
 		struct plan plan = { .sched = sched, .queue = queue, .urgent = urgent,
 		                     .now_ms = sched->now_ms };
-		if (!plan_make(&plan) || plan.count > most - count)
+		bool made = plan_make(&plan);
+		*ret_in_vain = !made && plan.searched;
+		if (!made || plan.count > most - count)
 			return count;
 		count += plan_carry_out(sched, &plan, ret_victims + count);
 	}
 }
 
-/* The queues of a class whose tenants are due. */
+/* The queues of a class whose tenants are due. Who is due may end the same tasks as any other that is
+ * due in its cohort, nearly: when one looked in vain, the others wait for the next sweep. */
 static size_t claim_class(struct sched *sched, const struct sched_class *class,
                           struct sched_entry **ret_victims, size_t most)
 {
@@ -237,14 +259,16 @@ static size_t claim_class(struct sched *sched, const struct sched_class *class,
 	for (uint32_t c = 0; c < class->cohorts.len; c++) {
 		const struct sched_branch *cohort = HEAP_OWNER(class->cohorts.items[c].node,
 		                                               struct sched_branch, in_kids);
-		for (uint32_t t = 0; cohort->due && t < cohort->kids.len && count < most; t++) {
+		bool in_vain = false;
+		for (uint32_t t = 0; cohort->due && !in_vain && t < cohort->kids.len &&
+		     count < most; t++) {
 			const struct sched_branch *tenant = HEAP_OWNER(
 				cohort->kids.items[t].node, struct sched_branch, in_kids);
 			struct sched_queue *queue = HEAP_OWNER(heap_first(&tenant->kids),
 				struct sched_queue, branch.in_kids);
 			if (tenant->due)
 				count += claim(sched, queue, false, ret_victims + count,
-				               most - count);
+				               most - count, &in_vain);
 		}
 	}
 	return count;
@@ -268,6 +292,7 @@ size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **r
                      size_t most)
 {
 	size_t count = 0;
+	bool in_vain = false;
 	sched_tick(sched, now_ms);
 	if (sched->now_ms < sched->preempt_ms + SWEEP_MS)
 		return 0;
@@ -279,7 +304,8 @@ size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **r
 			                     most - count);
 		for (struct sched_queue *at = pool->urgent; at && count < most;
 		     at = at->urgent_next)
-			count += claim(sched, at, true, ret_victims + count, most - count);
+			count += claim(sched, at, true, ret_victims + count, most - count,
+			               &in_vain);
 	}
 	return count;
 }
