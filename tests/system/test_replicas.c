@@ -1,6 +1,7 @@
 /* Two control replicas as real processes on one etcd: whoever is asked, the one that leads decides;
  * when it dies or stops, the other goes on. */
 #include "common/defs.h"
+#include "common/text.h"
 #include "tests/support/story.h"
 
 #include <criterion/criterion.h>
@@ -147,5 +148,96 @@ Test(replicas, a_leader_stopped_past_its_lease_writes_nothing_and_follows, .time
 	cr_expect_not(leads(&first), "two replicas lead");
 	struct answer list = ask(system, PORT_API, ada, NULL, "GET", SALES "/tasks", NULL);
 	cr_expect_eq(value_len(value_get(list.body, "items")), 1, "%s", list.text);
+	system_stop(system);
+}
+
+/* --- shards --- */
+
+/* Another campaigns for it at once, and one of the two gets it. */
+static void depose(struct system *system, int shard)
+{
+	char key[64];
+	AUTO_BUF encoded;
+	buf_init(&encoded, KIB);
+	snprintf(key, sizeof key, "/freehold/leader/%d", shard);
+	base64_print(key, strlen(key), &encoded);
+	cr_assert_eq(buf_check(&encoded, NULL), 0);
+	const char *body = arena_printf(system_arena(system), "{\"key\":\"%s\"}",
+	                                (char *)encoded.data);
+	struct answer answer = system_call_with(system, PORT_ETCD, NULL, NULL, "POST",
+	                                        "/v3/kv/deleterange", body);
+	cr_assert_eq(answer.status, 200, "%s", answer.text);
+}
+
+static void put(struct system *system, const char *kind, const char *path, const char *spec)
+{
+	const char *body = arena_printf(system_arena(system),
+		"{\"apiVersion\":\"freehold.io/v1\",\"kind\":\"%s\",\"metadata\":{\"name\":\"%s\"},"
+		"\"spec\":%s}", kind, strrchr(path, '/') + 1, spec);
+	struct answer answer = ask(system, PORT_API, story_key(system, "operator"), NULL, "PUT",
+	                           path, body);
+	cr_assert(answer.status == 200 || answer.status == 201, "%s: %s", path, answer.text);
+}
+
+/* A tenant with the domain ops; the key of one who may run tasks there. */
+static const char *make_tenant(struct system *system, const char *tenant)
+{
+	const char *path = arena_printf(system_arena(system), "/v1/tenants/%s", tenant);
+	const char *who = arena_printf(system_arena(system), "%s/principals/olga", path);
+	put(system, "Tenant", path, "{}");
+	put(system, "Domain", arena_printf(system_arena(system), "%s/domains/ops", path), "{}");
+	put(system, "Principal", who, "{\"roles\":[\"domain-owner\"],\"domain\":\"ops\"}");
+	struct answer made = ask(system, PORT_API_2, story_key(system, "operator"), NULL, "POST",
+	                         arena_printf(system_arena(system), "%s/keys", who), NULL);
+	cr_assert_eq(made.status, 201, "%s", made.text);
+	return value_get_str(made.body, "key");
+}
+
+static void await_task(struct system *system, const char *key, const char *tenant, const char *id)
+{
+	const char *path = arena_printf(system_arena(system),
+	                                "/v1/tenants/%s/domains/ops/tasks/%s?waitMs=5000", tenant,
+	                                id);
+	struct answer task = { 0 };
+	for (int64_t until = now_ms() + END_MS; !value_get(task.body, "endedAt");) {
+		cr_assert_lt(now_ms(), until, "the task of %s: %s", tenant, task.text);
+		task = ask(system, PORT_API, key, NULL, "GET", path, NULL);
+	}
+	cr_expect_str_eq(value_get_str(task.body, "state"), "succeeded", "%s", task.text);
+}
+
+Test(replicas, three_shards_over_two_replicas_run_every_tenants_tasks, .timeout = 300)
+{
+	static const char *const shards[] = { "--shards", "3", NULL };
+	struct system *system = start_two(shards);
+	const char *tenants[TENANTS], *keys[TENANTS], *ids[TENANTS];
+	struct replica first = { system, PORT_API, 1 }, second = { system, PORT_API_2, 1 };
+	for (int i = 0; i < TENANTS; i++) {
+		tenants[i] = arena_printf(system_arena(system), "tenant-%d", i);
+		keys[i] = make_tenant(system, tenants[i]);
+	}
+	for (int tries = 0; !leads(&first) || !leads(&second); tries++) {
+		cr_assert_lt(tries, 100, "one replica leads all");
+		depose(system, tries % 3);
+		wait_until(leads, &second, 2000);
+		wait_until(leads, &first, 2000);
+	}
+	for (int i = 0; i < TENANTS; i++) {
+		const char *path = arena_printf(system_arena(system),
+		                                "/v1/tenants/%s/domains/ops/tasks", tenants[i]);
+		struct answer made = ask(system, i % 2 ? PORT_API : PORT_API_2, keys[i], NULL,
+		                         "POST", path, PROBE);
+		cr_assert_eq(made.status, 202, "%s", made.text);
+		ids[i] = value_get_str(made.body, "id");
+	}
+	for (int i = 0; i < TENANTS; i++)
+		await_task(system, keys[i], tenants[i], ids[i]);
+	struct answer usage = ask(system, PORT_API_2, story_key(system, "operator"), NULL, "GET",
+	                          "/v1/usage?limit=500", NULL);
+	const struct value *items = value_get(usage.body, "items");
+	int64_t tasks = 0;
+	for (size_t i = 0; i < value_len(items); i++)
+		tasks += value_get_int(value_get(value_at(items, i), "total"), "tasks", 0);
+	cr_expect_eq(tasks, TENANTS, "%s", usage.text);
 	system_stop(system);
 }
