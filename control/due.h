@@ -1,7 +1,7 @@
 /* due.h - which interval is to run next: what a timetable asks for, less what its ledger has. Pure.
  *
- * Intervals are cut at the timetable's boundaries, and never overlap one that has run: after an edit
- * the first new one begins where the last old one ended. */
+ * Intervals are cut at the timetable's boundaries, and never overlap one that has run: after an
+ * edit the first new one begins where the last old one ended. */
 #ifndef DUE_H
 #define DUE_H
 
@@ -11,9 +11,9 @@
 /* Of catchUp none: what is later than this is not run by itself any more. */
 enum { DUE_LATE_MS = 60000 };
 
-/* What a schedule asks for now, by its catch-up policy: intervals of [from, until), whole ones. all:
- * from its start; latest: the newest; none: the newest, if it has just become due. False: nothing.
- * A paused one asks for nothing. */
+/* What a schedule asks for now, by its catch-up policy: whole intervals of [from, until). all: from
+ * its start; latest: the newest; none: the newest, if it has just become due. False: nothing. A
+ * paused one asks for nothing. */
 bool due_window(const struct timetable *timetable, int64_t now_ms, int64_t *ret_from_ms,
                 int64_t *ret_until_ms);
 /* The first interval of [from, until) of which nothing is in items. False: there is none. */

@@ -29,9 +29,9 @@ MUST_USE int firing_add(struct part *part, const struct firing *firing, struct c
                         struct arena *arena, struct submitted *ret_submitted, struct err *err);
 void firing_withdraw(struct part *part, const struct submitted *submitted);
 
-/* {DOMAIN.NAME: snapshot} of what an onDatasets schedule waits for, as it is now: in arena. ret_fresh:
- * how many have a snapshot that `seen` does not name and that is younger than since_ms; ret_newest_ms:
- * of the youngest of those. */
+/* {DOMAIN.NAME: snapshot} of what an onDatasets schedule waits for, as it is now: in arena.
+ * ret_fresh: how many have a snapshot that `seen` does not name and that is younger than since_ms;
+ * ret_newest_ms: of the youngest of those. */
 MUST_USE int firing_datasets(struct catalog *catalog, struct arena *arena,
                              const struct fired_schedule *schedule, const struct value *seen,
                              int64_t since_ms, struct value **ret_now, size_t *ret_fresh,

@@ -56,6 +56,19 @@ static void set_time(struct value *map, const char *name, int64_t unix_ms)
 
 struct range { int64_t from_ms, to_ms, limit; };
 
+/* Where the newest `limit` of them begin; not before its start. */
+static int64_t newest_from(const struct timetable *timetable, int64_t to_ms, int64_t limit)
+{
+	int64_t from = timetable_last(timetable, to_ms);
+	for (int64_t i = 0; i < limit && from > timetable->start_ms; i++) {
+		int64_t before = timetable_last(timetable, from - 1);
+		if (before == INT64_MIN)
+			break;
+		from = before;
+	}
+	return from > timetable->start_ms ? from : timetable->start_ms;
+}
+
 static int read_range(const struct request *request, const struct timetable *timetable,
                       struct range *range, struct err *err)
 {
@@ -69,18 +82,8 @@ static int read_range(const struct request *request, const struct timetable *tim
 	if (from && range->from_ms >= range->to_ms)
 		return err_set(err, E_INVALID, "to: is not after from; an interval runs forwards");
 	TRY(request_number(request, "limit", 1, PIECES_MOST, PIECES_DEFAULT, &range->limit, err));
-	if (from)
-		return 0;
-	/* The newest `limit` of them. */
-	range->from_ms = timetable_last(timetable, range->to_ms);
-	for (int64_t i = 0; i < range->limit && range->from_ms > timetable->start_ms; i++) {
-		int64_t before = timetable_last(timetable, range->from_ms - 1);
-		if (before == INT64_MIN)
-			break;
-		range->from_ms = before;
-	}
-	if (range->from_ms < timetable->start_ms || timetable->pace == PACE_DATASETS)
-		range->from_ms = timetable->start_ms;
+	if (!from)
+		range->from_ms = newest_from(timetable, range->to_ms, range->limit);
 	return 0;
 }
 
@@ -102,33 +105,49 @@ static const struct value *running_at(const struct value *running, int64_t from_
 	return NULL;
 }
 
-/* One by one: cut at the timetable's boundaries and where the state changes. */
+/* The one that begins at an instant: cut at the timetable's next boundary and where the state
+ * changes. rest: the stretches that end after that instant. */
+static struct stretch piece_at(const struct timetable *timetable, const struct stretch *rest,
+                               size_t len, int64_t at_ms)
+{
+	struct stretch piece = { .from_ms = at_ms, .state = STRETCH_MISSING };
+	int64_t cut = INT64_MAX;
+	piece.to_ms = timetable_next(timetable, at_ms);
+	if (len && rest->from_ms <= at_ms) {
+		piece.state = rest->state;
+		cut = rest->to_ms;
+	} else if (len) {
+		cut = rest->from_ms;
+	}
+	if (cut < piece.to_ms)
+		piece.to_ms = cut;
+	return piece;
+}
+
+/* One by one; what is not over yet is none. */
 static struct value *pieces(struct arena *arena, const struct found *found,
                             const struct view *view, const struct value *running,
                             const struct range *range)
 {
 	struct value *list = value_list(arena);
-	int64_t at = timetable_next(&found->timetable, range->from_ms - 1), end = range->to_ms;
-	size_t i = 0;
-	if (view->len && view->items[0].from_ms < at)
-		at = view->items[0].from_ms > range->from_ms ? view->items[0].from_ms : at;
-	for (int64_t n = 0; n < range->limit && at < end; n++) {
+	int64_t at = timetable_next(&found->timetable, range->from_ms - 1);
+	if (view->len && view->items[0].from_ms >= range->from_ms && view->items[0].from_ms < at)
+		at = view->items[0].from_ms;
+	for (size_t i = 0; value_len(list) < (size_t)range->limit && at < range->to_ms;) {
 		while (i < view->len && view->items[i].to_ms <= at)
 			i++;
-		const struct stretch *in = i < view->len ? &view->items[i] : NULL;
-		bool known = in && in->from_ms <= at;
-		int64_t to = timetable_next(&found->timetable, at);
-		int64_t cut = known ? in->to_ms : in ? in->from_ms : INT64_MAX;
-		to = cut < to ? cut : to;
-		if (!known && to > end)
-			break;               /* it is not over yet */
-		struct value *map = interval_value(arena, at, to, known ? in->state
-		                                   : STRETCH_MISSING);
+		struct stretch piece = piece_at(&found->timetable, view->items + i, view->len - i,
+		                                at);
+		if (piece.state == STRETCH_MISSING && piece.to_ms > range->to_ms)
+			break;
+		struct value *map = interval_value(arena, at, piece.to_ms, piece.state);
 		const struct value *of = running_at(running, at);
 		value_set_str(map, value_get_bool(of, "run", false) ? "run" : "task",
 		              value_get_str(of, "id"));
 		value_add(list, map);
-		at = to;
+		at = piece.to_ms;
+		if (value_check(list, NULL) < 0)
+			break;
 	}
 	return list;
 }

@@ -1,6 +1,6 @@
-/* rules_schedule.c - see rules_schedule.h. A backfill keeps the definition it began with: an edit of
- * what its intervals or its task are is refused until it is finished or deleted; a pause, another
- * catch-up policy or an end are not. */
+/* rules_schedule.c - see rules_schedule.h. A backfill keeps the definition it began with: an edit
+ * of what its intervals or its task are is refused until it is finished or deleted; a pause,
+ * another catch-up policy or an end are not. */
 #include "common/defs.h"
 #include "control/rules_schedule.h"
 
@@ -20,8 +20,8 @@ static int may_run(const struct request *request, struct err *err)
 	const struct target target = { .tenant = request->tenant, .domain = request->domain };
 	if (policy_decide(&request->asker, ACTION_TASK_RUN, &target).allowed)
 		return 0;
-	return err_set(err, E_DENIED, "what a schedule runs is run for who writes it, and %s/%s may "
-	               "not %s in %s; a tenant-admin of %s can grant it", request->asker.tenant,
+	return err_set(err, E_DENIED, "what a schedule runs is run for who writes it, and %s/%s "
+	               "may not %s in %s; a tenant-admin of %s can grant it", request->asker.tenant,
 	               request->asker.principal, action_name(ACTION_TASK_RUN), request->domain,
 	               request->tenant);
 }
@@ -45,8 +45,8 @@ static int check_work(struct control *control, struct request *request, const st
 	const struct value *task = value_get(spec, "task");
 	bool pipeline = value_get(spec, "pipeline");
 	if (pipeline == (task != NULL))
-		return err_set(err, E_INVALID, "spec: has %s of task and pipeline; give exactly one",
-		               task ? "both" : "neither");
+		return err_set(err, E_INVALID, "spec: has %s of task and pipeline; give exactly "
+		               "one", task ? "both" : "neither");
 	TRY(may_run(request, err));
 	return task ? check_task(control, request, task, err) : 0;
 }
@@ -149,8 +149,8 @@ static int unchanged(const struct value *before, const struct value *spec, struc
 	static const char *const members[] = { "schedule", "from", "to", "redo" };
 	for (size_t i = 0; before && i < ARRAY_LEN(members); i++)
 		if (!same(value_get(before, "spec"), spec, members[i]))
-			return err_set(err, E_CONFLICT, "spec.%s: cannot be changed any more; delete "
-			               "this backfill and make another", members[i]);
+			return err_set(err, E_CONFLICT, "spec.%s: cannot be changed any more; "
+			               "delete this backfill and make another", members[i]);
 	return 0;
 }
 

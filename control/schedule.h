@@ -1,7 +1,7 @@
 /* schedule.h - runs a part's schedules and backfills while it leads: one thread, which sleeps until
  * the next of them is due, a resource or a dataset changes, or an interval ends. What it decides on
- * is in the catalog and in the ledgers; so after a restart, or under another leader, it goes on where
- * it was. */
+ * is in the catalog and in the ledgers; so after a restart, or under another leader, it goes on
+ * where it was. */
 #ifndef SCHEDULE_H
 #define SCHEDULE_H
 
@@ -18,8 +18,8 @@ void schedules_wake(struct schedules *schedules);      /* the lead changed, an i
 /* A key of the catalog: of a Schedule, a Backfill, or a dataset's head; others are ignored. */
 void schedules_changed(struct schedules *schedules, const char *key);
 
-/* Why the last try to run an interval of a Schedule or Backfill failed, {code, text, retryAt}; NULL:
- * it did not. key: of the catalog. */
+/* Why the last try to run an interval of a Schedule or Backfill failed, {code, text, retryAt};
+ * NULL: it did not. key: of the catalog. */
 struct value *schedules_trouble(struct schedules *schedules, struct arena *arena,
                                 const char *key);
 

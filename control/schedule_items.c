@@ -93,7 +93,8 @@ static int want(struct schedules *schedules, struct item *item, struct wanted *w
 	char domain[64], name[64];
 	TRY(catalog_ref(ref, item->fired.domain, domain, name, err));
 	wanted->item = item;
-	wanted->key = arena_printf(item->arena, "r/head/%s/%s/%s", item->fired.tenant, domain, name);
+	wanted->key = arena_printf(item->arena, "r/head/%s/%s/%s", item->fired.tenant, domain,
+	                           name);
 	if (!wanted->key)
 		return err_set(err, E_NOMEM, "no memory for a schedule");
 	struct hash_node *node = hashmap_find(&schedules->wanted, wanted->key);

@@ -1,5 +1,5 @@
-/* schedule_run.c - what a schedule or a backfill does when it is looked at: fires the intervals that
- * are due, as many as may run at one time, each in a change of its own. */
+/* schedule_run.c - what a schedule or a backfill does when it is looked at: fires the intervals
+ * that are due, as many as may run at one time, each in a change of its own. */
 #include "common/defs.h"
 #include "control/schedule_impl.h"
 
@@ -245,7 +245,9 @@ void backfills_cancel_orphans(struct schedules *schedules)
 	AUTO(arena) *arena = NULL;
 	struct err err = { 0 };
 	int rc = arena_new(ARENA_MAX, &arena, &err);
-	struct value *list = rc == 0 ? shard_interval_running(part->shard, arena, NULL, NULL) : NULL;
+	struct value *list = NULL;
+	if (rc == 0)
+		list = shard_interval_running(part->shard, arena, NULL, NULL);
 	for (size_t i = 0; rc == 0 && i < value_len(list); i++) {
 		const struct value *at = value_at(list, i);
 		const char *uid = value_get_str(at, "backfill");

@@ -1,5 +1,5 @@
-/* timetable.h - when a schedule is due: its spec, read. Its boundaries are the instants at which its
- * cron expression fires, or every so often from its start; an interval lies between two of them
+/* timetable.h - when a schedule is due: its spec, read. Its boundaries are the instants at which
+ * its cron expression fires, or every so often from its start; an interval lies between two of them
  * that follow each other, and is due at its end. Pure. */
 #ifndef TIMETABLE_H
 #define TIMETABLE_H
@@ -24,8 +24,8 @@ struct timetable {
 	bool paused;
 };
 
-/* spec: of a Schedule, its fields checked; created_ms: where it begins if it does not say. E_INVALID
- * names the member, in a cron expression also the character. */
+/* spec: of a Schedule, its fields checked; created_ms: where it begins if it does not say.
+ * E_INVALID names the member, in a cron expression also the character. */
 MUST_USE int timetable_read(const struct value *spec, int64_t created_ms,
                             struct timetable *ret_timetable, struct err *err);
 void timetable_release(struct timetable *timetable);

@@ -54,8 +54,8 @@ static struct answer put(struct cast *cast, const char *kind, const char *path, 
 {
 	const char *body = arena_printf(
 		cast->stage->plane->arena,
-		"{'apiVersion':'freehold.io/v1','kind':'%s','metadata':{'name':'%s'},'spec':%s}", kind,
-		strrchr(path, '/') + 1, with_times(cast, spec));
+		"{'apiVersion':'freehold.io/v1','kind':'%s','metadata':{'name':'%s'},'spec':%s}",
+		kind, strrchr(path, '/') + 1, with_times(cast, spec));
 	return call(cast, "PUT", path, body);
 }
 
@@ -144,8 +144,8 @@ static bool counts_to(void *context)
 static void await_count(struct cast *cast, const char *schedule, const char *state, int64_t count)
 {
 	struct counted counted = {cast, schedule, state, count};
-	cr_assert(stage_await(cast->stage, counts_to, &counted, 60 * MINUTE_MS), "%s: %lld of %lld %s",
-	          schedule, (long long)count_of(cast, schedule, state), (long long)count, state);
+	cr_assert(stage_await(cast->stage, counts_to, &counted, 60 * MINUTE_MS),
+	          "%s: %lld of %lld %s", schedule, (long long)count_of(cast, schedule, state), (long long)count, state);
 }
 
 /* --- what ran, by the tasks --- */

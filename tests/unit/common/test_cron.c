@@ -71,8 +71,10 @@ Test(cron, takes_names_lists_ranges_steps_and_short_forms)
 
 Test(cron, matches_either_day_where_both_are_restricted)
 {
-	cr_expect_str_eq(next("0 0 13 * fri", "UTC", "2024-06-08T00:00:00Z"), "2024-06-13T00:00:00Z");
-	cr_expect_str_eq(next("0 0 13 * fri", "UTC", "2024-06-13T00:00:00Z"), "2024-06-14T00:00:00Z");
+	cr_expect_str_eq(next("0 0 13 * fri", "UTC", "2024-06-08T00:00:00Z"),
+	                 "2024-06-13T00:00:00Z");
+	cr_expect_str_eq(next("0 0 13 * fri", "UTC", "2024-06-13T00:00:00Z"),
+	                 "2024-06-14T00:00:00Z");
 	cr_expect_str_eq(next("0 0 */13 * fri", "UTC", "2024-06-08T00:00:00Z"),
 	                 "2024-06-14T00:00:00Z", "a star with a step does not restrict: both");
 }

@@ -1,4 +1,4 @@
-/* test_zone.c - see common/zone.h. Tables are zdump's (tzdata 2025b); libc is the second opinion. */
+/* test_zone.c - see common/zone.h. Tables are zdump's (tzdata 2025b); libc is the other opinion. */
 #include "common/defs.h"
 #include "common/zone.h"
 #include "common/zone_impl.h"
@@ -177,8 +177,8 @@ Test(zone, names_the_nearest_of_an_unknown_zone)
 Test(zone, does_not_leave_its_folder)
 {
 	static const char *const names[] = {
-		"", "/etc/passwd", "../../../etc/passwd", "Europe/../Europe/Berlin", "Europe//Berlin",
-		"Europe/", "Europe", "zone.tab", "Europe/Berlin\n", "-", "right/Europe/Berlin"};
+		"", "/etc/passwd", "../../../etc/passwd", "Europe/../Europe/Berlin",
+		"Europe//Berlin", "Europe/", "Europe", "zone.tab", "Europe/Berlin\n", "-", "right/Europe/Berlin"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct zone *zone = NULL;
 		struct err err = {0};
@@ -212,7 +212,8 @@ Test(zone, refuses_a_file_that_ends_early)
 Test(zone, reads_only_rules_that_are_whole)
 {
 	static const struct { const char *text; bool good; } rows[] = {
-		{"UTC0", true}, {"CET-1CEST,M3.5.0,M10.5.0/3", true}, {"<-02>2<-01>,M3.5.0/-1,M10.5.0/0", true},
+		{"UTC0", true}, {"CET-1CEST,M3.5.0,M10.5.0/3", true},
+		{"<-02>2<-01>,M3.5.0/-1,M10.5.0/0", true},
 		{"IST-1GMT0,M10.5.0,M3.5.0/1", true}, {"XXX3EDT4,0/0,J365/23", true},
 		{"CET", false}, {"CE-1", false}, {"CET-1CEST", false}, {"CET-1CEST,M3.5.0", false},
 		{"CET-1CEST,M13.5.0,M10.5.0", false}, {"CET-1CEST,M3.6.0,M10.5.0", false},
@@ -222,7 +223,8 @@ Test(zone, reads_only_rules_that_are_whole)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct zone_rule rule;
-		cr_expect_eq(zone_rule_parse(rows[i].text, &rule), rows[i].good, "%s", rows[i].text);
+		cr_expect_eq(zone_rule_parse(rows[i].text, &rule), rows[i].good, "%s",
+		             rows[i].text);
 	}
 }
 
