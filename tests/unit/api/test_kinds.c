@@ -42,7 +42,9 @@ static void expect_sound(const char *kind, const struct field *table)
 		bool chooses = table->kind == FIELD_ENUM || table->kind == FIELD_ENUMS;
 		cr_expect(!chooses || (table->arg && *table->arg), "%s.%s has no choices", kind,
 		          table->name);
-		cr_expect_eq(table->kind == FIELD_OBJECTS, table->sub != NULL);
+		bool nests = table->kind == FIELD_OBJECTS || table->kind == FIELD_OBJECT;
+		cr_expect(table->sub ? nests : table->kind != FIELD_OBJECTS, "%s.%s", kind,
+		          table->name);
 		if (table->sub)
 			expect_sound(kind, table->sub);
 	}

@@ -169,7 +169,8 @@ Test(openapi, options_stand_where_they_work)
 		cr_expect_eq(has_option(operation, "If-Match"), put || gone);
 		cr_expect_eq(has_option(operation, "If-None-Match"), put);
 		cr_expect_eq(has_option(operation, "Idempotency-Key"),
-		             strcmp(handler, "task_submit") == 0);
+		             strcmp(handler, "task_submit") == 0 ||
+		             strcmp(handler, "run_start") == 0);
 		cr_expect(strcmp(handler, "resource_list") != 0 ||
 		          (has_option(operation, "limit") && has_option(operation, "continue")));
 		cr_expect(strcmp(row->method, "GET") != 0 || !has_option(operation, "dryRun"));
@@ -191,13 +192,16 @@ Test(openapi, every_kind_and_task_type_has_its_schema)
 		cr_expect_eq(value_len(value_get(value_get(schemas, spec), "properties")), fields);
 	}
 	const struct value *types = value_get(value_get(schemas, "TaskRequest"), "oneOf");
-	cr_assert_eq(value_len(types), TASK_COUNT_);
+	size_t shown = 0;
 	for (int i = 0; i < TASK_COUNT_; i++) {
-		const struct value *type = value_get(value_get(value_at(types, (size_t)i),
+		if (task_info[i].platform)
+			continue;
+		const struct value *type = value_get(value_get(value_at(types, shown++),
 		                                               "properties"),
 		                                     "type");
 		cr_expect_str_eq(value_get_str(type, "const"), task_info[i].name);
 	}
+	cr_assert_eq(value_len(types), shown);
 }
 
 Test(openapi, actions_are_named_as_in_policies)

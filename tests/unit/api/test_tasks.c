@@ -79,7 +79,7 @@ Test(tasks, limits_out_of_bounds_are_refused_with_the_bound)
 	                 "10");
 	cr_expect_str_eq(refusal(LIMITED("\"memory\":1")),
 	                 "limits.memory: unknown field; known here: deadline, memoryBytes, "
-	                 "threads, cpuSeconds, attempts");
+	                 "threads, cpuSeconds, attempts, retry");
 }
 
 Test(tasks, refused_limits_leave_the_others_alone)
