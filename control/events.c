@@ -18,7 +18,7 @@
 
 enum {
 	MOST = 512, MOST_OF_TENANT = 128, ROUND_MS = 1000, CHECK_MS = 2000, SILENCE_MS = 15000,
-	EVENT_MAX = 16 * 1024
+	EVENT_MAX = 16 * 1024, TOLD_KEPT = 16
 };
 #define ARENA_MAX (4 * MIB)
 
@@ -33,6 +33,7 @@ struct feed {
 	bool is_run;
 	int64_t epoch, version;      /* that its client knows; 0, -1: none */
 	int64_t said_mono_ms, checked_mono_ms;
+	uint64_t told[TOLD_KEPT];    /* what was said last, by hash of whom */
 };
 
 struct events {
@@ -86,7 +87,6 @@ static struct value *event_of(struct arena *arena, const struct feed *feed,
 			value_set(event, parts[i], value_copy(arena, value_get(seen, parts[i])));
 	if (!feed->is_run)
 		value_set_int(event, "attempt", value_get_int(seen, "attempt", 0));
-	value_set_int(event, "version", value_get_int(seen, "version", 0));
 	return event;
 }
 
@@ -108,25 +108,46 @@ static struct value *event_of_sighting(struct arena *arena, const struct sightin
 		value_set(event, "progress", progress);
 	}
 	value_set_int(event, "attempt", sighting->attempt);
-	value_set_int(event, "version", sighting->version);
 	return event;
 }
 
-/* version -1: an event without an id. False: nobody listens any more, or memory is short, and the
- * stream is to end. */
-static bool say(struct feed *feed, const char *name, const struct value *event, int64_t version)
+static uint64_t mix(uint64_t hash, const char *text, size_t len)
 {
-	char id[EVENT_ID_MAX];
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* Whether its client was told just that already, of this task or run. */
+static bool is_known(struct feed *feed, const char *id, const struct buf *json)
+{
+	uint64_t *told = &feed->told[mix(0, id, strlen(id)) % TOLD_KEPT];
+	uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), (const char *)json->data, json->len);
+	bool known = *told == hash;
+	*told = hash;
+	return known;
+}
+
+/* id NULL: it cannot be resumed from. False: nobody listens any more, or memory is short, and the
+ * stream is to end. */
+static bool say(struct feed *feed, const char *id, const struct value *event, int64_t version)
+{
+	const char *run = value_get_str(event, "run"), *task = value_get_str(event, "task");
 	AUTO_BUF json, out;
 	buf_init(&json, EVENT_MAX);
 	buf_init(&out, 2 * EVENT_MAX);
 	if (value_check(event, NULL) < 0)
 		return false;
 	json_print(event, &json);
+	if (buf_check(&json, NULL) < 0 || json.len == 0)
+		return false;
+	if (is_known(feed, run ? run : task ? task : "", &json))
+		return true;             /* only its version moved */
+	json.len--;
+	buf_printf(&json, ",\"version\":%" PRId64 "}", version);
 	if (buf_check(&json, NULL) < 0)
 		return false;
-	sse_print(version < 0 ? NULL : event_id_print(feed->epoch, version, id), name,
-	          (char *)json.data, &out);
+	sse_print(id, run ? "run" : "task", (char *)json.data, &out);
 	if (buf_check(&out, NULL) < 0)
 		return false;
 	feed->said_mono_ms = clock_mono_ms(feed->events->control->clock);
@@ -146,16 +167,17 @@ static const struct value *look(struct feed *feed)
  * run's stream tells its tasks' changes without ids: resuming goes by the run's own version. */
 static bool tell_noted(struct feed *feed, int64_t now)
 {
+	char id[EVENT_ID_MAX];
 	struct sighting sighting;
 	while (watch_next(feed->watch, &sighting)) {
-		bool known = sighting.version <= feed->version || sighting.version == now;
-		if (known && !feed->is_run)
+		int64_t version = sighting.version;
+		if (!feed->is_run && (version <= feed->version || version == now))
 			continue;
-		if (!say(feed, "task", event_of_sighting(feed->events->arena, &sighting),
-		         feed->is_run ? -1 : sighting.version))
+		if (!say(feed, feed->is_run ? NULL : event_id_print(feed->epoch, version, id),
+		         event_of_sighting(feed->events->arena, &sighting), version))
 			return false;
 		if (!feed->is_run)
-			feed->version = sighting.version;
+			feed->version = version;
 	}
 	return true;
 }
@@ -163,6 +185,7 @@ static bool tell_noted(struct feed *feed, int64_t now)
 /* Each change since the last time, and where it stands now. False: the stream is to end. */
 static bool tell(struct feed *feed)
 {
+	char id[EVENT_ID_MAX];
 	struct arena *arena = feed->events->arena;
 	int64_t epoch = journal_epoch(feed->part->journal);
 	arena_reset(arena);
@@ -175,8 +198,8 @@ static bool tell(struct feed *feed)
 	int64_t now = value_get_int(seen, "version", 0);
 	if (!tell_noted(feed, now) || !seen)
 		return false;
-	if (now > feed->version &&
-	    !say(feed, feed->is_run ? "run" : "task", event_of(arena, feed, seen), now))
+	if (now > feed->version && !say(feed, event_id_print(epoch, now, id),
+	                                event_of(arena, feed, seen), now))
 		return false;
 	feed->version = now > feed->version ? now : feed->version;
 	return value_get(seen, "endedAt") == NULL;
