@@ -1,4 +1,5 @@
-/* test_stretches.c - see control/stretches.h. The oracle is an array with a state for each instant. */
+/* test_stretches.c - see control/stretches.h. The oracle is an array with a state for each instant.
+ */
 #include "common/defs.h"
 #include "control/stretches.h"
 
@@ -35,7 +36,8 @@ static void check(const struct stretches *set, const enum stretch_state *state)
 	}
 }
 
-static void check_hole(const struct stretches *set, const enum stretch_state *state, int from, int to)
+static void check_hole(const struct stretches *set, const enum stretch_state *state, int from,
+                       int to)
 {
 	int64_t hole_from = -1, hole_to = -1;
 	int first = from;
@@ -60,7 +62,8 @@ Test(stretches, are_as_an_array_of_states_would_be)
 		struct stretches all = {.items = NULL};
 		for (int i = 0; i < 60; i++) {
 			int from = rand() % LENGTH, to = from + rand() % (LENGTH - from) / 4 + 1;
-			enum stretch_state now = (enum stretch_state)(rand() % STRETCH_STATE_COUNT_);
+			enum stretch_state now =
+				(enum stretch_state)(rand() % STRETCH_STATE_COUNT_);
 			set(&all, from, to, now);
 			for (int at = from; at < to; at++)
 				state[at] = now;
