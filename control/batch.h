@@ -6,7 +6,7 @@
 #include "control/journal.h"
 
 enum {
-	BATCH_CHANGES_MAX = 64,
+	BATCH_CHANGES_MAX = 256,
 	/* 1: [records...]; 2: [2, [epoch, seq] of the batch before, records...], where records is
 	 * a change's list, packed. */
 	BATCH_FORMAT = 2

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 65536 };
+enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 262144 };
 
 static void *committer(void *context);
 

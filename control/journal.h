@@ -61,7 +61,7 @@ struct journal_conf {
 	const char *leader_key;      /* "leader/0" */
 	const char *prefix;          /* "journal/0/" */
 	int window_ms;               /* longest wait for company; 0: what waits goes at once */
-	size_t batch_bytes;          /* 0: 65536 */
+	size_t batch_bytes;          /* packed records of one, before LZ4; 0: 256 KiB */
 	size_t queue_max;            /* waiting changes; 0: 4096. More: E_BUSY */
 	const char *checkpoint_prefix;       /* "checkpoint/0/"; NULL: there are none */
 	int64_t checkpoint_ms;       /* between checkpoints; 0: 5 minutes */
