@@ -208,6 +208,27 @@ static int list(struct cli *cli, const char *path, struct err *err)
 	return 0;
 }
 
+/* Shown, or with action "/cancel" or "/replay" first. */
+static int one_task(struct cli *cli, const char *path, const char *id, const char *action,
+                    struct err *err)
+{
+	struct value *task = NULL;
+	bool watch = cli_switch(cli, "watch");
+	if (!id_valid(id))
+		return err_set(err, E_INVALID, "%s: no task id; see `freehold tasks`", id);
+	struct call call = {
+		.method = *action ? "POST" : "GET",
+		.path = client_path(cli, "%s/%s%s", path, id, action),
+	};
+	if (*action || !watch)
+		TRY(client_call(cli, &call, &task, err));
+	if (watch)
+		return progress_follow(cli, path, id, err);
+	if (cli->format == FORMAT_TABLE)
+		cli->format = FORMAT_YAML;
+	return print_value(cli, task, err);
+}
+
 static int tasks(struct cli *cli, struct err *err)
 {
 	const char *path = NULL;
@@ -220,20 +241,12 @@ static int tasks(struct cli *cli, struct err *err)
 	}
 	if (!id)
 		return list(cli, path, err);
-	if (!id_valid(id))
-		return err_set(err, E_INVALID, "%s: no task id; see `freehold tasks`", id);
-	if (cli_switch(cli, "watch"))
-		return progress_follow(cli, path, id, err);
-	struct value *task = NULL;
-	bool cancel = cli_switch(cli, "cancel");
-	struct call call = {
-		.method = cancel ? "POST" : "GET",
-		.path = client_path(cli, "%s/%s%s", path, id, cancel ? "/cancel" : ""),
-	};
-	TRY(client_call(cli, &call, &task, err));
-	if (cli->format == FORMAT_TABLE)
-		cli->format = FORMAT_YAML;
-	return print_value(cli, task, err);
+	if (strcmp(id, "replay") != 0)
+		return one_task(cli, path, id, cli_switch(cli, "cancel") ? "/cancel" : "", err);
+	if (!cli_word(cli, 1))
+		return err_set(err, E_INVALID, "replay: which task? freehold tasks replay ID; see "
+		               "`freehold tasks --state dead`");
+	return one_task(cli, path, cli_word(cli, 1), "/replay", err);
 }
 
 static const struct option_row run_options[] = {
@@ -272,9 +285,9 @@ static const struct option_row tasks_options[] = {
 
 const struct verb verb_tasks = {
 	.name = "tasks",
-	.words = "[ID]",
-	.words_max = 1,
-	.summary = "List tasks, or show, follow or cancel one",
+	.words = "[ID | replay ID]",
+	.words_max = 2,
+	.summary = "List tasks; show, follow or cancel one, or start it anew",
 	.options = tasks_options,
 	.run = tasks,
 	.example = "freehold tasks 01j9... --watch",

@@ -1,0 +1,366 @@
+/* v_runs.c - freehold runs: start, list, show, follow, cancel, resume. */
+#include "common/defs.h"
+#include "api/cli/cli.h"
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "common/yaml.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	FILE_BYTES_MAX = 1024 * 1024, LIST_MOST = 50, WAIT_MS = 20000, UNREACHABLE_MS = 120000,
+	ROWS_DRAWN = 30, BAR_WIDTH = 30
+};
+
+static int runs_path(struct cli *cli, const char **ret_path, struct err *err)
+{
+	const char *tenant = NULL, *domain = NULL;
+	TRY(cli_tenant(cli, &tenant, err));
+	TRY(cli_domain(cli, &domain, err));
+	*ret_path = client_path(cli, "/v1/tenants/%s/domains/%s/runs", tenant, domain);
+	return 0;
+}
+
+/* --- what to start --- */
+
+static int read_all(struct cli *cli, int fd, const char *path, char **ret_text, size_t *ret_len,
+                    struct err *err)
+{
+	char *text = arena_alloc(cli->arena, FILE_BYTES_MAX + 1);
+	size_t len = 0;
+	ssize_t n = 1;
+	if (!text)
+		return err_set(err, E_NOMEM, "no memory for %s", path);
+	while (n > 0 && len <= FILE_BYTES_MAX) {
+		n = read(fd, text + len, FILE_BYTES_MAX + 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0)
+		return err_errno(err, errno, "%s", path);
+	if (len > FILE_BYTES_MAX)
+		return err_set(err, E_TOO_LARGE, "%s: over %d bytes", path, FILE_BYTES_MAX);
+	*ret_text = text;
+	*ret_len = len;
+	return 0;
+}
+
+static int read_file(struct cli *cli, const char *path, const struct value **ret_document,
+                     struct err *err)
+{
+	char *text = NULL;
+	size_t len = 0;
+	struct value *list = NULL;
+	bool standard = strcmp(path, "-") == 0;
+	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(err, errno, "%s", path);
+	int rc = read_all(cli, fd, path, &text, &len, err);
+	if (!standard)
+		close(fd);
+	TRY(rc);
+	if (yaml_parse(cli->arena, text, len, &list, err) < 0)
+		return err_prefix(err, "%s", path);
+	if (value_len(list) != 1)
+		return err_set(err, E_INVALID, "%s: holds %zu documents; a run is one", path,
+		               value_len(list));
+	*ret_document = value_at(list, 0);
+	return 0;
+}
+
+/* {name, tasks}, or a Pipeline's manifest: its tasks. */
+static int body_of_file(struct cli *cli, const char *path, struct value **ret_body,
+                        struct err *err)
+{
+	const struct value *document = NULL;
+	TRY(read_file(cli, path, &document, err));
+	*ret_body = value_copy(cli->arena, document);
+	if (!value_get(document, "kind"))
+		return value_check(*ret_body, err);
+	const struct value *tasks = value_get(value_get(document, "spec"), "tasks");
+	if (!tasks)
+		return err_set(err, E_INVALID, "%s: is a manifest without spec.tasks; give a "
+		               "Pipeline, or {name, tasks}", path);
+	*ret_body = value_map(cli->arena);
+	value_set_str(*ret_body, "name",
+	              value_get_str(value_get(document, "metadata"), "name"));
+	value_set(*ret_body, "tasks", value_copy(cli->arena, tasks));
+	return value_check(*ret_body, err);
+}
+
+static int request_body(struct cli *cli, struct value **ret_body, struct err *err)
+{
+	const char *file = cli_option(cli, "file"), *pipeline = cli_option(cli, "pipeline");
+	if (!file == !pipeline)
+		return err_set(err, E_INVALID, "what is to run? give -f FILE or --pipeline NAME");
+	if (file)
+		return body_of_file(cli, file, ret_body, err);
+	*ret_body = value_map(cli->arena);
+	value_set_str(*ret_body, "pipeline", pipeline);
+	return value_check(*ret_body, err);
+}
+
+/* --- showing one --- */
+
+static bool ended(const struct value *run)
+{
+	return value_get(run, "endedAt") != NULL;
+}
+
+static const char *depends(struct cli *cli, const struct value *task)
+{
+	const struct value *deps = value_get(task, "dependsOn");
+	const char *text = NULL;
+	for (size_t i = 0; i < value_len(deps); i++) {
+		const char *on = value_get_str(value_at(deps, i), "on");
+		bool plain = on && strcmp(on, "success") == 0;
+		text = arena_printf(cli->arena, "%s%s%s%s%s", text ? text : "", text ? ", " : "",
+		                    value_get_str(value_at(deps, i), "task"), plain ? "" : ":",
+		                    plain ? "" : on);
+	}
+	return text;
+}
+
+static const char *remark(const struct value *task)
+{
+	const char *text = value_get_str(task, "text"), *state = value_get_str(task, "state");
+	bool plain = state && (strcmp(state, "succeeded") == 0 || strcmp(state, "running") == 0);
+	return text ? text : plain ? NULL : value_get_str(task, "reason");
+}
+
+/* Of many tasks on a terminal only what moves or failed. */
+static bool is_drawn(const struct value *task, size_t count)
+{
+	const char *state = value_get_str(task, "state");
+	return count <= ROWS_DRAWN || !state || strcmp(state, "running") == 0 ||
+		strcmp(state, "failed") == 0 || strcmp(state, "dead") == 0;
+}
+
+static size_t draw_tasks(struct cli *cli, const struct value *run, bool all)
+{
+	static const char *const titles[] = {"TASK",  "TYPE", "STATE",  "ATTEMPT",
+	                                     "AFTER", "AGE",  "REMARK", NULL};
+	const struct value *tasks = value_get(run, "tasks");
+	struct table *table = table_new(cli, titles);
+	size_t rows = 0;
+	for (size_t i = 0; i < value_len(tasks) && (all || rows < ROWS_DRAWN); i++) {
+		const struct value *task = value_at(tasks, i);
+		if (!all && !is_drawn(task, value_len(tasks)))
+			continue;
+		const char *began = value_get_str(task, "startedAt");
+		table_cell(table, value_get_str(task, "name"));
+		table_cell(table, value_get_str(task, "type"));
+		table_cell(table, value_get_bool(task, "skipped", false) ? "skipped" :
+		           value_get_str(task, "state"));
+		table_number(table, value_get_int(task, "attempt", 0));
+		table_cell(table, depends(cli, task));
+		table_cell(table, began ? human_age(cli, began) : NULL);
+		table_cell(table, remark(task));
+		rows++;
+	}
+	table_print(table);
+	return rows + 1;
+}
+
+static int64_t ended_count(const struct value *run)
+{
+	static const char *const states[] = {"succeeded", "failed", "cancelled", "dead"};
+	int64_t count = 0;
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		count += value_get_int(value_get(run, "counts"), states[i], 0);
+	return count;
+}
+
+static void draw_bar(struct cli *cli, const struct value *run)
+{
+	const struct value *counts = value_get(run, "counts");
+	int64_t count = value_get_int(run, "count", 1), done = ended_count(run);
+	const char *name = NULL;
+	for (int i = 0; cli->terminal && i < BAR_WIDTH; i++)
+		fputs(i * count < done * BAR_WIDTH ? "█" : "░", stdout);
+	printf("%srun %s %s: %" PRId64 " of %" PRId64 " ended", cli->terminal ? "  " : "",
+	       value_get_str(run, "id"), value_get_str(run, "state"), done, count);
+	for (size_t i = 0; i < value_len(counts); i++) {
+		int64_t tasks = value_as_int(value_member(counts, i, &name), 0);
+		printf(", %" PRId64 " %s", tasks, name);
+	}
+	printf("\n");
+}
+
+static int finish(struct cli *cli, const struct value *run, struct err *err)
+{
+	const char *state = value_get_str(run, "state");
+	if (cli->format != FORMAT_TABLE)
+		TRY(print_value(cli, run, err));
+	if (state && strcmp(state, "succeeded") == 0)
+		return 0;
+	cli->exit_code = EXIT_TASK_FAILED;
+	return err_set(err, E_CONFLICT, "run %s %s; `freehold runs resume %s` starts anew what did "
+	               "not succeed", value_get_str(run, "id"), state ? state : "ended",
+	               value_get_str(run, "id"));
+}
+
+/* On a terminal the picture is drawn over the one before; else a line a change. */
+static void draw(struct cli *cli, const struct value *run, size_t *lines)
+{
+	if (cli->format != FORMAT_TABLE)
+		return;
+	if (cli->terminal && *lines > 0)
+		printf("\033[%zuA\033[J", *lines);
+	*lines = 1;
+	if (cli->terminal)
+		*lines += draw_tasks(cli, run, false);
+	draw_bar(cli, run);
+	fflush(stdout);
+}
+
+/* Follows a run to its end by held reads; a server that is away for a while is waited for. */
+static int follow(struct cli *cli, const char *path, const char *id, struct err *err)
+{
+	struct value *run = NULL;
+	int64_t version = 0, reached = clock_mono_ms(clock_system());
+	size_t lines = 0;
+	for (;;) {
+		struct call call = {
+			.method = "GET",
+			.timeout_ms = WAIT_MS + 10000,
+			.path = client_path(cli, "%s/%s?waitMs=%d&afterVersion=%" PRId64, path, id,
+			                    WAIT_MS, version),
+		};
+		int rc = client_call(cli, &call, &run, err);
+		int64_t now = clock_mono_ms(clock_system());
+		if (rc < 0 && (!err_retryable(rc) || now - reached > UNREACHABLE_MS))
+			return rc;
+		if (rc < 0)
+			continue;
+		reached = now;
+		version = value_get_int(run, "version", 0);
+		draw(cli, run, &lines);
+		if (ended(run))
+			return finish(cli, run, err);
+	}
+}
+
+static int show(struct cli *cli, const struct value *run, struct err *err)
+{
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, run, err);
+	draw_tasks(cli, run, true);
+	draw_bar(cli, run);
+	return 0;
+}
+
+/* --- the words --- */
+
+static int start(struct cli *cli, const char *path, struct err *err)
+{
+	struct value *body = NULL, *run = NULL;
+	const char *key = cli_option(cli, "idempotency-key");
+	bool dry_run = cli_switch(cli, "dry-run");
+	TRY(request_body(cli, &body, err));
+	struct call call = {
+		.method = "POST",
+		.body = body,
+		.path = client_path(cli, "%s%s", path, dry_run ? "?dryRun=true" : ""),
+		.header = key ? arena_printf(cli->arena, "Idempotency-Key: %s", key) : NULL,
+	};
+	TRY(client_call(cli, &call, &run, err));
+	if (dry_run) {
+		printf("would be accepted (dry run: nothing was started)\n");
+		return 0;
+	}
+	const char *id = value_get_str(run, "id");
+	if (!id)
+		return err_set(err, E_INTERNAL, "the server's answer names no run");
+	if (cli_switch(cli, "watch"))
+		return follow(cli, path, id, err);
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, run, err);
+	printf("%s\n", id);
+	return 0;
+}
+
+static int list(struct cli *cli, const char *path, struct err *err)
+{
+	static const char *const titles[] = {"ID",    "NAME",   "STATE", "TASKS", "ENDED",
+	                                     "FAILED", "AGE",   NULL};
+	struct value *items = NULL;
+	const char *state = cli_option(cli, "state");
+	TRY(client_list(cli, state ? client_path(cli, "%s?state=%s", path, state) : path, LIST_MOST,
+	                &items, err));
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, items, err);
+	struct table *table = table_new(cli, titles);
+	for (size_t i = 0; i < value_len(items); i++) {
+		const struct value *run = value_at(items, i), *counts = value_get(run, "counts");
+		const char *pipeline = value_get_str(run, "pipeline");
+		table_cell(table, value_get_str(run, "id"));
+		table_cell(table, pipeline ? pipeline : value_get_str(run, "name"));
+		table_cell(table, value_get_str(run, "state"));
+		table_number(table, value_get_int(run, "count", 0));
+		table_number(table, ended_count(run));
+		table_number(table, value_get_int(counts, "failed", 0) +
+		             value_get_int(counts, "dead", 0));
+		table_cell(table, human_age(cli, value_get_str(run, "acceptedAt")));
+	}
+	table_print(table);
+	return 0;
+}
+
+/* get, cancel, resume */
+static int one(struct cli *cli, const char *path, const char *word, struct err *err)
+{
+	static const char *const words[] = {"start", "list", "get", "cancel", "resume"};
+	const char *id = cli_word(cli, 1);
+	struct value *run = NULL;
+	bool get = strcmp(word, "get") == 0;
+	if (!get && strcmp(word, "cancel") != 0 && strcmp(word, "resume") != 0) {
+		const char *near = name_nearest(word, words, ARRAY_LEN(words));
+		return err_set(err, E_INVALID, "%s: start, list, get, cancel or resume%s%s%s", word,
+		               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	}
+	if (!id || !id_valid(id))
+		return err_set(err, E_INVALID, "%s: which run? freehold runs %s ID; see `freehold "
+		               "runs`", word, word);
+	struct call call = {
+		.method = get ? "GET" : "POST",
+		.path = client_path(cli, "%s/%s%s%s", path, id, get ? "" : "/", get ? "" : word),
+	};
+	TRY(client_call(cli, &call, &run, err));
+	return cli_switch(cli, "watch") ? follow(cli, path, id, err) : show(cli, run, err);
+}
+
+static int runs(struct cli *cli, struct err *err)
+{
+	const char *path = NULL, *word = cli_word(cli, 0);
+	TRY(runs_path(cli, &path, err));
+	if (!word || strcmp(word, "list") == 0)
+		return list(cli, path, err);
+	if (strcmp(word, "start") == 0)
+		return start(cli, path, err);
+	return one(cli, path, word, err);
+}
+
+static const struct option_row options[] = {
+	{"file", "PATH", "start: a file with {name, tasks} or a Pipeline, or - (-f)"},
+	{"pipeline", "NAME", "start: a run of that pipeline"},
+	{"watch", NULL, "follow the run to its end (-w)"},
+	{"idempotency-key", "TEXT", "start: the same key again is the same run"},
+	{"dry-run", NULL, "start: only ask whether it would be accepted"},
+	{"state", "STATE", "list only queued, running, succeeded, failed or cancelled ones"},
+	{NULL, NULL, NULL}};
+
+const struct verb verb_runs = {
+	.name = "runs",
+	.words = "[start | get ID | cancel ID | resume ID]",
+	.words_max = 2,
+	.summary = "Start tasks that depend on each other; list, follow, cancel or resume runs",
+	.options = options,
+	.run = runs,
+	.example = "freehold runs start --pipeline nightly --watch",
+};
