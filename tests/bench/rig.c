@@ -307,7 +307,7 @@ static const char *batch_body(struct arena *arena, size_t count)
 	char *text = arena_alloc(arena, len), *at = text;
 	if (!text)
 		return NULL;
-	at += sprintf(at, "{\"tasks\":[");
+	at += sprintf(at, "{\"items\":[");
 	for (size_t i = 0; i < count; i++)
 		at += sprintf(at, "%s%s", i ? "," : "", task);
 	sprintf(at, "]}");
