@@ -713,10 +713,10 @@ void agent_free(struct agent *agent)
 	if (!agent)
 		return;
 	stop(agent);
+	for (int i = 0; i < agent->slot_count; i++)  /* they tell the lines how they ended */
+		pthread_join(agent->slot_threads[i], NULL);
 	for (int i = 0; i < agent->line_count; i++)
 		line_free(agent->lines[i]);
-	for (int i = 0; i < agent->slot_count; i++)
-		pthread_join(agent->slot_threads[i], NULL);
 	while (agent->jobs)
 		job_remove(agent, agent->jobs);
 	pthread_cond_destroy(&agent->work);
