@@ -143,9 +143,8 @@ static void *puppet_run(void *context)
 	AUTO(arena) *arena = NULL;
 	REQUIRE(arena_new(ARENA_MAX, &arena, &err) == 0);
 	for (int late = 0; late < LATE_MOST && !is_over(puppet);) {
-		bool stopping = atomic_load(&puppet->all->stopping);
-		late += stopping;
-		if (poll_once(puppet, arena, &err) < 0 && !stopping)
+		late += atomic_load(&puppet->all->stopping);
+		if (poll_once(puppet, arena, &err) < 0 && !atomic_load(&puppet->all->stopping))
 			fprintf(stderr, "bench: a puppet's poll: %s\n", err.text);
 		arena_reset(arena);
 	}
