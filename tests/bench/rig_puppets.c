@@ -40,6 +40,7 @@ struct puppet {
 struct rig_puppets {
 	struct link_client *link;
 	int slots, count;
+	int64_t incarnation;
 	rig_taken_fn *taken;
 	void *context;
 	_Atomic size_t done;
@@ -64,7 +65,7 @@ static int write_poll(struct puppet *puppet, struct arena *arena, struct buf *ou
 		.version = ENVELOPE_VERSION,
 		.kind = "poll",
 		.worker = puppet->name,
-		.incarnation = 1,
+		.incarnation = puppet->all->incarnation,
 		.seq = ++puppet->seq,
 	};
 	struct value *body = NULL;
@@ -160,6 +161,7 @@ int rig_puppets_new(const struct rig *rig, int count, int slots, rig_taken_fn *t
 	REQUIRE(count <= PUPPETS_MAX && slots <= SLOTS_MAX);
 	if (!all || !(all->puppets = calloc((size_t)count, sizeof *all->puppets)))
 		return err_set(err, E_NOMEM, "no memory for puppets");
+	all->incarnation = (int64_t)(now_s() * 1000);
 	all->slots = slots;
 	all->count = count;
 	all->taken = taken;
