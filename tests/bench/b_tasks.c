@@ -78,19 +78,29 @@ struct depth {
 	enum figure_id figure;
 };
 
-/* `waiting` tasks wait already; afterwards depth->queued less what was drained do. */
-static int at_depth(struct rig *rig, const struct depth *depth, size_t *waiting, double *ret_rate,
-                    struct err *err)
+struct depths {
+	size_t waiting;              /* now */
+	size_t filled;               /* by the last filling, */
+	double filled_mb;            /* and what control grew by */
+};
+
+/* Afterwards depth->queued less what was drained wait. */
+static int at_depth(struct rig *rig, const struct depth *depth, struct depths *depths,
+                    double *ret_rate, struct err *err)
 {
 	size_t drained = depth->queued < DRAIN_MOST ? depth->queued : DRAIN_MOST;
 	double fill_s = 0, last_s = 0, drain_s = 0;
 	AUTO(rig_puppets) *puppets = NULL;
-	if (depth->queued > *waiting + drained)
-		TRY(rig_fill(rig, 0, TENANTS, depth->queued - *waiting - drained, &fill_s, err));
+	double before_mb = rig_memory_mb(rig);
+	depths->filled = depth->queued > depths->waiting + drained ?
+		depth->queued - depths->waiting - drained : 0;
+	if (depths->filled > 0)
+		TRY(rig_fill(rig, 0, TENANTS, depths->filled, &fill_s, err));
+	depths->filled_mb = rig_memory_mb(rig) - before_mb;
 	TRY(rig_fill(rig, 0, TENANTS, drained, &last_s, err));
 	TRY(rig_puppets_new(rig, PUPPETS, SLOTS, NULL, NULL, &puppets, err));
 	TRY(await_done(puppets, drained, &drain_s, err));
-	*waiting = depth->queued > drained ? depth->queued - drained : 0;
+	depths->waiting = depth->queued > drained ? depth->queued - drained : 0;
 	*ret_rate = (double)drained / (last_s + drain_s);
 	return 0;
 }
@@ -101,20 +111,20 @@ static int rates(struct bench *bench, struct rig *rig, struct err *err)
 		{2000, FIGURE_tasks_2k},     {16000, FIGURE_tasks_16k},  {64000, FIGURE_tasks_64k},
 		{256000, FIGURE_tasks_256k}, {1000000, FIGURE_tasks_1m},
 	};
-	double floor = 0, before_mb = rig_memory_mb(rig), first = 0, rate = 0;
-	size_t waiting = 0;
+	double floor = 0, first = 0, rate = 0;
+	struct depths done = {0};
 	TRY(floor_rate(rig, &floor, err));
 	for (size_t i = 0; i < ARRAY_LEN(depths); i++) {
 		const struct depth depth = {bench_scaled(bench, depths[i].queued, 500),
 		                            depths[i].figure};
-		TRY(at_depth(rig, &depth, &waiting, &rate, err));
+		TRY(at_depth(rig, &depth, &done, &rate, err));
 		bench_figure(bench, depths[i].figure, rate, floor);
 		first = i == 0 ? rate : first;
 		if (depths[i].figure == FIGURE_tasks_256k)
 			bench_figure(bench, FIGURE_tasks_even, rate, first);
 	}
-	double used_mb = rig_memory_mb(rig) - before_mb;
-	bench_figure(bench, FIGURE_tasks_memory, used_mb * 1024 * 1024 / (double)waiting, 0);
+	bench_figure(bench, FIGURE_tasks_memory,
+	             done.filled_mb * 1024 * 1024 / (double)done.filled, 0);
 	return 0;
 }
 
