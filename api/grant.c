@@ -47,6 +47,8 @@ static const struct field ingest_fields[] = {
 };
 static const struct field transform_fields[] = {
 	F(TEXT, sql, REQUIRED, "65536", NULL, "one SELECT over the inputs")
+	F(TEXT, intervalStart, OPTIONAL, "32", NULL, "RFC 3339: getvariable('interval_start')")
+	F(TEXT, intervalEnd,   OPTIONAL, "32", NULL, "RFC 3339: getvariable('interval_end')")
 	F_END
 };
 static const struct field feature_fields[] = {

@@ -5,6 +5,7 @@
 
 #include "control/archive.h"
 #include "control/keys.h"
+#include "control/placeholder.h"
 #include "control/snapshots.h"
 #include "control/sweep.h"
 
@@ -180,6 +181,22 @@ static void copy_members(struct value *to, const struct value *from, const char 
 			value_set(to, names[i], value_copy(arena, value_get(from, names[i])));
 }
 
+/* The data interval that the path may hold. */
+static int fill_path(struct plan *plan, struct err *err)
+{
+	int64_t from_ms = 0, to_ms = 0;
+	const struct value *interval = plan->work->interval;
+	const char *path = value_get_str(plan->done, "path");
+	if (interval)
+		TRY(time_parse(value_get_str(interval, "from"), &from_ms, err));
+	if (interval)
+		TRY(time_parse(value_get_str(interval, "to"), &to_ms, err));
+	TRY(placeholder_fill(plan->arena, path ? path : "", interval ? &from_ms : NULL,
+	                     interval ? &to_ms : NULL, &path, err));
+	value_set_str(plan->done, "path", path);
+	return 0;
+}
+
 static int plan_ingest(struct plan *plan, struct err *err)
 {
 	static const char *const members[] = {
@@ -194,6 +211,7 @@ static int plan_ingest(struct plan *plan, struct err *err)
 	              &dataset, err));
 	value_set_str(plan->done, "mode", "append");
 	copy_members(plan->done, source.spec, members, ARRAY_LEN(members), plan->arena);
+	TRY(fill_path(plan, err));
 	TRY(tables_new(plan, 0, 1, err));
 	return fill_dataset(plan, &dataset, false, &plan->outputs[plan->output_count++], err);
 }
@@ -205,6 +223,8 @@ static int plan_transform(struct plan *plan, struct err *err)
 	              plan->work->domain, &transformation, err));
 	const struct value *inputs = value_get(transformation.spec, "inputs");
 	value_set_str(plan->done, "sql", value_get_str(transformation.spec, "sql"));
+	value_set_str(plan->done, "intervalStart", value_get_str(plan->work->interval, "from"));
+	value_set_str(plan->done, "intervalEnd", value_get_str(plan->work->interval, "to"));
 	TRY(plan_find(plan, KIND_DATASET, value_get_str(transformation.spec, "output"),
 	              transformation.domain, &output, err));
 	TRY(tables_new(plan, value_len(inputs), 1, err));

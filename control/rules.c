@@ -6,6 +6,7 @@
 #include "control/home.h"
 #include "api/graph.h"
 #include "control/intents.h"
+#include "control/placeholder.h"
 #include "control/refs.h"
 #include "control/rules_schedule.h"
 
@@ -375,7 +376,7 @@ static int source_rules(const struct value *spec, struct err *err)
 			               "leading / and no .. in it");
 		at += len + (at[len] == '/');
 	}
-	return 0;
+	return path && placeholder_check(path, err) < 0 ? err_prefix(err, "spec.path") : 0;
 }
 
 struct written { char domain[64], name[64]; };

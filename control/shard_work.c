@@ -1,6 +1,7 @@
 /* shard_work.c - which task goes next, as the scheduler says (control/sched.h), and which attempt is the
  * current one. */
 #include "common/defs.h"
+#include "control/run_impl.h"
 #include "control/shard_impl.h"
 
 #include "common/pack.h"
@@ -20,6 +21,21 @@ static bool token_newer(const struct token *a, const struct token *b)
 	return a->epoch != b->epoch ? a->epoch > b->epoch : a->counter > b->counter;
 }
 
+/* Its own, or its run's. */
+static int copy_interval(const struct task *task, struct arena *arena, struct work *work,
+                         struct err *err)
+{
+	struct value *also = NULL;
+	const struct value *interval = NULL;
+	if (task->also.len > 0)
+		TRY(pack_read(arena, task->also.data, task->also.len, &also, err));
+	interval = value_get(also, "interval");
+	if (!interval && task->node)
+		interval = value_get(task->node->run->also, "interval");
+	work->interval = interval ? value_copy(arena, interval) : NULL;
+	return interval ? value_check(work->interval, err) : 0;
+}
+
 static int task_copy(const struct task *task, struct arena *arena, struct work *ret_work,
                      struct err *err)
 {
@@ -37,6 +53,7 @@ static int task_copy(const struct task *task, struct arena *arena, struct work *
 	};
 	if (!work.id || !work.domain || !work.tenant || !work.principal || !work.worker)
 		return err_set(err, E_NOMEM, "no memory for a task's copy");
+	TRY(copy_interval(task, arena, &work, err));
 	*ret_work = work;
 	return 0;
 }

@@ -22,6 +22,7 @@ struct work {
 	bool preempted;              /* it was asked to give its place to another */
 	int forgiven;                /* earlier attempts that do not count */
 	int64_t accepted_ms, started_ms;
+	const struct value *interval;        /* {from, to}, RFC 3339, of its schedule; NULL: none */
 };
 
 /* What a worker could take. */

@@ -2,6 +2,7 @@
  * The author's text is never pasted into a statement of ours: it is checked by itself, and then
  * given to query() as a literal, which takes one SELECT and nothing else. */
 #include "common/defs.h"
+#include "common/clock.h"
 #include "worker/duck.h"
 #include "worker/run_impl.h"
 #include "worker/shop.h"
@@ -100,11 +101,31 @@ static int transform_write(struct shop *shop, const char *select, const struct v
 	return value_check(shop->result, err);
 }
 
+/* So that the SQL may say getvariable('interval_start'); NULL without a data interval. */
+static int set_time(struct shop *shop, const char *variable, const char *member, struct err *err)
+{
+	int64_t unix_ms = 0;
+	char time[TIME_TEXT_MAX];
+	const char *text = value_get_str(value_get(shop->job, "work"), member);
+	AUTO_BUF sql;
+	buf_init(&sql, SQL_MAX);
+	if (!text)
+		return 0;
+	TRY(time_parse(text, &unix_ms, err));
+	buf_printf(&sql, "SET VARIABLE %s = ", variable);
+	duck_put_text(&sql, time_print_ms(unix_ms, time));
+	buf_puts(&sql, "::TIMESTAMPTZ");
+	TRY(buf_check(&sql, err));
+	return duck_exec(shop->duck, (const char *)sql.data, err);
+}
+
 static int transform_work(struct shop *shop, struct err *err)
 {
 	const char *text = value_get_str(value_get(shop->job, "work"), "sql");
 	if (!text)
 		return err_set(err, E_INVALID, "sql: is missing");
+	TRY(set_time(shop, "interval_start", "intervalStart", err));
+	TRY(set_time(shop, "interval_end", "intervalEnd", err));
 	shop_phase(shop, "planning");
 	TRY(duck_check_select(shop->duck, text, err));
 	AUTO_BUF select;

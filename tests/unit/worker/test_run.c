@@ -42,19 +42,27 @@ static struct report load(struct grant_table *table)
 	return report;
 }
 
-static struct report transform(struct grant_table *input, const char *sql, const char *schema)
+static struct report transform_of(struct grant_table *input, const char *sql, const char *schema,
+                                  const char *from, const char *to)
 {
 	static struct grant_table output;
 	output = worksite_table("daily", "ds2", schema ? worksite_schema(&site, schema) : NULL,
 	                        NULL, &site);
 	struct value *work = value_map(site.arena);
 	value_set_str(work, "sql", sql);
+	value_set_str(work, "intervalStart", from);
+	value_set_str(work, "intervalEnd", to);
 	struct grant grant = worksite_grant(&site, TASK_TRANSFORM, work);
 	grant.inputs = input;
 	grant.input_count = input ? 1 : 0;
 	grant.outputs = &output;
 	grant.output_count = 1;
 	return worksite_run(&site, &grant);
+}
+
+static struct report transform(struct grant_table *input, const char *sql, const char *schema)
+{
+	return transform_of(input, sql, schema, NULL, NULL);
 }
 
 static void expect_failure(const struct report *report, int code, const char *part)
@@ -83,6 +91,27 @@ Test(run, transforms_a_sealed_dataset_into_another)
 	cr_expect_str_eq(value_get_str(value_at(report.outputs[0].schema, 1), "type"), "int64");
 	cr_expect_gt(report.usage.bytes_read, 500);
 	cr_expect_eq(report.usage.bytes_written, report.outputs[0].files[0].bytes);
+}
+
+Test(run, gives_the_sql_its_data_interval)
+{
+	static const char sql[] = "SELECT who, getvariable('interval_end') - "
+				  "getvariable('interval_start') = INTERVAL 1 DAY AS day "
+				  "FROM visits WHERE visits.at >= getvariable('interval_start') "
+				  "AND visits.at < getvariable('interval_end')";
+	struct grant_table table;
+	load(&table);
+	struct report report = transform_of(&table, sql, NULL, "2001-01-02T00:00:00.000Z",
+	                                    "2001-01-03T00:00:00.000Z");
+	cr_assert_eq(report.code, 0, "%s", report.text);
+	cr_expect_str_eq(worksite_query(&site, "ds2", report.outputs[0].files[0].path,
+	                                "SELECT * FROM t"),
+	                 "[[\"bob\",true]]");
+	report = transform(&table, "SELECT getvariable('interval_start') IS NULL AS none", NULL);
+	cr_assert_eq(report.code, 0, "%s", report.text);
+	cr_expect_str_eq(worksite_query(&site, "ds2", report.outputs[0].files[0].path,
+	                                "SELECT * FROM t"),
+	                 "[[true]]");
 }
 
 Test(run, gives_an_empty_relation_for_a_declared_dataset_without_data)
