@@ -83,7 +83,7 @@ static struct value *event_of(struct arena *arena, const struct feed *feed,
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		value_set_str(event, texts[i], value_get_str(seen, texts[i]));
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (value_get(seen, parts[i]))
+		if (value_len(value_get(seen, parts[i])) > 0)
 			value_set(event, parts[i], value_copy(arena, value_get(seen, parts[i])));
 	if (!feed->is_run)
 		value_set_int(event, "attempt", value_get_int(seen, "attempt", 0));

@@ -137,9 +137,6 @@ struct value *sched_explain(struct sched *sched, const struct sched_entry *entry
 /* The first of its reasons, in a sentence, without counting who is before it; for lists. */
 const char *sched_why(struct sched *sched, const struct sched_entry *entry, int64_t now_ms,
                       struct arena *arena);
-/* Whether the pool has workers and none of them could ever hold it: by how much; else NULL. Looks
- * no further than the first that could. */
-const char *sched_never(struct sched *sched, const struct sched_spec *spec, struct arena *arena);
 struct value *sched_explain_spec(struct sched *sched, const struct sched_spec *spec,
                                  int64_t now_ms, struct arena *arena);
 /* Rows by tenant and pool: {tenant, pool, cohort, weight, waiting, running, used, guaranteed,

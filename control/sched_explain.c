@@ -1,13 +1,14 @@
 /* sched_explain.c - why a task waits: each thing that keeps it, with what it needs, what there is, the
  * limit and whose that is. Looks at what pick would look at, and changes nothing. */
 #include "common/defs.h"
+#include "control/sched_ask.h"
 #include "control/sched_impl.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
-enum { RATE_MS = 60000, WHOSE_MAX = 200 };
+enum { RATE_MS = 60000, WHOSE_MAX = 200, SOON_IDLE_S = 10, SOON_MOST_S = 30 };
 
 static const char *const resource_names[RES_COUNT_] = { "cpuMillis", "memoryBytes", "slots" };
 
@@ -448,6 +449,17 @@ const char *sched_why(struct sched *sched, const struct sched_entry *entry, int6
 	return detail ? detail : arena_printf(arena, "it may start and waits for its turn: %u tasks "
 	                                      "of its tenant wait and %u run",
 	                                      ask.tenant->waiting, ask.tenant->running);
+}
+
+int64_t sched_soon_s(const struct sched *sched, size_t starts, int64_t now_ms)
+{
+	double rate = 0;
+	for (const struct sched_pool *pool = sched->pools; pool; pool = pool->next)
+		rate += pool->rate * exp(-(double)(now_ms - pool->rate_ms) / RATE_MS);
+	if (rate < 0.01)
+		return SOON_IDLE_S;
+	double seconds = ceil((double)starts / rate);
+	return seconds > SOON_MOST_S ? SOON_MOST_S : seconds < 1 ? 1 : (int64_t)seconds;
 }
 
 static struct sched_class class_of(struct sched_pool *pool, const struct sched_spec *spec)

@@ -2,6 +2,7 @@
  * there are, what tenants are due, and its answers. */
 #include "common/defs.h"
 #include "control/run_impl.h"
+#include "control/sched_ask.h"
 
 #include "control/shard_archive.h"
 

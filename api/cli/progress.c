@@ -12,7 +12,7 @@
 
 enum {
 	WAIT_MS = 20000, BAR_WIDTH = 30, UNREACHABLE_MS = 120000, PAUSE_MS = 250,
-	WATCHED_MOST = 200, REDRAW_MS = 1000
+	WATCHED_MOST = 200, REDRAW_MS = 1000, WHY_MOST = 70
 };
 
 /* What is shown of one task. */
@@ -86,9 +86,14 @@ static void draw(struct show *show, const char *type, const struct value *seen)
 	bool done = strcmp(state, "succeeded") == 0, over = progress_ended(state);
 	const struct value *progress = value_get(seen, "progress");
 	const char *phase = over ? NULL : value_get_str(progress, "phase");
+	const char *why = value_get_str(seen, "reason");
 	printf("\r\033[K%-11s ", type);
 	print_bar(done ? 100 : value_get_int(progress, "percent", -1));
 	printf("  %s%s%s", state, phase && *phase ? ", " : "", phase ? phase : "");
+	if (why && !progress && !over) {
+		printf(": %.*s", WHY_MOST, why);         /* one line has no room for more */
+		return;
+	}
 	draw_figures(show, seen, done, over);
 	if (over)
 		printf("\n");
