@@ -281,19 +281,6 @@ static int apply_fired(struct book *book, const struct value *record, struct err
 	return 0;
 }
 
-int book_again(struct book *book, const char *id, const struct value *fired, struct err *err)
-{
-	struct ledger *ledger = ledger_find(book, value_get_str(fired, "uid"));
-	struct entry *entry = entry_find(book, id);
-	struct entry_new made;
-	TRY(read_entry(fired, &made, err));
-	if (entry || !ledger)
-		return 0;
-	TRY(entry_add(book, ledger, &made, &entry, err));
-	entry->durable = true;
-	return 0;
-}
-
 static int apply_forget(struct book *book, const struct value *record)
 {
 	struct ledger *ledger = ledger_find(book, value_get_str(record, "uid"));
@@ -424,4 +411,30 @@ void book_withdraw(struct book *book, const char *id)
 	struct entry *entry = entry_find(book, id);
 	if (entry && !entry->durable)
 		entry_drop(book, entry);
+}
+
+static struct ledger *ledger_named(const struct book *book, const struct claim *claim)
+{
+	for (struct ledger *at = book->first; at; at = at->next)
+		if (strcmp(at->schedule, claim->schedule) == 0 &&
+		    strcmp(at->domain, claim->domain) == 0 &&
+		    strcmp(at->tenant, claim->tenant) == 0)
+			return at;
+	return NULL;
+}
+
+int book_again(struct book *book, const struct claim *claim, bool durable, struct err *err)
+{
+	struct ledger *ledger = ledger_named(book, claim);
+	struct entry *entry = entry_find(book, claim->id);
+	const struct entry_new made = { claim->id, NULL, claim->from_ms, claim->to_ms,
+	                                claim->is_run };
+	if (!ledger || (entry && entry->durable))
+		return 0;
+	if (!entry) {
+		TRY(claim_allowed(book, ledger, claim, err));
+		TRY(entry_add(book, ledger, &made, &entry, err));
+	}
+	entry->durable = durable;
+	return 0;
 }

@@ -32,9 +32,6 @@ DEFINE_AUTO(book)
 MUST_USE int book_apply(struct book *book, const struct value *record, struct err *err);
 /* A task or run has ended; false: no interval is its. */
 bool book_ended(struct book *book, const char *id, bool succeeded, int64_t at_ms);
-/* An ended task or run with that interval starts anew (a replay). */
-MUST_USE int book_again(struct book *book, const char *id, const struct value *fired,
-                        struct err *err);
 /* The records that give the same on an empty book. Claims are in none. */
 MUST_USE int book_emit(const struct book *book, emit_fn *emit, void *context, struct err *err);
 /* The next schedule of which an interval has ended; each is named once. */
@@ -61,6 +58,11 @@ struct claim {
 MUST_USE int book_claim(struct book *book, const struct claim *claim, struct change *change,
                         struct err *err);
 void book_withdraw(struct book *book, const char *id);
+/* The same for an ended task or run that is to start anew (a replay), by its schedule's names; no
+ * record is added. E_CONFLICT: another has run the interval since, or runs it. durable: its record
+ * is; 0 where the schedule is gone. */
+MUST_USE int book_again(struct book *book, const struct claim *claim, bool durable,
+                        struct err *err);
 
 /* --- reading --- */
 

@@ -12,6 +12,11 @@ static bool may(const struct task *task)
 	return task_apply(task->state, EVENT_REPLAYED, &next, NULL) == 0;
 }
 
+static const struct run *run_of(const struct task *task)
+{
+	return task->node ? task->node->run : NULL;
+}
+
 /* --- asking --- */
 
 static int find_one(struct shard *shard, const struct again *again, struct task **ret_task,
@@ -152,7 +157,12 @@ static int start_anew(struct shard *shard, const struct again *again, struct cha
 	TRY(pick_all(shard, again, &picked, err));
 	TRY(admit_quota(shard, &asked, &picked.sum, picked.count, err));
 	TRY(add_record(again, &picked, change, err));
-	return take(shard, &picked, err);
+	if (picked.count > 0)
+		TRY(interval_again(shard, picked.tasks[0], run_of(picked.tasks[0]), false, err));
+	int rc = take(shard, &picked, err);
+	if (rc < 0)
+		book_withdraw(shard->book, again->run ? again->run : again->task);
+	return rc;
 }
 
 int shard_again(struct shard *shard, const struct again *again, struct change *change,
@@ -179,6 +189,7 @@ void shard_again_withdraw(struct shard *shard, const struct again *again)
 		withdraw(shard, task_find(shard, again->task));
 	for (uint32_t i = 0; run && i < run->count; i++)
 		withdraw(shard, run->nodes[i].task);
+	book_withdraw(shard->book, again->run ? again->run : again->task);
 	shard_unlock(shard);
 }
 
@@ -230,6 +241,8 @@ int apply_replay(struct shard *shard, const struct value *record, struct err *er
 		reopen(task);
 		tasks[count++] = task;
 	}
+	if (count > 0 && interval_again(shard, tasks[0], run_of(tasks[0]), true, err) == E_NOMEM)
+		return E_NOMEM;
 	for (size_t i = 0; i < count; i++)
 		TRY(task_enter(shard, tasks[i], at_ms, err));
 	return 0;

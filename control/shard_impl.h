@@ -125,6 +125,10 @@ bool task_leaves(const struct task *task);
 
 /* shard_interval.c: a task or run that ends may end an interval of a schedule */
 void interval_ended(struct shard *shard, const char *id, bool succeeded, int64_t at_ms);
+/* It, or its run, is to start anew: E_CONFLICT when its interval has been run by another since.
+ * Until that is durable, book_withdraw takes it back. */
+int interval_again(struct shard *shard, const struct task *task, const struct run *run,
+                   bool durable, struct err *err);
 
 /* shard_restore.c: a checkpoint's records */
 int restore_task(struct shard *shard, const struct value *record, struct err *err);

@@ -2,6 +2,8 @@
 #include "common/defs.h"
 #include "control/shard_interval.h"
 
+#include "common/pack.h"
+#include "control/run_impl.h"
 #include "control/shard_impl.h"
 
 #include <stdatomic.h>
@@ -48,6 +50,38 @@ void interval_ended(struct shard *shard, const char *id, bool succeeded, int64_t
 {
 	if (book_ended(shard->book, id, succeeded, at_ms))
 		atomic_store(&shard->intervals_moved, true);
+}
+
+/* {interval, schedule} of the run, or else of the task; NULL: none. */
+static int read_also(const struct task *task, const struct run *run, struct arena *arena,
+                     const struct value **ret_also, struct err *err)
+{
+	struct value *also = NULL;
+	if (!run && task->also.len > 0)
+		TRY(pack_read(arena, task->also.data, task->also.len, &also, err));
+	*ret_also = run ? run->also : also;
+	return 0;
+}
+
+int interval_again(struct shard *shard, const struct task *task, const struct run *run,
+                   bool durable, struct err *err)
+{
+	const struct value *also = NULL;
+	AUTO(arena) *arena = NULL;
+	TRY(arena_new(MIB, &arena, err));
+	TRY(read_also(task, run, arena, &also, err));
+	const struct value *interval = value_get(also, "interval");
+	struct claim claim = {
+		.tenant = run ? run->account->name : task->account->name,
+		.domain = run ? run->domain : task->domain, .id = run ? run->id : task->id,
+		.schedule = value_get_str(also, "schedule"), .is_run = run != NULL,
+		.redo = REDO_FAILED,
+	};
+	if (!interval || !claim.schedule)
+		return 0;
+	TRY(time_parse(value_get_str(interval, "from"), &claim.from_ms, err));
+	TRY(time_parse(value_get_str(interval, "to"), &claim.to_ms, err));
+	return book_again(shard->book, &claim, durable, err);
 }
 
 bool shard_interval_moved(struct shard *shard)

@@ -423,6 +423,58 @@ Test(schedules, run_an_interval_by_hand_once)
 	close_cast(&cast);
 }
 
+Test(schedules, know_when_a_failed_interval_is_started_anew)
+{
+	struct cast cast;
+	const struct ending bad = {.outcome = OUTCOME_FAILED, .code = E_INPUT};
+	open_cast(&cast);
+	cast.idle = true;
+	must_put(&cast, "Schedule", SALES("schedules/tick"),
+	         "{'every':'5s','start':'{T0}','end':'{T5}'," PROBE "}");
+	pass(&cast, 7);
+	for (int i = 0; i < PUPPETS; i++)
+		puppet_end(cast.puppets[i], 0, &bad);
+	await_count(&cast, "tick", "failed", 1);
+	struct answer list = call(&cast, "GET", SALES("tasks"), NULL);
+	const char *id = value_get_str(value_at(value_get(list.body, "items"), 0), "id");
+	const char *replay = arena_printf(cast.stage->plane->arena, SALES("tasks/%s/replay"), id);
+	struct answer again = call(&cast, "POST", replay, NULL);
+	cr_assert_lt(again.status, 300, "%s", again.text);
+	await_count(&cast, "tick", "running", 1);
+	stage_restart(cast.stage);
+	again = call(&cast, "POST", SALES("schedules/tick/trigger"), "{'redo':true}");
+	cr_expect_eq(again.status, 409, "%s", again.text);
+	cr_expect_eq(count_of(&cast, "tick", "running"), 1);
+	cast.idle = false;
+	await_count(&cast, "tick", "done", 1);
+	cr_expect_eq(count_of(&cast, "tick", "failed"), 0);
+	close_cast(&cast);
+}
+
+Test(schedules, refuse_to_start_anew_what_another_has_run_since)
+{
+	struct cast cast;
+	const struct ending bad = {.outcome = OUTCOME_FAILED, .code = E_INPUT};
+	open_cast(&cast);
+	cast.idle = true;
+	must_put(&cast, "Schedule", SALES("schedules/tick"),
+	         "{'every':'5s','start':'{T0}','end':'{T5}'," PROBE "}");
+	pass(&cast, 7);
+	for (int i = 0; i < PUPPETS; i++)
+		puppet_end(cast.puppets[i], 0, &bad);
+	await_count(&cast, "tick", "failed", 1);
+	struct answer list = call(&cast, "GET", SALES("tasks"), NULL);
+	const char *id = value_get_str(value_at(value_get(list.body, "items"), 0), "id");
+	const char *replay = arena_printf(cast.stage->plane->arena, SALES("tasks/%s/replay"), id);
+	cast.idle = false;
+	cr_expect_eq(call(&cast, "POST", SALES("schedules/tick/trigger"), "{}").status, 202);
+	await_count(&cast, "tick", "done", 1);
+	struct answer again = call(&cast, "POST", replay, NULL);
+	cr_expect_eq(again.status, 409, "%s", again.text);
+	cr_expect_not_null(strstr(again.detail, "is done"), "%s", again.detail);
+	close_cast(&cast);
+}
+
 /* --- backfills --- */
 
 static const struct value *progress(struct cast *cast, const char *name)
