@@ -150,20 +150,33 @@ void site_release(struct sched_site *site)
 {
 	if (!site->kept)
 		return;
-	site->kept->kept--;
+	site->kept->kept -= site->kept_count;
 	site->kept = NULL;
+	site->kept_count = 0;
 	if (site->pool->aged == site)
 		site->pool->aged = NULL;
 }
 
 void site_keep(struct sched_site *site, struct sched_queue *queue, bool aged)
 {
-	site_release(site);
+	if (site->kept != queue || site->kept_aged != aged)
+		site_release(site);
 	site->kept = queue;
 	site->kept_aged = aged;
+	site->kept_count++;
 	queue->kept++;
 	if (aged)
 		site->pool->aged = site;
+}
+
+void site_served(struct sched_site *site)
+{
+	if (site->kept_count <= 1) {
+		site_release(site);
+		return;
+	}
+	site->kept_count--;
+	site->kept->kept--;
 }
 
 static void cache_hold(struct sched_cache *cache, struct sched_site *site)
@@ -220,6 +233,7 @@ static void site_out(struct sched *sched, struct sched_site *site)
 	if (site->next)
 		site->next->prev = site->prev;
 	site->next = site->prev = NULL;
+	site->pool = NULL;
 	pool->site_count--;
 	pool_put(sched, pool);
 }
@@ -267,28 +281,14 @@ static bool is_same(const struct sched_site *site, const struct sched_worker *wo
 		labels_equal(site, worker);
 }
 
-int sched_worker_set(struct sched *sched, const struct sched_worker *worker, struct err *err)
+/* It is what is said now; takes the labels. */
+static void site_become(struct sched *sched, struct sched_site *site, struct sched_pool *pool,
+                        const struct sched_worker *worker, struct label *labels)
 {
-	struct sched_site *site = site_find(sched, worker->name);
-	if (is_same(site, worker))
-		return 0;
-	struct label *labels = labels_copy(worker->labels, worker->label_count);
-	struct sched_pool *pool = labels ? pool_get(sched, worker->pool) : NULL;
-	bool known = site != NULL;
-	if (pool && !site)
-		site = site_make(sched, worker->name);
-	if (!site || !pool) {
-		labels_free(labels, worker->label_count);
-		if (pool)
-			pool_put(sched, pool);
-		return err_set(err, E_NOMEM, "no memory for a worker");
-	}
-	if (known && site->pool != pool) {
+	if (site->pool && site->pool != pool)
 		site_out(sched, site);
+	if (site->pool != pool)
 		site_in(site, pool);
-	} else if (!known) {
-		site_in(site, pool);
-	}
 	site_counts(site, -1);
 	labels_free(site->labels, site->label_count);
 	site->labels = labels;
@@ -301,7 +301,25 @@ int sched_worker_set(struct sched *sched, const struct sched_worker *worker, str
 		site_release(site);
 	for (struct sched_class *at = pool->classes; at; at = at->next)
 		class_meets(at, site, true);
-	return 0;
+}
+
+int sched_worker_set(struct sched *sched, const struct sched_worker *worker, struct err *err)
+{
+	struct sched_site *site = site_find(sched, worker->name);
+	if (is_same(site, worker))
+		return 0;
+	struct label *labels = labels_copy(worker->labels, worker->label_count);
+	struct sched_pool *pool = labels ? pool_get(sched, worker->pool) : NULL;
+	if (pool && !site)
+		site = site_make(sched, worker->name);
+	if (site && pool) {
+		site_become(sched, site, pool, worker, labels);
+		return 0;
+	}
+	labels_free(labels, worker->label_count);
+	if (pool)
+		pool_put(sched, pool);
+	return err_set(err, E_NOMEM, "no memory for a worker");
 }
 
 void sched_worker_gone(struct sched *sched, const char *name)

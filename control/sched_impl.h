@@ -22,14 +22,14 @@ struct sched_node {
 	struct sched_node *parent, *first, *next, *prev;     /* first of its kids; siblings */
 	struct sched_branch *branches, *parked;      /* of its classes; those that are parked here */
 	struct share share;          /* texts NULL */
-	struct capacity used;
+	struct capacity used, ending;        /* ending: tenant: of that, what was named to end */
 	struct capacity idle, kept;  /* tenant: guaranteed and unused, and not lent; above: sums */
 	double weight;               /* cohort: of its tenants that have tasks */
 	double dominant, pass, clock;        /* weighted share; stride; the kids' virtual time */
 	double tokens, pardons;      /* starts; preemptions */
 	int64_t tokens_ms, pardons_ms;
 	struct heap_node timer;      /* tokens: in sched->rates */
-	uint32_t waiting, running, active, pins;     /* active: branches that stand in heaps */
+	uint32_t waiting, running, named, active, pins;      /* active: branches in heaps */
 	uint32_t number;             /* by creation: breaks ties */
 	enum level level;
 	bool quota_held;             /* domain: until a kick */
@@ -55,7 +55,7 @@ struct sched_queue {
 	struct sched_branch branch;  /* first */
 	struct heap levels[PRIORITY_COUNT_];
 	uint32_t members[PRIORITY_COUNT_];   /* that may ever stand in that heap */
-	uint32_t kept;               /* workers kept free for it */
+	uint32_t kept;               /* places kept free for it */
 	struct sched_lane *lanes;
 	struct sched_queue *urgent_next, *urgent_prev;
 };
@@ -108,6 +108,7 @@ struct sched_site {                  /* a worker */
 	struct capacity total, used;
 	struct sched_entry *running;
 	struct sched_queue *kept;    /* kept free for its next; NULL: nothing */
+	uint32_t kept_count;         /* so many of them */
 	struct sched_cache *caches[NEAR_MAX];        /* newest last */
 	size_t cache_count;
 	uint64_t fits[CLASS_WORDS];  /* classes that it could hold when empty */

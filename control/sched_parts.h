@@ -107,6 +107,7 @@ struct sched_site *site_find(const struct sched *sched, const char *name);
 struct capacity site_rest(const struct sched_site *site);    /* closed: nothing */
 void site_charge(struct sched_site *site, const struct capacity *demand, int sign);
 void site_keep(struct sched_site *site, struct sched_queue *queue, bool aged);
+void site_served(struct sched_site *site);   /* one of what it was kept for has started */
 void site_release(struct sched_site *site);
 struct sched_cache *cache_get(struct sched *sched, struct sched_pool *pool, const char *name);
 void cache_put(struct sched *sched, struct sched_cache *cache);
@@ -114,6 +115,7 @@ bool cache_has_room(const struct sched_cache *cache, const struct sched_class *c
 
 /* sched_preempt.c: when to ask it again; INT64_MAX: nobody asks for anything */
 int64_t sched_next_claim_ms(const struct sched *sched);
+void entry_spared(struct sched_entry *entry);        /* it was named to end, or not; now it is not */
 
 /* sched_pick.c */
 double node_tokens(const struct sched_node *node, int64_t now_ms);

@@ -337,7 +337,7 @@ struct sched_entry *sched_pick(struct sched *sched, const char *worker, int64_t 
 		choose(sched, &choice);
 	if (!choice.entry)
 		return NULL;
-	site_release(site);
+	site_served(site);
 	take_tokens(choice.queue->branch.node, sched->now_ms);
 	take_tokens(tenant_branch(choice.queue)->node, sched->now_ms);
 	entry_start(sched, choice.entry, site, sched->now_ms);

@@ -41,11 +41,16 @@ static struct capacity demand_of(const struct sched_entry *entry)
 	return entry->queue->branch.class->demand;
 }
 
-/* A tenant as it will be when what is planned has ended; itself when nothing of it is. */
+/* A tenant as it will be when what is named and planned has ended; itself when nothing of it is. */
 static const struct sched_node *after_plan(const struct plan *plan, const struct sched_node *tenant,
                                            struct sched_node *space)
 {
 	const struct sched_node *after = tenant;
+	if (tenant->named > 0) {
+		*space = *tenant;
+		capacity_add(&space->used, &tenant->ending, -1);
+		after = space;
+	}
 	for (size_t i = 0; i < plan->count; i++) {
 		struct capacity demand = demand_of(plan->victims[i]);
 		if (tenant_of(plan->victims[i]) != tenant)
@@ -114,9 +119,14 @@ static bool plan_site(struct plan *plan, struct sched_site *site)
 	size_t count = 0;
 	plan->site = site;
 	plan->count = 0;
-	for (struct sched_entry *at = site->running; at && count < LOOK_MAX; at = at->next)
-		if (may_end(plan, at))
+	capacity_add(&rest, demand, -(int)site->kept_count);
+	for (struct sched_entry *at = site->running; at && count < LOOK_MAX; at = at->next) {
+		struct capacity freed = demand_of(at);
+		if (at->ending)
+			capacity_add(&rest, &freed, 1);
+		else if (may_end(plan, at))
 			running[count++] = at;
+	}
 	qsort(running, count, sizeof running[0], victim_order);
 	for (size_t i = 0; i < count && plan->count < VICTIMS_MAX; i++) {
 		struct capacity freed = demand_of(running[i]);
@@ -196,7 +206,9 @@ static bool plan_search(struct plan *plan)
 	int plans = 0;
 	plan->searched = true;
 	for (struct sched_site *at = class->pool->sites; at && plans < PLANS_MAX; at = at->next) {
-		if (at->kept || at->closed || !site_may_hold(at, class) || !plan_site(plan, at))
+		bool mine = at->kept == plan->queue && !at->kept_aged;
+		if ((at->kept && !mine) || at->closed || !site_may_hold(at, class) ||
+		    !plan_site(plan, at))
 			continue;
 		plans++;
 		if (plan_better(plan, &best))
@@ -220,6 +232,22 @@ static bool plan_make(struct plan *plan)
 	return plan_search(plan);
 }
 
+static void name_victim(struct sched_entry *entry, bool ending)
+{
+	struct sched_node *tenant = entry->queue->branch.node->parent;
+	struct capacity demand = demand_of(entry);
+	if (entry->ending == ending)
+		return;
+	entry->ending = ending;
+	capacity_add(&tenant->ending, &demand, ending ? 1 : -1);
+	tenant->named += ending ? 1u : -1u;
+}
+
+void entry_spared(struct sched_entry *entry)
+{
+	name_victim(entry, false);
+}
+
 static size_t plan_carry_out(struct sched *sched, const struct plan *plan,
                              struct sched_entry **ret_victims)
 {
@@ -227,7 +255,7 @@ static size_t plan_carry_out(struct sched *sched, const struct plan *plan,
 		struct sched_node *tenant = plan->victims[i]->queue->branch.node->parent;
 		tenant->pardons = pardons_now(sched, tenant, plan->now_ms) - 1;
 		tenant->pardons_ms = plan->now_ms;
-		plan->victims[i]->ending = true;
+		name_victim(plan->victims[i], true);
 		ret_victims[i] = plan->victims[i];
 	}
 	site_keep(plan->site, plan->queue, false);

@@ -298,7 +298,6 @@ static void run(struct sched *sched, struct sched_entry *entry, struct sched_sit
 	struct sched_class *class = entry->queue->branch.class;
 	entry->where = RUNNING;
 	entry->at_ms = now_ms;
-	entry->ending = false;
 	entry->site = site;
 	entry->prev = entry->next = NULL;
 	if (entry->lane)
@@ -320,6 +319,7 @@ static void end(struct sched *sched, struct sched_entry *entry)
 {
 	struct sched_class *class = entry->queue->branch.class;
 	struct sched_site *site = entry->site;
+	entry_spared(entry);
 	if (site) {
 		*(entry->prev ? &entry->prev->next : &site->running) = entry->next;
 		if (entry->next)
@@ -378,18 +378,38 @@ void sched_due(struct sched *sched, struct sched_entry *entry, int64_t due_ms, b
 
 /* --- in and out --- */
 
-static int reserve(struct sched *sched, struct sched_entry *entry, const struct sched_spec *spec,
-                   struct err *err)
+static int out_of_memory(struct err *err)
+{
+	return err_set(err, E_NOMEM, "no memory for a waiting task");
+}
+
+/* The queue of its class and domain. */
+static int reserve_queue(struct sched *sched, const struct sched_spec *spec,
+                         struct sched_queue **ret_queue, struct err *err)
 {
 	struct sched_class *class = NULL;
 	struct sched_pool *pool = pool_get(sched, spec->pool);
 	struct sched_node *domain = pool ? node_get(sched, pool, spec->tenant, spec->domain) : NULL;
-	int rc = domain ? class_get(sched, pool, spec, &class, err) :
-		err_set(err, E_NOMEM, "no memory for a waiting task");
-	struct sched_queue *queue = rc == 0 ? queue_get(class, domain) : NULL;
-	struct sched_lane *lane = queue && spec->key ? lane_get(sched, queue, spec) : NULL;
-	struct sched_cache *cache = spec->near && pool ? cache_get(sched, pool, spec->near) : NULL;
-	bool whole = queue && (lane || !spec->key) && (cache || !spec->near) &&
+	if (pool && !domain)
+		pool_put(sched, pool);
+	if (!domain)
+		return out_of_memory(err);
+	int rc = class_get(sched, pool, spec, &class, err);
+	*ret_queue = rc == 0 ? queue_get(class, domain) : NULL;
+	if (*ret_queue)
+		return 0;
+	node_put(sched, domain);
+	return rc < 0 ? rc : out_of_memory(err);
+}
+
+/* What it needs besides; on failure nothing of it stays. */
+static int reserve_more(struct sched *sched, struct sched_entry *entry, struct sched_queue *queue,
+                        const struct sched_spec *spec, struct err *err)
+{
+	struct sched_pool *pool = queue->branch.node->pool;
+	struct sched_lane *lane = spec->key ? lane_get(sched, queue, spec) : NULL;
+	struct sched_cache *cache = spec->near ? cache_get(sched, pool, spec->near) : NULL;
+	bool whole = (lane || !spec->key) && (cache || !spec->near) &&
 		queue_reserve(queue, spec->priority) &&
 		heap_reserve(&sched->due, sched->entries + 1);
 	if (whole) {
@@ -401,13 +421,18 @@ static int reserve(struct sched *sched, struct sched_entry *entry, const struct 
 	if (cache)
 		cache_put(sched, cache);
 	lane_put(sched, lane);
-	if (queue)
+	return out_of_memory(err);
+}
+
+static int reserve(struct sched *sched, struct sched_entry *entry, const struct sched_spec *spec,
+                   struct err *err)
+{
+	struct sched_queue *queue = NULL;
+	TRY(reserve_queue(sched, spec, &queue, err));
+	int rc = reserve_more(sched, entry, queue, spec, err);
+	if (rc < 0)
 		queue_put(sched, queue);
-	else if (domain)
-		node_put(sched, domain);
-	else if (pool)
-		pool_put(sched, pool);
-	return rc < 0 ? rc : err_set(err, E_NOMEM, "no memory for a waiting task");
+	return rc;
 }
 
 int sched_add(struct sched *sched, struct sched_entry *entry, const struct sched_spec *spec,

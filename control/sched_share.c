@@ -139,19 +139,26 @@ static void row_leave(struct sched *sched, struct sched_row *row)
 	node_put(sched, node);
 }
 
-static int row_enter(struct sched *sched, struct sched_row *row, const struct share *share,
-                     struct err *err)
+static struct sched_node *node_for(struct sched *sched, const struct share *share)
 {
 	struct sched_pool *pool = pool_get(sched, share->pool);
 	struct sched_node *node = pool ? node_get(sched, pool, share->tenant, share->domain) : NULL;
-	struct sched_node *cohort = node && !share->domain ?
-		cohort_get(sched, pool, share->cohort) : NULL;
-	bool whole = node && (cohort || share->domain) &&
+	if (pool && !node)
+		pool_put(sched, pool);
+	return node;
+}
+
+static int row_enter(struct sched *sched, struct sched_row *row, const struct share *share,
+                     struct err *err)
+{
+	struct sched_node *node = node_for(sched, share), *cohort = NULL;
+	if (!node)
+		return err_set(err, E_NOMEM, "no memory for a share");
+	node->pins++;                        /* so that a move leaves it */
+	if (!share->domain)
+		cohort = cohort_get(sched, node->pool, share->cohort);
+	bool whole = (share->domain || (cohort && move_cohort(sched, node, cohort))) &&
 		heap_reserve(&sched->rates, sched->rated + 2);
-	if (node)
-		node->pins++;            /* so that a move leaves it */
-	if (whole && cohort)
-		whole = move_cohort(sched, node, cohort);
 	if (whole) {
 		row_leave(sched, row);
 		row->node = node;
@@ -164,12 +171,8 @@ static int row_enter(struct sched *sched, struct sched_row *row, const struct sh
 	}
 	if (cohort)
 		node_put(sched, cohort);
-	if (node) {
-		node->pins--;
-		node_put(sched, node);
-	} else if (pool) {
-		pool_put(sched, pool);
-	}
+	node->pins--;
+	node_put(sched, node);
 	return err_set(err, E_NOMEM, "no memory for a share");
 }
 
