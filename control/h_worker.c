@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { ABSENT_MAX = 4096 };
+
 handler_fn h_workers;
 
 struct gathering {
@@ -89,7 +91,7 @@ static int gather(struct gathering *gathering, struct request *request, struct e
 	}
 	if (!any)
 		return part_needs_lead(request->part, err);
-	return catalog_list(control->catalog, gathering->arena, "r/worker/", NULL, SIZE_MAX,
+	return catalog_list(control->catalog, gathering->arena, "r/worker/", NULL, ABSENT_MAX,
 	                    add_absent, gathering, &more, err);
 }
 

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ARENA_MAX = 256 * 1024 * 1024, BATCH_MAX = 32 };
+enum { ARENA_MAX = 256 * 1024 * 1024, BATCH_MAX = 256 };
 
 struct settlement {
 	struct part *part;
@@ -478,8 +478,9 @@ int settle(struct part *part, struct settle_item *const *items, size_t count,
 {
 	size_t together = sharers(items, count);
 	int rc = settle_some(part, items, together, NULL, err);
-	if (rc < 0 && together > 1 && rc != E_NOT_LEADER && rc != E_UNKNOWN_OUTCOME) {
-		together = 1;                /* one's failure is its own */
+	while (rc < 0 && together > 1 && rc != E_NOT_LEADER && rc != E_UNKNOWN_OUTCOME) {
+		/* one's failure is its own; fewer may fit */
+		together = rc == E_TOO_LARGE ? together / 2 : 1;
 		rc = settle_some(part, items, together, NULL, err);
 	}
 	if (rc == E_TOO_LARGE && together == 1) {    /* it never will fit */

@@ -263,7 +263,9 @@ static void worker_args(struct system *system, const char **argv, bool second)
 		"--listen", text(system, "127.0.0.1:%d", system_port(system, port)),
 		"--slots", "2", NULL
 	};
-	add_all(argv, add_all(argv, 0, parts), system->options.worker);
+	size_t count = add_all(argv, add_all(argv, 0, parts), system->options.worker);
+	if (second)
+		add_all(argv, count, system->options.worker_2);
 }
 
 struct waiting { struct system *system; enum part part; const char *url; };
@@ -343,6 +345,14 @@ static void signal_tree(pid_t pid, int sig)
 	cr_assert_eq(kill(pid, sig), 0);
 	for (size_t i = 0; i < count && i < ARRAY_LEN(children); i++)
 		kill(children[i], sig);
+}
+
+int system_wait(struct system *system, enum part part, int ms)
+{
+	int code = process_wait(system->pids[part], ms);
+	if (code >= 0)
+		system->pids[part] = 0;
+	return code;
 }
 
 void system_pause(struct system *system, enum part part)

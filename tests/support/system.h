@@ -21,6 +21,7 @@ enum {
 struct system_options {
 	const char *const *control;  /* further arguments, NULL-terminated; NULL: none */
 	const char *const *worker;
+	const char *const *worker_2; /* of the second, after those; NULL: none */
 	bool replicas;               /* workers know of control's second replica */
 };
 
@@ -38,6 +39,8 @@ const char *system_url(struct system *system, int port);
 
 void system_run(struct system *system, enum part part);      /* starts it, waits until it answers */
 void system_kill(struct system *system, enum part part);     /* SIGKILL, and waits for its death */
+/* Waits for one that was told to end: as process_wait, and it runs no more. */
+int system_wait(struct system *system, enum part part, int ms);
 void system_pause(struct system *system, enum part part);    /* SIGSTOP, its children too */
 void system_resume(struct system *system, enum part part);
 pid_t system_pid(const struct system *system, enum part part);
