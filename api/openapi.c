@@ -76,6 +76,8 @@ static struct value *answer_content(struct arena *arena, const struct route_row 
 	const char *name = route_schema(arena, row, row->operation->answer);
 	if (name && strcmp(name, "text") == 0)
 		return content(arena, "text/plain", schema_type(arena, "string", NULL));
+	if (name && strcmp(name, "events") == 0)
+		return content(arena, "text/event-stream", schema_type(arena, "string", NULL));
 	if (name && strcmp(name, "object") == 0)
 		return content(arena, JSON, schema_type(arena, "object", NULL));
 	return content(arena, JSON, schema_ref(arena, name));

@@ -135,13 +135,29 @@ static void merge_pool(struct arena *arena, struct value *by_name, const struct 
 	merge_number(pool, row, "oldestWaitMs", false);
 }
 
+/* What runs and what waits together: how large the pool is to be. */
+static void set_wanted(struct arena *arena, struct value *pool)
+{
+	static const char *const members[] = { "cpuMillis", "memoryBytes" };
+	struct value *wanted = value_map(arena);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		value_set_int(wanted, members[i],
+		              value_get_int(value_get(pool, "used"), members[i], 0) +
+		              value_get_int(value_get(pool, "waiting"), members[i], 0));
+	value_set(pool, "wanted", wanted);
+}
+
 struct value *explain_pools(struct arena *arena, const struct value *const *parts, size_t count)
 {
 	struct value *by_name = value_map(arena), *pools = value_list(arena);
 	for (size_t i = 0; i < count; i++)
 		for (size_t n = 0; n < value_len(parts[i]); n++)
 			merge_pool(arena, by_name, value_at(parts[i], n));
-	for (size_t i = 0; i < value_len(by_name); i++)
-		value_add(pools, value_copy(arena, value_member(by_name, i, NULL)));
+	for (size_t i = 0; i < value_len(by_name); i++) {
+		struct value *pool = value_copy(arena, value_member(by_name, i, NULL));
+		if (pool)
+			set_wanted(arena, pool);
+		value_add(pools, pool);
+	}
 	return value_check(by_name, NULL) < 0 ? NULL : pools;
 }

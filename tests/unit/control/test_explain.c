@@ -86,7 +86,8 @@ Test(explain, pools_of_shards_add_up_but_for_their_workers)
 	cr_expect(value_equal(value_at(pools, 0),
 	                      json("{'pool':'default','workers':2,'total':{'cpuMillis':8000},'used':"
 	                           "{'cpuMillis':1500},'waiting':{'tasks':7,'cpuMillis':3400},"
-	                           "'neverFits':1,'oldestWaitMs':70}")));
+	                           "'neverFits':1,'oldestWaitMs':70,'wanted':{'cpuMillis':4900,"
+	                           "'memoryBytes':0}}")));
 	cr_expect_eq(value_get_int(value_get(value_at(pools, 1), "waiting"), "tasks", 0), 1);
 	cr_expect_eq(value_len(explain_pools(arena, NULL, 0)), 0);
 }
