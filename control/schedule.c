@@ -66,6 +66,8 @@ void schedules_free(struct schedules *schedules)
 		return;
 	schedules_stop(schedules);
 	items_clear(schedules);
+	change_free(schedules->volley.change);
+	arena_free(schedules->volley.arena);
 	notes_free(schedules->notes);
 	heap_release(&schedules->due);
 	hashmap_release(&schedules->wanted);
@@ -237,6 +239,25 @@ static void take_moved(struct schedules *schedules)
 	}
 }
 
+/* All that is due; then what is not yet durable. False: nothing was. */
+static bool run_due(struct schedules *schedules)
+{
+	struct clock *clock = schedules->control->clock;
+	struct err err = { 0 };
+	bool any = false;
+	for (struct heap_node *first; (first = heap_first(&schedules->due)); any = true) {
+		int64_t due_ms = (int64_t)schedules->due.items[0].key;
+		if (due_ms > clock_unix_ms(clock) || !part_leads(schedules->part))
+			break;
+		struct item *item = HEAP_OWNER(first, struct item, due);
+		heap_remove(&schedules->due, first);
+		item_due(schedules, item, item_run(schedules, item));
+	}
+	if (volley_commit(schedules, &err) < 0)
+		any = true;          /* they are due again, one by one */
+	return any;
+}
+
 /* When to look again, unix ms. */
 static int64_t turn(struct schedules *schedules, const struct news *news)
 {
@@ -254,15 +275,10 @@ static int64_t turn(struct schedules *schedules, const struct news *news)
 	if (!schedules->epoch)
 		return clock_unix_ms(clock) + IDLE_MS;
 	take_moved(schedules);
-	for (struct heap_node *first; (first = heap_first(&schedules->due));) {
-		int64_t due_ms = (int64_t)schedules->due.items[0].key;
-		if (due_ms > clock_unix_ms(clock) || !part_leads(schedules->part))
-			return due_ms;
-		struct item *item = HEAP_OWNER(first, struct item, due);
-		heap_remove(&schedules->due, first);
-		item_due(schedules, item, item_run(schedules, item));
-	}
-	return INT64_MAX;
+	schedules->volley.most = VOLLEY_MAX;
+	while (part_leads(schedules->part) && run_due(schedules))
+		;
+	return schedules->due.len ? (int64_t)schedules->due.items[0].key : INT64_MAX;
 }
 
 static void sleep_until(struct schedules *schedules, int64_t unix_ms)

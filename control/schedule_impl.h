@@ -8,7 +8,7 @@
 #include "control/heap.h"
 #include "control/schedule.h"
 
-enum { NOTES_MAX = 4096 };
+enum { NOTES_MAX = 4096, VOLLEY_MAX = 32 };
 
 /* A dataset that a schedule waits for. */
 struct wanted {
@@ -44,6 +44,16 @@ struct item {
 
 struct note { struct note *next; char key[]; };
 
+/* Intervals that become durable together: at midnight many are due. */
+struct volley {
+	struct arena *arena;         /* what submitted ids lie in */
+	struct change *change;       /* NULL: it is empty */
+	struct item *items[VOLLEY_MAX];
+	struct submitted submitted[VOLLEY_MAX];
+	int count;
+	int most;                    /* 1 after one could not be committed, until all is done */
+};
+
 struct schedules {
 	struct part *part;
 	struct control *control;
@@ -58,13 +68,15 @@ struct schedules {
 	struct item *poked;
 	struct hashmap wanted;       /* heads of datasets */
 	struct hashmap by_key, by_uid;
-	struct item *items;          /* the thread's own, as all below */
+	struct item *items[2];       /* Schedules, Backfills; the thread's own, as all below */
 	struct heap due;             /* by unix ms */
 	int64_t epoch;               /* that the items were read under; 0: none are */
 	uint64_t replay;
+	struct volley volley;
 };
 
 /* schedule_items.c */
+struct item **items_of(struct schedules *schedules, enum kind kind);
 int items_read_all(struct schedules *schedules, struct err *err);
 /* As the catalog has it now; what is gone there goes here. */
 int item_read(struct schedules *schedules, const char *key, struct err *err);
@@ -79,6 +91,15 @@ bool is_schedule_key(const char *key, enum kind *ret_kind);
 /* schedule_run.c: does what is to be done now; when to look again, unix ms; INT64_MAX: when
  * something changes. */
 int64_t item_run(struct schedules *schedules, struct item *item);
+
+/* schedule_volley.c: one more; it is durable after volley_commit. What cannot be committed is taken
+ * back and looked at again, one by one. */
+int volley_add(struct schedules *schedules, struct item *item, const struct firing *firing,
+               struct err *err);
+int volley_commit(struct schedules *schedules, struct err *err);
+/* When to try again, unix ms; notes why. */
+int64_t item_failed(struct schedules *schedules, struct item *item, int code,
+                    const struct err *err);
 /* Ends what deleted backfills had fired. */
 void backfills_cancel_orphans(struct schedules *schedules);
 

@@ -38,6 +38,11 @@ struct item *item_by_uid(const struct schedules *schedules, const char *uid)
 	return node ? HASH_OWNER(node, struct item, by_uid) : NULL;
 }
 
+struct item **items_of(struct schedules *schedules, enum kind kind)
+{
+	return &schedules->items[kind == KIND_BACKFILL];
+}
+
 /* --- when --- */
 
 /* There is room: item_add reserves it. */
@@ -56,14 +61,16 @@ static bool is_of(const struct item *backfill, const struct item *schedule)
 {
 	const struct fired_schedule *fired = &schedule->fired;
 	const struct backfill *of = &backfill->backfill;
-	return backfill->kind == KIND_BACKFILL && strcmp(of->schedule, fired->name) == 0 &&
-		strcmp(of->domain, fired->domain) == 0 && strcmp(of->tenant, fired->tenant) == 0;
+	return strcmp(of->schedule, fired->name) == 0 && strcmp(of->domain, fired->domain) == 0 &&
+		strcmp(of->tenant, fired->tenant) == 0;
 }
 
 void item_look(struct schedules *schedules, struct item *item)
 {
 	item_due(schedules, item, 0);
-	for (struct item *at = schedules->items; at && item->kind == KIND_SCHEDULE; at = at->next)
+	if (item->kind != KIND_SCHEDULE)
+		return;
+	for (struct item *at = *items_of(schedules, KIND_BACKFILL); at; at = at->next)
 		if (is_of(at, item))
 			item_due(schedules, at, 0);
 }
@@ -151,7 +158,7 @@ static void item_drop(struct schedules *schedules, struct item *item)
 	pthread_mutex_unlock(&schedules->mutex);
 	if (item->due.place)
 		heap_remove(&schedules->due, &item->due);
-	for (struct item **at = &schedules->items; *at; at = &(*at)->next)
+	for (struct item **at = items_of(schedules, item->kind); *at; at = &(*at)->next)
 		if (*at == item) {
 			*at = item->next;
 			break;
@@ -161,8 +168,9 @@ static void item_drop(struct schedules *schedules, struct item *item)
 
 void items_clear(struct schedules *schedules)
 {
-	while (schedules->items)
-		item_drop(schedules, schedules->items);
+	for (size_t i = 0; i < ARRAY_LEN(schedules->items); i++)
+		while (schedules->items[i])
+			item_drop(schedules, schedules->items[i]);
 }
 
 static int64_t created_ms(const struct value *resource)
@@ -207,8 +215,8 @@ static int item_link(struct schedules *schedules, struct item *item, struct err 
 	pthread_mutex_unlock(&schedules->mutex);
 	if (rc < 0)
 		return err_set(err, rc, "%s", why.text);
-	item->next = schedules->items;
-	schedules->items = item;
+	item->next = *items_of(schedules, item->kind);
+	*items_of(schedules, item->kind) = item;
 	return 0;
 }
 

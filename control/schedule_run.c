@@ -1,13 +1,10 @@
 /* schedule_run.c - what a schedule or a backfill does when it is looked at: fires the intervals
- * that are due, as many as may run at one time, each in a change of its own. */
+ * that are due, as many as may run at one time. */
 #include "common/defs.h"
 #include "control/schedule_impl.h"
 
 #include "common/log.h"
-#include "control/audit.h"
-#include "control/dispatch.h"
 #include "control/due.h"
-#include "control/record.h"
 #include "control/stop.h"
 
 #include <inttypes.h>
@@ -21,44 +18,10 @@ enum {
 
 /* --- firing --- */
 
-static int add_event(const struct firing *firing, const struct submitted *submitted,
-                     struct change *change, struct err *err)
-{
-	char actor[160];
-	snprintf(actor, sizeof actor, "system/%s/%s", firing->backfill ? "backfill" : "schedule",
-	         firing->backfill ? firing->backfill : firing->schedule.name);
-	const struct audit_event event = {
-		.tenant = firing->schedule.tenant, .actor = actor, .action = "task:run",
-		.resource = submitted->id, .result = "allowed", .rule = "schedule",
-		.task = submitted->id, .at_ms = firing->now_ms,
-	};
-	return audit_add(change, &event, err);
-}
-
-static int fire(struct schedules *schedules, const struct firing *firing, struct err *err)
-{
-	struct part *part = schedules->part;
-	struct submitted submitted;
-	AUTO(arena) *arena = NULL;
-	AUTO(change) *change = NULL;
-	TRY(arena_new(ARENA_MAX, &arena, err));
-	TRY(change_new(&change, err));
-	TRY(firing_add(part, firing, change, arena, &submitted, err));
-	int rc = add_event(firing, &submitted, change, err);
-	if (rc == 0)
-		rc = journal_commit(part->journal, change, err);
-	/* After an unknown outcome the journal is led anew and tells what has happened. */
-	if (rc < 0 && rc != E_UNKNOWN_OUTCOME)
-		firing_withdraw(part, &submitted);
-	if (rc == 0)
-		dispatch_wake(part->dispatch);
-	return rc;
-}
-
 static bool covers(const struct item *backfill, const struct firing *firing)
 {
 	const struct backfill *of = &backfill->backfill;
-	return backfill->kind == KIND_BACKFILL && !of->paused &&
+	return !of->paused &&
 		strcmp(of->schedule, firing->schedule.name) == 0 &&
 		strcmp(of->domain, firing->schedule.domain) == 0 &&
 		strcmp(of->tenant, firing->schedule.tenant) == 0 &&
@@ -68,7 +31,7 @@ static bool covers(const struct item *backfill, const struct firing *firing)
 /* A backfill that wants the interval too counts it as its own, and does not run it again. */
 static void credit(const struct schedules *schedules, struct firing *firing)
 {
-	for (const struct item *at = schedules->items; at; at = at->next)
+	for (const struct item *at = schedules->items[1]; at; at = at->next)
 		if (covers(at, firing)) {
 			firing->backfill = at->backfill.name;
 			firing->backfill_uid = at->backfill.uid;
@@ -89,8 +52,8 @@ static void set_trouble(struct schedules *schedules, struct item *item, int code
 }
 
 /* When to try again. What somebody else did meanwhile (an edit, a claim) is no trouble. */
-static int64_t failed(struct schedules *schedules, struct item *item, int code,
-                      const struct err *err)
+int64_t item_failed(struct schedules *schedules, struct item *item, int code,
+                    const struct err *err)
 {
 	int64_t now_ms = clock_unix_ms(schedules->control->clock);
 	if (code == E_PRECONDITION || code == E_CONFLICT || code == E_NOT_LEADER)
@@ -136,7 +99,7 @@ static int fire_due(struct schedules *schedules, struct item *item, struct arena
 	if (view.running >= timetable->active_max)
 		return 0;            /* the end of one of them wakes it */
 	credit(schedules, &firing);
-	TRY(fire(schedules, &firing, err));
+	TRY(volley_add(schedules, item, &firing, err));
 	return 1;
 }
 
@@ -170,7 +133,7 @@ static int fire_datasets(struct schedules *schedules, struct item *item, struct 
 	/* Up to the snapshot, which is within it; an interval is never empty. */
 	firing.interval.to_ms = newest_ms >= firing.interval.from_ms ? newest_ms + 1
 	                                                              : firing.interval.from_ms + 1;
-	TRY(fire(schedules, &firing, err));
+	TRY(volley_add(schedules, item, &firing, err));
 	return 1;
 }
 
@@ -206,7 +169,7 @@ static int fire_backfill(struct schedules *schedules, struct item *item, struct 
 	backfill_state_release(&state);
 	if (!more)
 		return 0;
-	TRY(fire(schedules, &firing, err));
+	TRY(volley_add(schedules, item, &firing, err));
 	return 1;
 }
 
@@ -229,7 +192,7 @@ int64_t item_run(struct schedules *schedules, struct item *item)
 		struct err err = { 0 };
 		int rc = fire_one(schedules, item, &next_ms, &err);
 		if (rc < 0)
-			return failed(schedules, item, rc, &err);
+			return item_failed(schedules, item, rc, &err);
 		went_well(schedules, item);
 		if (rc == 0)
 			return next_ms;

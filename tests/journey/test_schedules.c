@@ -21,12 +21,11 @@ struct cast {
 	struct stage *stage;
 	const char *key;
 	struct puppet *puppets[PUPPETS];
-	bool idle;       /* the puppets end nothing by themselves */
+	bool idle;        /* the puppets end nothing by themselves */
 	int64_t begin_ms; /* of the test, a full second */
 };
 
-static struct answer call(struct cast *cast, const char *method, const char *path,
-                          const char *body)
+static struct answer call(struct cast *cast, const char *method, const char *path, const char *body)
 {
 	return plane_call(cast->stage->plane, cast->key, method, path, body);
 }
@@ -113,8 +112,8 @@ static void pass(struct cast *cast, int64_t seconds)
 
 static const struct value *intervals(struct cast *cast, const char *schedule)
 {
-	const char *path = arena_printf(cast->stage->plane->arena,
-	                                SALES("schedules/%s/intervals"), schedule);
+	const char *path =
+		arena_printf(cast->stage->plane->arena, SALES("schedules/%s/intervals"), schedule);
 	struct answer answer = call(cast, "GET", path, NULL);
 	cr_assert_eq(answer.status, 200, "%s", answer.text);
 	return answer.body;
@@ -145,7 +144,8 @@ static void await_count(struct cast *cast, const char *schedule, const char *sta
 {
 	struct counted counted = {cast, schedule, state, count};
 	cr_assert(stage_await(cast->stage, counts_to, &counted, 60 * MINUTE_MS),
-	          "%s: %lld of %lld %s", schedule, (long long)count_of(cast, schedule, state), (long long)count, state);
+	          "%s: %lld of %lld %s", schedule, (long long)count_of(cast, schedule, state),
+	          (long long)count, state);
 }
 
 /* --- what ran, by the tasks --- */
@@ -198,9 +198,10 @@ static struct strips *strips_of(struct cast *cast, const char *schedule)
 	struct strips *strips = arena_alloc(arena, sizeof *strips);
 	const char *resume = "";
 	while (resume) {
-		struct answer answer = call(
-			cast, "GET", arena_printf(arena, SALES("tasks?limit=500%s%s"),
-		                                  *resume ? "&continue=" : "", resume), NULL);
+		struct answer answer = call(cast, "GET",
+		                            arena_printf(arena, SALES("tasks?limit=500%s%s"),
+		                                         *resume ? "&continue=" : "", resume),
+		                            NULL);
 		cr_assert_eq(answer.status, 200, "%s", answer.text);
 		take_page(value_get(answer.body, "items"), schedule, strips);
 		resume = value_get_str(answer.body, "continue");
@@ -280,8 +281,10 @@ Test(schedules, run_nothing_twice_and_lose_nothing_through_restarts)
 
 Test(schedules, catch_up_as_their_policy_says)
 {
-	static const struct { const char *policy; int64_t done, missing; } rows[] = {
-		{"all", 10, 0}, {"latest", 4, 6}, {"none", 4, 6}};
+	static const struct {
+		const char *policy;
+		int64_t done, missing;
+	} rows[] = {{"all", 10, 0}, {"latest", 4, 6}, {"none", 4, 6}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct cast cast;
 		open_cast(&cast);
@@ -475,13 +478,51 @@ Test(schedules, refuse_to_start_anew_what_another_has_run_since)
 	close_cast(&cast);
 }
 
+/* Many become durable together; one that cannot does not hold up the others. */
+Test(schedules, fire_together_and_each_once)
+{
+	enum { MANY = 300 };
+	struct cast cast;
+	open_cast(&cast);
+	const char *poor_key = plane_tenant(cast.stage->plane, "globex", "trips");
+	plane_put(cast.stage->plane, cast.stage->plane->operator_key, "Quota",
+	          "/v1/tenants/globex/quotas/none", "{'tasks':0,'window':'total'}");
+	const char *spec =
+		with_times(&cast, "{'every':'60s','start':'{T0}','end':'{T60}'," PROBE "}");
+	for (int i = 0; i < MANY; i++) {
+		bool poor = i % 50 == 7;
+		const char *path = arena_printf(
+			cast.stage->plane->arena, "/v1/tenants/%s/domains/%s/schedules/s%d",
+			poor ? "globex" : "acme", poor ? "trips" : "sales", i);
+		struct answer answer = plane_call(
+			cast.stage->plane, poor ? poor_key : cast.key, "PUT", path,
+			arena_printf(cast.stage->plane->arena,
+		                     "{'apiVersion':'freehold.io/v1','kind':'Schedule','metadata':"
+		                     "{'name':'s%d'},'spec':%s}",
+		                     i, spec));
+		cr_assert_lt(answer.status, 300, "%s", answer.text);
+	}
+	pass(&cast, 61);
+	for (int i = 0; i < MANY; i++)
+		if (i % 50 != 7)
+			await_count(&cast, arena_printf(cast.stage->plane->arena, "s%d", i), "done",
+			            1);
+	pass(&cast, 63);
+	for (int i = 0; i < MANY; i += 38) {
+		const char *name = arena_printf(cast.stage->plane->arena, "s%d", i);
+		cr_expect_eq(strips_of(&cast, name)->count, i % 50 != 7, "%s", name);
+	}
+	close_cast(&cast);
+}
+
 /* --- backfills --- */
 
 static const struct value *progress(struct cast *cast, const char *name)
 {
 	struct answer answer =
-		call(cast, "GET", arena_printf(cast->stage->plane->arena,
-	                                       SALES("backfills/%s/progress"), name), NULL);
+		call(cast, "GET",
+	             arena_printf(cast->stage->plane->arena, SALES("backfills/%s/progress"), name),
+	             NULL);
 	cr_assert_eq(answer.status, 200, "%s", answer.text);
 	return answer.body;
 }
