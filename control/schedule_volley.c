@@ -64,7 +64,8 @@ int volley_add(struct schedules *schedules, struct item *item, const struct firi
 	struct volley *volley = &schedules->volley;
 	struct submitted submitted;
 	TRY(begin(volley, err));
-	int rc = firing_add(schedules->part, firing, volley->change, volley->arena, &submitted, err);
+	int rc = firing_add(schedules->part, firing, volley->change, volley->arena, &submitted,
+	                    err);
 	if (rc < 0) {
 		if (!leaves_change(rc))
 			take_back(schedules);
