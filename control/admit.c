@@ -14,6 +14,7 @@
 #include "control/forward.h"
 #include "control/identity.h"
 #include "control/intents.h"
+#include "control/lead.h"
 #include "control/metrics.h"
 
 #include <inttypes.h>
@@ -238,6 +239,31 @@ static const struct part *wanted_part(struct control *control, const struct requ
 	return refused || !is_everywhere(control, request) ? request->part : NULL;
 }
 
+handler_fn h_task_get, h_task_list, h_usage_tenant;
+
+/* What no leader answers for can still be read as this replica follows it, and says so. */
+static bool is_followed(struct request *request)
+{
+	handler_fn *handler = request->route->handler;
+	struct lead *lead = request->part->lead;
+	if (request->failure.code || !lead || (handler != h_task_get && handler != h_task_list &&
+	                                       handler != h_usage_tenant))
+		return false;
+	request->followed = lead_followed(lead, &request->replays);
+	return request->followed != 0;
+}
+
+/* Whether that memory was whole until the end. */
+static int check_followed(const struct request *request, struct err *err)
+{
+	uint64_t replays = 0;
+	bool there = lead_followed(request->part->lead, &replays) || part_leads(request->part);
+	if (there && replays == request->replays)
+		return 0;
+	return err_set(err, E_UNAVAILABLE, "no replica leads shard %d at the moment; ask again in "
+	               "a second", request->part->index);
+}
+
 static int pass_on(struct control *control, struct request *request, struct err *err)
 {
 	const struct part *part = wanted_part(control, request);
@@ -247,7 +273,7 @@ static int pass_on(struct control *control, struct request *request, struct err 
 		request->route->handler == h_run_events;
 	int code = streams ? forward_refer(control->forward, part, request, err)
 	                   : forward_request(control->forward, part, request, err);
-	if (code < 0 && request->failure.code)
+	if (code < 0 && (request->failure.code || is_followed(request)))
 		return 0;                    /* no leader takes the refusal back */
 	if (code < 0)
 		return code;
@@ -439,6 +465,8 @@ static int answer(struct control *control, struct request *request, struct err *
 {
 	if (!request->failure.code && request->finish && request->finish(control, request, err) < 0)
 		request->failure = *err;
+	if (!request->failure.code && request->followed && check_followed(request, err) < 0)
+		request->failure = *err;
 	if (!request->failure.code && buf_check(&request->reply->body, err) < 0)
 		request->failure = *err;
 	if (request->failure.code)
@@ -446,6 +474,7 @@ static int answer(struct control *control, struct request *request, struct err *
 	else
 		answer_unchanged(request);
 	if (request->asker.tenant)
-		request->reply->revision = catalog_revision(control->catalog);
+		request->reply->revision = request->followed ? request->followed
+		                                             : catalog_revision(control->catalog);
 	return 0;
 }

@@ -70,6 +70,9 @@ struct request {
 	const char *rule;            /* what decided; NULL: nothing yet */
 	bool hidden;                 /* the target is another tenant's */
 	bool passed;                 /* the reply is another replica's */
+	int64_t followed;            /* no leader answers: read from memory that follows, at this
+	                              * revision of the store; 0: no */
+	uint64_t replays;            /* of that memory */
 	struct err failure;          /* of the step that failed; code 0: none */
 	struct reply *reply;
 };
@@ -116,7 +119,7 @@ MUST_USE int request_after(struct request *request, const char *prefix, const ch
                            struct err *err);
 MUST_USE int request_resume(struct request *request, const char *prefix, const char *last,
                             const char **ret_token, struct err *err);
-/* E_NOT_LEADER unless this replica leads the request's part: only the leader knows tasks, usage
+/* E_NOT_LEADER unless this replica leads the request's part, or may read what it follows: only the leader knows tasks, usage
  * and audit. */
 MUST_USE int request_needs_lead(const struct request *request, struct err *err);
 

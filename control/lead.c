@@ -1,13 +1,15 @@
-/* lead.c - becoming the leader, in one order: the catalog is made current, the shard emptied, the
- * journal replayed into it, its queue made ready, the installation bootstrapped; only then is
- * part->led set and are requests let in. Any failure is tried again; so is a journal that
- * stopped leading by itself, or a shard that could not hold what was committed. */
+/* lead.c - becoming the leader, in one order: the catalog is made current, the journal's rest
+ * replayed into the shard that has followed it (or all of it into an emptied one), its queue made
+ * ready, the installation bootstrapped; only then is part->led set and are requests let in. Any
+ * failure is tried again; so is a journal that stopped leading by itself, or a shard that could not
+ * hold what was committed. */
 #include "common/defs.h"
 #include "control/lead.h"
 
 #include "common/log.h"
 #include "control/bootstrap.h"
 #include "control/dispatch.h"
+#include "control/follow.h"
 #include "control/schedule.h"
 #include "control/forward.h"
 #include "control/shard_work.h"
@@ -27,6 +29,7 @@ struct lead {
 	bool started;
 	pthread_mutex_t mutex;       /* guards all below */
 	pthread_cond_t moved;
+	struct follow *follow;       /* while another leads; changed by the thread only */
 	int64_t epoch;               /* what the store says: ours now, 0 for none */
 	bool ending;
 	bool hurry;                  /* something was lost: look now */
@@ -62,6 +65,76 @@ static int check_key(const struct part *part, int64_t epoch, struct err *err)
 	return err_set(err, E_NOT_LEADER, "the leader key is another's now");
 }
 
+/* --- while another leads --- */
+
+static void on_clear(void *context)
+{
+	struct part *part = context;
+	shard_clear(part->shard);
+}
+
+static void on_record(void *context, const struct value *record)
+{
+	struct part *part = context;
+	shard_record(part->shard, record);
+}
+
+static void set_follow(struct lead *lead, struct follow *follow)
+{
+	pthread_mutex_lock(&lead->mutex);
+	struct follow *before = lead->follow;
+	lead->follow = follow;
+	pthread_mutex_unlock(&lead->mutex);
+	follow_free(before);
+}
+
+/* What memory was missing for is followed from the beginning. */
+static void keep_following(struct lead *lead)
+{
+	struct part *part = lead->part;
+	struct follow *follow = NULL;
+	struct err err;
+	const struct follow_conf conf = {
+		.store = part->control->store, .clock = part->control->clock,
+		.state_key = keyring_state_key(part->control->keyring),
+		.prefix = part->journal_prefix, .checkpoint_prefix = part->checkpoint_prefix,
+		.ops = { .clear = on_clear, .record = on_record, .context = part },
+	};
+	if (lead->follow && shard_sound(part->shard))
+		return;
+	set_follow(lead, NULL);
+	if (follow_new(&conf, &follow, &err) < 0)
+		log_warn(NULL, "shard_not_followed", "shard=%d reason=\"%s\"", part->index,
+		         err.text);
+	set_follow(lead, follow);
+}
+
+int64_t lead_followed(struct lead *lead, uint64_t *ret_replays)
+{
+	pthread_mutex_lock(&lead->mutex);
+	*ret_replays = shard_replays(lead->part->shard);
+	int64_t revision = lead->follow ? follow_revision(lead->follow) : 0;
+	pthread_mutex_unlock(&lead->mutex);
+	return shard_sound(lead->part->shard) ? revision : 0;
+}
+
+/* --- changes --- */
+
+/* What was followed is kept where it is whole. */
+static int replay(struct lead *lead, int64_t epoch, struct err *err)
+{
+	struct part *part = lead->part;
+	struct position position;
+	bool whole = lead->follow && follow_stop(lead->follow, &position) &&
+		shard_sound(part->shard);
+	set_follow(lead, NULL);
+	int rc = whole ? journal_lead_from(part->journal, epoch, &position, err) : E_CONFLICT;
+	if (rc != E_CONFLICT)
+		return rc;
+	shard_clear(part->shard);
+	return journal_lead(part->journal, epoch, err);
+}
+
 static int take_over(struct lead *lead, int64_t epoch, struct err *err)
 {
 	struct part *part = lead->part;
@@ -69,8 +142,7 @@ static int take_over(struct lead *lead, int64_t epoch, struct err *err)
 	TRY(journal_lead(part->journal, 0, err));
 	TRY(check_key(part, epoch, err));
 	TRY(catalog_refresh(control->catalog, control->store, err));
-	shard_clear(part->shard);
-	TRY(journal_lead(part->journal, epoch, err));
+	TRY(replay(lead, epoch, err));
 	shard_ready(part->shard);
 	if (part != part_of(control, "platform"))
 		return 0;
@@ -118,6 +190,8 @@ static bool look(struct lead *lead, int64_t epoch)
 		return step_up(lead, epoch);
 	if (!epoch && journal_epoch(part->journal))
 		step_down(lead);
+	if (!epoch)
+		keep_following(lead);
 	return true;
 }
 
@@ -190,6 +264,7 @@ void lead_stop(struct lead *lead)
 	if (lead->started)
 		pthread_join(lead->thread, NULL);
 	lead->started = false;
+	set_follow(lead, NULL);
 }
 
 void lead_free(struct lead *lead)

@@ -95,5 +95,5 @@ int request_resume(struct request *request, const char *prefix, const char *last
 
 int request_needs_lead(const struct request *request, struct err *err)
 {
-	return part_needs_lead(request->part, err);
+	return request->followed ? 0 : part_needs_lead(request->part, err);
 }

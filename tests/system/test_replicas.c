@@ -81,11 +81,14 @@ Test(replicas, a_write_through_a_follower_takes_effect_once, .timeout = 240)
 	struct answer list = ask(system, PORT_API, ada, NULL, "GET", SALES "/tasks", NULL);
 	cr_expect_eq(value_len(value_get(list.body, "items")), 1, "%s", list.text);
 	/* Held there, as the leader would hold it. */
-	const char *path = arena_printf(system_arena(system), SALES "/tasks/%s?waitMs=20000",
-	                                value_get_str(first.body, "id"));
 	struct answer ended = { 0 };
-	for (int i = 0; i < 20 && !value_get(ended.body, "endedAt"); i++)
+	for (int64_t until = now_ms() + END_MS; !value_get(ended.body, "endedAt");) {
+		const char *path = arena_printf(
+			system_arena(system), SALES "/tasks/%s?waitMs=20000&afterVersion=%" PRId64,
+			value_get_str(first.body, "id"), value_get_int(ended.body, "version", 0));
+		cr_assert_lt(now_ms(), until, "%s", ended.text);
 		ended = ask(system, PORT_API_2, ada, NULL, "GET", path, NULL);
+	}
 	cr_expect_str_eq(value_get_str(ended.body, "state"), "succeeded", "%s", ended.text);
 	system_stop(system);
 }

@@ -133,6 +133,30 @@ Test(forward, a_follower_reads_resources_from_its_own_memory_and_states_the_revi
 	stop_two(planes);
 }
 
+Test(forward, tasks_are_read_as_they_are_followed_while_no_leader_answers)
+{
+	struct plane *planes[2];
+	start_two(1, planes);
+	const char *admin = plane_tenant(planes[0], "acme", "flights");
+	struct answer made = plane_call(planes[1], admin, "POST", FLIGHTS "/tasks", PROBE);
+	cr_assert_eq(made.status, 202, "%s", made.text);
+	const char *path = arena_printf(planes[1]->arena, FLIGHTS "/tasks/%s",
+	                                value_get_str(made.body, "id"));
+	until_current(planes);
+	http_server_free(MOVE(planes[0]->door));
+	struct answer read = plane_call(planes[1], admin, "GET", path, NULL);
+	for (int ms = 0; read.status != 200; ms++) {
+		cr_assert(read.status == 404 || read.status == 503, "%s", read.text);
+		cr_assert_lt(ms, WAIT_MS, "%s", read.text);
+		usleep(1000);
+		read = plane_call(planes[1], admin, "GET", path, NULL);
+	}
+	cr_expect_gt(read.revision, 0);
+	cr_expect_str_eq(value_get_str(read.body, "id"), value_get_str(made.body, "id"));
+	cr_expect_eq(plane_call(planes[1], admin, "GET", ACME "/usage", NULL).status, 200);
+	stop_two(planes);
+}
+
 Test(forward, a_read_that_wants_a_later_revision_goes_to_the_leader)
 {
 	struct plane *planes[2];
@@ -154,7 +178,7 @@ Test(forward, what_was_passed_on_is_not_passed_on_again)
 	const char *admin = plane_tenant(planes[0], "acme", "flights");
 	until_current(planes);
 	const struct header passed[] = { { FORWARDED_HEADER, "c" }, { NULL, NULL } };
-	const struct asked asked = { .method = "GET", .path = FLIGHTS "/tasks", .key = admin,
+	const struct asked asked = { .method = "GET", .path = ACME "/audit", .key = admin,
 		.headers = passed };
 	struct answer answer = plane_ask(planes[1], &asked);
 	cr_expect_eq(answer.status, 503);
