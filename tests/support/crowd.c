@@ -306,6 +306,10 @@ static void take_found(struct crowd *crowd, int tenant, const struct value *task
 	const char *state = value_get_str(task, "state"), *type = value_get_str(task, "type");
 	const struct value *outputs = value_get(task, "outputs");
 	snprintf(found->id, sizeof found->id, "%s", value_get_str(task, "id"));
+	const char *reason = value_get_str(task, "reason"), *worker = value_get_str(task, "worker");
+	snprintf(found->state, sizeof found->state, "%s on %s, version %d: %s", state ? state : "?",
+	         worker ? worker : "nobody", (int)value_get_int(task, "version", 0),
+	         reason ? reason : "");
 	found->tenant = tenant;
 	found->ended = value_get(task, "endedAt") != NULL;
 	found->succeeded = state && strcmp(state, "succeeded") == 0;

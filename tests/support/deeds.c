@@ -64,7 +64,7 @@ static bool check_found(const struct deeds *deeds, char out[DEEDS_TEXT_MAX])
 		if (i > 0 && strcmp(found[-1].id, found->id) == 0)
 			return broken(out, "the task %s is listed twice", found->id);
 		if (!found->ended)
-			return broken(out, "the task %s does not end", found->id);
+			return broken(out, "the task %s does not end: %s", found->id, found->state);
 		if (found->writes && found->succeeded && found->rows != deeds->rows_each)
 			return broken(out, "the task %s wrote %" PRId64 " rows and not %" PRId64,
 			              found->id, found->rows, deeds->rows_each);

@@ -22,6 +22,7 @@ struct found {
 	bool ended, succeeded, writes;
 	int64_t rows;                /* of its outputs */
 	struct amounts used;         /* of all its attempts */
+	char state[160];             /* as it is told, for who reads the fault */
 };
 
 struct deeds {
