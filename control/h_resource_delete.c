@@ -32,23 +32,29 @@ static int doom(void *context, const char *key, const struct value *stored, int6
 	return change_delete(doomed->change, key, revision, err);
 }
 
-static int delete_tenant(struct control *control, struct request *request, struct change *change,
-                         struct err *err)
+static int delete_all(struct control *control, struct request *request, enum kind kind,
+                      struct change *change, struct err *err)
 {
-	char key[STORE_KEY_MAX], prefix[STORE_KEY_MAX];
+	char prefix[STORE_KEY_MAX];
 	bool more = false;
 	struct doomed doomed = { change };
-	TRY(change_delete(change, keys_tenant_key(key, request->tenant), -1, err));
-	TRY(home_delete(control, request->tenant, change, err));
-	snprintf(prefix, sizeof prefix, "r/quota/%s/", request->tenant);
+	snprintf(prefix, sizeof prefix, "r/%s/%s/", kind_info[kind].name, request->tenant);
 	TRY(catalog_list(control->catalog, request->arena, prefix, NULL, QUOTAS_MOST, doom, &doomed,
 	                 &more, err));
 	if (more)
-		return err_set(err, E_CONFLICT,
-		               "the tenant %s still has over %d quotas; delete those "
-		               "first",
-		               request->tenant, QUOTAS_MOST);
+		return err_set(err, E_CONFLICT, "the tenant %s still has over %d %s; delete those "
+		               "first", request->tenant, QUOTAS_MOST, kind_info[kind].plural);
 	return 0;
+}
+
+static int delete_tenant(struct control *control, struct request *request, struct change *change,
+                         struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	TRY(change_delete(change, keys_tenant_key(key, request->tenant), -1, err));
+	TRY(home_delete(control, request->tenant, change, err));
+	TRY(delete_all(control, request, KIND_QUOTA, change, err));
+	return delete_all(control, request, KIND_SHARE, change, err);
 }
 
 static int delete_dataset(struct control *control, struct request *request, struct change *change,

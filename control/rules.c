@@ -11,6 +11,7 @@
 #include "control/rules_schedule.h"
 
 #include <stdio.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum { RESTS_MAX = FIELD_LIST_MAX + 16 };
@@ -400,6 +401,26 @@ static int transformation_rules(const struct manifest *manifest, struct err *err
 	                  manifest->domain, is_output, &output, err);
 }
 
+static int share_rules(const struct value *spec, struct err *err)
+{
+	static const char *const pairs[][2] = {
+		{ "guaranteedCpuMillis", "mostCpuMillis" },
+		{ "guaranteedMemoryBytes", "mostMemoryBytes" },
+		{ "guaranteedSlots", "mostSlots" },
+	};
+	if (value_get_int(spec, "weight", 1) < 1)
+		return err_set(err, E_INVALID, "spec.weight: is 0; it is at least 1");
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		int64_t guaranteed = value_get_int(spec, pairs[i][0], 0);
+		int64_t most = value_get_int(spec, pairs[i][1], INT64_MAX);
+		if (guaranteed > most)
+			return err_set(err, E_INVALID, "spec.%s: is %" PRId64 ", more than spec.%s, "
+			               "%" PRId64 "; what may never be used cannot be guaranteed",
+			               pairs[i][0], guaranteed, pairs[i][1], most);
+	}
+	return 0;
+}
+
 static int by_kind(struct control *control, struct request *request,
                    const struct manifest *manifest, const struct value *before, struct err *err)
 {
@@ -412,6 +433,8 @@ static int by_kind(struct control *control, struct request *request,
 		return source_rules(manifest->spec, err);
 	case KIND_TRANSFORMATION:
 		return transformation_rules(manifest, err);
+	case KIND_SHARE:
+		return share_rules(manifest->spec, err);
 	case KIND_PIPELINE:
 		return rules_graph(control, request, value_get(manifest->spec, "tasks"),
 		                   "spec.tasks", false, err);

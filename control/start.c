@@ -29,7 +29,9 @@ static bool is_kind(const char *key, enum kind kind, const char **ret_rest)
 	return true;
 }
 
-static void quota_changed(struct control *control, const char *rest, const struct value *value)
+/* Of kind Quota, or Share. */
+static void due_changed(struct control *control, enum kind kind, const char *rest,
+                        const struct value *value)
 {
 	char tenant[64];
 	struct err err = { 0 };
@@ -39,10 +41,14 @@ static void quota_changed(struct control *control, const char *rest, const struc
 	memcpy(tenant, rest, len);
 	tenant[len] = 0;
 	struct part *part = part_of(control, tenant);
-	if (shard_quota(part->shard, tenant, rest + len + 1, value_get(value, "spec"), &err) < 0) {
+	const struct value *spec = value_get(value, "spec");
+	int rc = kind == KIND_QUOTA
+		? shard_quota(part->shard, tenant, rest + len + 1, spec, &err)
+		: shard_share(part->shard, tenant, rest + len + 1, spec, &err);
+	if (rc < 0) {
 		const struct log_context context = { .tenant = tenant };
-		log_error(&context, "quota_not_applied", "name=%s reason=\"%s\"", rest + len + 1,
-		          err.text);
+		log_error(&context, "not_applied", "kind=%s name=%s reason=\"%s\"",
+		          kind_info[kind].name, rest + len + 1, err.text);
 	}
 	dispatch_wake(part->dispatch);
 }
@@ -89,7 +95,9 @@ static void on_change(void *context, const char *key, const struct value *value)
 	struct control *control = context;
 	const char *rest = NULL;
 	if (is_kind(key, KIND_QUOTA, &rest))
-		quota_changed(control, rest, value);
+		due_changed(control, KIND_QUOTA, rest, value);
+	if (is_kind(key, KIND_SHARE, &rest))
+		due_changed(control, KIND_SHARE, rest, value);
 	if (is_kind(key, KIND_RATECARD, &rest) && strcmp(rest, "default") == 0)
 		rates_changed(control, value);
 	if (is_kind(key, KIND_WORKER, &rest))
