@@ -178,7 +178,8 @@ Test(zone, does_not_leave_its_folder)
 {
 	static const char *const names[] = {
 		"", "/etc/passwd", "../../../etc/passwd", "Europe/../Europe/Berlin",
-		"Europe//Berlin", "Europe/", "Europe", "zone.tab", "Europe/Berlin\n", "-", "right/Europe/Berlin"};
+		"Europe//Berlin", "Europe/", "Europe", "zone.tab", "Europe/Berlin\n", "-",
+		"right/Europe/Berlin"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct zone *zone = NULL;
 		struct err err = {0};

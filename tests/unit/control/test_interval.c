@@ -1,6 +1,7 @@
 /* test_interval.c - see control/interval.h. Random histories against an array with a state for each
  * hour; what is emitted gives the same book again. */
 #include "common/defs.h"
+#include "control/interval.h"
 #include "control/interval_impl.h"
 
 #include "control/record.h"
