@@ -23,6 +23,7 @@ int shard_new(struct clock *clock, struct shard **ret_shard, struct err *err)
 	hashmap_init(&shard->accounts, seed);
 	hashmap_init(&shard->idems, seed);
 	hashmap_init(&shard->runs, seed);
+	names_init(&shard->names, seed);
 	shard->clock = clock;
 	shard->sound = true;
 	if (shard_sched_new(shard, seed, err) < 0) {
@@ -106,6 +107,7 @@ void shard_free(struct shard *shard)
 	hashmap_release(&shard->accounts);
 	hashmap_release(&shard->idems);
 	hashmap_release(&shard->runs);
+	names_release(&shard->names);
 	free(shard->meters);
 	free(shard->expiries);
 	arena_free(shard->rates_arena);

@@ -167,8 +167,8 @@ static void set_attempts(struct value *was, struct arena *arena, const struct ta
 	set_number(was, "wall", task->wall_ms);
 	if (task->attempts > 0)
 		set_number(was, "started", task->started_ms);
-	if (!amounts_zero(&task->used))
-		value_set(was, "used", amounts_value(arena, &task->used));
+	if (task->used)
+		value_set(was, "used", amounts_value(arena, task->used));
 	if (task->code)
 		value_set_str(was, "code", err_name(task->code));
 	value_set_str(was, "text", task->text);

@@ -5,6 +5,7 @@
 
 #include "control/hashmap.h"
 #include "control/interval.h"
+#include "control/names.h"
 #include "control/record.h"
 #include "control/shard_work.h"
 #include "control/task_impl.h"
@@ -70,6 +71,7 @@ struct shard {
 	pthread_cond_t changed;      /* some task's version moved */
 	struct board *board;         /* may be NULL */
 	struct hashmap tasks, accounts, idems, runs;
+	struct names names;          /* domains, principals, workers */
 	struct account *account_list;
 	struct idem *idem_oldest, *idem_newest;
 	struct line finished;        /* oldest first; they leave by archive tasks */

@@ -47,7 +47,7 @@ static struct value *progress_value(struct arena *arena, const struct task *task
 
 static struct value *usage_map(struct arena *arena, const struct task *task)
 {
-	struct value *map = amounts_value(arena, &task->used);
+	struct value *map = task->used ? amounts_value(arena, task->used) : value_map(arena);
 	if (map && task->wall_ms > 0)
 		value_set_int(map, "wallMs", task->wall_ms);
 	if (map && task->memory_peak_bytes > 0)
@@ -70,7 +70,9 @@ static void set_packed(struct value *map, const char *name, struct arena *arena,
 const char *task_reason(const struct shard *shard, struct arena *arena, const struct task *task)
 {
 	const struct trail_step *last = trail_last(&task->trail);
-	const struct trail_step running = { .event = EVENT_ASSIGNED, .attempt = task->attempts + 1 };
+	const struct trail_step running = {
+		.event = EVENT_ASSIGNED, .attempt = task->attempts + 1,
+	};
 	if (task->state == STATE_QUEUED)
 		return waiting_reason(shard, arena, task);
 	if (task->state == STATE_BLOCKED)

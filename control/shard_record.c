@@ -117,6 +117,18 @@ static int make(struct shard *shard, const struct value *record, struct new_task
 	return task_make(shard, made, ret_task, err);
 }
 
+/* ret_run NULL: it is in none. */
+static int place_in_run(const struct shard *shard, const struct value *record, int64_t node,
+                        struct run **ret_run, struct err *err)
+{
+	const char *id = value_get_str(record, "run");
+	struct run *run = id ? run_find(shard, id) : NULL;
+	if (id && (!run || node < 0 || node >= run->count || run->nodes[node].task))
+		return damaged(err);
+	*ret_run = run;
+	return 0;
+}
+
 int task_from_record(struct shard *shard, const struct value *record, struct task **ret_task,
                      struct err *err)
 {
@@ -128,13 +140,11 @@ int task_from_record(struct shard *shard, const struct value *record, struct tas
 		.spec = value_get(record, "spec"), .at_ms = value_get_int(record, "at", 0),
 	};
 	struct task *task = NULL;
-	const char *run_id = value_get_str(record, "run");
-	struct run *run = run_id ? run_find(shard, run_id) : NULL;
+	struct run *run = NULL;
 	int64_t node = value_get_int(record, "node", -1);
 	if (!made.id || !made.tenant || !made.domain || !made.principal || made.type == TASK_NONE)
 		return damaged(err);
-	if (run_id && (!run || node < 0 || node >= run->count || run->nodes[node].task))
-		return damaged(err);
+	TRY(place_in_run(shard, record, node, &run, err));
 	record_limits_read(value_get(record, "limits"), &made.limits);
 	amounts_read(value_get(record, "reserve"), &made.reserve);
 	TRY(make(shard, record, &made, &task, err));
@@ -339,7 +349,11 @@ static bool first_bill(struct shard *shard, const char *id, const struct amounts
 	if (attempt <= task->billed)
 		return false;
 	task->billed = attempt;
-	amounts_add(&task->used, amounts);
+	struct amounts *used = task_used(task);
+	if (used)
+		amounts_add(used, amounts);
+	else
+		shard->sound = false;
 	return true;
 }
 

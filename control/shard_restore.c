@@ -36,7 +36,7 @@ int restore_tally(struct shard *shard, const struct value *record, struct err *e
 
 /* --- a task --- */
 
-static void read_attempts(struct task *task, const struct value *was)
+static int read_attempts(struct task *task, const struct value *was, struct err *err)
 {
 	const char *code = value_get_str(was, "code");
 	task->attempts = (int)value_get_int(was, "attempts", 0);
@@ -48,8 +48,12 @@ static void read_attempts(struct task *task, const struct value *was)
 	task->wall_ms = value_get_int(was, "wall", 0);
 	task->started_ms = value_get_int(was, "started", 0);
 	task->code = code ? err_by_name(code) : 0;
-	if (value_get(was, "used"))
-		amounts_read(value_get(was, "used"), &task->used);
+	struct amounts *used = value_get(was, "used") ? task_used(task) : NULL;
+	if (value_get(was, "used") && !used)
+		return err_set(err, E_NOMEM, "no memory for what a task used");
+	if (used)
+		amounts_read(value_get(was, "used"), used);
+	return 0;
 }
 
 static int read_was(const struct shard *shard, struct task *task, const struct value *was,
@@ -57,7 +61,7 @@ static int read_was(const struct shard *shard, struct task *task, const struct v
 {
 	int64_t due_ms = value_get_int(was, "due", 0);
 	int64_t wait_ms = due_ms - clock_unix_ms(shard->clock);
-	read_attempts(task, was);
+	TRY(read_attempts(task, was, err));
 	task->cancel = value_get_bool(was, "cancel", false);
 	task->expired = value_get_bool(was, "expired", false);
 	task->due_mono_ms = wait_ms > 0 ? clock_mono_ms(shard->clock) + wait_ms : 0;

@@ -28,8 +28,12 @@ struct amounts task_holds(const struct task *task)
 	return holds;
 }
 
-static void task_release(struct task *task)
+static void task_release(struct shard *shard, struct task *task)
 {
+	names_put(&shard->names, task->domain);
+	names_put(&shard->names, task->principal);
+	names_put(&shard->names, task->worker);
+	free(task->used);
 	buf_release(&task->spec);
 	buf_release(&task->outputs);
 	buf_release(&task->also);
@@ -38,7 +42,17 @@ static void task_release(struct task *task)
 	free(task);
 }
 
-static struct task *task_fill(const struct new_task *made)
+/* What stays for long takes no more than it needs; that it cannot be made less is no failure. */
+static void trim(struct buf *buf)
+{
+	uint8_t *data = buf->len > 0 ? realloc(buf->data, buf->len) : NULL;
+	if (!data)
+		return;
+	buf->data = data;
+	buf->cap = buf->len;
+}
+
+static struct task *task_fill(struct shard *shard, const struct new_task *made)
 {
 	struct task *task = calloc(1, sizeof *task);
 	if (!task)
@@ -47,8 +61,12 @@ static struct task *task_fill(const struct new_task *made)
 	buf_init(&task->outputs, OUTPUTS_MAX);
 	buf_init(&task->also, ALSO_MAX);
 	snprintf(task->id, sizeof task->id, "%s", made->id);
-	snprintf(task->domain, sizeof task->domain, "%s", made->domain);
-	snprintf(task->principal, sizeof task->principal, "%s", made->principal);
+	task->domain = names_get(&shard->names, made->domain);
+	task->principal = names_get(&shard->names, made->principal);
+	if (!task->domain || !task->principal) {
+		task_release(shard, task);
+		return NULL;
+	}
 	task->type = made->type;
 	task->limits = made->limits;
 	task->reserve = made->reserve;
@@ -125,13 +143,15 @@ int task_make(struct shard *shard, const struct new_task *made, struct task **re
 {
 	struct account *account = NULL;
 	TRY(account_get(shard, made->tenant, &account, err));
-	struct task *task = task_fill(made);
+	struct task *task = task_fill(shard, made);
 	if (!task)
 		return err_set(err, E_NOMEM, "no memory for a task");
 	struct amounts holds = task_holds(task);
 	int rc = pack_write(made->spec, &task->spec, err);
 	if (rc == 0 && made->also)
 		rc = pack_write(made->also, &task->also, err);
+	trim(&task->spec);
+	trim(&task->also);
 	if (rc == 0)
 		rc = quota_take(account->quota, task->domain, &holds, &task->hold, err);
 	task->account = account;
@@ -142,7 +162,7 @@ int task_make(struct shard *shard, const struct new_task *made, struct task **re
 	if (rc < 0) {
 		sched_remove(shard->sched, &task->entry);
 		quota_release(account->quota, &task->hold);
-		task_release(task);
+		task_release(shard, task);
 		return rc;
 	}
 	task->older = account->newest;
@@ -175,7 +195,7 @@ void task_drop(struct shard *shard, struct task *task)
 	if (task->older)
 		task->older->newer = task->newer;
 	run_forget(shard, task);
-	task_release(task);
+	task_release(shard, task);
 }
 
 /* --- lines --- */
@@ -264,7 +284,8 @@ void task_start(struct shard *shard, struct task *task, const struct token *toke
 	task->token = *token;
 	task->inherited = false;
 	task->started_ms = clock_unix_ms(shard->clock);
-	snprintf(task->worker, sizeof task->worker, "%s", worker ? worker : "");
+	names_put(&shard->names, task->worker);
+	task->worker = worker ? names_get(&shard->names, worker) : NULL;
 	memset(&task->progress, 0, sizeof task->progress);
 	task->progress.percent = -1;
 	task->phase[0] = '\0';
@@ -293,6 +314,13 @@ void task_moved(struct shard *shard, struct task *task)
 	task->shown_mono_ms = clock_mono_ms(shard->clock);
 	pthread_cond_broadcast(&shard->changed);
 	shard_note(shard, task);
+}
+
+struct amounts *task_used(struct task *task)
+{
+	if (!task->used)
+		task->used = calloc(1, sizeof *task->used);
+	return task->used;
 }
 
 int task_set_text(struct task *task, const char *text, struct err *err)

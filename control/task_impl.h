@@ -12,8 +12,6 @@ struct idem;
 struct line;
 struct run_node;
 
-enum { PRINCIPAL_MAX = 132 };
-
 struct task {
 	struct hash_node by_id;
 	struct account *account;     /* of its tenant */
@@ -22,7 +20,9 @@ struct task {
 	struct line *line;           /* NULL: in none */
 	struct sched_entry entry;    /* until it has ended; held while it is not queued */
 	bool waits;                  /* counted among those that do */
-	char id[ID_LEN + 1], domain[64], principal[PRINCIPAL_MAX], worker[64];
+	char id[ID_LEN + 1];
+	const char *domain, *principal;      /* of shard->names, as worker */
+	const char *worker;          /* of the last attempt; NULL: none */
 	enum task_type type;
 	enum task_state state;
 	bool durable;                /* accepted is; until then nobody sees it */
@@ -32,7 +32,7 @@ struct task {
 	struct limits limits;
 	struct amounts reserve;      /* what it holds in any state */
 	struct hold hold;
-	struct amounts used;         /* of all its attempts, cost included */
+	struct amounts *used;        /* of all its attempts, cost included; NULL: nothing yet */
 	int attempts;                /* that have ended */
 	int forgiven;                /* of those; they do not count against limits.attempts_max */
 	int unassigned;              /* attempts that never reached a worker */
@@ -76,6 +76,8 @@ void task_spec(enum task_type type, const struct limits *limits, const struct pl
                struct label labels[LABELS_MAX], struct sched_spec *ret_spec);
 int task_make(struct shard *shard, const struct new_task *made, struct task **ret_task,
               struct err *err);
+/* What its attempts used, to add to; NULL: no memory. */
+struct amounts *task_used(struct task *task);
 void task_drop(struct shard *shard, struct task *task);      /* out of everything, and freed */
 void line_append(struct line *line, struct task *task);
 void line_prepend(struct line *line, struct task *task);

@@ -348,14 +348,14 @@ static int refuse(const struct quota *quota, const struct question *question, in
 		         window_end(set->window, now_ms, end));
 		way = "wait until then";
 	}
-	int code = err_set(err, E_QUOTA, "quota \"%s\" of tenant %s%s%s: %s used %s + reserved %s + "
-	               "asked %s is over the limit %s%s; %s or ask the platform operator to raise "
-	               "it", set->name, quota->tenant, *set->domain ? ", domain " : "", set->domain,
-	               dim->quota_field, figure(question->used, dim->factor, used),
-	               figure(question->reserved, dim->factor, reserved),
-	               figure(question->asked, dim->factor, asked),
-	               figure(set->most[question->dim], dim->factor, most), when, way);
-	return err_after(err, code, wait_s(set, spent, now_ms));
+	err_set(err, E_QUOTA, "quota \"%s\" of tenant %s%s%s: %s used %s + reserved %s + asked %s "
+	        "is over the limit %s%s; %s or ask the platform operator to raise it", set->name,
+	        quota->tenant, *set->domain ? ", domain " : "", set->domain, dim->quota_field,
+	        figure(question->used, dim->factor, used),
+	        figure(question->reserved, dim->factor, reserved),
+	        figure(question->asked, dim->factor, asked),
+	        figure(set->most[question->dim], dim->factor, most), when, way);
+	return err_after(err, E_QUOTA, wait_s(set, spent, now_ms));
 }
 
 static int check_set(const struct quota *quota, const struct limit_set *set,
@@ -395,9 +395,8 @@ int quota_take(struct quota *quota, const char *domain, const struct amounts *am
 	struct share *share = NULL;
 	TRY(share_get(quota, domain, &share, err));
 	amounts_add(&share->reserved, amounts);
-	struct hold hold = { .amounts = *amounts, .open = true };
-	name_copy(hold.domain, domain);
-	*ret_hold = hold;
+	*ret_hold = (struct hold){ .amounts = *amounts, .open = true,
+	                           .share = (uint32_t)(share - quota->shares) };
 	return 0;
 }
 
@@ -411,8 +410,8 @@ int quota_reserve(struct quota *quota, const char *domain, const struct amounts 
 void quota_rehold(struct quota *quota, struct hold *hold, const struct amounts *amounts)
 {
 	REQUIRE(hold->open);
-	struct share *share = share_find(quota, hold->domain);
-	REQUIRE(share);
+	REQUIRE(hold->share < quota->share_count);
+	struct share *share = &quota->shares[hold->share];   /* they are only ever added to */
 	amounts_sub(&share->reserved, &hold->amounts);
 	amounts_add(&share->reserved, amounts);
 	hold->amounts = *amounts;

@@ -49,7 +49,7 @@ MUST_USE int quota_limits_copy(struct quota *to, const struct quota *from, struc
 
 /* A hold on amounts of one domain. E_QUOTA says: quota's name, whose, dimension, used, reserved,
  * asked, limit, window and when it starts anew, and whom to ask. */
-struct hold { char domain[64]; struct amounts amounts; bool open; };
+struct hold { struct amounts amounts; uint32_t share; bool open; };      /* share: quota's own */
 MUST_USE int quota_reserve(struct quota *quota, const char *domain, const struct amounts *amounts,
                            int64_t now_ms, struct hold *ret_hold, struct err *err);
 /* The same question without taking anything: what would be refused, and why. */
