@@ -17,7 +17,7 @@ enum err_code {
 
 struct err {
 	int code;
-	int after_s;                 /* seconds after which the same call may succeed; 0: not known */
+	int after_s;                 /* seconds until the same call may succeed; 0: not known */
 	char text[480];
 };
 

@@ -53,7 +53,7 @@ static void serve_stream(struct http_request *http, struct reply *reply)
 {
 	struct outflow *outflow = NULL;
 	struct err err = { 0 };
-	http_add_header(http, "X-Accel-Buffering", "no");        /* proxies pass it on as it comes */
+	http_add_header(http, "X-Accel-Buffering", "no");        /* for proxies: as it comes */
 	if (http_answer_stream(http, SSE_TYPE, FEED_KEPT_MAX, &outflow, &err) == 0) {
 		feed_attach(reply->feed, outflow);
 		return;

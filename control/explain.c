@@ -55,29 +55,47 @@ static const char *outlook(struct arena *arena, const struct value *explained)
 	return arena_printf(arena, "%s%s", before, about);
 }
 
-const char *explain_summary(struct arena *arena, const struct value *explained, bool asked)
+static bool waits(const struct value *explained)
 {
-	const char *state = value_get_str(explained, "state"), *never = explain_never(explained);
+	static const char *const states[] = { "waiting", "parked", "queued", "blocked" };
+	const char *state = value_get_str(explained, "state");
+	for (size_t i = 0; state && i < ARRAY_LEN(states); i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return !state;
+}
+
+/* Nothing but its turn, and nobody is before it. */
+static bool is_free(const struct value *explained)
+{
+	size_t reasons = value_len(value_get(explained, "reasons"));
+	return reasons == 0 || (reasons == 1 && is_turn(reason_at(explained, 0)) &&
+	                        value_get_int(explained, "ahead", 0) == 0);
+}
+
+static const char *waiting_summary(struct arena *arena, const struct value *explained, bool asked)
+{
 	const char *detail = value_get_str(reason_at(explained, 0), "detail");
 	size_t reasons = value_len(value_get(explained, "reasons"));
-	bool free = asked && reasons == 1 && is_turn(reason_at(explained, 0)) &&
-		value_get_int(explained, "ahead", 0) == 0;
-	bool waits = !state || strcmp(state, "waiting") == 0 || strcmp(state, "parked") == 0 ||
-		strcmp(state, "queued") == 0 || strcmp(state, "blocked") == 0;
+	char more[48] = "";
+	if (reasons > 1)
+		snprintf(more, sizeof more, " (and %zu more reason%s)", reasons - 1,
+		         reasons > 2 ? "s" : "");
+	return arena_printf(arena, "it %s: %s%s%s", asked ? "would be accepted and wait" : "waits",
+	                    detail ? detail : "for its turn", more, outlook(arena, explained));
+}
+
+const char *explain_summary(struct arena *arena, const struct value *explained, bool asked)
+{
+	const char *never = explain_never(explained);
 	if (never)
 		return arena_printf(arena, "it can never start as things are: %s", never);
-	if (!waits)
-		return arena_printf(arena, "it does not wait: it is %s", state);
-	if (free || (reasons == 0 && asked))
+	if (!waits(explained))
+		return arena_printf(arena, "it does not wait: it is %s",
+		                    value_get_str(explained, "state"));
+	if (asked && is_free(explained))
 		return "it would start at once";
-	if (reasons == 0)
-		return arena_printf(arena, "it starts as soon as a worker asks for work%s",
-		                    outlook(arena, explained));
-	const char *more = reasons > 1 ? arena_printf(arena, " (and %zu more reasons)",
-	                                              reasons - 1) : "";
-	return arena_printf(arena, "it %s: %s%s%s", asked ? "would be accepted and wait" : "waits",
-	                    detail ? detail : "for its turn", more ? more : "",
-	                    outlook(arena, explained));
+	return waiting_summary(arena, explained, asked);
 }
 
 /* --- pools --- */

@@ -17,8 +17,8 @@ static int read_state(const char *name, uint32_t *states, struct err *err)
 	for (int i = 0; i <= STATE_DEAD; i++)
 		names[i] = task_state_name((enum task_state)i);
 	const char *nearest = name_nearest(name, names, ARRAY_LEN(names));
-	return err_set(err, E_INVALID, "state: %.32s is no state of a task%s%s; give one or more of "
-	               "blocked, queued, running, succeeded, failed, cancelled and dead, with "
+	return err_set(err, E_INVALID, "state: %.32s is no state of a task%s%s; give one or more "
+	               "of blocked, queued, running, succeeded, failed, cancelled and dead, with "
 	               "commas between", name, nearest ? "; did you mean " : "",
 	               nearest ? nearest : "");
 }

@@ -78,7 +78,7 @@ static int split_item(struct request *request, const struct value *item, const c
 	return value_check(body, err);
 }
 
-/* Every item is looked at before anything is reserved, so that one answer names all that is wrong. */
+/* Every item is looked at before anything is reserved: one answer names all that is wrong. */
 static int check_items(struct control *control, struct request *request, struct batch *batch,
                        struct err *err)
 {

@@ -23,14 +23,14 @@ int h_task_explain(struct control *control, struct request *request, struct err 
 
 /* --- every shard's --- */
 
-typedef struct value *shard_table_fn(struct shard *shard, struct arena *arena);
 struct tables {
 	const struct value *parts[PARTS_MAX];
 	size_t count;
 };
 
 /* From memory where this replica leads, else from its leader. ?shard=N: of that one alone. */
-static int collect(struct control *control, const struct request *request, shard_table_fn *table,
+static int collect(struct control *control, const struct request *request,
+                   struct value *(*table)(struct shard *shard, struct arena *arena),
                    struct tables *ret_tables, struct err *err)
 {
 	bool one = request_query(request, "shard") != NULL;

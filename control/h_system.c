@@ -280,7 +280,8 @@ static void print_pools(struct control *control, struct arena *arena, struct buf
 	static const struct gauge gauges[] = {
 		{ "freehold_pool_workers", NULL, "workers", "Workers alive.", 1 },
 		{ "freehold_pool_cores", "total", "cpuMillis", "Cores of its workers.", 1000 },
-		{ "freehold_pool_memory_bytes", "total", "memoryBytes", "Memory of its workers.", 1 },
+		{ "freehold_pool_memory_bytes", "total", "memoryBytes", "Memory of its workers.",
+		  1 },
 		{ "freehold_pool_used_cores", "used", "cpuMillis", "Cores of what runs.", 1000 },
 		{ "freehold_pool_used_memory_bytes", "used", "memoryBytes", "Memory of what runs.",
 		  1 },

@@ -1,5 +1,5 @@
-/* intake.h - what a client submits, a task or a run: its key, whether it may, then control/submit.h.
- * For the handlers of tasks and runs. */
+/* intake.h - what a client submits, a task or a run: its key, whether it may, then
+ * control/submit.h. For the handlers of tasks and runs. */
 #ifndef INTAKE_H
 #define INTAKE_H
 
@@ -12,7 +12,7 @@ MUST_USE int intake_domain(struct control *control, const struct request *reques
 /* "TENANT/NAME" of who asks, in the request's arena; NULL: no memory. */
 const char *intake_principal(const struct request *request);
 
-/* The Idempotency-Key that a field holds, in its domain: keys of one do not meet those of another. */
+/* The Idempotency-Key that a field holds, with its domain: keys of one do not meet another's. */
 MUST_USE int intake_key(const struct request *request, const char *key, const char *field,
                         const char **ret_key, struct err *err);
 

@@ -1,4 +1,4 @@
-/* progress.c - a task as it goes on: one line that grows on a terminal, elsewhere a line a change. */
+/* progress.c - a task as it goes on: a line that grows on a terminal, elsewhere a line a change. */
 #include "common/defs.h"
 #include "api/cli/cli.h"
 

@@ -76,8 +76,8 @@ static int referred(struct cli *cli, const struct stream *stream, const char **r
 	const char *url = header_of(cli, stream, "Location");
 	bool secure = strncmp(cli->url, "https:", 6) == 0;
 	if (!url || strncmp(url, secure ? "https://" : "http", secure ? 8 : 4) != 0)
-		return err_set(err, E_INTERNAL, "the server sends this stream elsewhere, but not to "
-		               "an address that may be followed; ask the replica that leads");
+		return err_set(err, E_INTERNAL, "the server sends this stream elsewhere, but not "
+		               "to an address that may be followed; ask the replica that leads");
 	*ret_url = url;
 	return 0;
 }

@@ -23,8 +23,8 @@ static void seconds(struct table *table, int64_t ms)
 static int queue(struct cli *cli, struct err *err)
 {
 	static const char *const titles[] = { "TENANT", "POOL", "COHORT", "WEIGHT", "WAITING",
-		                              "RUNNING", "CORES", "MEMORY", "GUARANTEED", "BORROWED",
-		                              "SHARE", "OLDEST", NULL };
+		                              "RUNNING", "CORES", "MEMORY", "GUARANTEED",
+		                              "BORROWED", "SHARE", "OLDEST", NULL };
 	struct value *items = NULL;
 	TRY(client_list(cli, "/v1/queue", 100000, &items, err));
 	if (cli->format != FORMAT_TABLE)

@@ -129,9 +129,10 @@ static int time_of(struct cli *cli, const char *name, const char **ret_time, str
 	if (!text || time_parse(text, &ms, NULL) == 0)
 		return 0;
 	if (duration_parse(text, &ms, NULL) < 0)
-		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, or how long "
-		               "ago, as in 2h", name);
-	*ret_time = arena_strdup(cli->arena, time_print_ms(clock_unix_ms(clock_system()) - ms, out));
+		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, or how "
+		               "long ago, as in 2h", name);
+	time_print_ms(clock_unix_ms(clock_system()) - ms, out);
+	*ret_time = arena_strdup(cli->arena, out);
 	return *ret_time ? 0 : err_set(err, E_NOMEM, "no memory for a time");
 }
 

@@ -1,4 +1,4 @@
-/* fuzz_sse.c - whatever a server may stream: read within bounds, alike in one piece and in many, and
+/* fuzz_sse.c - whatever a server may stream: read within bounds, alike in one piece and in many;
  * an event's id, name and data hold what their limits allow. */
 #include "common/defs.h"
 #include "api/sse.h"

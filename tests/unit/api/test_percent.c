@@ -14,7 +14,8 @@ Test(percent, what_is_encoded_is_decoded_and_the_rest_left_alone)
 
 Test(percent, what_is_broken_or_no_text_is_refused)
 {
-	static const char *const broken[] = { "%", "%2", "%2g", "%g2", "%00", "%ff", "\xff", "a%c3" };
+	static const char *const broken[] = { "%", "%2", "%2g", "%g2", "%00", "%ff", "\xff",
+		                              "a%c3" };
 	AUTO(arena) *arena = NULL;
 	cr_assert_eq(arena_new(MIB, &arena, NULL), 0);
 	for (size_t i = 0; i < ARRAY_LEN(broken); i++)

@@ -31,7 +31,8 @@ static const char *read_in(const char *text, size_t size, struct heard *heard)
 
 Test(sse, events_are_read_alike_in_pieces_of_any_size)
 {
-	static const char text[] = "\xef\xbb\xbf: hello\n\nid: 1.2\nevent: task\ndata: {\"a\": 1}\n\n"
+	static const char text[] = "\xef\xbb\xbf: hello\n\nid: 1.2\nevent: task\n"
+		"data: {\"a\": 1}\n\n"
 		"data: one\r\ndata:two\r\rid\ndata\n\nretry: 5\n\ndata: unfinished";
 	struct heard heard;
 	for (size_t size = 1; size < sizeof text; size++)

@@ -52,7 +52,10 @@ struct client {
 	struct sse_reader reader;
 	sem_t woken;
 	bool over;
-	struct { char id[64], name[32], state[32], reason[256]; int64_t version; } heard[EVENTS_MAX];
+	struct {
+		char id[64], name[32], state[32], reason[256];
+		int64_t version;
+	} heard[EVENTS_MAX];
 	size_t count;
 	int comments;
 };
