@@ -23,7 +23,8 @@ const struct field graph_task_fields[] = {
 	{ FIELD_TEXT, true, "type", "64", NULL, "the task type, for example ingest" },
 	{ FIELD_OBJECT, false, "spec", NULL, NULL, "what to do, by type" },
 	{ FIELD_OBJECT, false, "limits", NULL, task_limit_fields, "what an attempt may take" },
-	{ FIELD_OBJECT, false, "placement", NULL, task_placement_fields, "where and when it may run" },
+	{ FIELD_OBJECT, false, "placement", NULL, task_placement_fields,
+	  "where and when it may run" },
 	{ FIELD_OBJECTS, false, "dependsOn", NULL, graph_dependency_fields,
 	  "what it waits for; absent: nothing" },
 	FIELD_END

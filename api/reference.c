@@ -205,16 +205,17 @@ static void tasks_page(struct arena *arena, struct buf *out)
 {
 	buf_puts(out, "# Tasks\n" GENERATED
 	         "A task is submitted as `{\"type\": TYPE, \"spec\": {...}, \"limits\": {...}, "
-	         "\"placement\": {...}}` to\n`POST /v1/tenants/{tenant}/domains/{domain}/tasks`, or with `freehold run "
+	         "\"placement\": {...}}` to\n"
+	         "`POST /v1/tenants/{tenant}/domains/{domain}/tasks`, or with `freehold run "
 	         "TYPE`. It is metered in every unit it is\nmeasured in, and audited when it is "
 	         "accepted and when it ends.\n\n## Limits\n\n");
 	put_field_table(arena, task_limit_fields, "limits.", out);
 	buf_puts(out, "\n## Placement\n\n");
 	put_field_table(arena, task_placement_fields, "placement.", out);
-	buf_puts(out, "\n## Runs\n\nA run is tasks that are accepted together, some of which wait for "
-	         "others: `POST\n/v1/tenants/{tenant}/domains/{domain}/runs`, or `freehold runs "
-	         "start`. A task whose condition can hold no longer is\ncancelled, with the "
-	         "reason. A run names a pipeline or its tasks:\n\n");
+	buf_puts(out, "\n## Runs\n\nA run is tasks that are accepted together, some of which "
+	         "wait for others: `POST\n/v1/tenants/{tenant}/domains/{domain}/runs`, or "
+	         "`freehold runs start`. A task whose condition can hold no longer is\n"
+	         "cancelled, with the reason. A run names a pipeline or its tasks:\n\n");
 	put_field_table(arena, run_request_fields, "", out);
 	for (int i = 0; i < TASK_COUNT_; i++) {
 		buf_printf(out, "\n## %s\n\n%s", task_info[i].name, task_info[i].platform ?

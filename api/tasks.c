@@ -53,14 +53,16 @@ const struct field task_limit_fields[] = {
 
 const struct field task_placement_fields[] = {
 	{ FIELD_NAME, false, "pool", NULL, NULL, "the workers' pool; default default" },
-	{ FIELD_MAP, false, "selector", NULL, NULL, "labels that the worker must have, at most 16" },
+	{ FIELD_MAP, false, "selector", NULL, NULL,
+	  "labels that the worker must have, at most 16" },
 	{ FIELD_ENUM, false, "priority", "low|normal|high|urgent", NULL,
 	  "within the domain; default normal; urgent may end others" },
 	{ FIELD_TEXT, false, "concurrencyKey", "63", NULL,
 	  "tasks of the tenant with this key share a limit" },
 	{ FIELD_INT, false, "concurrency", "10000", NULL,
 	  "of them run at one time; at least 1; default 1" },
-	{ FIELD_TEXT, false, "notBefore", "32", NULL, "not started earlier, as 2026-01-31T08:00:00Z" },
+	{ FIELD_TEXT, false, "notBefore", "32", NULL,
+	  "not started earlier, as 2026-01-31T08:00:00Z" },
 	{ FIELD_DURATION, false, "expires", NULL, NULL,
 	  "after acceptance it is ended, 1s to 8760h; absent: never" },
 	FIELD_END
@@ -199,8 +201,8 @@ int placement_read(const struct value *map, struct placement *placement, struct 
 		read.pool = value_get_str(map, "pool");
 	read.selector = value_get(map, "selector");
 	if (!labels_fit(read.selector))
-		return err_set(err, E_INVALID, "placement.selector: at most %d labels of at most %d "
-		               "characters", LABELS_MAX, LABEL_TEXT_MAX);
+		return err_set(err, E_INVALID, "placement.selector: at most %d labels of at "
+		               "most %d characters", LABELS_MAX, LABEL_TEXT_MAX);
 	if (value_get_str(map, "priority"))
 		read.priority = (enum priority)priority_by_name(value_get_str(map, "priority"));
 	read.key = value_get_str(map, "concurrencyKey");

@@ -1,6 +1,7 @@
 /* tasks.h - the task types, from tasks.def, and what every task may say besides its spec:
  * {"type": "ingest", "spec": {...}, "limits": {"deadline": "10m", "memoryBytes": N, "threads": N,
- * "cpuSeconds": N, "attempts": N, "retry": {...}}, "placement": {"pool": "gpu", "selector": {"zone": "a"},
+ * "cpuSeconds": N, "attempts": N, "retry": {"firstDelay": "1s", "mostDelay": "1m"}},
+ * "placement": {"pool": "gpu", "selector": {"zone": "a"},
  * "priority": "high", "concurrencyKey": "nightly", "concurrency": 1, "notBefore":
  * "2026-01-31T08:00:00Z", "expires": "6h"}}. */
 #ifndef TASKS_H
@@ -34,7 +35,7 @@ struct limits {
 	int threads;
 	int64_t cpu_ms;              /* reserved at admission; a running attempt is ended at it */
 	int attempts_max;
-	int retry_first_ms, retry_most_ms;   /* delays before further attempts; 0: as their failure's */
+	int retry_first_ms, retry_most_ms;   /* delays before further attempts; 0: by failure */
 };
 void limits_default(struct limits *limits);     /* 10 min, 1 GiB, 2, 60 s, 3 */
 /* Overwrites what the request says. E_INVALID out of bounds. */

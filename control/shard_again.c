@@ -26,8 +26,8 @@ static int find_one(struct shard *shard, const struct again *again, struct task 
 	struct task *task = task_find(shard, again->task);
 	if (!task || !task->durable || strcmp(task->account->name, again->tenant) != 0 ||
 	    strcmp(task->domain, again->domain) != 0)
-		return err_set(err, E_NOT_FOUND, "the domain %s has no such task, or it lies in the "
-		               "history already; submit it again", again->domain);
+		return err_set(err, E_NOT_FOUND, "the domain %s has no such task, or it lies in "
+		               "the history already; submit it again", again->domain);
 	if (task->node)
 		return err_set(err, E_CONFLICT, "it is the task %s of the run %s; resume that run "
 		               "to start anew what failed in it", task->node->name,
@@ -53,8 +53,8 @@ static int find_run(const struct shard *shard, const struct again *again, struct
 	    strcmp(run->domain, again->domain) != 0)
 		return err_set(err, E_NOT_FOUND, "the domain %s has no such run", again->domain);
 	if (run->open > 0)
-		return err_set(err, E_CONFLICT, "the run is %s; it can be resumed when it has ended",
-		               run_state(run));
+		return err_set(err, E_CONFLICT, "the run is %s; it can be resumed when it has "
+		               "ended", run_state(run));
 	if (strcmp(run_state(run), "succeeded") == 0)
 		return err_set(err, E_CONFLICT, "the run succeeded; there is nothing to resume");
 	if (run->kept < run->count)

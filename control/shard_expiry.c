@@ -1,5 +1,5 @@
-/* shard_expiry.c - tasks that end at a time whatever they do: a binary heap by that time. It follows
- * from their accepted records, so a new leader finds the same ones. */
+/* shard_expiry.c - tasks that end at a time whatever they do: a binary heap by that time. It
+ * follows from their accepted records, so a new leader finds the same ones. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 

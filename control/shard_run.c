@@ -1,6 +1,6 @@
 /* shard_run.c - a run's graph in memory: who waits for whom, and what follows when one ends.
- * Invariants: open is the number of nodes whose task has not ended; a blocked task that was not asked
- * to end has a condition that may still hold. */
+ * Invariants: open is the number of nodes whose task has not ended; a blocked task that was not
+ * asked to end has a condition that may still hold. */
 #include "common/defs.h"
 #include "control/run_impl.h"
 

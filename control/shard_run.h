@@ -2,10 +2,10 @@
  * and unblocks follows from the tasks' own records, in a replay as in life: there is no record that
  * says it.
  *
- * A task whose condition holds is queued; one whose condition can hold no longer is cancelled at once
- * with the reason, and so are those after it that wanted anything else than its end. A run has ended
- * when its tasks have: failed when one failed or is dead, cancelled when one was cancelled for another
- * reason than its condition, succeeded otherwise. */
+ * A task whose condition holds is queued; one whose condition can hold no longer is cancelled at
+ * once with the reason, and so are those after it that wanted anything else than its end. A run has
+ * ended when its tasks have: failed when one failed or is dead, cancelled when one was cancelled
+ * for another reason than its condition, succeeded otherwise. */
 #ifndef SHARD_RUN_H
 #define SHARD_RUN_H
 
@@ -53,8 +53,8 @@ struct again {
 	const char *run;             /* all of its tasks that ended without success */
 	int64_t now_ms;
 };
-/* Reserves for all that starts anew or for none, and adds the record. E_NOT_FOUND (nor in memory any
- * more), E_CONFLICT (it has not ended, or it succeeded), E_QUOTA, E_BUSY. If the change is not
+/* Reserves for all that starts anew or for none, and adds the record. E_NOT_FOUND (or no more in
+ * memory), E_CONFLICT (it has not ended, or it succeeded), E_QUOTA, E_BUSY. If the change is not
  * committed afterwards: shard_again_withdraw. */
 MUST_USE int shard_again(struct shard *shard, const struct again *again, struct change *change,
                          struct err *err);

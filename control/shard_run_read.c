@@ -1,5 +1,5 @@
-/* shard_run_read.c - what clients may see of runs. Everything is copied into the caller's arena while
- * the lock is held. */
+/* shard_run_read.c - what clients may see of runs. Everything is copied into the caller's arena
+ * while the lock is held. */
 #include "common/defs.h"
 #include "control/run_impl.h"
 

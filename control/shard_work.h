@@ -41,6 +41,8 @@ MUST_USE int shard_pick(struct shard *shard, const struct pick *pick, struct are
 MUST_USE int shard_worker_set(struct shard *shard, const struct sched_worker *worker,
                               struct err *err);
 void shard_worker_gone(struct shard *shard, const char *name);
+/* It holds that in its caches: "TENANT/DOMAIN/NAME" of a dataset, view or what made it. */
+void shard_worker_near(struct shard *shard, const char *name, const char *dataset);
 /* Attempts that are to end so that others get what they are due: each is named once, is to be told
  * to end, and is settled as preempted whatever it reports then. */
 struct preempted { char id[ID_LEN + 1]; struct token token; };
@@ -64,8 +66,8 @@ MUST_USE int shard_find(struct shard *shard, struct arena *arena, const char *te
                         const char *id, struct work *ret_work, struct err *err);
 /* The next waiting task that was asked to end; each is named once. inherited: as in a pick. */
 bool shard_take_cancelled(struct shard *shard, bool inherited, char id[ID_LEN + 1]);
-/* Tasks whose time is over (placement.expires): one that waits is named by shard_take_cancelled from
- * now on; one that runs is named here, once. False: there are no more. */
+/* Tasks whose time is over (placement.expires): one that waits is named by shard_take_cancelled
+ * from now on; one that runs is named here, once. False: there are no more. */
 bool shard_take_expired(struct shard *shard, char id[ID_LEN + 1]);
 int64_t shard_next_expiry(struct shard *shard);        /* unix ms; INT64_MAX: none will */
 /* Whether a worker's batch of online reads is yet to be counted. */

@@ -99,7 +99,8 @@ struct value *trail_value(struct arena *arena, const struct trail *trail, int64_
 	for (int i = 0; i < trail->len; i++) {
 		const struct trail_step *step = &trail->steps[i];
 		bool told = last_text && i == trail->len - 1;
-		value_add(list, told ? item(arena, step, last_text) : trail_step_value(arena, step));
+		value_add(list, told ? item(arena, step, last_text) :
+		          trail_step_value(arena, step));
 	}
 	return list;
 }

@@ -312,18 +312,24 @@ static int list(struct cli *cli, const char *path, struct err *err)
 	return 0;
 }
 
+static int check_word(const char *word, struct err *err)
+{
+	static const char *const words[] = {"start", "list", "get", "cancel", "resume"};
+	for (size_t i = 2; i < ARRAY_LEN(words); i++)
+		if (strcmp(word, words[i]) == 0)
+			return 0;
+	const char *near = name_nearest(word, words, ARRAY_LEN(words));
+	return err_set(err, E_INVALID, "%s: start, list, get, cancel or resume%s%s%s", word,
+	               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 /* get, cancel, resume */
 static int one(struct cli *cli, const char *path, const char *word, struct err *err)
 {
-	static const char *const words[] = {"start", "list", "get", "cancel", "resume"};
 	const char *id = cli_word(cli, 1);
 	struct value *run = NULL;
 	bool get = strcmp(word, "get") == 0;
-	if (!get && strcmp(word, "cancel") != 0 && strcmp(word, "resume") != 0) {
-		const char *near = name_nearest(word, words, ARRAY_LEN(words));
-		return err_set(err, E_INVALID, "%s: start, list, get, cancel or resume%s%s%s", word,
-		               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-	}
+	TRY(check_word(word, err));
 	if (!id || !id_valid(id))
 		return err_set(err, E_INVALID, "%s: which run? freehold runs %s ID; see `freehold "
 		               "runs`", word, word);

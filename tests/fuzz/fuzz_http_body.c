@@ -2,12 +2,30 @@
  * bit), then as a manifest and as a task. What passes has a path and differs from itself in
  * nothing. */
 #include "common/defs.h"
+#include "api/graph.h"
 #include "api/manifest.h"
 #include "api/tasks.h"
 #include "common/json.h"
 #include "common/yaml.h"
 
 #include <string.h>
+
+static void check_run(struct arena *arena, const struct value *body)
+{
+	struct graph graph;
+	struct err err;
+	const struct value *tasks = value_get(body, "tasks");
+	if (fields_check(run_request_fields, body, "", &err) < 0 || !tasks)
+		return;
+	if (graph_read(arena, tasks, "tasks", &graph, &err) < 0) {
+		REQUIRE((err.code == E_INVALID || err.code == E_NOMEM) && err.text[0]);
+		return;
+	}
+	REQUIRE(graph.count > 0 && graph.count <= GRAPH_TASKS_MAX);
+	for (size_t i = 0; i < graph.count; i++)
+		for (size_t j = 0; j < graph.tasks[i].dep_count; j++)
+			REQUIRE(graph.tasks[i].deps[j].task < graph.count);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -58,5 +76,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	const struct value *body = yaml ? value_at(value, 0) : value;
 	check_manifest(arena, body);
 	check_task(body);
+	check_run(arena, body);
 	return 0;
 }

@@ -243,7 +243,8 @@ Test(runs, what_is_wrong_with_a_run_is_said_by_name)
 	        "tasks[0]: spec.source: there is no source none");
 	struct answer answer = call("POST", OPS "/tasks", "{'tasks':[" PROBE("a", "") "]}");
 	cr_assert_eq(answer.status, 400, "%s", answer.text);
-	const char *pipeline = "{'apiVersion':'freehold.io/v1','kind':'Pipeline','metadata':{'name':'p'},"
+	const char *pipeline = "{'apiVersion':'freehold.io/v1','kind':'Pipeline',"
+		"'metadata':{'name':'p'},"
 		"'spec':{'tasks':[" PROBE("a", "{'task':'a'}") "]}}";
 	answer = call("PUT", OPS "/pipelines/p", pipeline);
 	cr_assert_eq(answer.status, 400, "%s", answer.text);

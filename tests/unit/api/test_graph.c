@@ -63,7 +63,8 @@ Test(graph, a_cycle_is_refused_with_its_path)
 	refuses("[" PROBE("start", "") "," PROBE("a", "{'task':'start'},{'task':'c'}") ","
 	        PROBE("b", "{'task':'a'}") "," PROBE("c", "{'task':'b'}") ","
 	        PROBE("after", "{'task':'c'}") "]",
-	        "is a cycle, in which each waits for the next; take one of these dependencies away");
+	        "is a cycle, in which each waits for the next; take one of these dependencies "
+	        "away");
 	struct page page = { 0 };
 	cr_assert_eq(read_text(&page, "[" PROBE("after", "{'task':'b'}") ","
 	                       PROBE("a", "{'task':'b'}") "," PROBE("b", "{'task':'a'}") "]"),

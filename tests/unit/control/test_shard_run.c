@@ -6,6 +6,8 @@
 #include "common/json.h"
 #include "control/change_impl.h"
 #include "control/shard_emit.h"
+#include "control/shard_run.h"
+#include "control/task_impl.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -379,8 +381,8 @@ Test(shard_run, runs_are_listed_newest_first_in_pages)
 	                        &more, &bench->err), 0);
 	cr_assert_eq(value_len(list), 3);
 	cr_assert_not(more);
-	cr_assert_eq(shard_runs(bench->shard, bench->arena, "acme", "ops", "failed", NULL, 10, &list,
-	                        &more, &bench->err), 0);
+	cr_assert_eq(shard_runs(bench->shard, bench->arena, "acme", "ops", "failed", NULL, 10,
+	                        &list, &more, &bench->err), 0);
 	cr_assert_eq(value_len(list), 1);
 	bench_end(bench);
 }
@@ -444,7 +446,8 @@ static const char *random_graph(struct bench *bench)
 	buf_init(&text, MIB);
 	size_t count = 2 + dice(bench, SIZE_MAX_ - 1);
 	for (size_t i = 0; i < count; i++) {
-		buf_printf(&text, "%c{'name':'t%zu','type':'probe','dependsOn':[", i ? ',' : '[', i);
+		buf_printf(&text, "%c{'name':'t%zu','type':'probe','dependsOn':[", i ? ',' : '[',
+		           i);
 		const char *between = "";
 		for (size_t j = 0; j < i; j++) {
 			if (dice(bench, 3))
@@ -468,7 +471,8 @@ static const char *state_text(struct shard *shard, struct arena *arena)
 	struct err err;
 	struct buf text;
 	buf_init(&text, 64 * MIB);
-	cr_assert_eq(shard_runs(shard, arena, "acme", NULL, NULL, NULL, 100, &runs, &more, &err), 0);
+	cr_assert_eq(shard_runs(shard, arena, "acme", NULL, NULL, NULL, 100, &runs, &more, &err),
+	             0);
 	for (size_t i = 0; i < value_len(runs); i++) {
 		const char *id = value_get_str(value_at(runs, i), "id");
 		struct value *run = shard_run(shard, arena, "acme", NULL, id);

@@ -37,6 +37,14 @@ Test(task, every_state_has_its_name_and_is_found_by_it)
 	cr_assert_eq(task_state_by_name(NULL), -1);
 }
 
+static void reach(bool *reached, int state)
+{
+	enum task_state next;
+	for (int event = 0; reached[state] && event <= EVENT_CANCELLED; event++)
+		if (task_apply((enum task_state)state, (enum task_event)event, &next, NULL) == 0)
+			reached[next] = true;
+}
+
 Test(task, from_every_state_that_is_not_final_an_end_is_reached)
 {
 	for (int from = STATE_ACCEPTED; from < STATE_SUCCEEDED; from++) {
@@ -44,12 +52,7 @@ Test(task, from_every_state_that_is_not_final_an_end_is_reached)
 		reached[from] = true;
 		for (int round = 0; round <= STATE_DEAD; round++)
 			for (int state = 0; state <= STATE_DEAD; state++)
-				for (int event = 0; reached[state] && event <= EVENT_CANCELLED; event++) {
-					enum task_state next;
-					if (task_apply((enum task_state)state,
-					               (enum task_event)event, &next, NULL) == 0)
-						reached[next] = true;
-				}
+				reach(reached, state);
 		cr_assert(reached[STATE_FAILED] && reached[STATE_CANCELLED], "from %s",
 		          task_state_name((enum task_state)from));
 	}
