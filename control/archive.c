@@ -101,8 +101,8 @@ static int add_task(struct shard *shard, struct arena *arena, const struct work 
 {
 	const struct value *task = shard_task(shard, arena, work->tenant, NULL, id);
 	if (!value_get(task, "endedAt"))
-		return err_set(err, E_CONFLICT, "the task %s has not ended any more; it is archived "
-		               "later", id);
+		return err_set(err, E_CONFLICT, "the task %s has not ended any more; it is "
+		               "archived later", id);
 	enum task_type type = task_by_name(value_get_str(task, "type"));
 	if (type != TASK_NONE && task_info[type].platform)
 		return 0;                    /* it leaves without a trace */

@@ -1,16 +1,16 @@
-/* archive.h - when and what leaves the leader's memory: a thread that submits archive tasks for ended
- * tasks and sweeps for orphaned objects, and what an archive task's grant says. Ended tasks become
- * rows of the tenant's dataset freehold.tasks (control/home.h); the same commit that publishes the
- * rows ends the archive task, and with it the tasks leave. A crash before leaves them in memory, a
- * crash after in the history. */
+/* archive.h - when and what leaves the leader's memory: a thread that submits archive tasks for
+ * ended tasks and sweeps for orphaned objects, and what an archive task's grant says. Ended tasks
+ * become rows of the tenant's dataset freehold.tasks (control/home.h); the same commit that
+ * publishes the rows ends the archive task, and with it the tasks leave. A crash before leaves
+ * them in memory, a crash after in the history. */
 #ifndef ARCHIVE_H
 #define ARCHIVE_H
 
 #include "control/home.h"
 
 struct archive_conf {
-	struct leave_rules rules;    /* all 0: 1,000 that ended a minute ago, or any that ended an hour
-	                              * ago; dead ones after 7 days */
+	struct leave_rules rules;    /* all 0: 1,000 that ended a minute ago, or any that ended an
+	                              * hour ago; dead ones after 7 days */
 	int64_t look_ms;             /* between two looks; 0: 1 s */
 	int64_t sweep_every_ms;      /* of a tenant's objects; 0: a day; negative: never */
 };

@@ -130,34 +130,48 @@ static const char *id_at(const struct value *items, size_t i)
 	return id ? id : "";
 }
 
-struct merge {
-	struct arena *arena;
-	const struct value *live, *gone;
-	bool more_live, more_gone;
-	size_t limit;
-	struct value *items;
-	bool more;
+/* One of the two, with what of it is on the page already. */
+struct side {
+	const struct value *items;
+	size_t at;
+	bool more;                   /* behind the last of items */
 };
 
-/* Newest first; one that left while both were read is in both, and is shown once. What is behind
- * the end of a part that goes on is the next page's. */
-static int merge(struct merge *merge, struct err *err)
+struct merge {
+	struct arena *arena;
+	struct side live, gone;
+	struct value *items;
+};
+
+static bool is_spent(const struct side *side)
 {
-	size_t live = 0, gone = 0, lives = value_len(merge->live), gones = value_len(merge->gone);
-	while (value_len(merge->items) < merge->limit) {
-		if ((live == lives && merge->more_live) || (gone == gones && merge->more_gone) ||
-		    (live == lives && gone == gones))
-			break;
-		int order = live == lives ? -1 : gone == gones ? 1 :
-			strcmp(id_at(merge->live, live), id_at(merge->gone, gone));
-		const struct value *next = order < 0 ? value_at(merge->gone, gone) :
-			value_at(merge->live, live);
-		gone += order <= 0;
-		live += order >= 0;
-		value_add(merge->items, value_copy(merge->arena, next));
-	}
-	merge->more = live < lives || gone < gones || merge->more_live || merge->more_gone;
-	return value_check(merge->items, err);
+	return side->at == value_len(side->items);
+}
+
+/* What is behind the end of a side that goes on is the next page's. */
+static bool is_over(const struct side *live, const struct side *gone)
+{
+	return (is_spent(live) && (live->more || is_spent(gone))) ||
+		(is_spent(gone) && gone->more);
+}
+
+/* Newest first; one that left while both were read is in both, and is shown once. */
+static void take_next(struct merge *merge)
+{
+	struct side *live = &merge->live, *gone = &merge->gone;
+	int order = is_spent(live) ? -1 : is_spent(gone) ? 1 :
+		strcmp(id_at(live->items, live->at), id_at(gone->items, gone->at));
+	const struct value *next = order < 0 ? value_at(gone->items, gone->at) :
+		value_at(live->items, live->at);
+	value_add(merge->items, value_copy(merge->arena, next));
+	gone->at += order <= 0;
+	live->at += order >= 0;
+}
+
+static bool has_more(const struct merge *merge)
+{
+	return !is_spent(&merge->live) || !is_spent(&merge->gone) || merge->live.more ||
+		merge->gone.more;
 }
 
 /* Whether the history may have some that belong on the page of those in memory. */
@@ -170,25 +184,28 @@ static bool needs_history(struct request *request, const struct history_ask *ask
 	    !home_history(request->part->control, request->arena, request->tenant, &history))
 		return false;
 	bound_of(request->part, history, bound);
-	size_t lives = value_len(merge->live);
-	return !merge->more_live || lives == 0 || strcmp(id_at(merge->live, lives - 1), bound) < 0;
+	const struct side *live = &merge->live;
+	size_t lives = value_len(live->items);
+	return !live->more || lives == 0 || strcmp(id_at(live->items, lives - 1), bound) < 0;
 }
 
 int history_list(struct request *request, const struct history_ask *ask,
                  struct value **ret_items, const char **ret_resume, struct err *err)
 {
 	struct value *live = NULL, *gone = value_list(request->arena);
-	struct merge both = { .arena = request->arena, .limit = ask->limit,
+	struct merge both = { .arena = request->arena,
 	                      .items = value_list(request->arena) };
 	TRY(shard_list(request->part->shard, request->arena, request->tenant, &ask->filter,
-	               ask->limit, &live, &both.more_live, err));
-	both.live = live;
+	               ask->limit, &live, &both.live.more, err));
+	both.live.items = live;
 	if (needs_history(request, ask, &both))
-		TRY(history_page(request, ask, &gone, &both.more_gone, err));
-	both.gone = gone;
-	TRY(merge(&both, err));
+		TRY(history_page(request, ask, &gone, &both.gone.more, err));
+	both.gone.items = gone;
+	while (value_len(both.items) < ask->limit && !is_over(&both.live, &both.gone))
+		take_next(&both);
+	TRY(value_check(both.items, err));
 	size_t count = value_len(both.items);
 	*ret_items = both.items;
-	*ret_resume = both.more && count > 0 ? id_at(both.items, count - 1) : NULL;
+	*ret_resume = has_more(&both) && count > 0 ? id_at(both.items, count - 1) : NULL;
 	return 0;
 }

@@ -1,6 +1,6 @@
-/* history.h - a tenant's ended tasks that have left memory, for whoever asks: control has no engine,
- * so a worker reads the sealed history (a question, control/shard_archive.h) while the request is
- * held. */
+/* history.h - a tenant's ended tasks that have left memory, for whoever asks: control has no
+ * engine, so a worker reads the sealed history (a question, control/shard_archive.h) while the
+ * request is held. */
 #ifndef HISTORY_H
 #define HISTORY_H
 

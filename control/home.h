@@ -1,6 +1,6 @@
-/* home.h - the platform's own place in a tenant: the domain PLATFORM_DOMAIN with the dataset "tasks",
- * the history of its tasks. Made when first needed; clients read it and cannot change it; it goes
- * with the tenant. */
+/* home.h - the platform's own place in a tenant: the domain PLATFORM_DOMAIN with the dataset
+ * "tasks", the history of its tasks. Made when first needed; clients read it and cannot change it;
+ * it goes with the tenant. */
 #ifndef HOME_H
 #define HOME_H
 

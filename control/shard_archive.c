@@ -333,7 +333,8 @@ int shard_question_wait(struct shard *shard, const char *id, int64_t deadline_mo
 	if (task)
 		rc = read_answer(task, arena, ret_result, err);
 	else
-		rc = err_set(err, E_UNAVAILABLE, "the leader is another now; try again in a second");
+		rc = err_set(err, E_UNAVAILABLE, "the leader is another now; try again in a "
+		             "second");
 	/* Of an attempt that still runs nobody wants to hear any more. */
 	if (task)
 		task_drop(shard, task);
@@ -344,9 +345,12 @@ int shard_question_wait(struct shard *shard, const char *id, int64_t deadline_mo
 static int keep_answer(struct task *task, int code, const char *text, const struct value *result,
                        struct err *err)
 {
-	TRY(task_set_text(task, code < 0 ? text : NULL, err));
-	if (code < 0)
-		return 0;
+	if (code == 0 && !result)
+		code = err_set(err, E_INTERNAL, "the worker's report has no answer");
+	if (code < 0) {
+		TRY(task_set_text(task, text ? text : err->text, err));
+		return code;
+	}
 	struct buf packed;
 	buf_init(&packed, RESULT_MAX);
 	int rc = pack_write(result, &packed, err);
@@ -367,13 +371,9 @@ void shard_question_answer(struct shard *shard, const char *id, const struct tok
 	struct err err = { 0 };
 	shard_lock(shard);
 	struct task *task = task_find(shard, id);
-	bool current = task && task_is_question(task->type) && task->state == STATE_RUNNING &&
-		task->token.epoch == token->epoch && task->token.counter == token->counter;
-	if (current && code == 0 && !result)
-		code = err_set(&err, E_INTERNAL, "the worker's report has no answer");
-	if (current && keep_answer(task, code, text ? text : err.text, result, &err) < 0)
-		code = err.code;
-	if (current) {
+	if (task && task_is_question(task->type) && task->state == STATE_RUNNING &&
+	    task->token.epoch == token->epoch && task->token.counter == token->counter) {
+		code = keep_answer(task, code, text, result, &err);
 		task_stop(shard, task);
 		task_leave(shard, task);
 		task->state = code == 0 ? STATE_SUCCEEDED : STATE_FAILED;

@@ -1,6 +1,6 @@
-/* shard_archive.h - how ended tasks leave the leader's memory, and the platform's own tasks: they are
- * in the tenant's domain PLATFORM_DOMAIN, hold no quota and cost nothing. Invariant: an ended task
- * leaves by the outcome of an archive task that names it, and by nothing else. */
+/* shard_archive.h - how ended tasks leave the leader's memory, and the platform's own tasks: they
+ * are in the tenant's domain PLATFORM_DOMAIN, hold no quota and cost nothing. Invariant: an ended
+ * task leaves by the outcome of an archive task that names it, and by nothing else. */
 #ifndef SHARD_ARCHIVE_H
 #define SHARD_ARCHIVE_H
 

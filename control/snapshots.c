@@ -78,8 +78,8 @@ static int visit_retired(const struct value *retired, snapshots_token_fn *visit,
 		const char *at = value_get_str(value_at(retired, i), "folders");
 		for (; at && *at; at += *at == ' ') {
 			if (!read_token(&at, &token) || (*at && *at != ' '))
-				return err_set(err, E_CORRUPT, "a dataset's head names a folder that "
-				               "is none");
+				return err_set(err, E_CORRUPT, "a dataset's head names a folder "
+				               "that is none");
 			TRY(visit(context, &token, err));
 		}
 	}

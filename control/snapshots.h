@@ -1,8 +1,8 @@
 /* snapshots.h - a dataset's current snapshot, in r/head/TENANT/DOMAIN/DATASET: a map {snapshot:
  * bytes of snapshot_encode, history: list of snapshot_summary, newest first, at most
- * SNAPSHOTS_KEPT, retired: list of {id, until, folders}, newest first: snapshots that were replaced,
- * when, and the last parts of the folders that their files lie in, "EPOCH-COUNTER ...". Their files
- * stay: of the last SNAPSHOTS_READABLE, and of whatever was current RETIRED_MS ago. */
+ * SNAPSHOTS_KEPT, retired: list of {id, until, folders}, newest first: snapshots that were
+ * replaced, when, and the last parts of the folders that their files lie in, "EPOCH-COUNTER ...".
+ * Their files stay: of the last SNAPSHOTS_READABLE, and of whatever was current RETIRED_MS ago. */
 #ifndef SNAPSHOTS_H
 #define SNAPSHOTS_H
 

@@ -25,8 +25,8 @@ static int archive_open(struct run *run, struct err *err)
 	if (value_len(schema) == 0)
 		return err_set(err, E_INVALID, "the history has no declared schema");
 	if (replaces(run->grant->work) != (run->grant->input_count == 1))
-		return err_set(err, E_INVALID, "mode replace takes the history as its input, append "
-		               "takes none");
+		return err_set(err, E_INVALID, "mode replace takes the history as its input, "
+		               "append takes none");
 	value_set(run->job, "schema", value_copy(run->arena, schema));
 	return run_add_outlet(run, &run->data, "out", "data-0.parquet", err);
 }
@@ -36,7 +36,8 @@ static int put_cell(struct buf *sql, const struct value *column, size_t i, struc
 	const char *name = value_get_str(column, "name"), *type = value_get_str(column, "type");
 	char sql_type[32];
 	if (!name || !field_type_sql(type, sql_type))
-		return err_set(err, E_INVALID, "column %zu of the history has no known type", i + 1);
+		return err_set(err, E_INVALID, "column %zu of the history has no known type",
+		               i + 1);
 	buf_printf(sql, "%sCAST(json_extract_string(cells, '$[%zu]') AS %s) AS ", i ? ", " : "", i,
 	           sql_type);
 	duck_put_name(sql, name);
@@ -79,7 +80,7 @@ static int archive_work(struct shop *shop, struct err *err)
 	struct value *written;
 	shop_phase(shop, "writing");
 	TRY(shop_write(shop, (const char *)select.data, schema, "out", &written, err));
-	/* Nobody looks for files of the history by their columns' bounds; there are many of them. */
+	/* Nobody looks for files of the history by their columns' bounds, and there are many. */
 	value_remove(written, "stats");
 	value_set(shop->result, "written", written);
 	value_set(shop->result, "schema", value_copy(shop->arena, schema));

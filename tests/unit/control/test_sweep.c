@@ -198,7 +198,8 @@ Test(sweep, one_at_a_time_and_in_each_tenants_turn)
 		.result = desk_json(desk, "{'objectsDeleted':3,'bytesDeleted':30,'x':'y'}"),
 	};
 	cr_assert_eq(settle_one(desk, &report), 0, "%s", desk->err.text);
-	const struct value *told = value_at(value_get(desk_task(desk, "acme", work.id), "outputs"), 0);
+	const struct value *task = desk_task(desk, "acme", work.id);
+	const struct value *told = value_at(value_get(task, "outputs"), 0);
 	cr_expect_eq(value_get_int(told, "objectsDeleted", 0), 3);
 	cr_expect_null(value_get(told, "x"));
 	cr_expect_eq(desk_used(desk, "acme", "cpuMs"), 0);
@@ -241,8 +242,9 @@ Test(sweep, the_platforms_place_goes_with_the_tenant)
 	const struct value *items = value_get(answer.body, "items");
 	for (size_t i = 0; i < value_len(items); i++) {
 		const char *name = value_get_str(value_get(value_at(items, i), "metadata"), "name");
-		plane_call(plane, plane->operator_key, "DELETE",
-		           arena_printf(plane->arena, "/v1/tenants/acme/principals/%s", name), NULL);
+		const char *path = arena_printf(plane->arena, "/v1/tenants/acme/principals/%s",
+		                                name);
+		plane_call(plane, plane->operator_key, "DELETE", path, NULL);
 	}
 	answer = plane_call(plane, plane->operator_key, "DELETE", tenant, NULL);
 	cr_assert_eq(answer.status, 200, "%s", answer.text);

@@ -66,7 +66,8 @@ static const char *text_of(const struct value *value)
 }
 
 static const char three[] =
-	"[[\"a1\",\"sales\",\"succeeded\",\"2023-11-14T22:13:20.123Z\",1,\"{\\\"source\\\":\\\"it's\\\"}\"],"
+	"[[\"a1\",\"sales\",\"succeeded\",\"2023-11-14T22:13:20.123Z\",1,"
+	"\"{\\\"source\\\":\\\"it's\\\"}\"],"
 	"[\"a2\",\"sales\",\"failed\",\"2023-11-14T22:13:21Z\",3,null],"
 	"[\"a3\",\"trips\",\"succeeded\",null,1,\"x\"]]";
 
@@ -81,7 +82,8 @@ Test(history_tasks, rows_become_one_sealed_file_with_the_declared_columns)
 	cr_expect_eq(value_len(report.outputs[0].files[0].stats), 0);
 	cr_expect_str_eq(
 		worksite_query(&site, "hist", report.outputs[0].files[0].path,
-	                       "SELECT id, epoch_ms(ended_at), attempts, document FROM t ORDER BY id"),
+	                       "SELECT id, epoch_ms(ended_at), attempts, document FROM t "
+	                       "ORDER BY id"),
 		"[[\"a1\",1700000000123,1,\"{\\\"source\\\":\\\"it's\\\"}\"],"
 		"[\"a2\",1700000001000,3,null],[\"a3\",null,1,\"x\"]]");
 }
@@ -105,7 +107,8 @@ Test(history_tasks, a_replacement_joins_what_was_there_with_the_new_rows)
 Test(history_tasks, rows_that_are_none_end_the_attempt)
 {
 	cr_expect_lt(archive(NULL, "append", "[[\"a\", ").code, 0);
-	cr_expect_lt(archive(NULL, "append", "[[\"a\",\"b\",\"c\",\"not a time\",1,null]]").code, 0);
+	static const char no_time[] = "[[\"a\",\"b\",\"c\",\"not a time\",1,null]]";
+	cr_expect_lt(archive(NULL, "append", no_time).code, 0);
 }
 
 Test(history_tasks, a_page_is_newest_first_and_filtered)
@@ -133,7 +136,8 @@ Test(history_tasks, a_large_page_ends_early_and_says_so)
 	struct buf rows;
 	buf_init(&rows, 4 * MIB);
 	for (int i = 0; i < 300; i++) {
-		buf_printf(&rows, "%s[\"id%03d\",\"sales\",\"succeeded\",null,1,\"", i ? "," : "[", i);
+		buf_printf(&rows, "%s[\"id%03d\",\"sales\",\"succeeded\",null,1,\"",
+		           i ? "," : "[", i);
 		for (int n = 0; n < 200; n++)
 			buf_puts(&rows, "0123456789");
 		buf_puts(&rows, "\"]");
