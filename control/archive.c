@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "control/dispatch.h"
+#include "control/record.h"
 #include "control/sweep.h"
 
 #include <stdlib.h>
@@ -177,6 +178,21 @@ static int submit_archive(struct part *part, struct arena *arena, const struct l
 	return 0;
 }
 
+/* The tenant was deleted. */
+static int let_go(struct part *part, const char *tenant, struct err *err)
+{
+	AUTO(change) *change = NULL;
+	char key[STORE_KEY_MAX];
+	TRY(change_new(&change, err));
+	struct value *record = record_new(change_arena(change), RECORD_GONE,
+	                                  clock_unix_ms(part->control->clock));
+	value_set_str(record, "tenant", tenant);
+	TRY(value_check(record, err));
+	TRY(change_expect(change, catalog_key(key, KIND_TENANT, NULL, NULL, tenant), 0, err));
+	TRY(change_record(change, record, err));
+	return journal_commit(part->journal, change, err);
+}
+
 int archive_look(struct part *part, const struct leave_rules *rules, size_t *ret_submitted,
                  struct err *err)
 {
@@ -189,10 +205,12 @@ int archive_look(struct part *part, const struct leave_rules *rules, size_t *ret
 	                  &count, err));
 	for (size_t i = 0; i < count; i++) {
 		int rc = submit_archive(part, arena, &leaving[i], err);
-		/* Its tenant is gone, or somebody was faster; the others' go on. */
-		if (rc < 0 && rc != E_NOT_FOUND && rc != E_CONFLICT && rc != E_PRECONDITION)
-			return rc;
 		submitted += rc == 0;
+		if (rc == E_NOT_FOUND)
+			rc = let_go(part, leaving[i].tenant, err);
+		/* Somebody was faster; the others' go on. */
+		if (rc < 0 && rc != E_CONFLICT && rc != E_PRECONDITION)
+			return rc;
 	}
 	*ret_submitted = submitted;
 	return 0;

@@ -19,6 +19,7 @@
  *             the shard numbers a tenant's events in the order in which they are applied
  *   meter     {t, worker, incarnation, seq, at}      online reads counted up to here
  *   interval  {t, op, at, uid, ...}      a schedule's ledger: control/interval.h
+ *   gone      {t, tenant, at}            it was deleted: its ended tasks leave, for nowhere
  *
  * Only in a checkpoint (control/shard_emit.h), which has run, audit (with seq), meter and interval
  * as well:
@@ -42,7 +43,7 @@ enum record_type {
 	RECORD_UNKNOWN, RECORD_ACCEPTED, RECORD_ATTEMPT, RECORD_OUTCOME, RECORD_CANCEL,
 		RECORD_USAGE,
 	RECORD_AUDIT, RECORD_METER, RECORD_INTERVAL, RECORD_RUN, RECORD_REPLAY, RECORD_TASK,
-	RECORD_ENDED, RECORD_KEY, RECORD_TALLY
+	RECORD_ENDED, RECORD_KEY, RECORD_TALLY, RECORD_GONE
 };
 enum record_type record_type(const struct value *record);
 

@@ -200,6 +200,21 @@ int archive_ended(struct shard *shard, struct task *task, struct err *err)
 	return 0;
 }
 
+/* The key that their history would be sealed with is gone too. */
+int apply_gone(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *tenant = value_get_str(record, "tenant");
+	struct account *account = tenant ? account_find(shard, tenant) : NULL;
+	(void)err;
+	for (struct task *task = account ? account->newest : NULL, *older = NULL; task;
+	     task = older) {
+		older = task->older;
+		if (task->line == &shard->finished && !task->hold.open)
+			task_drop(shard, task);
+	}
+	return 0;
+}
+
 bool task_leaves(const struct task *task)
 {
 	const struct task *archive = task->account->archive;

@@ -122,6 +122,7 @@ void expiry_remove(struct shard *shard, struct task *task);
 /* shard_archive.c */
 /* Of an archive task that has just ended: drops what it has archived, and itself. */
 int archive_ended(struct shard *shard, struct task *task, struct err *err);
+int apply_gone(struct shard *shard, const struct value *record, struct err *err);
 /* An archive task under way names it. */
 bool task_leaves(const struct task *task);
 

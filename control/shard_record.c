@@ -427,7 +427,7 @@ static apply_fn *const apply_by_type[] = {
 	[RECORD_INTERVAL] = apply_interval, [RECORD_RUN] = apply_run,
 	[RECORD_REPLAY] = apply_replay, [RECORD_TASK] = restore_task,
 	[RECORD_ENDED] = restore_ended, [RECORD_KEY] = restore_key,
-	[RECORD_TALLY] = restore_tally,
+	[RECORD_TALLY] = restore_tally, [RECORD_GONE] = apply_gone,
 };
 
 int record_apply(struct shard *shard, const struct value *record, struct err *err)
