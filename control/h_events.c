@@ -55,7 +55,7 @@ static int follow(struct control *control, struct request *request, const char *
 
 int h_task_events(struct control *control, struct request *request, struct err *err)
 {
-	TRY(request_needs_lead(request, err));
+	TRY(part_needs_lead(request->part, err));
 	const struct value *task = shard_task(request->part->shard, request->arena,
 	                                      request->tenant, request->domain, request->task);
 	return follow(control, request, request->task, false, task, err);
@@ -63,7 +63,7 @@ int h_task_events(struct control *control, struct request *request, struct err *
 
 int h_run_events(struct control *control, struct request *request, struct err *err)
 {
-	TRY(request_needs_lead(request, err));
+	TRY(part_needs_lead(request->part, err));
 	const struct value *run = shard_run_brief(request->part->shard, request->arena,
 	                                          request->tenant, request->domain, request->run);
 	return follow(control, request, request->run, true, run, err);

@@ -11,7 +11,7 @@ handler_fn h_task_explain, h_queue, h_pools;
 int h_task_explain(struct control *control, struct request *request, struct err *err)
 {
 	(void)control;
-	TRY(request_needs_lead(request, err));
+	TRY(part_needs_lead(request->part, err));
 	struct value *explained = shard_explain(request->part->shard, request->arena,
 	                                        request->tenant, request->domain, request->task);
 	if (!explained)

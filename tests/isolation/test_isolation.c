@@ -110,7 +110,10 @@ static const char *body_for(struct world *w, const struct route *route, const ch
 	}
 	bool submits = strcmp(route->method, "POST") == 0 && strstr(route->path, "/tasks") &&
 	               !strstr(route->path, "cancel");
-	return submits ? "{'type':'ingest','spec':{'source':'acmething'}}" : NULL;
+	const char *task = "{'type':'ingest','spec':{'source':'acmething'}}";
+	if (submits && strstr(route->path, ":batch"))
+		return text(w, "{'items':[%s,%s]}", task, task);
+	return submits ? task : NULL;
 }
 
 static const char *manifest_name(const struct route *route, const struct names *names)

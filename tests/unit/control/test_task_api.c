@@ -13,6 +13,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OPS "/v1/tenants/acme/domains/ops"
 #define PROBE "{'type':'probe','spec':{}}"
@@ -337,4 +338,24 @@ Test(task_api, who_may_read_a_task_may_follow_it_and_nobody_else)
 	cr_expect_eq(call("GET", OPS "/tasks/" NOBODYS "/events", NULL).status, 404);
 	cr_expect_eq(call("GET", OPS "/runs/" NOBODYS "/events", NULL).status, 404);
 	cr_expect_eq(events_count(plane->control->events), 0);
+}
+
+Test(task_api, who_follows_at_a_replica_that_does_not_lead_is_sent_to_the_one_that_does)
+{
+	struct plane *leader = plane_start_with(&(struct plane_options){ .replica = "one" });
+	struct plane *other = plane_start_with(&(struct plane_options){ .replica = "two",
+	                                                                .beside = leader });
+	const char *theirs = plane_tenant(leader, "globex", "ops");
+	const char *tasks = "/v1/tenants/globex/domains/ops/tasks";
+	const char *id = id_of(plane_call(leader, theirs, "POST", tasks, PROBE));
+	const char *path = arena_printf(leader->arena, "%s/%s/events", tasks, id);
+	struct answer answer = plane_call(other, theirs, "GET", path, NULL);
+	for (int i = 0; i < 5000 && answer.status != 307; i++) { /* until it knows the leader */
+		usleep(1000);
+		answer = plane_call(other, theirs, "GET", path, NULL);
+	}
+	cr_assert_eq(answer.status, 307, "%s", answer.text);
+	cr_expect_str_eq(answer.location, arena_printf(leader->arena, "%s%s", leader->url, path));
+	plane_stop(other);
+	plane_stop(leader);
 }
