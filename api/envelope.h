@@ -7,8 +7,8 @@
 #include "common/buf.h"
 #include "common/value.h"
 
-/* What is written, and what is read: the next version's too, which may only add to this one, so that
- * workers and controls one version apart work together, whichever is upgraded first. */
+/* What is written, and what is read: the next version's too, which may only add to this one, so
+ * that workers and controls one version apart work together, whichever is upgraded first. */
 enum { ENVELOPE_VERSION = 1, ENVELOPE_VERSION_MIN = 1, ENVELOPE_VERSION_MAX = 2 };
 
 struct envelope {

@@ -22,7 +22,8 @@
 #include <unistd.h>
 
 enum {
-	CONTEXTS_DEFAULT = 256, CONTEXTS_MAX = 8192, CONTEXTS_SPARE = 32, REPLICAS_MAX = 8, PEM_MAX = 256 * 1024,
+	CONTEXTS_DEFAULT = 256, CONTEXTS_MAX = 8192, CONTEXTS_SPARE = 32, REPLICAS_MAX = 8,
+	PEM_MAX = 256 * 1024,
 	RESEND_MS = 70000,           /* longer than any hold: a held poll is not asked twice */
 	CONNECT_WAIT_MS = 1000, RECONNECT_MIN_MS = 50, RECONNECT_MAX_MS = 2000
 };

@@ -1,5 +1,5 @@
-/* poll.c - the tables of the two exchanges. They are not strict: a newer peer may say more; and what
- * came after the first version is optional: an older one does not say it. */
+/* poll.c - the tables of the two exchanges. They are not strict: a newer peer may say more; and
+ * what came after the first version is optional: an older one does not say it. */
 #include "common/defs.h"
 #include "api/poll.h"
 

@@ -18,9 +18,8 @@
 enum {
 	POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64, POLL_LABELS_MAX = 16,
 	POLL_CACHES_MAX = 64, POLL_SLOTS_MAX = 4096,
-	/* Which members a side knows; grows with every addition, within one ENVELOPE_VERSION. What a
-	 * later side adds an earlier one ignores; what an earlier one does not say is 0 or NULL.
-	 * 1: as first released; 2: pool, labels, cpu, caches, hand-back; 3: shards. */
+	/* Grows with every addition within an ENVELOPE_VERSION. 1: the first; 2: pool, labels,
+	 * cpu, caches, hand-back; 3: shards. Unknown members are passed over, missing ones 0. */
 	POLL_PROTOCOL = 3, POLL_SHARDS_MAX = 64
 };
 
@@ -83,7 +82,7 @@ struct poll {
 	const char *pool;            /* NULL: "default" */
 	const struct poll_label *labels;
 	size_t label_count;
-	const char *const *caches;   /* uids of datasets that it holds, newest first */
+	const char *const *caches;   /* TENANT/DOMAIN/NAME of what it holds, newest first */
 	size_t cache_count;
 	int protocol;                /* POLL_PROTOCOL; 0: the first */
 	const uint8_t *box_public;   /* BOX_PUBLIC_BYTES */

@@ -281,6 +281,18 @@ static void take_worker(struct dispatch *dispatch, struct worker *worker, const 
 		memcpy(worker->box_public, poll->box_public, BOX_PUBLIC_BYTES);
 }
 
+/* What is new since the last time, the newest last. */
+static void take_caches(struct dispatch *dispatch, struct worker *worker, const struct poll *poll)
+{
+	size_t count = 0;
+	while (count < poll->cache_count && strcmp(poll->caches[count], worker->cached) != 0)
+		count++;
+	for (size_t i = count; i-- > 0;)
+		shard_worker_near(dispatch->part->shard, worker->name, poll->caches[i]);
+	if (count > 0)
+		snprintf(worker->cached, sizeof worker->cached, "%s", poll->caches[0]);
+}
+
 /* What it says is free, without what is on its way to it; nobody could open what one without a key
  * is given. */
 static void take_free(struct worker *worker, const struct poll *poll)
@@ -311,6 +323,7 @@ static void take_body(struct dispatch *dispatch, struct worker *worker, struct m
 {
 	const struct poll *poll = &message->poll;
 	take_worker(dispatch, worker, poll);
+	take_caches(dispatch, worker, poll);
 	/* The poll after the one whose answer carried a grant may have been sent before that answer
 	 * came: it says nothing of the grant yet. */
 	for (struct given *given = worker->given; given; given = given->next)

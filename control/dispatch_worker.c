@@ -1,6 +1,6 @@
-/* dispatch_worker.c - workers that come, stay and go. Invariants: one life of a name is polling at a
- * time; a worker that is given up has no attempts; who says nothing for the time that is allowed,
- * or whose connection ended and who does not come back, is given up. */
+/* dispatch_worker.c - workers that come, stay and go. Invariants: one life of a name is polling at
+ * a time; a worker that is given up has no attempts; who says nothing for the time that is
+ * allowed, or whose connection ended and who does not come back, is given up. */
 #include "common/defs.h"
 #include "control/dispatch_impl.h"
 
@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { LOOK_AGAIN_MS = 200 };
 
 static int64_t mono_ms(const struct dispatch *dispatch)
 {
@@ -79,7 +81,8 @@ static void tell_shard(struct dispatch *dispatch, const struct worker *worker)
 		.closed = self->draining || worker->cordoned || worker->drained,
 	};
 	if (shard_worker_set(dispatch->part->shard, &told, &err) < 0)
-		log_warn(NULL, "worker_not_told", "worker=%s reason=\"%s\"", worker->name, err.text);
+		log_warn(NULL, "worker_not_told", "worker=%s reason=\"%s\"", worker->name,
+		         err.text);
 }
 
 void worker_tell(struct dispatch *dispatch, struct worker *worker, const struct worker_self *self)
@@ -257,7 +260,7 @@ static void lose(struct dispatch *dispatch, struct worker *worker, int64_t now_m
 			given->settling = job_lost(dispatch, worker->name, given->task,
 			                           &given->token, E_DEAD_WORKER, text);
 	if (worker->given) {                 /* once more, when they are settled */
-		worker_set_due(worker, now_ms + CONTEND_MS / 10);
+		worker_set_due(worker, now_ms + LOOK_AGAIN_MS);
 		return;
 	}
 	log_warn(NULL, "worker_gone", "worker=%s", worker->name);

@@ -43,6 +43,13 @@ void shard_worker_gone(struct shard *shard, const char *name)
 	shard_unlock(shard);
 }
 
+void shard_worker_near(struct shard *shard, const char *name, const char *dataset)
+{
+	shard_lock(shard);
+	sched_near(shard->sched, name, dataset);
+	shard_unlock(shard);
+}
+
 size_t shard_preempt(struct shard *shard, uint64_t replay, struct preempted *ret_attempts,
                      size_t most)
 {

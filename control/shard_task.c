@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPEC_MAX = 256 * 1024, OUTPUTS_MAX = 64 * 1024, ALSO_MAX = 16 * 1024, TEXT_MAX = 512,
-       NEAR_TEXT_MAX = 256 };
+enum { SPEC_MAX = 256 * 1024, OUTPUTS_MAX = 64 * 1024, ALSO_MAX = 16 * 1024, TEXT_MAX = 512 };
 
 struct task *task_find(const struct shard *shard, const char *id)
 {
@@ -78,7 +77,8 @@ static struct task *task_fill(struct shard *shard, const struct new_task *made)
 }
 
 /* What it reads, as far as its spec says: a worker that has read it holds it. */
-static const char *near_of(const struct task *task, const struct value *spec, char *out, size_t len)
+const char *task_near(const struct task *task, const struct value *spec,
+                      char out[NEAR_TEXT_MAX])
 {
 	static const char *const members[] = { "source", "transformation", "featureView" };
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
@@ -117,7 +117,7 @@ static int enqueue(struct shard *shard, struct task *task, const struct placemen
 	task_spec(task->type, &task->limits, placement, labels, &asked);
 	asked.tenant = task->account->name;
 	asked.domain = task->domain;
-	asked.near = near_of(task, spec, near, sizeof near);
+	asked.near = task_near(task, spec, near);
 	asked.since_ms = clock_mono_ms(shard->clock) - ago_ms;
 	return sched_add(shard->sched, &task->entry, &asked, SCHED_HELD, err);
 }

@@ -92,6 +92,7 @@ static void put_back(struct shard *shard, struct task *task)
 static int take(struct shard *shard, const struct pick *pick, struct task *task,
                 struct arena *arena, struct work *ret_work, struct err *err)
 {
+	char near_text[NEAR_TEXT_MAX];
 	int rc = 0;
 	if (task->limits.memory_bytes <= pick->memory_bytes)
 		rc = task_copy(task, arena, ret_work, err);
@@ -104,6 +105,9 @@ static int take(struct shard *shard, const struct pick *pick, struct task *task,
 	ret_work->state = STATE_RUNNING;
 	ret_work->token = pick->token;
 	ret_work->worker = pick->worker;
+	const char *near = task_near(task, ret_work->spec, near_text);
+	if (near)                            /* the next on it goes there too, where it may */
+		sched_near(shard->sched, pick->worker, near);
 	return 1;
 }
 

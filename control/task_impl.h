@@ -74,6 +74,10 @@ struct new_task {
 /* What the scheduler is to know; whose and since when is left out. */
 void task_spec(enum task_type type, const struct limits *limits, const struct placement *placement,
                struct label labels[LABELS_MAX], struct sched_spec *ret_spec);
+/* What it reads or writes, as far as its spec says: "TENANT/DOMAIN/NAME". NULL: it does not say. */
+enum { NEAR_TEXT_MAX = 256 };
+const char *task_near(const struct task *task, const struct value *spec,
+                      char out[NEAR_TEXT_MAX]);
 int task_make(struct shard *shard, const struct new_task *made, struct task **ret_task,
               struct err *err);
 /* What its attempts used, to add to; NULL: no memory. */

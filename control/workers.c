@@ -1,6 +1,6 @@
-/* workers.c - the workers and what each was given. Invariants: heap[i]->due_at == i and no worker is
- * due before its parent in the heap; a worker is in at most one line; who is in the list of those to
- * be answered says so (prompt_queued). */
+/* workers.c - the workers and what each was given. Invariants: heap[i]->due_at == i and no worker
+ * is due before its parent in the heap; a worker is in at most one line; who is in the list of
+ * those to be answered says so (prompt_queued). */
 #include "common/defs.h"
 #include "control/workers.h"
 
@@ -27,8 +27,10 @@ static void heap_put(struct workers *workers, size_t at, struct worker *worker)
 static void heap_up(struct workers *workers, size_t at)
 {
 	struct worker *worker = workers->heap[at];
-	for (size_t up; at > 0 && workers->heap[up = (at - 1) / 2]->due_ms > worker->due_ms; at = up)
-		heap_put(workers, at, workers->heap[up]);
+	while (at > 0 && workers->heap[(at - 1) / 2]->due_ms > worker->due_ms) {
+		heap_put(workers, at, workers->heap[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
 	heap_put(workers, at, worker);
 }
 

@@ -11,7 +11,7 @@
 #include "common/text.h"
 #include "control/hashmap.h"
 
-enum { WORKERS_MOST = 4096, ACKS_MAX = 256, CANCELS_MAX = 256, DROPS_MAX = 256 };
+enum { NEAR_LEN = 256, WORKERS_MOST = 4096, ACKS_MAX = 256, CANCELS_MAX = 256, DROPS_MAX = 256 };
 
 struct message;
 
@@ -73,6 +73,7 @@ struct worker {
 	struct buf answer;           /* to the poll `seq`, for when it is repeated */
 	struct worker_self self;
 	bool cordoned, drained;      /* by the operator */
+	char cached[NEAR_LEN];       /* the newest of its caches that it has told of */
 	int slots;                   /* free now, as memory */
 	uint64_t memory_bytes;
 	uint8_t box_public[BOX_PUBLIC_BYTES];

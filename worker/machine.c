@@ -1,4 +1,5 @@
-/* machine.c - see machine.h. A group's limits hold for all below it: the least on the way up counts. */
+/* machine.c - see machine.h. A group's limits hold for all below it: the least on the way up
+ * counts. */
 #include "common/defs.h"
 #include "worker/machine.h"
 

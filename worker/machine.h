@@ -1,5 +1,6 @@
-/* machine.h - what this process may use of its machine: the processors it may run on and the memory,
- * less where a control group (v2) says so. Sources: sched(7), cgroups(7), cgroup-v2.rst of Linux. */
+/* machine.h - what this process may use of its machine: the processors it may run on and the
+ * memory, less where a control group (v2) says so. Sources: sched(7), cgroups(7) and Linux's
+ * Documentation/admin-guide/cgroup-v2.rst. */
 #ifndef MACHINE_H
 #define MACHINE_H
 

@@ -276,7 +276,7 @@ static void wait_for_end(const sigset_t *signals)
 	log_info(NULL, "ending", "signal=%d", number);
 }
 
-/* Who asks twice does not want to wait: executors end with us, and control finds that we are gone. */
+/* Who asks twice does not want to wait: executors end with us, and control finds us gone. */
 static void *end_at_once(void *context)
 {
 	const sigset_t *signals = context;

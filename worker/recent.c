@@ -15,36 +15,36 @@ void recent_release(struct recent *recent)
 	pthread_mutex_destroy(&recent->mutex);
 }
 
-void recent_add(struct recent *recent, const char *uid)
+void recent_add(struct recent *recent, const char *name)
 {
-	size_t len = strlen(uid), at = 0;
-	if (len == 0 || len > RECENT_UID_LEN)
+	size_t len = strlen(name), at = 0;
+	if (len == 0 || len > RECENT_NAME_LEN)
 		return;
 	pthread_mutex_lock(&recent->mutex);
-	while (at < recent->count && strcmp(recent->uids[at], uid) != 0)
+	while (at < recent->count && strcmp(recent->names[at], name) != 0)
 		at++;
 	if (at == recent->count && recent->count < RECENT_MAX)
 		recent->count++;
 	if (at == RECENT_MAX)
 		at--;                        /* the oldest makes room */
-	memmove(recent->uids[1], recent->uids[0], at * sizeof recent->uids[0]);
-	memcpy(recent->uids[0], uid, len + 1);
+	memmove(recent->names[1], recent->names[0], at * sizeof recent->names[0]);
+	memcpy(recent->names[0], name, len + 1);
 	pthread_mutex_unlock(&recent->mutex);
 }
 
-int recent_list(struct recent *recent, struct arena *arena, const char *const **ret_uids,
+int recent_list(struct recent *recent, struct arena *arena, const char *const **ret_names,
                 size_t *ret_count, struct err *err)
 {
-	const char **uids = arena_alloc(arena, RECENT_MAX * sizeof *uids);
-	bool whole = uids;
+	const char **names = arena_alloc(arena, RECENT_MAX * sizeof *names);
+	bool whole = names;
 	pthread_mutex_lock(&recent->mutex);
 	size_t count = recent->count;
 	for (size_t i = 0; whole && i < count; i++)
-		whole = (uids[i] = arena_strdup(arena, recent->uids[i]));
+		whole = (names[i] = arena_strdup(arena, recent->names[i]));
 	pthread_mutex_unlock(&recent->mutex);
 	if (!whole)
 		return err_set(err, E_NOMEM, "no memory for the list of datasets");
-	*ret_uids = uids;
+	*ret_names = names;
 	*ret_count = count;
 	return 0;
 }

@@ -10,18 +10,28 @@
 #include "worker/recent.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+static void note_tables(const struct runner *runner, const struct grant *grant,
+                        const struct grant_table *tables, size_t count)
+{
+	char name[RECENT_NAME_LEN + 1];
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "%s/%s/%s", grant->tenant, tables[i].domain,
+		         tables[i].name);
+		recent_add(runner->recent, name);
+	}
+}
 
 static void note_datasets(const struct runner *runner, const struct grant *grant)
 {
 	if (!runner->recent)
 		return;
-	for (size_t i = 0; i < grant->input_count; i++)
-		recent_add(runner->recent, grant->inputs[i].uid);
-	for (size_t i = 0; i < grant->output_count; i++)
-		recent_add(runner->recent, grant->outputs[i].uid);
+	note_tables(runner, grant, grant->inputs, grant->input_count);
+	note_tables(runner, grant, grant->outputs, grant->output_count);
 }
 
 static int run_verify(struct run *run, struct err *err)

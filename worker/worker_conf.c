@@ -42,8 +42,9 @@ static int add_label(struct worker_labels *labels, char *text, struct err *err)
 {
 	char *value = strchr(text, '=');
 	if (!value || value == text || value - text > LABEL_MOST || strlen(value + 1) > LABEL_MOST)
-		return err_set(err, E_INVALID, "--label: \"%.64s\" must be KEY=VALUE, a key of 1 to "
-		               "%d bytes and a value of at most %d", text, LABEL_MOST, LABEL_MOST);
+		return err_set(err, E_INVALID,
+		               "--label: \"%.64s\" must be KEY=VALUE, a key of 1 to %d bytes and a "
+		               "value of at most %d", text, LABEL_MOST, LABEL_MOST);
 	*value++ = 0;
 	for (size_t i = 0; i < labels->count; i++)
 		if (strcmp(labels->labels[i].key, text) == 0)
@@ -64,7 +65,8 @@ int worker_conf_labels(const struct worker_conf *conf, struct worker_labels *ret
 		return err_set(err, E_INVALID, "--label: at most %zu bytes in all",
 		               sizeof ret_labels->text - 1);
 	strcpy(ret_labels->text, said);
-	for (char *at = strtok_r(ret_labels->text, ", ", &rest); at; at = strtok_r(NULL, ", ", &rest))
+	char *at = strtok_r(ret_labels->text, ", ", &rest);
+	for (; at; at = strtok_r(NULL, ", ", &rest))
 		TRY(add_label(ret_labels, at, err));
 	return 0;
 }

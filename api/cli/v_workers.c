@@ -125,8 +125,8 @@ static int workers(struct cli *cli, struct err *err)
 	if (!cordon && !drain && strcmp(what, "uncordon") != 0)
 		return err_set(err, E_INVALID, "%s: must be list, cordon, uncordon or drain", what);
 	if (!name)
-		return err_set(err, E_INVALID, "%s: say which worker; `freehold workers` lists them",
-		               what);
+		return err_set(err, E_INVALID,
+		               "%s: say which worker; `freehold workers` lists them", what);
 	return set(cli, name, cordon || drain, drain, err);
 }
 

@@ -1,5 +1,5 @@
-/* b_workers.c - what a thousand workers that have nothing to do cost the leader and etcd. They poll as
- * workers do: each has one poll held, which is answered after ten seconds. */
+/* b_workers.c - what a thousand workers that have nothing to do cost the leader and etcd. They poll
+ * as workers do: each has one poll held, which is answered after ten seconds. */
 #include "common/defs.h"
 #include "common/json.h"
 #include "tests/bench/rig.h"
@@ -76,8 +76,8 @@ static int watch(struct bench *bench, const struct rig *rig, struct err *err)
 	TRY(store_revision(rig, &after, err));
 	bench_figure(bench, FIGURE_workers_cpu, cpu_s / took_s * 100, 0);
 	bench_figure(bench, FIGURE_workers_writes, (double)(after - before) / took_s, 0);
-	bench_figure(bench, FIGURE_workers_memory, (rig_memory_mb(rig) - without_mb) * 1024 / WORKERS,
-	             0);
+	double more_kib = (rig_memory_mb(rig) - without_mb) * 1024;
+	bench_figure(bench, FIGURE_workers_memory, more_kib / WORKERS, 0);
 	return 0;
 }
 

@@ -10,6 +10,8 @@
 
 enum { WAIT_MS = 60000 };
 #define LONG_PROBE "{\"sleepMs\":120000}"
+#define GPU_ZONE(zone) \
+	",\"placement\":{\"pool\":\"gpu\",\"selector\":{\"zone\":\"" zone "\"}}"
 
 static const char *submit(struct system *system, const char *rest)
 {
@@ -154,11 +156,9 @@ Test(worker_life, a_task_goes_to_its_pool_and_to_the_labels_it_selects, .timeout
 	static const char *const second[] = {"--pool", "gpu", "--label", "zone=a,disk=nvme", NULL};
 	const struct system_options options = {.worker_2 = second};
 	struct system *system = two_workers(&options);
-	const char *chosen = submit(system, "\"spec\":" LONG_PROBE ",\"placement\":{\"pool\":\"gpu\","
-	                                    "\"selector\":{\"zone\":\"a\"}}");
+	const char *chosen = submit(system, "\"spec\":" LONG_PROBE GPU_ZONE("a"));
 	const char *plain = submit(system, "\"spec\":" LONG_PROBE);
-	const char *nowhere = submit(system, "\"spec\":" LONG_PROBE ",\"placement\":{\"pool\":\"gpu\","
-	                                     "\"selector\":{\"zone\":\"b\"}}");
+	const char *nowhere = submit(system, "\"spec\":" LONG_PROBE GPU_ZONE("b"));
 	await_on(system, chosen, "worker-2");
 	await_on(system, plain, "worker-1");
 	cr_assert_str_eq(value_get_str(story_task(system, nowhere), "state"), "queued");
@@ -180,7 +180,7 @@ static bool log_says(void *context)
 	return text && strstr(text, said->text);
 }
 
-Test(worker_life, a_second_one_of_the_same_name_is_refused_and_the_first_undisturbed, .timeout = 240)
+Test(worker_life, a_second_one_of_a_name_is_refused_and_the_first_undisturbed, .timeout = 240)
 {
 	static const char *const second[] = {"--name", "worker-1", NULL};
 	const struct system_options options = {.worker_2 = second};
