@@ -4,6 +4,7 @@
 
 #include "api/sse.h"
 #include "common/json.h"
+#include "tests/support/alloc.h"
 #include "tests/support/desk.h"
 
 #include <criterion/criterion.h>
@@ -143,7 +144,7 @@ static void hang_up(struct client *client)
 
 /* --- tests --- */
 
-Test(events, a_task_is_told_as_it_stands_and_then_change_by_change_to_its_end)
+Test(events, a_task_is_told_as_it_stands_and_then_change_by_change)
 {
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
 	struct client *client = dial(id);
@@ -157,8 +158,9 @@ Test(events, a_task_is_told_as_it_stands_and_then_change_by_change_to_its_end)
 	clock_advance(desk->clock, 5000);
 	shard_progress(desk->part.shard, id, &work.token, &progress);
 	hear(client, 3);
-	desk_cancel(desk, id);
-	desk_lead(desk);
+	cr_expect_str_eq(client->heard[2].state, "running");
+	cr_expect_gt(client->heard[2].version, client->heard[1].version);
+	cr_expect_not(client->over);
 	hang_up(client);
 }
 
@@ -242,6 +244,25 @@ Test(events, a_replica_that_no_longer_leads_ends_its_streams)
 	}
 	cr_expect_eq(client->count, 1);
 	hang_up(client);
+}
+
+Test(events, without_memory_no_stream_is_opened_and_nothing_is_left_behind)
+{
+	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	struct feed *feed = NULL;
+	for (long n = 0;; n++) {
+		alloc_fail_after(n);
+		int rc = open_feed(id, NULL, &feed);
+		bool fired = alloc_fired();
+		alloc_fail_after(-1);
+		if (!fired) {
+			cr_assert_eq(rc, 0, "%s", err.text);
+			break;
+		}
+		cr_assert_eq(rc, E_NOMEM);
+		cr_expect_eq(events_count(events), 0);
+	}
+	feed_free(feed);
 }
 
 Test(events, an_id_is_read_as_it_is_printed_and_nothing_else_is)
