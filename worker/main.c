@@ -22,7 +22,7 @@
 
 enum {
 	REPLICAS_MAX = 8, URL_MAX = 512, KEY_WAIT_MS = 30000, KEY_STEP_MS = 100,
-	MIB_SHIFT = 20
+	MIB_SHIFT = 20, SLOT_CPU_MILLIS = 2000
 };
 
 struct worker {
@@ -205,11 +205,14 @@ static void set_capacity(struct worker *worker)
 	struct machine machine;
 	machine_look("", &machine);
 	int64_t cores = (machine.cpu_millis + 999) / 1000;
-	worker->capacity.cpu_millis = conf->cpus ? (int64_t)conf->cpus * 1000 : machine.cpu_millis;
 	worker->capacity.memory_bytes = conf->memory_mib ? (uint64_t)conf->memory_mib << MIB_SHIFT
 	                                                 : machine.memory_bytes / 2;
 	worker->capacity.slots = conf->slots ? conf->slots
 	                         : cores < AGENT_SLOTS_MAX ? (int)cores : AGENT_SLOTS_MAX;
+	/* Tasks of the default limits fill the slots: their threads share the cores. */
+	int64_t shared = (int64_t)worker->capacity.slots * SLOT_CPU_MILLIS;
+	int64_t own = machine.cpu_millis > shared ? machine.cpu_millis : shared;
+	worker->capacity.cpu_millis = conf->cpus ? (int64_t)conf->cpus * 1000 : own;
 }
 
 static int start_agent(struct worker *worker, struct err *err)

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SECONDS = 75, CROWD_OF_SOCKETS = 400, MENDED_MS = 120000, CALM_LEAST_MS = 500,
+enum { SECONDS = 100, CROWD_OF_SOCKETS = 400, MENDED_MS = 240000, CALM_LEAST_MS = 500,
        CALM_MORE_MS = 2500, CLOCK_STEP_MS = 300000 };
 
 struct chaos {

@@ -110,6 +110,8 @@ static void set_up(struct crowd *crowd)
 	}
 	put(crowd, operator_key, "RateCard", "/v1/ratecards/default",
 	    "{\"currency\":\"EUR\",\"cpuSecond\":1000000,\"task\":7}");
+	put(crowd, operator_key, "Quota", "/v1/tenants/acme/quotas/waiting",
+	    "{\"queuedTasks\":200}");
 	put(crowd, operator_key, "Quota", "/v1/tenants/globex/quotas/few",
 	    "{\"concurrentTasks\":2,\"queuedTasks\":100}");
 	snprintf(path, sizeof path, "%s/files/acme/three.csv", cluster_folder(crowd->cluster));
