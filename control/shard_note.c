@@ -16,9 +16,9 @@ void shard_set_board(struct shard *shard, struct board *board)
 
 void shard_note(struct shard *shard, const struct task *task)
 {
-	const struct trail_step *step = trail_last(&task->trail);
-	if (!shard->board || !task->durable)
+	if (!shard->board || !task->durable || !board_watched(shard->board))
 		return;
+	const struct trail_step *step = trail_last(&task->trail);
 	struct sighting sighting = {
 		.version = task->version,
 		.state = task_state_name(task->state),

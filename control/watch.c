@@ -95,9 +95,14 @@ static void keep(struct watch *watch, const struct sighting *sighting)
 	add_news(watch);
 }
 
+bool board_watched(const struct board *board)
+{
+	return atomic_load_explicit(&board->count, memory_order_acquire) > 0;
+}
+
 void board_note(struct board *board, const char *id, const struct sighting *sighting)
 {
-	if (atomic_load_explicit(&board->count, memory_order_acquire) == 0)
+	if (!board_watched(board))
 		return;
 	pthread_mutex_lock(&board->mutex);
 	for (struct watch *watch = *bucket_of(board, id); watch; watch = watch->next)

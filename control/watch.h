@@ -29,7 +29,9 @@ MUST_USE int board_new(struct clock *clock, struct board **ret_board, struct err
 void board_free(struct board *board);            /* its watches are ended */
 DEFINE_AUTO(board)
 
-/* Costs next to nothing while nobody follows anything. Past WATCH_KEPT untaken ones the newest
+/* Whether anybody follows anything: there is no need to note while nobody does. */
+bool board_watched(const struct board *board);
+/* Past WATCH_KEPT untaken ones the newest
  * takes the place of the one before it. */
 void board_note(struct board *board, const char *id, const struct sighting *sighting);
 

@@ -62,7 +62,9 @@ Test(watch, what_happens_to_a_task_is_told_in_order_to_each_who_follows_it)
 	watch_free(third);
 	note(A, 3);
 	cr_expect_eq(taken(), &two);
+	cr_expect(board_watched(board));
 	watch_free(second);
+	cr_expect_not(board_watched(board));
 	note(A, 4);
 	cr_expect_null(taken());
 }
