@@ -76,7 +76,8 @@ static int claim_it(struct part *part, const struct firing *firing,
 		.uid = schedule->uid, .from_ms = firing->interval.from_ms,
 		.to_ms = firing->interval.to_ms, .id = submitted->id,
 		.is_run = submitted->is_run, .backfill = firing->backfill_uid,
-		.redo = firing->redo, .seen = firing->seen, .now_ms = firing->now_ms,
+		.credited = firing->credited, .redo = firing->redo, .seen = firing->seen,
+		.now_ms = firing->now_ms,
 	};
 	catalog_key(key, KIND_SCHEDULE, schedule->tenant, schedule->domain, schedule->name);
 	TRY(change_expect(change, key, schedule->revision, err));

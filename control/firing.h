@@ -19,6 +19,7 @@ struct firing {
 	const char *principal;       /* NULL: "system/schedule/NAME" */
 	const char *backfill;        /* its name; NULL: none */
 	const char *backfill_uid;    /* NULL: none */
+	bool credited;               /* as of struct claim */
 	const char *priority;        /* instead of the schedule's; NULL: as it says */
 	enum redo redo;
 	const struct value *seen;    /* NULL: as it was */

@@ -135,7 +135,7 @@ static void ledger_name(struct ledger *ledger, const char *tenant, const char *d
 struct entry_new {
 	const char *id, *backfill;
 	int64_t from_ms, to_ms;
-	bool is_run;
+	bool is_run, credited;
 };
 
 static int entry_add(struct book *book, struct ledger *ledger, const struct entry_new *made,
@@ -155,6 +155,7 @@ static int entry_add(struct book *book, struct ledger *ledger, const struct entr
 	entry->from_ms = made->from_ms;
 	entry->to_ms = made->to_ms;
 	entry->is_run = made->is_run;
+	entry->credited = made->credited;
 	snprintf(entry->id, sizeof entry->id, "%s", made->id);
 	snprintf(entry->backfill, sizeof entry->backfill, "%s",
 	         made->backfill ? made->backfill : "");
@@ -256,6 +257,7 @@ static int read_entry(const struct value *map, struct entry_new *ret, struct err
 		.id = value_get_str(map, "id"), .backfill = value_get_str(map, "backfill"),
 		.from_ms = value_get_int(map, "from", 0), .to_ms = value_get_int(map, "to", 0),
 		.is_run = value_get_bool(map, "run", false),
+		.credited = value_get_bool(map, "credited", false),
 	};
 	bool good = ret->id && strlen(ret->id) <= ID_LEN && ret->from_ms < ret->to_ms &&
 		(!ret->backfill || strlen(ret->backfill) <= ID_LEN);
@@ -384,6 +386,8 @@ static int add_fired(const struct claim *claim, struct change *change, struct er
 	if (claim->is_run)
 		value_set_bool(record, "run", true);
 	value_set_str(record, "backfill", claim->backfill);
+	if (claim->credited)
+		value_set_bool(record, "credited", true);
 	if (claim->seen)
 		value_set(record, "seen", value_copy(arena, claim->seen));
 	TRY(value_check(record, err));
@@ -396,7 +400,7 @@ int book_claim(struct book *book, const struct claim *claim, struct change *chan
 	struct ledger *ledger = NULL;
 	struct entry *entry = NULL;
 	const struct entry_new made = { claim->id, claim->backfill, claim->from_ms, claim->to_ms,
-	                                claim->is_run };
+	                                claim->is_run, claim->credited };
 	TRY(ledger_get(book, claim->uid, &ledger, err));
 	TRY(claim_allowed(book, ledger, claim, err));
 	TRY(entry_add(book, ledger, &made, &entry, err));
@@ -428,7 +432,7 @@ int book_again(struct book *book, const struct claim *claim, bool durable, struc
 	struct ledger *ledger = ledger_named(book, claim);
 	struct entry *entry = entry_find(book, claim->id);
 	const struct entry_new made = { claim->id, NULL, claim->from_ms, claim->to_ms,
-	                                claim->is_run };
+	                                claim->is_run, false };
 	if (!ledger || (entry && entry->durable))
 		return 0;
 	if (!entry) {

@@ -4,13 +4,13 @@
  * it was done unless that is asked for. Pure; the shard's mutex guards it.
  *
  *   interval {t, op: "fired", at, tenant, domain, schedule, uid, from, to, id, run?, backfill?,
- *             seen?}              in one change with the accepted records of task or run `id`
+ *             credited?, seen?}   in one change with the accepted records of task or run `id`
  *   interval {t, op: "forget", at, uid}         its schedule or backfill was deleted
  *   interval {t, op: "ledger", at, ...}         a checkpoint's; see book_emit
  *
  * uid: the schedule's metadata.uid, so that one made anew under an old name begins anew. backfill:
- * the uid of the Backfill that fired it, or whose range it lies in. seen: {DOMAIN.NAME: snapshot},
- * what an onDatasets schedule has taken note of. How an interval ends follows from the outcome of
+ * the uid of the Backfill that fired it, or (credited) in whose range the schedule did. seen:
+ * {DOMAIN.NAME: snapshot}, what an onDatasets schedule has taken note of. How an interval ends follows from the outcome of
  * its task or run. */
 #ifndef INTERVAL_H
 #define INTERVAL_H
@@ -49,6 +49,7 @@ struct claim {
 	const char *id;              /* of the task or run */
 	bool is_run;
 	const char *backfill;        /* uid; NULL: none */
+	bool credited;               /* the schedule fires it, and the backfill counts it too */
 	enum redo redo;              /* what may be there already */
 	const struct value *seen;    /* NULL: nothing */
 	int64_t now_ms;
@@ -79,8 +80,8 @@ struct view {
 MUST_USE int book_view(const struct book *book, struct arena *arena, const char *uid,
                        const char *own, int64_t from_ms, int64_t to_ms, struct view *ret_view,
                        struct err *err);
-/* Those that run now: a list of {from, to (unix ms), id, run?, backfill?}. uid NULL: of every
- * schedule, with {uid, tenant, domain, schedule}; backfill NULL: any. */
+/* Those that run now: a list of {from, to (unix ms), id, run?, backfill?, credited?}. uid NULL: of
+ * every schedule, with {uid, tenant, domain, schedule}; backfill NULL: any. */
 struct value *book_running(const struct book *book, struct arena *arena, const char *uid,
                            const char *backfill);
 

@@ -34,6 +34,8 @@ static struct value *entry_value(struct arena *arena, const struct entry *entry)
 		value_set_bool(map, "run", true);
 	if (entry->backfill[0])
 		value_set_str(map, "backfill", entry->backfill);
+	if (entry->credited)
+		value_set_bool(map, "credited", true);
 	return map;
 }
 
@@ -146,9 +148,12 @@ int ledger_restore(struct book *book, const struct value *record, struct err *er
 
 /* --- reading --- */
 
+/* Of the backfill; own NULL: fired by the schedule itself. */
 static bool is_own(const struct entry *entry, const char *own)
 {
-	return strcmp(entry->backfill, own ? own : "") == 0;
+	if (own)
+		return strcmp(entry->backfill, own) == 0;
+	return !entry->backfill[0] || entry->credited;
 }
 
 /* One of [from, to) into a set that is being put together. */

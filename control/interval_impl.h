@@ -12,7 +12,7 @@ struct entry {                       /* an interval that runs */
 	int64_t from_ms, to_ms;
 	char id[ID_LEN + 1];
 	char backfill[ID_LEN + 1];   /* uid; "": none */
-	bool is_run;
+	bool is_run, credited;
 	bool durable;                /* false: a claim */
 };
 

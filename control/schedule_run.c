@@ -35,6 +35,7 @@ static void credit(const struct schedules *schedules, struct firing *firing)
 		if (covers(at, firing)) {
 			firing->backfill = at->backfill.name;
 			firing->backfill_uid = at->backfill.uid;
+			firing->credited = true;
 			return;
 		}
 }
@@ -214,7 +215,8 @@ void backfills_cancel_orphans(struct schedules *schedules)
 	for (size_t i = 0; rc == 0 && i < value_len(list); i++) {
 		const struct value *at = value_at(list, i);
 		const char *uid = value_get_str(at, "backfill");
-		if (!uid || item_by_uid(schedules, uid))
+		bool its = uid && !value_get_bool(at, "credited", false);
+		if (!its || item_by_uid(schedules, uid))
 			continue;
 		const struct stop stop = {
 			.tenant = value_get_str(at, "tenant"), .id = value_get_str(at, "id"),

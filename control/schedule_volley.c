@@ -42,8 +42,9 @@ static int add_event(const struct firing *firing, const struct submitted *submit
                      struct change *change, struct err *err)
 {
 	char actor[160];
-	snprintf(actor, sizeof actor, "system/%s/%s", firing->backfill ? "backfill" : "schedule",
-	         firing->backfill ? firing->backfill : firing->schedule.name);
+	bool backfill = firing->backfill && !firing->credited;
+	snprintf(actor, sizeof actor, "system/%s/%s", backfill ? "backfill" : "schedule",
+	         backfill ? firing->backfill : firing->schedule.name);
 	const struct audit_event event = {
 		.tenant = firing->schedule.tenant, .actor = actor, .action = "task:run",
 		.resource = submitted->id, .result = "allowed", .rule = "schedule",

@@ -598,6 +598,41 @@ Test(backfills, run_no_more_at_one_time_than_they_may_and_stop_when_paused)
 	close_cast(&cast);
 }
 
+/* Each within its own bound; what the schedule runs counts as the backfill's too, and is not ended
+ * with it. */
+Test(backfills, share_a_range_with_their_schedule)
+{
+	struct cast cast;
+	open_cast(&cast);
+	cast.idle = true;
+	must_put(&cast, "Schedule", SALES("schedules/tick"),
+	         "{'every':'5s','start':'{T-50}','end':'{T0}','paused':true," PROBE "}");
+	pass(&cast, 1);
+	must_put(&cast, "Backfill", SALES("backfills/old"),
+	         "{'schedule':'tick','from':'{T-50}','to':'{T0}'}");
+	pass(&cast, 3);
+	must_put(&cast, "Schedule", SALES("schedules/tick"),
+	         "{'every':'5s','start':'{T-50}','end':'{T0}'," PROBE "}");
+	pass(&cast, 6);
+	cr_expect_eq(count_of(&cast, "tick", "running"), 2);
+	const struct value *shown = progress(&cast, "old");
+	cr_expect_eq(value_get_int(shown, "running", -1), 2);
+	cr_expect_eq(value_get_int(shown, "intervals", -1), 10);
+	cr_assert_eq(call(&cast, "DELETE", SALES("backfills/old"), NULL).status, 200);
+	pass(&cast, 12);
+	int cancelled = 0;
+	pthread_mutex_lock(&cast.stage->mutex);
+	for (const struct act *act = cast.stage->acts; act; act = act->next)
+		cancelled += act->cancelled;
+	pthread_mutex_unlock(&cast.stage->mutex);
+	cr_expect_eq(cancelled, 1, "%d were ended", cancelled);
+	cast.idle = false;
+	await_count(&cast, "tick", "done", 9);
+	cr_expect_eq(count_of(&cast, "tick", "failed"), 1);
+	cr_expect_eq(strips_of(&cast, "tick")->count, 10);
+	close_cast(&cast);
+}
+
 static bool is_cancelled(void *context)
 {
 	struct cast *cast = context;
