@@ -187,6 +187,7 @@ static int was_value(const struct emitting *emitting, const struct task *task,
 	set_true(was, "expired", task->expired);
 	set_number(was, "due", due_unix_ms(emitting, task));
 	set_number(was, "ended", task->ended_ms);
+	set_number(was, "expires", task->expires_ms);
 	set_number(was, "version", task->version);
 	if (task->trail.len)
 		value_set(was, "trail", trail_emit(arena, &task->trail));

@@ -66,6 +66,7 @@ static int read_was(const struct shard *shard, struct task *task, const struct v
 	task->expired = value_get_bool(was, "expired", false);
 	task->due_mono_ms = wait_ms > 0 ? clock_mono_ms(shard->clock) + wait_ms : 0;
 	task->ended_ms = value_get_int(was, "ended", 0);
+	task->expires_ms = value_get_int(was, "expires", task->expires_ms);
 	TRY(task_set_text(task, value_get_str(was, "text"), err));
 	if (value_get(was, "trail"))
 		TRY(trail_restore(&task->trail, value_get(was, "trail"), err));

@@ -446,8 +446,9 @@ static const char *random_graph(struct bench *bench)
 	buf_init(&text, MIB);
 	size_t count = 2 + dice(bench, SIZE_MAX_ - 1);
 	for (size_t i = 0; i < count; i++) {
-		buf_printf(&text, "%c{'name':'t%zu','type':'probe','dependsOn':[", i ? ',' : '[',
-		           i);
+		buf_printf(&text, "%c{'name':'t%zu','type':'probe',%s'dependsOn':[",
+		           i ? ',' : '[', i, dice(bench, 4) ? "" :
+		           "'placement':{'expires':'24h','priority':'high'},");
 		const char *between = "";
 		for (size_t j = 0; j < i; j++) {
 			if (dice(bench, 3))
