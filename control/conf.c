@@ -53,7 +53,8 @@ int conf_advertise(const struct conf *conf, char ret_url[256], struct err *err)
 	while (len && url[len - 1] == '/')
 		len--;
 	if (len >= 256)
-		return err_set(err, E_INVALID, "--advertise-url has %zu bytes; it may have 255", len);
+		return err_set(err, E_INVALID, "--advertise-url has %zu bytes; it may have 255",
+		               len);
 	ret_url[0] = 0;
 	if (len)
 		snprintf(ret_url, 256, "%.*s", (int)len, url);

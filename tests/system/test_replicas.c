@@ -100,10 +100,14 @@ Test(replicas, a_follower_reads_while_there_is_no_leader, .timeout = 240)
 	struct answer led = ask(system, PORT_API, ada, NULL, "GET", SALES, NULL);
 	cr_assert_eq(led.status, 200, "%s", led.text);
 	cr_assert_not_null(answer_header(system, &led, "Freehold-Revision"));
-	/* So new that the follower must have seen everything: its answer is its own from then on. */
 	struct answer read = ask(system, PORT_API_2, ada, NULL, "GET", SALES, NULL);
 	system_pause(system, PART_CONTROL);
-	read = system_call_with(system, PORT_API_2, ada, NULL, "GET", SALES, NULL);
+	/* What it has not heard of yet it would pass on, in vain. */
+	for (int tries = 0; tries < 100; tries++) {
+		read = ask(system, PORT_API_2, ada, NULL, "GET", SALES, NULL);
+		if (read.status == 200)
+			break;
+	}
 	cr_expect_eq(read.status, 200, "%s", read.text);
 	cr_expect_str_eq(read.text, led.text);
 	cr_expect_not_null(answer_header(system, &read, "Freehold-Revision"));

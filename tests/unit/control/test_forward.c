@@ -263,8 +263,8 @@ Test(forward, three_shards_are_one_installation_whoever_leads_them)
 	for (int i = 0; i < 3; i++)
 		store_mem_depose(planes[0]->store, planes[0]->control->parts[i].leader_key);
 	for (int i = 0; i < 6; i++) {
-		const char *path = arena_printf(planes[0]->arena, "/v1/tenants/%s/domains/ops/tasks",
-		                                tenants[i]);
+		const char *path = arena_printf(planes[0]->arena,
+		                                "/v1/tenants/%s/domains/ops/tasks", tenants[i]);
 		struct answer answer = { 0 };
 		for (int ms = 0; answer.status != 202; ms++) {
 			answer = plane_call(planes[i % 2], admins[i], "POST", path, PROBE);
