@@ -85,7 +85,7 @@ const char *task_near(const struct task *task, const struct value *spec,
 		const char *name = value_get_str(spec, members[i]);
 		if (!name)
 			continue;
-		snprintf(out, len, "%s/%s/%s", task->account->name, task->domain, name);
+		snprintf(out, NEAR_TEXT_MAX, "%s/%s/%s", task->account->name, task->domain, name);
 		return out;
 	}
 	return NULL;

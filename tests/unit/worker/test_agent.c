@@ -28,6 +28,8 @@ struct leader {
 	struct token done[TOKENS_MAX];
 	int outcome[TOKENS_MAX];
 	int done_count, polls, tellings;
+	int backs;                   /* attempts that were handed back */
+	struct token back;           /* is to be handed back */
 	bool saw_draining;
 	int64_t reads, last_meter;
 };
@@ -87,6 +89,7 @@ static void note_done(struct leader *leader, const struct poll *poll)
 		if (known)
 			continue;
 		leader->outcome[leader->done_count] = poll->done[i].outcome;
+		leader->backs += poll->done[i].handed_back;
 		leader->done[leader->done_count++] = poll->done[i].token;
 	}
 	if (poll->meter_seq > leader->last_meter) {
@@ -119,12 +122,16 @@ static void consider(struct leader *leader, struct link_call *call, const struct
 		answer.cancels = &leader->cancel;
 		answer.cancel_count = 1;
 	}
+	if (leader->back.counter) {
+		answer.backs = &leader->back;
+		answer.back_count = 1;
+	}
 	if (leader->drop) {
 		answer.drop = &leader->drop;
 		answer.drop_count = 1;
 	}
 	bool says = answer.ack_count || answer.task_count || answer.cancel_count ||
-		answer.drop_count ||
+		answer.drop_count || answer.back_count ||
 		(poll && poll->meter_seq);
 	if (!says) {
 		leader->held = call;
@@ -132,6 +139,7 @@ static void consider(struct leader *leader, struct link_call *call, const struct
 	}
 	answer_with(leader, call, &answer);
 	leader->cancel.counter = 0;
+	leader->back.counter = 0;
 	leader->drop = NULL;
 }
 
@@ -304,7 +312,7 @@ static void await_drop(struct rig *rig, const char *tenant)
 Test(agent, every_grant_runs_once_and_its_outcome_is_told)
 {
 	static struct rig rig;
-	rig_start(&rig, "inproc://agent-all", 2);
+	rig_start(&rig, "inproc://agent-all", 20);      /* this leader does not count slots */
 	leader_want(&rig.leader, 20);
 	await(&rig.leader, &rig.leader.done_count, 20);
 	for (int i = 1; i <= 20; i++)
@@ -374,7 +382,7 @@ Test(agent, a_cancelled_attempt_ends_and_says_so)
 	rig_stop(&rig);
 }
 
-Test(agent, draining_takes_nothing_new_and_cancels_what_is_over_the_grace)
+Test(agent, draining_takes_nothing_new_and_hands_back_what_is_over_the_grace)
 {
 	static struct rig rig;
 	rig_start(&rig, "inproc://agent-drain", 2);
@@ -388,6 +396,28 @@ Test(agent, draining_takes_nothing_new_and_cancels_what_is_over_the_grace)
 	cr_expect(rig.leader.saw_draining);
 	cr_expect_eq(rig.leader.done_count, 1);
 	cr_expect_eq(rig.leader.outcome[0], OUTCOME_CANCELLED);
+	cr_expect_eq(rig.leader.backs, 1);
+	rig_stop(&rig);
+}
+
+Test(agent, an_attempt_that_is_asked_for_is_handed_back)
+{
+	static struct rig rig;
+	rig_start(&rig, "inproc://agent-back", 2);
+	rig.block = true;
+	leader_want(&rig.leader, 2);
+	pthread_mutex_lock(&rig.mutex);
+	while (!rig.runs[1] || !rig.runs[2])
+		pthread_cond_wait(&rig.changed, &rig.mutex);
+	pthread_mutex_unlock(&rig.mutex);
+	pthread_mutex_lock(&rig.leader.mutex);
+	rig.leader.back = (struct token) { 5, 2 };
+	leader_speak(&rig.leader);
+	pthread_mutex_unlock(&rig.leader.mutex);
+	await(&rig.leader, &rig.leader.done_count, 1);
+	cr_expect_eq(rig.leader.done[0].counter, 2);
+	cr_expect_eq(rig.leader.outcome[0], OUTCOME_CANCELLED);
+	cr_expect_eq(rig.leader.backs, 1);
 	rig_stop(&rig);
 }
 
