@@ -102,6 +102,27 @@ static void take_batch(struct follow *follow, const struct store_item *item)
 	rebuild(follow);
 }
 
+/* A listing shows what is there, not what came and was deleted since the last event. False: that
+ * cannot be found out now. */
+static bool check_covered(struct follow *follow)
+{
+	struct err err = { 0 };
+	bool covered = false;
+	if (replay_covered(&follow->replay, &covered, &err) < 0)
+		return false;
+	if (covered)
+		rebuild(follow);
+	return true;
+}
+
+/* A checkpoint deletes what it covers. True: this state never had it. */
+static bool is_missed(const struct follow *follow, const char *key)
+{
+	struct position position;
+	return position_read(follow->conf.prefix, key, &position, NULL) < 0 ||
+		position_compare(&position, &follow->replay.at) > 0;
+}
+
 static void on_sync(void *context, const struct store_item *item, int64_t revision)
 {
 	struct follow *follow = context;
@@ -112,6 +133,8 @@ static void on_sync(void *context, const struct store_item *item, int64_t revisi
 	}
 	if (!follow->whole)
 		rebuild(follow);
+	else if (!check_covered(follow))
+		return;
 	if (follow->whole)
 		set_revision(follow, revision);
 }
@@ -121,8 +144,10 @@ static void on_event(void *context, const struct store_event *event)
 	struct follow *follow = context;
 	if (!follow->whole)
 		return;
-	if (!event->deleted)         /* a deletion is a checkpoint's: it covers what was applied */
+	if (!event->deleted)
 		take_batch(follow, &event->item);
+	else if (is_missed(follow, event->item.key))
+		rebuild(follow);
 	if (follow->whole && event->last_of_txn)
 		set_revision(follow, event->revision);
 }

@@ -77,16 +77,24 @@ struct checkpoint_place replay_place(const struct replay *replay)
 	};
 }
 
-/* Something is missing: has a newer checkpoint taken its place, or is it lost? */
-static int missing(struct replay *replay, struct err *err)
+/* E_CONFLICT when a newer checkpoint is in force: what it covers may be gone, and nothing that
+ * follows need be there to show the hole. */
+static int same_head(const struct replay *replay, struct err *err)
 {
 	struct checkpoint_head now = { .pages = 0 };
 	struct checkpoint_place place = replay_place(replay);
-	struct err why = *err;
 	if (replay->checkpoint_prefix)
 		TRY(checkpoint_head_get(&place, &now, err));
 	if (position_compare(&now.generation, &replay->head.generation) != 0)
-		return err_set(err, E_CONFLICT, "%s", why.text);
+		return err_set(err, E_CONFLICT, "a newer checkpoint was written meanwhile");
+	return 0;
+}
+
+/* Something is missing: has a newer checkpoint taken its place, or is it lost? */
+static int missing(const struct replay *replay, struct err *err)
+{
+	struct err why = *err;
+	TRY(same_head(replay, err));
 	return err_set(err, E_CORRUPT, "%s, and no checkpoint covers it: restore the store from a "
 	               "backup", why.text);
 }
@@ -103,7 +111,19 @@ int replay_whole(struct replay *replay, struct err *err)
 		replay->at = replay->head.covers;
 		rc = list_rest(replay, err);
 	}
+	if (rc == 0)
+		return same_head(replay, err);
 	return rc == E_CONFLICT ? missing(replay, err) : rc;
+}
+
+int replay_covered(const struct replay *replay, bool *ret_covered, struct err *err)
+{
+	struct checkpoint_head now = { .pages = 0 };
+	struct checkpoint_place place = replay_place(replay);
+	if (replay->checkpoint_prefix)
+		TRY(checkpoint_head_get(&place, &now, err));
+	*ret_covered = position_compare(&now.covers, &replay->at) > 0;
+	return 0;
 }
 
 int replay_rest(struct replay *replay, struct err *err)

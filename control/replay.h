@@ -23,12 +23,14 @@ struct replay {
 };
 
 struct checkpoint_place replay_place(const struct replay *replay);       /* to read */
-/* at is zeroed, the state empty. E_CORRUPT: a batch is missing. E_CONFLICT: it was deleted meanwhile
- * because a newer checkpoint covers it, which only a reader that does not lead can see. */
+/* at is zeroed, the state empty. E_CORRUPT: a batch is missing. E_CONFLICT: a newer checkpoint was
+ * written meanwhile, which only a reader that does not lead can see: begin again. */
 MUST_USE int replay_whole(struct replay *replay, struct err *err);
 /* What came after at; head is the one in force. E_CONFLICT: some of it is gone already; nothing was
  * applied past the hole. */
 MUST_USE int replay_rest(struct replay *replay, struct err *err);
+/* Whether a checkpoint in force covers more than the state has. */
+MUST_USE int replay_covered(const struct replay *replay, bool *ret_covered, struct err *err);
 /* One key of the journal. 1: applied; 0: it is not after at. E_CONFLICT: it is not the next. */
 MUST_USE int replay_batch(struct replay *replay, const struct store_item *item, struct err *err);
 

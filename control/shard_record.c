@@ -1,7 +1,7 @@
 /* shard_record.c - what each durable record does to the leader's memory: one function a type.
  * Live and in replay alike; applying the same records in the same order gives the same state. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include "common/pack.h"
 

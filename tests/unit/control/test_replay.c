@@ -141,6 +141,38 @@ Test(replay, a_checkpoint_of_a_newer_format_is_refused_with_what_to_do)
 	store_free(store);
 }
 
+struct interrupted { struct logbook *book; int records; };
+
+static void make_checkpoint(void *context, const struct value *record)
+{
+	struct interrupted *interrupted = context;
+	(void)record;
+	if (interrupted->records++ == 0) {
+		logbook_fill(interrupted->book, 10, 5);
+		cr_assert(logbook_checkpoint(interrupted->book));
+	}
+}
+
+Test(replay, who_reads_while_a_checkpoint_is_written_is_told_to_begin_again)
+{
+	struct store *store = memory();
+	struct logbook *book = logbook_open(store, 0);
+	struct interrupted interrupted = { .book = book };
+	struct err err = { 0 };
+	AUTO(arena) *arena = NULL;
+	cr_assert_eq(arena_new(MIB, &arena, &err), 0);
+	struct replay replay = {
+		.store = store, .state_key = book->key, .prefix = "journal/0/",
+		.checkpoint_prefix = "checkpoint/0/", .record = make_checkpoint,
+		.context = &interrupted, .arena = arena,
+	};
+	logbook_fill(book, 0, 10);
+	cr_assert_eq(replay_whole(&replay, &err), E_CONFLICT, "%s", err.text);
+	spans_release(&replay.spans);
+	logbook_close(book);
+	store_free(store);
+}
+
 /* --- the format before this one --- */
 
 enum { OLD_MAX = 64 * 1024 };
