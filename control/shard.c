@@ -2,7 +2,7 @@
  * unfinished task stands in exactly one line or runs; an account's reserved amounts are the sum
  * of what its unfinished tasks hold (shard_ready asserts it). */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * before it: one task, or those of a run. Quota is taken when it is asked, given back when the
  * record does not become durable. While that is on its way a task stands in no line. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include <string.h>
 
@@ -91,8 +91,8 @@ static int pick_all(struct shard *shard, const struct again *again, struct picke
 	}
 	for (size_t i = 0; i < picked->count; i++)
 		if (task_leaves(picked->tasks[i]))
-			return err_set(err, E_CONFLICT, "the task %s is on its way into the history "
-			               "and cannot be started anew; submit it again",
+			return err_set(err, E_CONFLICT, "the task %s is on its way into the "
+			               "history and cannot be started anew; submit it again",
 			               picked->tasks[i]->id);
 	for (size_t i = 0; i < picked->count; i++)
 		amounts_add(&picked->sum, &picked->tasks[i]->reserve);

@@ -3,7 +3,7 @@
 #include "control/shard_archive.h"
 
 #include "common/pack.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "control/shard_emit.h"
 
 #include "common/pack.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 #include "control/shard_archive.h"
 
 #include <string.h>

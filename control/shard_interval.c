@@ -3,7 +3,7 @@
 #include "control/shard_interval.h"
 
 #include "common/pack.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 #include "control/shard_impl.h"
 
 #include <stdatomic.h>

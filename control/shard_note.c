@@ -1,6 +1,6 @@
 /* shard_note.c - what those who follow tasks are told of: a task as it is after a change. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include "control/watch.h"
 

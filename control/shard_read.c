@@ -1,7 +1,7 @@
 /* shard_read.c - what clients may see of the shard: tasks, their waiting, usage. Everything is
  * copied into the caller's arena while the lock is held. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include "common/pack.h"
 

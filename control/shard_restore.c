@@ -1,7 +1,7 @@
 /* shard_restore.c - the records that only a checkpoint holds (control/shard_emit.c): a state as it
  * was, without what led to it. Nothing follows from them: what did is in the checkpoint as well. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include "common/pack.h"
 

@@ -2,7 +2,7 @@
  * Invariants: open is the number of nodes whose task has not ended; a blocked task that was not
  * asked to end has a condition that may still hold. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>

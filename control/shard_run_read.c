@@ -1,7 +1,7 @@
 /* shard_run_read.c - what clients may see of runs. Everything is copied into the caller's arena
  * while the lock is held. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* shard_run_submit.c - a run on its way in: all of its tasks reserve, or none does. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* shard_sched.c - the scheduler over the shard's tasks: what it may start by the quotas, which workers
  * there are, what tenants are due, and its answers. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 #include "control/sched_ask.h"
 
 #include "control/shard_archive.h"

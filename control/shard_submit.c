@@ -2,7 +2,7 @@
  * holds its quota and its key at once, and is seen by nobody until its record is durable;
  * shard_withdraw undoes it. Keys are kept for 24 hours, the newest KEYS_MAX of them. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 #include "control/sched_ask.h"
 
 #include <inttypes.h>
@@ -151,10 +151,10 @@ static int check_room(const struct shard *shard, const struct account *account, 
 {
 	size_t waiting = account->waiting + account->blocked;
 	if (waiting + count > WAITING_MAX)
-		return err_after(err, err_set(err, E_BUSY, "%zu tasks of tenant %s wait and %zu more "
-		                              "would be over the %d that may; submit more when "
-		                              "some have started", waiting, account->name, count,
-		                              WAITING_MAX),
+		return err_after(err, err_set(err, E_BUSY, "%zu tasks of tenant %s wait and %zu "
+		                              "more would be over the %d that may; submit "
+		                              "more when some have started", waiting,
+		                              account->name, count, WAITING_MAX),
 		                 sched_soon_s(shard->sched, count, clock_mono_ms(shard->clock)));
 	if (shard->finished.len >= FINISHED_MAX)
 		return err_set(err, E_BUSY, "%zu ended tasks wait to be written to their tenants' "

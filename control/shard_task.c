@@ -2,7 +2,7 @@
  * Invariants: hold.amounts == task_holds(task) while it is unfinished, and closed afterwards; until
  * then the scheduler has it: held back, waiting or running. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include "common/pack.h"
 

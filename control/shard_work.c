@@ -1,7 +1,7 @@
 /* shard_work.c - which task goes next, as the scheduler says (control/sched.h), and which attempt is the
  * current one. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 #include "control/shard_impl.h"
 
 #include "common/pack.h"

@@ -15,8 +15,8 @@ struct submit {
 	const char *tenant, *domain;
 	const char *principal;       /* "TENANT/NAME", or "system/schedule/NAME" */
 	/* {type, spec, limits, placement}: one task; {tasks: [{name, type, spec, limits, placement,
-	 * dependsOn: [{task, on: success|failure|always}]}], ...}: a run; {pipeline: NAME}: a run of
-	 * that resource. */
+	 * dependsOn: [{task, on: success|failure|always}]}], ...}: a run; {pipeline: NAME}: a run
+	 * of that resource. */
 	const struct value *body;
 	const char *key;             /* Idempotency-Key with its domain; NULL: none */
 	const uint8_t *body_hash;    /* DIGEST_BYTES; with a key */
@@ -30,8 +30,8 @@ struct submitted {
 	bool is_run;
 	bool existing;               /* the idempotency key was known: nothing was added */
 };
-/* E_INVALID (names the member), E_NOT_FOUND (a reference), E_QUOTA, E_BUSY, E_CONFLICT (the key with
- * another body). If the change is not committed afterwards: submit_withdraw. */
+/* E_INVALID (names the member), E_NOT_FOUND (a reference), E_QUOTA, E_BUSY, E_CONFLICT (the key
+ * with another body). If the change is not committed afterwards: submit_withdraw. */
 MUST_USE int submit_add(struct part *part, const struct submit *submit, struct change *change,
                         struct arena *arena, struct submitted *ret_submitted, struct err *err);
 void submit_withdraw(struct part *part, const struct submitted *submitted);

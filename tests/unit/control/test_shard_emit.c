@@ -6,7 +6,7 @@
 #include "common/crypto.h"
 #include "common/json.h"
 #include "common/pack.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

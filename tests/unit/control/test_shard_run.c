@@ -1,7 +1,7 @@
 /* test_shard_run.c - runs in the leader's memory: what waits for what, through random graphs and
  * outcomes, their replay and their checkpoints. Records are applied as the journal does it. */
 #include "common/defs.h"
-#include "control/run_impl.h"
+#include "control/runs_impl.h"
 
 #include "common/json.h"
 #include "control/change_impl.h"

@@ -1,7 +1,7 @@
-/* run_impl.h - a run in the leader's memory. Private to control/shard*.c; guarded by
+/* runs_impl.h - a run in the leader's memory. Private to control/shard*.c; guarded by
  * shard->mutex. */
-#ifndef RUN_IMPL_H
-#define RUN_IMPL_H
+#ifndef RUNS_IMPL_H
+#define RUNS_IMPL_H
 
 #include "control/shard_impl.h"
 #include "control/shard_run.h"
