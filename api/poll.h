@@ -27,8 +27,7 @@ enum outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
 
 struct progress {
 	const char *phase;           /* "reading", "writing", "sealing" ... */
-	int64_t rows;
-	int64_t bytes;
+	int64_t rows, bytes;
 	int percent;                 /* 0-100; -1: not known */
 };
 
@@ -64,8 +63,7 @@ struct report {
 };
 
 struct reads {                   /* online reads since the last acknowledged poll; see meter_seq */
-	const char *tenant;
-	const char *domain;
+	const char *tenant, *domain;
 	int64_t count;
 };
 

@@ -119,8 +119,8 @@ MUST_USE int request_after(struct request *request, const char *prefix, const ch
                            struct err *err);
 MUST_USE int request_resume(struct request *request, const char *prefix, const char *last,
                             const char **ret_token, struct err *err);
-/* E_NOT_LEADER unless this replica leads the request's part, or may read what it follows: only the leader knows tasks, usage
- * and audit. */
+/* E_NOT_LEADER unless this replica leads the request's part, or may read what it follows: only the
+ * leader knows tasks, usage and audit. */
 MUST_USE int request_needs_lead(const struct request *request, struct err *err);
 
 #endif

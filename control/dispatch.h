@@ -14,8 +14,8 @@ DEFINE_AUTO(dispatch)
  * calls are; afterwards dispatch_call drops what still comes. */
 void dispatch_stop(struct dispatch *dispatch);
 
-/* The link's link_call_fn; context is the control. Enqueues with the dispatcher of the shard that is
- * asked; polls are answered when there is work. */
+/* The link's link_call_fn; context is the control. Enqueues with the dispatcher of the shard that
+ * is asked; polls are answered when there is work. */
 void dispatch_call(void *context, struct link_call *call, const uint8_t *data, size_t len);
 /* The link's link_gone_fn, with the same context. */
 void dispatch_gone(void *context, uint32_t pipe);

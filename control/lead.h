@@ -15,8 +15,8 @@ MUST_USE int lead_new(struct part *part, const struct lead_conf *conf, struct le
                       struct err *err);
 /* Campaigns from now on; part->lead is set before. */
 MUST_USE int lead_start(struct lead *lead, struct err *err);
-/* While another leads, the shard's memory follows the journal: the store's revision it stands at, and
- * how often it was emptied so far. 0: it is not whole, or led here. Any thread. */
+/* While another leads, the shard's memory follows the journal: the store's revision it stands at,
+ * and how often it was emptied so far. 0: it is not whole, or led here. Any thread. */
 int64_t lead_followed(struct lead *lead, uint64_t *ret_replays);
 /* The journal has stopped leading by itself: it is looked at at once. Any thread. */
 void lead_look(struct lead *lead);
