@@ -72,3 +72,26 @@ Test(conf, explains_every_setting)
 #include "control/conf.def"
 #undef SETTING
 }
+
+Test(conf, others_reach_it_where_it_listens_unless_that_is_everywhere)
+{
+	static const struct { const char *listen, *cert, *given, *url; } rows[] = {
+		{ "127.0.0.1:7070", NULL, NULL, "http://127.0.0.1:7070" },
+		{ "10.1.2.3:443", "c.pem", NULL, "https://10.1.2.3:443" },
+		{ "0.0.0.0:7070", "c.pem", NULL, "" },
+		{ "[::]:7070", "c.pem", NULL, "" },
+		{ "127.0.0.1:0", NULL, NULL, "" },
+		{ "0.0.0.0:7070", "c.pem", "https://a.example/", "https://a.example" },
+	};
+	struct err err = { 0 };
+	char url[256];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct conf conf = { .listen = rows[i].listen, .cert_file = rows[i].cert,
+		                           .advertise_url = rows[i].given };
+		cr_expect_eq(conf_advertise(&conf, url, &err), 0, "%s", err.text);
+		cr_expect_str_eq(url, rows[i].url);
+	}
+	const struct conf wrong = { .listen = "127.0.0.1:1", .advertise_url = "a.example" };
+	cr_expect_eq(conf_advertise(&wrong, url, &err), E_INVALID);
+	cr_expect_not_null(strstr(err.text, "--advertise-url"));
+}
