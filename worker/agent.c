@@ -48,6 +48,7 @@ struct line {
 	bool drain_sent;                 /* a poll that says draining is on its way */
 	int in_flight;
 	int failures;                    /* polls in a row that no leader answered */
+	int told_code;                   /* of the last failure that was logged */
 	int64_t retry_at_ms, told_at_ms;
 	size_t done_max;                 /* reports in one poll; fewer when they grow too large */
 	int64_t meter_acked;             /* the number of reads that this shard's leader has */
@@ -417,6 +418,12 @@ static void shrink(struct line *line)
 	}
 }
 
+/* While nobody leads, replicas fail by turns in these ways: said once. */
+static bool says_more(int code)
+{
+	return code != E_NOT_LEADER && code != E_UNAVAILABLE && code != E_TIMEOUT;
+}
+
 static void poll_failed(struct line *line, int rc, int replica, const struct err *err)
 {
 	struct agent *agent = line->agent;
@@ -427,9 +434,12 @@ static void poll_failed(struct line *line, int rc, int replica, const struct err
 	line->owed = 1;
 	if (agent->stopping)
 		return;
-	if (line->connected || line->failures == 0)
+	bool first = line->connected || line->failures == 0;
+	if (first || (says_more(rc) && rc != line->told_code)) {
+		line->told_code = rc;
 		log_warn(NULL, "poll_failed", "shard=%d replica=%d code=%s reason=\"%s\"",
 		         line->shard, replica, err_name(rc), err->text);
+	}
 	line->connected = false;
 	line->failures++;
 	/* Every replica is tried before waiting; then ever longer. */

@@ -75,3 +75,49 @@ Test(workers, the_newest_revocations_are_kept)
 	cr_assert_str_eq(worker->drops[0].tenant, "t10");
 	workers_clear(&workers);
 }
+
+Test(workers, the_soonest_is_first_however_times_change_and_workers_go)
+{
+	enum { COUNT = 500 };
+	struct workers workers = { 0 };
+	struct worker *all[COUNT];
+	char name[32];
+	uint32_t seed = 7;
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof name, "w%d", i);
+		all[i] = worker_of(&workers, name);
+	}
+	for (int round = 0; round < 4 * COUNT; round++) {
+		seed = seed * 1664525 + 1013904223;
+		worker_set_due(all[seed >> 16 & 0xff], seed >> 8);
+	}
+	int64_t before = -1;
+	for (struct worker *worker; (worker = workers_soonest(&workers));) {
+		cr_assert_geq(worker->due_ms, before);
+		before = worker->due_ms;
+		workers_remove(&workers, worker);
+	}
+	cr_assert_eq(workers.count, 0);
+	workers_clear(&workers);
+}
+
+Test(workers, who_was_tried_in_vain_is_tried_again_only_when_something_changed)
+{
+	struct workers workers = { 0 };
+	struct worker *one = worker_of(&workers, "w1"), *two = worker_of(&workers, "w2");
+	worker_set_able(one, true);
+	worker_set_able(two, true);
+	cr_assert_eq(workers_fresh(&workers), one);
+	worker_set_able(one, true);          /* it got one, and could take another: last in line */
+	cr_assert_eq(workers_fresh(&workers), two);
+	worker_set_tried(two);
+	worker_set_tried(one);
+	cr_assert_null(workers_fresh(&workers));
+	workers_stir(&workers);
+	cr_assert_eq(workers_fresh(&workers), two);
+	worker_set_able(two, false);
+	cr_assert_eq(workers_fresh(&workers), one);
+	workers_remove(&workers, one);
+	cr_assert_null(workers_fresh(&workers));
+	workers_clear(&workers);
+}
