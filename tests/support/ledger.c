@@ -48,7 +48,7 @@ struct ledger {
 __attribute__((format(printf, 2, 3))) static void broken(struct ledger *ledger, const char *fmt,
                                                          ...)
 {
-	char text[512];
+	char text[4096];
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);

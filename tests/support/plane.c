@@ -18,7 +18,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { LEAD_MS = 10000 };
+/* Small, so that every test that writes some also lives through checkpoints. */
+enum { LEAD_MS = 10000, CHECKPOINT_BYTES = 16 * 1024 };
 
 /* The door is there before the control, which tells the others where it is. */
 static void serve(void *context, struct http_request *http)
@@ -44,6 +45,7 @@ static void begin(struct plane *plane)
 		.clock = plane->clock ? plane->clock : clock_system(), .store = plane->store,
 		.keyring = plane->keyring, .shards = plane->shards,
 		.replica = plane->replica ? plane->replica : "control-1", .held_max = 4,
+		.checkpoint_bytes = CHECKPOINT_BYTES,
 		.lead = { .ttl_s = 2, .bootstrap_key_file = plane->bootstrap_key,
 		          .url = plane->url[0] ? plane->url : NULL },
 	};
