@@ -1,5 +1,5 @@
-/* heap.c - a 4-ary heap: four keys of a level are one cache line. Invariants: no item goes before its
- * parent; items[node->place - 1].node == node. */
+/* heap.c - a 4-ary heap: four keys of a level are one cache line. Invariants: no item goes
+ * before its parent; items[node->place - 1].node == node. */
 #include "common/defs.h"
 #include "control/heap.h"
 

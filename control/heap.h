@@ -1,5 +1,6 @@
-/* heap.h - the smallest key first: a 4-ary heap of nodes that are members of what it orders. The key
- * stands beside the pointer, so that looking for a place touches no owner but to note its place. */
+/* heap.h - the smallest key first: a 4-ary heap of nodes that are members of what it orders.
+ * The key stands beside the pointer, so that looking for a place touches no owner but to note
+ * its place. */
 #ifndef HEAP_H
 #define HEAP_H
 

@@ -19,7 +19,8 @@ void names_init(struct names *names, uint64_t seed)
 void names_release(struct names *names)
 {
 	for (size_t i = 0; i < names->map.cap; i++)
-		for (struct hash_node *node = names->map.slots[i], *next = NULL; node; node = next) {
+		for (struct hash_node *node = names->map.slots[i], *next = NULL; node;
+		     node = next) {
 			next = node->next;
 			free(HASH_OWNER(node, struct name, by_text));
 		}

@@ -414,8 +414,8 @@ static int share_rules(const struct value *spec, struct err *err)
 		int64_t guaranteed = value_get_int(spec, pairs[i][0], 0);
 		int64_t most = value_get_int(spec, pairs[i][1], INT64_MAX);
 		if (guaranteed > most)
-			return err_set(err, E_INVALID, "spec.%s: is %" PRId64 ", more than spec.%s, "
-			               "%" PRId64 "; what may never be used cannot be guaranteed",
+			return err_set(err, E_INVALID, "spec.%s: is %" PRId64 ", more than "
+			               "spec.%s, %" PRId64 "; raise the latter",
 			               pairs[i][0], guaranteed, pairs[i][1], most);
 	}
 	return 0;

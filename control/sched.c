@@ -1,5 +1,6 @@
-/* sched.c - the scheduler's life and its workers. Invariants: a pool's total is its workers' totals, its
- * rest what the open ones have left; a worker's used is the sum of what runs there. */
+/* sched.c - the scheduler's life and its workers. Invariants: a pool's total is its workers'
+ * totals, its rest what the open ones have left; a worker's used is the sum of what runs
+ * there. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -189,7 +190,8 @@ static void cache_hold(struct sched_cache *cache, struct sched_site *site)
 		}
 }
 
-static void cache_drop(struct sched *sched, struct sched_cache *cache, const struct sched_site *site)
+static void cache_drop(struct sched *sched, struct sched_cache *cache,
+                       const struct sched_site *site)
 {
 	for (size_t i = 0; i < NEAR_SITES; i++)
 		if (cache->sites[i] == site)
@@ -275,10 +277,11 @@ static bool labels_equal(const struct sched_site *site, const struct sched_worke
 /* Polls say it again and again: the same as before costs nothing. */
 static bool is_same(const struct sched_site *site, const struct sched_worker *worker)
 {
-	return site && strcmp(site->pool->root->name, worker->pool ? worker->pool : "default") == 0 &&
-		memcmp(&site->total, &worker->total, sizeof site->total) == 0 &&
-		site->serves == worker->serves && site->closed == worker->closed &&
-		labels_equal(site, worker);
+	return site &&
+	       strcmp(site->pool->root->name, worker->pool ? worker->pool : "default") == 0 &&
+	       memcmp(&site->total, &worker->total, sizeof site->total) == 0 &&
+	       site->serves == worker->serves && site->closed == worker->closed &&
+	       labels_equal(site, worker);
 }
 
 /* It is what is said now; takes the labels. */

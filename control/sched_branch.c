@@ -1,6 +1,6 @@
-/* sched_branch.c - the ready tasks of each class under each node. Invariants: a branch stands in the
- * heap above it exactly when it has something ready and is not parked; a tenant's branch and a queue
- * also by age; a branch's room above it is reserved when it is made. */
+/* sched_branch.c - the ready tasks of each class under each node. Invariants: a branch stands
+ * in the heap above it exactly when it has something ready and is not parked; a tenant's
+ * branch and a queue also by age; a branch's room above it is reserved when it is made. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -272,7 +272,8 @@ bool branch_move_cohort(struct sched_node *tenant, struct sched_node *cohort)
 	for (struct sched_branch *at = tenant->branches; at; at = at->next) {
 		struct sched_branch *to = branch_get(at->class, cohort);
 		if (!to || !heap_reserve(&to->kids, to->count + 1)) {
-			for (struct sched_branch *made = cohort->branches, *next; made; made = next) {
+			for (struct sched_branch *made = cohort->branches, *next; made;
+			     made = next) {
 				next = made->next;
 				branch_put(made);
 			}
@@ -306,7 +307,8 @@ struct sched_entry *queue_oldest(const struct sched_queue *queue)
 		struct heap_node *first = heap_first(&queue->levels[p]);
 		struct sched_entry *entry = first ?
 			HEAP_OWNER(first, struct sched_entry, place) : NULL;
-		if (entry && (!oldest || (entry->order & ORDER_BITS) < (oldest->order & ORDER_BITS)))
+		if (entry &&
+		    (!oldest || (entry->order & ORDER_BITS) < (oldest->order & ORDER_BITS)))
 			oldest = entry;
 	}
 	return oldest;

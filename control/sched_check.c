@@ -1,5 +1,5 @@
-/* sched_check.c - the scheduler's invariants, counted anew from what runs and waits. For tests and the
- * simulation: it looks at everything. */
+/* sched_check.c - the scheduler's invariants, counted anew from what runs and waits. For tests
+ * and the simulation: it looks at everything. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 

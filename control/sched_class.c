@@ -1,6 +1,6 @@
-/* sched_class.c - shapes of tasks: what they ask of a worker. Which workers could hold a class when
- * empty is found once, when the class or the worker comes. A class without tasks stays while its pool
- * has workers, until the place is needed. */
+/* sched_class.c - shapes of tasks: what they ask of a worker. Which workers could hold a class
+ * when empty is found once, when the class or the worker comes. A class without tasks stays
+ * while its pool has workers, until the place is needed. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -174,9 +174,12 @@ int class_get(struct sched *sched, struct sched_pool *pool, const struct sched_s
 		return 0;
 	}
 	if (!id_take(sched, &id))
-		return err_set(err, E_BUSY, "tasks of %d shapes (demand, pool and selector) are "
-		               "known at one time, which is the most; use a shape that others have, "
-		               "or submit it when some have ended", CLASSES_MAX);
+		return err_set(
+			err, E_BUSY,
+			"tasks of %d shapes (demand, pool and selector) are "
+			"known at one time, which is the most; use a shape that others have, "
+			"or submit it when some have ended",
+			CLASSES_MAX);
 	class = class_make(sched, pool, spec);
 	if (!class)
 		return err_set(err, E_NOMEM, "no memory for a shape of tasks");

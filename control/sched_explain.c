@@ -1,5 +1,5 @@
-/* sched_explain.c - why a task waits: each thing that keeps it, with what it needs, what there is, the
- * limit and whose that is. Looks at what pick would look at, and changes nothing. */
+/* sched_explain.c - why a task waits: each thing that keeps it, with what it needs, what there
+ * is, the limit and whose that is. Looks at what pick would look at, and changes nothing. */
 #include "common/defs.h"
 #include "control/sched_ask.h"
 #include "control/sched_impl.h"
@@ -172,10 +172,14 @@ static void explain_lent(struct ask *ask)
 		reason.need = demand->v[r];
 		reason.have = room.v[r] > 0 ? room.v[r] : 0;
 		reason.whose = arena_printf(ask->arena, "cohort %s", ask->tenant->parent->name);
-		add_reason(ask, &reason, arena_printf(ask->arena, "%" PRId64 " %s are free, and all "
-		           "but %" PRId64 " of it is guaranteed to tenants that do not lend it to "
-		           "%s", ask->pool->rest.v[r], reason.resource, reason.have,
-		           reason.whose));
+		add_reason(ask, &reason,
+		           arena_printf(ask->arena,
+		                        "%" PRId64 " %s are free, and all "
+		                        "but %" PRId64
+		                        " of it is guaranteed to tenants that do not lend it to "
+		                        "%s",
+		                        ask->pool->rest.v[r], reason.resource, reason.have,
+		                        reason.whose));
 	}
 }
 
@@ -248,10 +252,13 @@ static void never_fits(struct ask *ask, const struct sched_site *site)
 		reason.limit = reason.have = site->total.v[r];
 		reason.resource = resource_names[r];
 		if (reason.need > reason.have)
-			add_reason(ask, &reason, arena_printf(ask->arena, "it needs %" PRId64 " %s and "
-			           "the largest worker that its selector allows in pool %s, %s, has %"
-			           PRId64 "%s", reason.need, reason.resource, ask->pool_name,
-			           site->text, reason.have, where));
+			add_reason(ask, &reason,
+			           arena_printf(ask->arena,
+			                        "it needs %" PRId64 " %s and "
+			                        "the largest worker that its selector allows in "
+			                        "pool %s, %s, has %" PRId64 "%s",
+			                        reason.need, reason.resource, ask->pool_name,
+			                        site->text, reason.have, where));
 	}
 }
 
@@ -446,9 +453,11 @@ const char *sched_why(struct sched *sched, const struct sched_entry *entry, int6
 	ask.reasons = value_list(arena);
 	explain_all(&ask);
 	const char *detail = value_get_str(value_at(ask.reasons, 0), "detail");
-	return detail ? detail : arena_printf(arena, "it may start and waits for its turn: %u tasks "
-	                                      "of its tenant wait and %u run",
-	                                      ask.tenant->waiting, ask.tenant->running);
+	return detail ? detail
+	              : arena_printf(arena,
+	                             "it may start and waits for its turn: %u tasks "
+	                             "of its tenant wait and %u run",
+	                             ask.tenant->waiting, ask.tenant->running);
 }
 
 int64_t sched_soon_s(const struct sched *sched, size_t starts, int64_t now_ms)

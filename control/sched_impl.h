@@ -1,9 +1,9 @@
 /* sched_impl.h - the scheduler's structures. Private to control/sched*.c.
  *
- * NODES are pool, cohort, tenant and domain: what each is due and uses. CLASSES are shapes of tasks.
- * A BRANCH is one class's ready tasks under one node, a heap of the branches below it; the lowest,
- * the QUEUE of a domain, holds tasks. So the next task of a class is on top of each heap, and a start
- * or an end touches one path. What cannot start is out of the heaps until its cause passes. */
+ * NODES are pool, cohort, tenant and domain: what each is due and uses. CLASSES are shapes of
+ * tasks. A BRANCH is one class's ready tasks under one node, a heap of the branches below it; the
+ * lowest, the QUEUE of a domain, holds tasks. So a class's next task is on top of each heap, and a
+ * start or an end touches one path. What cannot start stands in none of them. */
 #ifndef SCHED_IMPL_H
 #define SCHED_IMPL_H
 
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { NEAR_MS = 300, NEAR_MAX = 32, NEAR_SITES = 4, AGED_EVERY = 4, CLASS_WORDS = CLASSES_MAX / 64 };
+enum { NEAR_MS = 300, NEAR_MAX = 32, NEAR_SITES = 4, AGED_EVERY = 4 };
 enum where { NOWHERE, DUE_LATER, NEAR_FIRST, READY, KEYED, RUNNING };
 enum level { LEVEL_POOL, LEVEL_COHORT, LEVEL_TENANT, LEVEL_DOMAIN };
 
@@ -20,7 +20,7 @@ struct sched_node {
 	struct hash_node by_name;    /* POOL, POOL\n\nCOHORT, POOL\nTENANT, POOL\nTENANT\nDOMAIN */
 	struct sched_pool *pool;
 	struct sched_node *parent, *first, *next, *prev;     /* first of its kids; siblings */
-	struct sched_branch *branches, *parked;      /* of its classes; those that are parked here */
+	struct sched_branch *branches, *parked;      /* one a class; those that are parked */
 	struct share share;          /* texts NULL */
 	struct capacity used, ending;        /* ending: tenant: of that, what was named to end */
 	struct capacity idle, kept;  /* tenant: guaranteed and unused, and not lent; above: sums */
@@ -66,7 +66,7 @@ struct sched_key {                   /* TENANT\nKEY */
 	int most, running;
 	char text[];
 };
-struct sched_lane {                  /* a key's tasks in one queue; waiting: those beyond its limit */
+struct sched_lane {                  /* a key's tasks in one queue; waiting: beyond its limit */
 	struct sched_key *key;
 	struct sched_queue *queue;
 	struct sched_lane *next, *prev;      /* of the key's */
@@ -111,7 +111,7 @@ struct sched_site {                  /* a worker */
 	uint32_t kept_count;         /* so many of them */
 	struct sched_cache *caches[NEAR_MAX];        /* newest last */
 	size_t cache_count;
-	uint64_t fits[CLASS_WORDS];  /* classes that it could hold when empty */
+	uint64_t fits[CLASSES_MAX / 64];  /* classes that it could hold when empty */
 	bool serves, closed, kept_aged;
 	char text[];
 };
@@ -127,10 +127,10 @@ struct sched_pool {
 	struct capacity basis;       /* the total that shares are computed by */
 	uint32_t site_count, class_count;
 	uint64_t starts;
-	int64_t basis_ms, aged_ms;   /* when last computed; last looked for one to keep free */
+	int64_t basis_ms, aged_ms;   /* of the basis; of the last look for one to keep free */
 	struct sched_class *active[CLASSES_MAX];     /* with something ready */
 	uint32_t active_count;
-	double rate;
+	double rate;                 /* starts a second, decaying, as of rate_ms */
 	int64_t rate_ms;
 };
 

@@ -1,6 +1,7 @@
-/* sched_node.c - what each tenant of a pool is due and uses. Invariants: used is the sum of the kids'
- * used; a tenant's idle is what is guaranteed to it and unused, its kept what it then lends nobody,
- * and a cohort's and the pool's are their sums; dominant is used by the pool's basis and the weight. */
+/* sched_node.c - what each tenant of a pool is due and uses. Invariants: used is the sum of
+ * the kids' used; a tenant's idle is what is guaranteed to it and unused, its kept what it
+ * then lends nobody, and a cohort's and the pool's are their sums; dominant is used by the
+ * pool's basis and the weight. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -302,7 +303,8 @@ void node_wake(struct sched_node *node)
 	}
 }
 
-/* A start moves each node on by what it took of the pool: nodes of equal share take turns by weight. */
+/* A start moves each node on by what it took of the pool: nodes of equal share take turns by
+ * weight. */
 static void step(struct sched_node *node, const struct capacity *demand)
 {
 	struct sched_node whole = { .used = *demand, .weight = node->weight };

@@ -1,5 +1,6 @@
-/* sched_parts.h - what the scheduler's files are to each other. Private to control/sched*.c; included
- * by control/sched_impl.h. What is said to reserve takes memory and may fail; nothing else does. */
+/* sched_parts.h - what the scheduler's files are to each other. Private to control/sched*.c;
+ * included by control/sched_impl.h. What is said to reserve takes memory and may fail; nothing
+ * else does. */
 #ifndef SCHED_PARTS_H
 #define SCHED_PARTS_H
 
@@ -72,7 +73,7 @@ void pool_basis(struct sched_pool *pool, int64_t now_ms);
 
 /* sched_branch.c: branches in their heaps */
 struct sched_queue *queue_find(const struct sched_class *class, const struct sched_node *domain);
-struct sched_queue *queue_get(struct sched_class *class, struct sched_node *domain);   /* reserves */
+struct sched_queue *queue_get(struct sched_class *class, struct sched_node *domain); /* reserves */
 void queue_put(struct sched *sched, struct sched_queue *queue);
 bool queue_reserve(struct sched_queue *queue, enum priority priority);
 bool branch_move_cohort(struct sched_node *tenant, struct sched_node *cohort);   /* reserves */
@@ -115,7 +116,7 @@ bool cache_has_room(const struct sched_cache *cache, const struct sched_class *c
 
 /* sched_preempt.c: when to ask it again; INT64_MAX: nobody asks for anything */
 int64_t sched_next_claim_ms(const struct sched *sched);
-void entry_spared(struct sched_entry *entry);        /* it was named to end, or not; now it is not */
+void entry_spared(struct sched_entry *entry);        /* named to end or not: now it is not */
 
 /* sched_pick.c */
 double node_tokens(const struct sched_node *node, int64_t now_ms);

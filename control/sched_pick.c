@@ -1,6 +1,7 @@
-/* sched_pick.c - the next task for a worker. Of each class that fits there, its heaps have the next on
- * top; of those, the one whose tenant is due, then has the lowest share. What turns out not to be
- * allowed to start now is parked at its cause, and the next is looked at: each look parks one. */
+/* sched_pick.c - the next task for a worker. Of each class that fits there, its heaps have the
+ * next on top; of those, the one whose tenant is due, then has the lowest share. What turns
+ * out not to be allowed to start now is parked at its cause, and the next is looked at: each
+ * look parks one. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -142,15 +143,16 @@ static struct sched_queue *class_next(struct sched_class *class)
 
 /* The one of a class that waits longest, when that is too long; some without room are passed. */
 typedef bool room_fn(const struct sched_queue *queue);
-static struct sched_queue *class_aged(struct sched_class *class, int64_t until_ms, room_fn *has_room)
+static struct sched_queue *class_aged(struct sched_class *class, int64_t until_ms,
+                                      room_fn *has_room)
 {
 	struct sched_branch *aside = NULL;
 	struct sched_queue *found = NULL;
 	for (int i = 0; !found && i < AGED_LOOKS && class->ages.len > 0; i++) {
 		struct sched_branch *tenant = HEAP_OWNER(heap_first(&class->ages),
 		                                         struct sched_branch, in_ages);
-		struct sched_queue *queue = HEAP_OWNER(heap_first(&tenant->ages), struct sched_queue,
-		                                       branch.in_ages);
+		struct sched_queue *queue =
+			HEAP_OWNER(heap_first(&tenant->ages), struct sched_queue, branch.in_ages);
 		if (entry_since(queue_oldest(queue)) > until_ms)
 			break;
 		if (has_room(queue)) {

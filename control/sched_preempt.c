@@ -1,15 +1,15 @@
 /* sched_preempt.c - running tasks that are to end so that others get what they are due.
  *
- * Two may ask for that: a task that stays within what is guaranteed to its tenant, and an urgent one.
- * Victims are of tenants of the cohort that use more than is guaranteed to them; for an urgent task
- * also its own tenant's of lower priority. An urgent task that is not due takes of another tenant only
- * where its tenant's share afterwards is at most the other's.
+ * Two may ask for that: a task that stays within what is guaranteed to its tenant, and an
+ * urgent one. Victims are of tenants of the cohort that use more than is guaranteed to them;
+ * for an urgent task also its own tenant's of lower priority. An urgent task that is not due
+ * takes of another tenant only where its tenant's share afterwards is at most the other's.
  *
- * No cycle of tenants: say that in one each tenant's use comes back to what it was. Take the highest
- * share that an urgent task's tenant reached in it. Its victim had a higher share still before, so it
- * had come there as one that is due, hence within its guarantee; and such a one is no victim before
- * an urgent task of its own lifts it, which would be to a share higher still. Without urgent ones no
- * tenant that gained is a victim at all. */
+ * No cycle of tenants: say that in one each tenant's use comes back to what it was. Take the
+ * highest share that an urgent task's tenant reached in it. Its victim had a higher share
+ * still before, so it had come there as one that is due, hence within its guarantee; and such
+ * a one is no victim before an urgent task of its own lifts it, which would be to a share
+ * higher still. Without urgent ones no tenant that gained is a victim at all. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -278,8 +278,9 @@ static size_t claim(struct sched *sched, struct sched_queue *queue, bool urgent,
 	}
 }
 
-/* The queues of a class whose tenants are due. Who is due may end the same tasks as any other that is
- * due in its cohort, nearly: when one looked in vain, the others wait for the next sweep. */
+/* The queues of a class whose tenants are due. Who is due may end the same tasks as any other
+ * that is due in its cohort, nearly: when one looked in vain, the others wait for the next
+ * sweep. */
 static size_t claim_class(struct sched *sched, const struct sched_class *class,
                           struct sched_entry **ret_victims, size_t most)
 {

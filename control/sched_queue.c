@@ -1,6 +1,6 @@
 /* sched_queue.c - a task's entry, from place to place: later (due), first at a worker with its
- * dataset's cache, ready, beyond its concurrency key's limit, running. Invariants: an entry stands in
- * one place; a lane has as many ready as its key would let start, or none waiting. */
+ * dataset's cache, ready, beyond its concurrency key's limit, running. Invariants: an entry
+ * stands in one place; a lane has as many ready as its key would let start, or none waiting. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 

@@ -1,5 +1,5 @@
-/* sched_share.c - the Share resources, put on the nodes they are for. Invariant: a node that a Share
- * is for exists, and has what the Share that was set last says. */
+/* sched_share.c - the Share resources, put on the nodes they are for. Invariant: a node that a
+ * Share is for exists, and has what the Share that was set last says. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -216,8 +216,8 @@ static void tenant_kick(struct sched_node *tenant)
 void sched_kick(struct sched *sched, const char *tenant)
 {
 	for (struct sched_pool *pool = sched->pools; pool; pool = pool->next) {
-		struct sched_node *node = tenant ? node_find(sched, pool->root->name, tenant, NULL) :
-			NULL;
+		struct sched_node *node =
+			tenant ? node_find(sched, pool->root->name, tenant, NULL) : NULL;
 		if (node)
 			tenant_kick(node);
 		for (struct sched_node *cohort = tenant ? NULL : pool->root->first; cohort;

@@ -1,4 +1,5 @@
-/* sched_table.c - the scheduler as operators and autoscalers see it: a row a tenant, a row a pool. */
+/* sched_table.c - the scheduler as operators and autoscalers see it: a row a tenant, a row a
+ * pool. */
 #include "common/defs.h"
 #include "control/sched_impl.h"
 
@@ -47,7 +48,8 @@ static int64_t parked_of(const struct sched_node *tenant)
 	int64_t standing = 0;
 	for (const struct sched_node *at = tenant->first; at; at = at->next)
 		for (const struct sched_branch *b = at->branches; b; b = b->next) {
-			const struct sched_queue *queue = (const struct sched_queue *)(const void *)b;
+			const struct sched_queue *queue =
+				(const struct sched_queue *)(const void *)b;
 			for (int p = 0; p < PRIORITY_COUNT_ && queue_stands(queue); p++)
 				standing += queue->levels[p].len;
 		}

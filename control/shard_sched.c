@@ -1,5 +1,5 @@
-/* shard_sched.c - the scheduler over the shard's tasks: what it may start by the quotas, which workers
- * there are, what tenants are due, and its answers. */
+/* shard_sched.c - the scheduler over the shard's tasks: what it may start by the quotas, which
+ * workers there are, what tenants are due, and its answers. */
 #include "common/defs.h"
 #include "control/runs_impl.h"
 #include "control/sched_ask.h"
@@ -151,7 +151,8 @@ static struct value *explain(struct shard *shard, struct arena *arena, const str
 	if (task->state == STATE_BLOCKED)
 		return one_reason(arena, "depends-on", run_blocked_by(arena, task));
 	if (task->inherited)
-		return one_reason(arena, "new-leader", "a new leader asks the workers first whether "
+		return one_reason(arena, "new-leader",
+		                  "a new leader asks the workers first whether "
 		                  "it runs already");
 	if (task->state != STATE_QUEUED && task->state != STATE_RUNNING)
 		return state_only(task, arena);

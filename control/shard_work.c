@@ -1,5 +1,5 @@
-/* shard_work.c - which task goes next, as the scheduler says (control/sched.h), and which attempt is the
- * current one. */
+/* shard_work.c - which task goes next, as the scheduler says (control/sched.h), and which
+ * attempt is the current one. */
 #include "common/defs.h"
 #include "control/runs_impl.h"
 #include "control/shard_impl.h"
@@ -72,8 +72,8 @@ static bool is_ready(const struct shard *shard, uint64_t replay)
 	return shard->sound && !shard->replaying && shard->replays == replay;
 }
 
-/* Nobody has named them within the time that was left for it: they may go. So many at a time, that the
- * lock is not held for long. */
+/* Nobody has named them within the time that was left for it: they may go. So many at a time,
+ * that the lock is not held for long. */
 static void release_inherited(struct shard *shard)
 {
 	for (int i = 0; i < RELEASE_MAX && shard->inherited.first; i++) {

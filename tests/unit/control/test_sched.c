@@ -1,4 +1,5 @@
-/* test_sched.c - who goes next: fair by shares, by priority and by acceptance, within every limit. */
+/* test_sched.c - who goes next: fair by shares, by priority and by acceptance, within every
+ * limit. */
 #include "common/defs.h"
 #include "control/sched.h"
 
@@ -125,8 +126,10 @@ Test(sched, shares_are_of_the_dominant_resource)
 	};
 	struct err err = { 0 };
 	cr_assert_eq(sched_worker_set(turns.sched, &worker, &err), 0);
-	struct sched_spec a = { .tenant = "a", .domain = "d", .demand = { { 1000, (int64_t)4 << 30, 1 } } };
-	struct sched_spec b = { .tenant = "b", .domain = "d", .demand = { { 3000, (int64_t)1 << 30, 1 } } };
+	struct sched_spec a = {
+		.tenant = "a", .domain = "d", .demand = {{1000, (int64_t)4 << 30, 1}}};
+	struct sched_spec b = {
+		.tenant = "b", .domain = "d", .demand = {{3000, (int64_t)1 << 30, 1}}};
 	for (int i = 0; i < 20; i++) {
 		turns_add_spec(&turns, &a, 0);
 		turns_add_spec(&turns, &b, 0);
@@ -281,7 +284,11 @@ Test(sched, tasks_of_a_key_at_its_limit_hide_no_others)
 	turns_init(&turns, NULL);
 	turns_worker(&turns, 0, NULL, 10, 10);
 	struct sched_spec keyed = {
-		.tenant = "a", .domain = "d", .demand = turns_size(1), .key = "nightly", .key_most = 1,
+		.tenant = "a",
+		.domain = "d",
+		.demand = turns_size(1),
+		.key = "nightly",
+		.key_most = 1,
 	};
 	struct job_of *first = turns_add_spec(&turns, &keyed, 0);
 	struct job_of *second = turns_add_spec(&turns, &keyed, 0);

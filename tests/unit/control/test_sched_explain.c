@@ -115,7 +115,11 @@ Test(sched_explain, shares_keys_rates_quotas_and_times_each_have_their_reason)
 	cr_assert_eq(sched_share_set(turns.sched, "s", &rated, &err), 0);
 	snprintf(turns.closed_tenant, sizeof turns.closed_tenant, "closed");
 	struct sched_spec keyed = {
-		.tenant = "keyed", .domain = "d", .demand = turns_size(1), .key = "k", .key_most = 1,
+		.tenant = "keyed",
+		.domain = "d",
+		.demand = turns_size(1),
+		.key = "k",
+		.key_most = 1,
 	};
 	struct job_of *waits[5];
 	turns_add(&turns, "capped", "d", 1);

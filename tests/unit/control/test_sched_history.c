@@ -1,5 +1,6 @@
-/* test_sched_history.c - random histories of the scheduler: at every step what it has in use is what
- * runs, no limit is passed, and what waits has a reason; at the end all that can run has run. */
+/* test_sched_history.c - random histories of the scheduler: at every step what it has in use
+ * is what runs, no limit is passed, and what waits has a reason; at the end all that can run
+ * has run. */
 #include "common/defs.h"
 #include "control/sched.h"
 

@@ -1,5 +1,5 @@
-/* test_sched_preempt.c - who is to end for whom: lent capacity comes back, an urgent task gets its place,
- * within the bounds, and never in a cycle. */
+/* test_sched_preempt.c - who is to end for whom: lent capacity comes back, an urgent task gets
+ * its place, within the bounds, and never in a cycle. */
 #include "common/defs.h"
 #include "control/sched.h"
 

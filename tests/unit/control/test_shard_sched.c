@@ -1,5 +1,6 @@
-/* test_shard_sched.c - the scheduler over a shard's tasks: shares and quotas that the operator writes,
- * placements that a replay finds again, why a task waits, and what one takes in memory. */
+/* test_shard_sched.c - the scheduler over a shard's tasks: shares and quotas that the operator
+ * writes, placements that a replay finds again, why a task waits, and what one takes in
+ * memory. */
 #include "common/defs.h"
 #include "control/shard_work.h"
 
