@@ -215,6 +215,26 @@ static void add_stats(struct journal_stats *all, struct journal *journal)
 	all->bytes += stats.bytes;
 	if (stats.last_commit_us > all->last_commit_us)
 		all->last_commit_us = stats.last_commit_us;
+	all->checkpoints += stats.checkpoints;
+	all->checkpoints_failed += stats.checkpoints_failed;
+	if (stats.pause_most_us > all->pause_most_us)
+		all->pause_most_us = stats.pause_most_us;
+	if (stats.store_bytes > 0)           /* they share the store */
+		all->store_bytes = stats.store_bytes;
+}
+
+static void print_checkpoints(const struct journal_stats *stats, struct buf *out)
+{
+	print_one(out, "freehold_checkpoints_total", "counter", "Checkpoints in force.",
+	          (double)stats->checkpoints);
+	print_one(out, "freehold_checkpoints_failed_total", "counter",
+	          "Checkpoints that were given up.", (double)stats->checkpoints_failed);
+	print_one(out, "freehold_checkpoint_pause_seconds", "gauge",
+	          "The longest that commits waited for one to begin.",
+	          (double)stats->pause_most_us / 1e6);
+	print_one(out, "freehold_store_bytes", "gauge",
+	          "The store's size after the last checkpoint; 0: none yet.",
+	          (double)stats->store_bytes);
 }
 
 static void print_journal(struct control *control, struct buf *out)
@@ -232,6 +252,7 @@ static void print_journal(struct control *control, struct buf *out)
 	          (double)stats.bytes);
 	print_one(out, "freehold_journal_last_commit_seconds", "gauge", "Duration of the last one.",
 	          (double)stats.last_commit_us / 1e6);
+	print_checkpoints(&stats, out);
 }
 
 static void print_tasks(struct control *control, struct arena *arena, struct buf *out)

@@ -52,7 +52,7 @@ static void account_clear(struct shard *shard, struct account *account)
 		task_drop(shard, account->newest);
 	while (account->newest_run)
 		run_free(shard, account->newest_run);
-	audit_clear(&account->audit);
+	audit_clear(shard, &account->audit);
 }
 
 /* Quotas' limits come from the catalog, not from the journal: they stay, what was spent goes. */

@@ -1,5 +1,7 @@
-/* shard_audit.c - the newest AUDIT_MAX audit events of each tenant, in a ring; older ones are in
- * the journal. Invariant: entries are in order of seq, oldest at `first`. */
+/* shard_audit.c - the newest audit events of each tenant, in a ring: AUDIT_MAX of one, AUDIT_ALL_MAX
+ * of all, of which whoever has most gives up its oldest, so that memory and checkpoints are bounded
+ * whatever the number of tenants. Invariants: entries are in order of seq, oldest at `first`;
+ * shard->audit_len is the sum of the rings' len. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 
@@ -8,18 +10,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING_FIRST = 64, EVENT_BYTES_MAX = 16384, PAGE_MAX = 1000 };
+enum { DROP_PART = 16, RING_FIRST = 64, EVENT_BYTES_MAX = 16384, PAGE_MAX = 1000 };
 
 static struct audit_entry *entry_at(const struct audit_ring *ring, size_t i)
 {
 	return &ring->entries[(ring->first + i) % ring->cap];
 }
 
-void audit_clear(struct audit_ring *ring)
+static void drop_oldest(struct shard *shard, struct audit_ring *ring)
 {
-	for (size_t i = 0; i < ring->len; i++)
-		free(entry_at(ring, i)->packed);
-	ring->len = 0;
+	free(entry_at(ring, 0)->packed);
+	ring->first = (ring->first + 1) % ring->cap;
+	ring->len--;
+	shard->audit_len--;
+}
+
+void audit_clear(struct shard *shard, struct audit_ring *ring)
+{
+	while (ring->len > 0)
+		drop_oldest(shard, ring);
 	ring->first = 0;
 	ring->seq = 0;
 }
@@ -74,7 +83,26 @@ static int pack_event(const struct value *record, int64_t seq, uint8_t **ret_pac
 	return 0;
 }
 
-int audit_append(struct account *account, const struct value *record, struct err *err)
+/* Of two with as many the one whose name sorts first: a replay finds the same. */
+static bool has_more(const struct account *a, const struct account *b)
+{
+	if (a->audit.len != b->audit.len)
+		return a->audit.len > b->audit.len;
+	return strcmp(a->name, b->name) < 0;
+}
+
+static void make_room(struct shard *shard)
+{
+	struct account *most = shard->account_list;
+	for (struct account *at = most; at; at = at->next)
+		if (has_more(at, most))
+			most = at;
+	for (size_t drop = most->audit.len / DROP_PART + 1; drop > 0; drop--)
+		drop_oldest(shard, &most->audit);
+}
+
+int audit_append(struct shard *shard, struct account *account, const struct value *record,
+                 struct err *err)
 {
 	struct audit_ring *ring = &account->audit;
 	struct audit_entry entry = {
@@ -85,13 +113,12 @@ int audit_append(struct account *account, const struct value *record, struct err
 	};
 	TRY(grow(ring, err));
 	TRY(pack_event(record, entry.seq, &entry.packed, &entry.len, err));
-	if (ring->len == ring->cap) {
-		free(entry_at(ring, 0)->packed);
-		ring->first = (ring->first + 1) % ring->cap;
-		ring->len--;
-	}
+	if (ring->len == ring->cap)
+		drop_oldest(shard, ring);
 	*entry_at(ring, ring->len++) = entry;
 	ring->seq = entry.seq;
+	if (++shard->audit_len > AUDIT_ALL_MAX)
+		make_room(shard);
 	return 0;
 }
 

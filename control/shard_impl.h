@@ -15,7 +15,7 @@
 
 enum {
 	FINISHED_MAX = 1000000, WAITING_MAX = 10000, KEYS_MAX = 100000,
-	AUDIT_MAX = 100000, WORKERS_MAX = 4096, KEY_LEN_MAX = 255
+	AUDIT_MAX = 100000, AUDIT_ALL_MAX = 300000, WORKERS_MAX = 4096, KEY_LEN_MAX = 255
 };
 #define KEY_KEPT_MS ((int64_t)24 * 3600 * 1000)
 
@@ -91,6 +91,7 @@ struct shard {
 	bool sound;
 	uint64_t replays;            /* how often it was emptied */
 	bool replaying;              /* between shard_clear and shard_ready: nothing is admitted */
+	size_t audit_len;            /* events of all accounts; AUDIT_ALL_MAX at most */
 	int64_t held_unix_ms, held_mono_ms;  /* when shard_hold was called */
 };
 
@@ -140,7 +141,8 @@ int restore_key(struct shard *shard, const struct value *record, struct err *err
 int restore_tally(struct shard *shard, const struct value *record, struct err *err);
 
 /* shard_audit.c */
-int audit_append(struct account *account, const struct value *record, struct err *err);
-void audit_clear(struct audit_ring *ring);
+int audit_append(struct shard *shard, struct account *account, const struct value *record,
+                 struct err *err);
+void audit_clear(struct shard *shard, struct audit_ring *ring);
 
 #endif

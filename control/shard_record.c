@@ -381,7 +381,7 @@ static int apply_audit(struct shard *shard, const struct value *record, struct e
 	if (!tenant)
 		return damaged(err);
 	TRY(account_get(shard, tenant, &account, err));
-	return audit_append(account, record, err);
+	return audit_append(shard, account, record, err);
 }
 
 static int apply_meter(struct shard *shard, const struct value *record, struct err *err)

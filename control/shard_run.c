@@ -259,7 +259,7 @@ bool run_blocks(const struct task *task)
 /* --- what follows --- */
 
 /* As the event of any other task's end; it follows from records, so a replay finds it as well. */
-static int tell_audit(struct task *task, int64_t at_ms, struct err *err)
+static int tell_audit(struct shard *shard, struct task *task, int64_t at_ms, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(EVENT_ARENA_MAX, &arena, err));
@@ -272,7 +272,7 @@ static int tell_audit(struct task *task, int64_t at_ms, struct err *err)
 	value_set_str(event, "result", "cancelled");
 	value_set_str(event, "task", task->id);
 	TRY(value_check(event, err));
-	return audit_append(task->account, event, err);
+	return audit_append(shard, task->account, event, err);
 }
 
 static int skip(struct shard *shard, struct run_node *node, const struct run_dep *because,
@@ -286,7 +286,7 @@ static int skip(struct shard *shard, struct run_node *node, const struct run_dep
 	         task_state_name(state), graph_on_name((enum graph_on)because->on));
 	TRY(task_set_text(node->task, text, err));
 	TRY(task_become(shard, node->task, EVENT_CANCELLED, at_ms, err));
-	TRY(tell_audit(node->task, at_ms, err));
+	TRY(tell_audit(shard, node->task, at_ms, err));
 	node->skipped = true;
 	return task_retire(shard, node->task, at_ms, err);
 }

@@ -389,3 +389,37 @@ Test(shard_emit, a_shard_that_is_being_replayed_is_not_held)
 	cr_assert_eq(shard_hold(shard, &err), 0);
 	shard_let_go(shard);
 }
+
+/* Newest first. */
+static int64_t seq_at(struct pair *pair, const char *tenant, int64_t before)
+{
+	const struct audit_query query = { .tenant = tenant, .limit = 1, .before_seq = before };
+	struct value *events = NULL;
+	bool more = false;
+	cr_assert_eq(shard_audit(pair->a, pair->arena, &query, &events, &more, &pair->err), 0);
+	return value_get_int(value_at(events, 0), "seq", 0);
+}
+
+Test(shard_emit, audit_events_are_bounded_over_all_tenants_and_who_has_most_gives_up_its_oldest)
+{
+	enum { OF_MOST = 95000, OF_OTHERS = 70000, OTHERS = 3 };
+	static const char *const others[OTHERS] = { "globex", "initech", "umbrella" };
+	struct pair pair = { .seed = 1 };
+	cr_assert_eq(clock_new_simulated(noon, &pair.clock, &pair.err), 0);
+	cr_assert_eq(arena_new(64 * MIB, &pair.arena, &pair.err), 0);
+	cr_assert_eq(shard_new(pair.clock, &pair.a, &pair.err), 0);
+	for (int i = 0; i < OF_MOST; i++, arena_reset(pair.arena))
+		audit(&pair, "acme", "task.submit");
+	for (int i = 0; i < OF_OTHERS * OTHERS; i++, arena_reset(pair.arena))
+		audit(&pair, others[i % OTHERS], "task.submit");
+	cr_assert_leq(pair.a->audit_len, (size_t)AUDIT_ALL_MAX);
+	cr_assert_gt(pair.a->audit_len, (size_t)AUDIT_ALL_MAX * 9 / 10);
+	cr_assert_eq(seq_at(&pair, "acme", 0), OF_MOST, "the newest is kept");
+	cr_assert_eq(seq_at(&pair, "acme", 2), 0, "the oldest is not");
+	cr_assert_eq(seq_at(&pair, "globex", 2), 1, "others keep theirs");
+	shard_clear(pair.a);
+	cr_assert_eq(pair.a->audit_len, 0);
+	shard_free(pair.a);
+	arena_free(pair.arena);
+	clock_free(pair.clock);
+}
