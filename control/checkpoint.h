@@ -1,9 +1,11 @@
 /* checkpoint.h - a part's state at one position of its journal, kept in the store, so that what is
  * before that position can be deleted.
  *
- *   checkpoint/0/GENERATION/PAGE   [1, record...], each record packed; sealed as all state is, LZ4,
- *                                  bound to its key; 256 KiB at most unless one record alone has more
- *   checkpoint/0/head              {format, generation: [epoch, n], pages, records, epoch, seq, at}
+ *   checkpoint/0/GENERATION/PAGE   [1, record...], each record packed; sealed as all state is,
+ *                                  LZ4, bound to its key; 256 KiB at most unless one record alone
+ *                                  has more
+ *   checkpoint/0/head              {format, generation: [epoch, n], pages, records, epoch, seq,
+ *                                  at}
  *
  * A new generation is written beside the one in force; one transaction on the head puts it in
  * force; then the journal up to (epoch, seq) and older generations are deleted. Each transaction is

@@ -196,7 +196,8 @@ int checkpoint_clean(struct checkpoint_writer *writer, struct err *err)
 	AUTO(store_txn) *txn = NULL;
 	snprintf(first, sizeof first, "%s0", prefix);
 	TRY(store_txn_new(&txn, err));
-	TRY(store_txn_delete_range(txn, first, position_key(prefix, &writer->generation, own), err));
+	position_key(prefix, &writer->generation, own);
+	TRY(store_txn_delete_range(txn, first, own, err));
 	return checkpoint_commit(&writer->place, txn, NULL, err);
 }
 

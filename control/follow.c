@@ -98,7 +98,8 @@ static void take_batch(struct follow *follow, const struct store_item *item)
 	struct err err = { 0 };
 	if (replay_batch(&follow->replay, item, &err) >= 0)
 		return;
-	log_info(NULL, "follow_begins_again", "code=%s reason=\"%s\"", err_name(err.code), err.text);
+	log_info(NULL, "follow_begins_again", "code=%s reason=\"%s\"", err_name(err.code),
+	         err.text);
 	rebuild(follow);
 }
 

@@ -1,7 +1,7 @@
 /* image.c - see image.h. What the child sends: for each record its length (32 bits) and its bytes;
- * 0 at the end; ERROR_MARK and a text when it failed. The child has one thread, whatever the others
- * held when it was forked: it allocates what it needs before the fork where it can, touches no lock,
- * logs nothing, and leaves with _exit. */
+ * 0 at the end; ERROR_MARK and a text when it failed. The child has one thread, whatever the
+ * others held when it was forked: it allocates what it needs before the fork where it can, touches
+ * no lock, logs nothing, and leaves with _exit. */
 #include "common/defs.h"
 #include "control/image.h"
 

@@ -1,5 +1,5 @@
-/* journal_keep.c - when the journal makes a checkpoint: by time and by bytes, never two at one time,
- * and after a failure not at once again. */
+/* journal_keep.c - when the journal makes a checkpoint: by time and by bytes, one at a time, and
+ * after a failure not at once again. */
 #include "common/defs.h"
 #include "control/journal_impl.h"
 

@@ -1,7 +1,7 @@
-/* shard_audit.c - the newest audit events of each tenant, in a ring: AUDIT_MAX of one, AUDIT_ALL_MAX
- * of all, of which whoever has most gives up its oldest, so that memory and checkpoints are bounded
- * whatever the number of tenants. Invariants: entries are in order of seq, oldest at `first`;
- * shard->audit_len is the sum of the rings' len. */
+/* shard_audit.c - the newest audit events of each tenant, in a ring: AUDIT_MAX of one,
+ * AUDIT_ALL_MAX of all, of which whoever has most gives up its oldest, so that memory and
+ * checkpoints are bounded whatever the number of tenants. Invariants: entries are in order of seq,
+ * oldest at `first`; shard->audit_len is the sum of the rings' len. */
 #include "common/defs.h"
 #include "control/shard_impl.h"
 

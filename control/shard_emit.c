@@ -1,7 +1,7 @@
 /* shard_emit.c - see shard_emit.h. In this order: idempotency keys, what was spent, runs, tasks by
- * acceptance, the order in which they ended, audit events, meters, ledgers. All but the ledgers' and
- * runs' records are read by shard_restore.c. Nothing here takes a lock or asks a clock: it may be
- * the one thread of a forked child. */
+ * acceptance, the order in which they ended, audit events, meters, ledgers. All but the ledgers'
+ * and runs' records are read by shard_restore.c. Nothing here takes a lock or asks a clock: it may
+ * be the one thread of a forked child. */
 #include "common/defs.h"
 #include "control/shard_emit.h"
 

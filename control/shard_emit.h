@@ -1,6 +1,7 @@
 /* shard_emit.h - the shard's state as records: applied in order to an empty shard (shard_clear,
  * shard_record, shard_ready) they give the same state. What a checkpoint holds; bounded as the
- * shard's memory is. What is not durable is in none: assignments, progress, what is not committed. */
+ * shard's memory is. What is not durable is in none: assignments, progress, what is not yet
+ * committed. */
 #ifndef SHARD_EMIT_H
 #define SHARD_EMIT_H
 

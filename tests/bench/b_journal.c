@@ -1,6 +1,6 @@
 /* b_journal.c - the journal against a real etcd: records a second, what a queued task takes in it,
- * how long commits wait for a checkpoint of many queued tasks and how long that takes, and how soon a
- * new leader has them all: from the journal, from a checkpoint, and having followed. */
+ * how long commits wait for a checkpoint of many queued tasks and how long that takes, and how
+ * soon a new leader has them all: from the journal, from a checkpoint, and having followed. */
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 

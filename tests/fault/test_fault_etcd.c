@@ -1,6 +1,7 @@
-/* test_fault_etcd.c - a real etcd that is full, compacted, forgets its tokens, loses members one by
- * one or all at once, or stalls, while a journal is written, checkpointed and followed: what was
- * acknowledged is there once and in order, what was refused is not there, and it goes on by itself. */
+/* test_fault_etcd.c - a real etcd that is full, compacted, forgets its tokens, loses members one
+ * by one or all at once, or stalls, while a journal is written, checkpointed and followed: what
+ * was acknowledged is there once and in order, what was refused is not there, and it goes on by
+ * itself. */
 #include "common/defs.h"
 #include "common/store_etcd.h"
 

@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct value *value = NULL;
 	struct batch_view batch;
 	const struct value *records = NULL;
-	if (arena_new(64 * MIB, &arena, NULL) < 0 || pack_read(arena, data, len, &value, NULL) < 0 ||
-	    batch_read(value, &batch, NULL) < 0)
+	if (arena_new(64 * MIB, &arena, NULL) < 0 ||
+	    pack_read(arena, data, len, &value, NULL) < 0 || batch_read(value, &batch, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < batch.count; i++)
 		if (batch_records(&batch, i, arena, &records, NULL) == 0)

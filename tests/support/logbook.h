@@ -1,5 +1,6 @@
-/* logbook.h - a journal whose state is the list of the numbers that were committed, in order: what a
- * test compares after a replay. With checkpoints. Every function fails the test when it cannot. */
+/* logbook.h - a journal whose state is the list of the numbers that were committed, in order: what
+ * a test compares after a replay. With checkpoints. Every function fails the test when it cannot
+ * do what it says. */
 #ifndef TESTS_SUPPORT_LOGBOOK_H
 #define TESTS_SUPPORT_LOGBOOK_H
 

@@ -1,4 +1,5 @@
-/* A replica that follows has the leader's state, whatever it missed; and takes the lead from there. */
+/* A replica that follows has the leader's state, whatever it missed; and takes the lead from
+ * there. */
 #include "common/defs.h"
 #include "control/follow.h"
 

@@ -5,6 +5,7 @@
 
 #include "common/store_mem.h"
 #include "control/image.h"
+#include "control/journal_impl.h"
 #include "tests/support/logbook.h"
 
 #include <criterion/criterion.h>
@@ -54,6 +55,7 @@ Test(keeper, a_new_leader_goes_on_from_a_checkpoint_and_makes_the_next)
 	cr_assert_eq(logbook_commit(first, 99), E_NOT_LEADER);
 	cr_assert_eq(first->lost, 1);
 	logbook_fill(second, 40, 20);
+	cr_assert_eq(second->journal->spans.count, 2, "two epochs' keys are known");
 	cr_assert(logbook_checkpoint(second));
 	cr_assert_eq(logbook_keys(second, "journal/0/"), 0, "the first leader's batches went too");
 	logbook_survives(second);

@@ -1,3 +1,4 @@
+/* A place in a journal and its key. */
 #include "common/defs.h"
 #include "control/position.h"
 

@@ -7,6 +7,7 @@
 #include "common/store_mem.h"
 #include "control/batch.h"
 #include "control/change_impl.h"
+#include "control/checkpoint_impl.h"
 #include "tests/support/logbook.h"
 
 #include <criterion/criterion.h>
@@ -70,8 +71,7 @@ Test(replay, a_missing_page_of_a_checkpoint_is_found)
 	book->padding = 1000;
 	logbook_fill(book, 0, 600);
 	cr_assert(logbook_checkpoint(book));
-	snprintf(key, sizeof key, "checkpoint/0/%016lx-0000000000000000/00000001",
-	         (unsigned long)book->epoch);
+	checkpoint_page_key("checkpoint/0/", &(struct position){ book->epoch, 0 }, 1, key);
 	drop(store, key);
 	cr_assert_eq(logbook_replay(book), E_CORRUPT, "%s", book->err.text);
 	cr_assert_not_null(strstr(book->err.text, "00000001"), "%s", book->err.text);

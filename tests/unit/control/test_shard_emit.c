@@ -323,7 +323,8 @@ static void same_lists(struct pair *pair, const char *tenant)
 	for (int i = 0; i < 2; i++) {
 		cr_assert_eq(shard_list(shards[i], pair->arena, tenant, &all, 1000, &lists[i],
 		                        &more, err), 0, "%s", err->text);
-		cr_assert_eq(shard_audit(shards[i], pair->arena, &query, &events[i], &more, err), 0);
+		cr_assert_eq(shard_audit(shards[i], pair->arena, &query, &events[i], &more, err),
+		             0);
 		cr_assert_eq(shard_runs(shards[i], pair->arena, tenant, NULL, NULL, NULL, 1000,
 		                        &runs[i], &more, err), 0);
 	}

@@ -1,3 +1,4 @@
+/* Which keys are in the store, in a few numbers. */
 #include "common/defs.h"
 #include "control/spans.h"
 
