@@ -10,8 +10,8 @@
  *
  * uid: the schedule's metadata.uid, so that one made anew under an old name begins anew. backfill:
  * the uid of the Backfill that fired it, or (credited) in whose range the schedule did. seen:
- * {DOMAIN.NAME: snapshot}, what an onDatasets schedule has taken note of. How an interval ends follows from the outcome of
- * its task or run. */
+ * {DOMAIN.NAME: snapshot}, what an onDatasets schedule has taken note of. How an interval ends
+ * follows from the outcome of its task or run. */
 #ifndef INTERVAL_H
 #define INTERVAL_H
 
