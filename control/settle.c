@@ -92,8 +92,7 @@ static int match_reads(struct settlement *settlement)
 	bool any = false;
 	for (size_t i = 0; i < item->reads_count; i++)
 		any |= is_ours(settlement, &item->reads[i]);
-	any = any && shard_meter_is_new(settlement->part->shard, item->worker, item->incarnation,
-	                                item->meter_seq);
+	any = any && shard_meter_is_new(settlement->part->shard, item->worker, item->meter_seq);
 	return any ? 0 : ignore(settlement);
 }
 

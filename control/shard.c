@@ -245,15 +245,16 @@ int shard_check(struct shard *shard, const char *tenant, const char *domain,
 	return rc;
 }
 
-bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t incarnation, int64_t seq)
+/* A worker keeps the number of a report that is not acknowledged through its restarts, so a new life
+ * does not make it a new report. */
+bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t seq)
 {
 	bool is_new = true;
 	shard_lock(shard);
 	for (size_t i = 0; i < shard->meter_count; i++) {
 		const struct meter *meter = &shard->meters[i];
 		if (strcmp(meter->worker, worker) == 0)
-			is_new = incarnation > meter->incarnation ||
-				(incarnation == meter->incarnation && seq > meter->seq);
+			is_new = seq > meter->seq;
 	}
 	shard_unlock(shard);
 	return is_new;

@@ -71,7 +71,7 @@ bool shard_take_cancelled(struct shard *shard, bool inherited, char id[ID_LEN + 
 bool shard_take_expired(struct shard *shard, char id[ID_LEN + 1]);
 int64_t shard_next_expiry(struct shard *shard);        /* unix ms; INT64_MAX: none will */
 /* Whether a worker's batch of online reads is yet to be counted. */
-bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t incarnation, int64_t seq);
+bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t seq);
 int64_t shard_cost(struct shard *shard, const struct amounts *amounts);
 /* False: memory ran out while a durable record was applied; the journal is to be replayed. */
 bool shard_sound(struct shard *shard);
