@@ -292,6 +292,7 @@ static struct value *durable_part(struct arena *arena, const struct value *task)
 	if (!value_get(task, "endedAt")) {
 		value_remove(map, "state");
 		value_remove(map, "attempt");
+		value_remove(map, "transitions");
 	}
 	return map;
 }
