@@ -278,15 +278,30 @@ static const struct grant_table *table_at(const struct grant *grant, size_t i)
 	return i < grant->input_count ? &grant->inputs[i] : &grant->outputs[i - grant->input_count];
 }
 
+static int gather_keys(const struct grant *grant, struct secret **ret_keys, struct err *err)
+{
+	TRY(secret_new(key_count(grant) * KEY_BYTES, ret_keys, err));
+	for (size_t i = 0; i < key_count(grant); i++)
+		memcpy(secret_data(*ret_keys) + i * KEY_BYTES, table_at(grant, i)->key, KEY_BYTES);
+	return 0;
+}
+
 static int box_keys(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
                     struct grant_form *form, struct err *err)
 {
 	AUTO(secret) *keys = NULL;
-	TRY(secret_new(key_count(&form->grant) * KEY_BYTES, &keys, err));
-	for (size_t i = 0; i < key_count(&form->grant); i++)
-		memcpy(secret_data(keys) + i * KEY_BYTES, table_at(&form->grant, i)->key,
-		       KEY_BYTES);
+	TRY(gather_keys(&form->grant, &keys, err));
 	return keys_seal(arena, worker_box, keys, &form->keys, &form->keys_len, err);
+}
+
+/* Locked memory costs more than the rest: none for no keys. */
+static int lock_keys(struct arena *arena, const struct grant_seal *seal, struct grant_form *form,
+                     struct err *err)
+{
+	AUTO(secret) *keys = NULL;
+	if (key_count(&form->grant) > 0)
+		TRY(gather_keys(&form->grant, &keys, err));
+	return keys_seal_with(arena, seal, keys, &form->keys, &form->keys_len, err);
 }
 
 static int unbox_keys(const struct grant_opener *opener, struct grant_form *form, struct err *err)
@@ -305,18 +320,35 @@ static int unbox_keys(const struct grant_opener *opener, struct grant_form *form
 
 /* ---- public ---- */
 
+static int sign(const struct grant_signer *signer, const struct grant_form *form,
+                struct arena *arena, struct buf *out, struct err *err)
+{
+	struct grant_form check;
+	struct value *body;
+	TRY(wire_value(arena, &grant_wire, form, &body, err));
+	TRY(wire_read(arena, &grant_wire, body, &check, err));
+	TRY(check_grant(&check.grant, err));
+	return signed_write(signer, LABEL, body, out, err);
+}
+
 int grant_sign(const struct grant_signer *signer, const struct grant *grant,
                const uint8_t worker_box[BOX_PUBLIC_BYTES], struct buf *out, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
-	struct grant_form form = { .grant = *grant }, check;
-	struct value *body;
+	struct grant_form form = { .grant = *grant };
 	TRY(arena_new(BODY_ARENA_MAX, &arena, err));
 	TRY(box_keys(arena, worker_box, &form, err));
-	TRY(wire_value(arena, &grant_wire, &form, &body, err));
-	TRY(wire_read(arena, &grant_wire, body, &check, err));
-	TRY(check_grant(&check.grant, err));
-	return signed_write(signer, LABEL, body, out, err);
+	return sign(signer, &form, arena, out, err);
+}
+
+int grant_sign_with(const struct grant_signer *signer, const struct grant *grant,
+                    const struct grant_seal *seal, struct buf *out, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	struct grant_form form = { .grant = *grant };
+	TRY(arena_new(BODY_ARENA_MAX, &arena, err));
+	TRY(lock_keys(arena, seal, &form, err));
+	return sign(signer, &form, arena, out, err);
 }
 
 int grant_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,

@@ -82,6 +82,15 @@ struct grant_opener {
 MUST_USE int grant_sign(const struct grant_signer *signer, const struct grant *grant,
                         const uint8_t worker_box[BOX_PUBLIC_BYTES], struct buf *out,
                         struct err *err);
+/* For many grants to one life of a worker: one key agreement for all of them, in locked memory.
+ * A worker of the first link protocol opens grant_sign's only. */
+struct grant_seal;
+MUST_USE int grant_seal_new(const uint8_t worker_box[BOX_PUBLIC_BYTES],
+                            struct grant_seal **ret_seal, struct err *err);
+void grant_seal_free(struct grant_seal *seal);
+DEFINE_AUTO(grant_seal)
+MUST_USE int grant_sign_with(const struct grant_signer *signer, const struct grant *grant,
+                             const struct grant_seal *seal, struct buf *out, struct err *err);
 /* Everything in ret_grant lies in the arena; wipe the keys with grant_wipe when done. */
 MUST_USE int grant_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
                         const void *data, size_t len, struct grant **ret_grant, struct err *err);

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SEAL_LABEL "freehold-grant-keys-v2"
+
 struct grant_signer { struct secret *key; };
+struct grant_seal { uint8_t own_public[BOX_PUBLIC_BYTES]; struct secret *key; };
 
 /* The outer map. */
 struct signed_form {
@@ -112,6 +115,12 @@ int signed_peek(struct arena *arena, const void *data, size_t len, struct value 
 	return pack_read(arena, form.body, form.body_len, ret_body, err);
 }
 
+static int weak_key(struct err *err)
+{
+	return err_set(err, E_INVALID, "grant: the worker announced a box key that is none; start "
+	               "it again");
+}
+
 int keys_seal(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
               const struct secret *keys, const uint8_t **ret_box, size_t *ret_len,
               struct err *err)
@@ -121,11 +130,63 @@ int keys_seal(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
 	if (!box)
 		return err_set(err, E_NOMEM, "grant: no memory for its keys");
 	if (!box_seal(worker_box, secret_bytes(keys), secret_len(keys), box))
-		return err_set(err, E_INVALID, "grant: the worker announced a box key that is "
-		               "none; start it again");
+		return weak_key(err);
 	*ret_box = box;
 	*ret_len = len;
 	return 0;
+}
+
+int grant_seal_new(const uint8_t worker_box[BOX_PUBLIC_BYTES], struct grant_seal **ret_seal,
+                   struct err *err)
+{
+	uint8_t own_secret[BOX_SECRET_BYTES];
+	AUTO(grant_seal) *seal = calloc(1, sizeof *seal);
+	if (!seal)
+		return err_set(err, E_NOMEM, "no memory for a worker's seal");
+	TRY(secret_new(KEY_BYTES, &seal->key, err));
+	box_keypair(seal->own_public, own_secret);
+	bool agreed = box_agree(worker_box, own_secret, secret_data(seal->key));
+	secret_wipe(own_secret, sizeof own_secret);
+	if (!agreed)
+		return weak_key(err);
+	*ret_seal = MOVE(seal);
+	return 0;
+}
+
+void grant_seal_free(struct grant_seal *seal)
+{
+	if (!seal)
+		return;
+	secret_free(seal->key);
+	free(seal);
+}
+
+int keys_seal_with(struct arena *arena, const struct grant_seal *seal, const struct secret *keys,
+                   const uint8_t **ret_box, size_t *ret_len, struct err *err)
+{
+	size_t len = keys ? secret_len(keys) : 0;
+	uint8_t *box = arena_alloc(arena, BOX_PUBLIC_BYTES + len + LOCKBOX_OVERHEAD);
+	if (!box)
+		return err_set(err, E_NOMEM, "grant: no memory for its keys");
+	memcpy(box, seal->own_public, BOX_PUBLIC_BYTES);
+	lockbox_seal(secret_bytes(seal->key), SEAL_LABEL, sizeof SEAL_LABEL,
+	             keys ? secret_bytes(keys) : (const uint8_t *)"", len,
+	             box + BOX_PUBLIC_BYTES);
+	*ret_box = box;
+	*ret_len = BOX_PUBLIC_BYTES + len + LOCKBOX_OVERHEAD;
+	return 0;
+}
+
+static bool open_agreed(const struct grant_opener *opener, const uint8_t *box, size_t box_len,
+                        struct secret *keys)
+{
+	uint8_t key[KEY_BYTES];
+	struct err err;
+	bool opened = box_agree(box, secret_bytes(opener->box_secret), key) &&
+		lockbox_open(key, SEAL_LABEL, sizeof SEAL_LABEL, box + BOX_PUBLIC_BYTES,
+		             box_len - BOX_PUBLIC_BYTES, secret_data(keys), &err) == 0;
+	secret_wipe(key, sizeof key);
+	return opened;
 }
 
 int keys_open(const struct grant_opener *opener, const uint8_t *box, size_t box_len,
@@ -133,12 +194,15 @@ int keys_open(const struct grant_opener *opener, const uint8_t *box, size_t box_
 {
 	AUTO(secret) *keys = NULL;
 	size_t len = count * KEY_BYTES;
-	if (box_len != len + BOX_OVERHEAD)
+	bool agreed = box_len == BOX_PUBLIC_BYTES + len + LOCKBOX_OVERHEAD;
+	if (!agreed && box_len != len + BOX_OVERHEAD)
 		return err_set(err, E_INVALID, "grant: keys must hold one key for each of %zu "
 		               "tables", count);
 	TRY(secret_new(len, &keys, err));
-	if (!box_open(opener->box_public, secret_bytes(opener->box_secret), box, box_len,
-	              secret_data(keys)))
+	bool opened = agreed ? open_agreed(opener, box, box_len, keys) :
+		box_open(opener->box_public, secret_bytes(opener->box_secret), box, box_len,
+		         secret_data(keys));
+	if (!opened)
 		return err_set(err, E_DENIED, "grant: its keys are not sealed to this life of "
 		               "worker \"%s\"", opener->worker);
 	*ret_keys = MOVE(keys);

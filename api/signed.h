@@ -21,7 +21,11 @@ MUST_USE int signed_peek(struct arena *arena, const void *data, size_t len,
 MUST_USE int keys_seal(struct arena *arena, const uint8_t worker_box[BOX_PUBLIC_BYTES],
                        const struct secret *keys, const uint8_t **ret_box, size_t *ret_len,
                        struct err *err);
-/* E_DENIED: the box is another worker's; E_INVALID: it does not hold count keys. */
+/* The same with a key that is agreed on already: control's public half, then a lockbox. */
+MUST_USE int keys_seal_with(struct arena *arena, const struct grant_seal *seal,
+                            const struct secret *keys, const uint8_t **ret_box, size_t *ret_len,
+                            struct err *err);
+/* Opens either. E_DENIED: the box is another worker's; E_INVALID: it does not hold count keys. */
 MUST_USE int keys_open(const struct grant_opener *opener, const uint8_t *box, size_t box_len,
                        size_t count, struct secret **ret_keys, struct err *err);
 

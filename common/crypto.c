@@ -371,6 +371,12 @@ bool box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, siz
 	return crypto_box_seal(out, plain, len, public_key) == 0;
 }
 
+bool box_agree(const uint8_t their_public[BOX_PUBLIC_BYTES],
+	       const uint8_t own_secret[BOX_SECRET_BYTES], uint8_t ret_key[KEY_BYTES])
+{
+	return crypto_box_beforenm(ret_key, their_public, own_secret) == 0;
+}
+
 bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],
 	      const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len, void *out)
 {

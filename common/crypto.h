@@ -95,6 +95,10 @@ MUST_USE bool sign_verify(const uint8_t public_key[SIGN_PUBLIC_BYTES], const voi
 void box_keypair(uint8_t public_key[BOX_PUBLIC_BYTES], uint8_t secret_key[BOX_SECRET_BYTES]);
 bool box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, size_t len,
               uint8_t *out);
+/* The key that the owners of two pairs agree on (X25519, HSalsa20: crypto_box_beforenm); false as
+ * in box_seal. */
+MUST_USE bool box_agree(const uint8_t their_public[BOX_PUBLIC_BYTES],
+                        const uint8_t own_secret[BOX_SECRET_BYTES], uint8_t ret_key[KEY_BYTES]);
 MUST_USE bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],
                        const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len,
                        void *out);

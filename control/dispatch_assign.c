@@ -7,12 +7,28 @@
 #include "common/log.h"
 #include "control/plan.h"
 
+enum { SEAL_PROTOCOL = 2 };
+
+/* Each grant has a box of its own where the worker knows the first protocol only, and where no
+ * locked memory is left for a seal. */
+static int sign(const struct grant_signer *signer, const struct grant *grant,
+                struct worker *worker, struct buf *out, struct err *err)
+{
+	struct err why;
+	if (worker->self.protocol >= SEAL_PROTOCOL && !worker->seal &&
+	    grant_seal_new(worker->box_public, &worker->seal, &why) < 0)
+		worker->seal = NULL;
+	if (worker->seal)
+		return grant_sign_with(signer, grant, worker->seal, out, err);
+	return grant_sign(signer, grant, worker->box_public, out, err);
+}
+
 static int make_grant(struct dispatch *dispatch, struct worker *worker, struct arena *arena,
                       const struct work *work, struct buf *out, struct err *err)
 {
 	struct grant *grant = NULL;
 	TRY(plan_grant(dispatch->control, arena, work, worker->name, &grant, err));
-	int rc = grant_sign(dispatch->control->signer, grant, worker->box_public, out, err);
+	int rc = sign(dispatch->control->signer, grant, worker, out, err);
 	grant_wipe(grant);
 	return rc;
 }

@@ -277,8 +277,11 @@ static void take_worker(struct dispatch *dispatch, struct worker *worker, const 
 	struct worker_self self;
 	read_self(poll, worker, &self);
 	worker_tell(dispatch, worker, &self);
-	if (poll->box_public)
-		memcpy(worker->box_public, poll->box_public, BOX_PUBLIC_BYTES);
+	if (!poll->box_public || bytes_equal(worker->box_public, poll->box_public,
+	                                     BOX_PUBLIC_BYTES))
+		return;
+	grant_seal_free(MOVE(worker->seal));
+	memcpy(worker->box_public, poll->box_public, BOX_PUBLIC_BYTES);
 }
 
 /* What is new since the last time, the newest last. */

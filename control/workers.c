@@ -146,6 +146,7 @@ void workers_remove(struct workers *workers, struct worker *worker)
 		worker->next->prev = worker->prev;
 	if (worker->call)
 		link_drop(worker->call);
+	grant_seal_free(worker->seal);
 	buf_release(&worker->answer);
 	free(worker);
 }

@@ -77,6 +77,7 @@ struct worker {
 	int slots;                   /* free now, as memory */
 	uint64_t memory_bytes;
 	uint8_t box_public[BOX_PUBLIC_BYTES];
+	struct grant_seal *seal;     /* to that key; NULL: not yet, or it would not know it */
 	struct given *given;
 	size_t given_count;
 	struct token acks[ACKS_MAX], cancels[CANCELS_MAX];

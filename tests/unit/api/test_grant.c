@@ -369,3 +369,33 @@ Test(grant, a_worker_with_a_weak_box_key_gets_nothing_and_ends_nothing)
 	cr_expect_eq(bench.out.len, 0);
 	bench_release(&bench);
 }
+
+Test(grant, one_key_agreement_seals_many_grants_to_one_life_of_a_worker)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct grant grant = sample(&bench), *got = NULL;
+	struct grant_seal *seal = NULL, *other = NULL;
+	struct err err = { 0 };
+	uint8_t life_public[BOX_PUBLIC_BYTES], life_secret[BOX_SECRET_BYTES];
+	box_keypair(life_public, life_secret);
+	cr_assert_eq(grant_seal_new(bench.opener.box_public, &seal, &err), 0, "%s", err.text);
+	cr_assert_eq(grant_seal_new(life_public, &other, &err), 0, "%s", err.text);
+	for (int i = 0; i < 3; i++) {
+		buf_clear(&bench.out);
+		cr_assert_eq(grant_sign_with(bench.signer, &grant, seal, &bench.out, &err), 0);
+		cr_assert_eq(open_grant(&bench, NOW_MS, &got, &err), 0, "%s", err.text);
+		cr_expect_eq(memcmp(got->inputs[0].key, grant.inputs[0].key, KEY_BYTES), 0);
+		cr_expect_eq(memcmp(got->outputs[0].key, grant.outputs[0].key, KEY_BYTES), 0);
+	}
+	buf_clear(&bench.out);
+	cr_assert_eq(grant_sign_with(bench.signer, &grant, other, &bench.out, &err), 0);
+	cr_expect_eq(open_grant(&bench, NOW_MS, &got, &err), E_DENIED);
+	static const uint8_t weak[BOX_PUBLIC_BYTES] = { 1 };
+	struct grant_seal *none = NULL;
+	cr_expect_eq(grant_seal_new(weak, &none, &err), E_INVALID);
+	cr_expect_null(none);
+	grant_seal_free(seal);
+	grant_seal_free(other);
+	bench_release(&bench);
+}
