@@ -456,12 +456,29 @@ int rules_home(const struct manifest *manifest, struct err *err)
 	               "read, and nothing in it is changed by clients", PLATFORM_DOMAIN, HOME_TASKS);
 }
 
+/* A domain is a schema to SQL: under one of these names a table would be another's, or not found. */
+static int rules_reserved(const struct manifest *manifest, const struct value *before,
+                          struct err *err)
+{
+	static const char *const reserved[] = {
+		"system", "temp", "memory", "main", "information_schema", "pg_catalog",
+	};
+	for (size_t i = 0; manifest->kind == KIND_DOMAIN && !before && i < ARRAY_LEN(reserved); i++)
+		if (strcmp(manifest->name, reserved[i]) == 0)
+			return err_set(err, E_INVALID, "metadata.name: %s is a catalog or schema "
+			               "of SQL itself; no domain is named system, temp, memory, "
+			               "main, information_schema or pg_catalog, name it otherwise",
+			               reserved[i]);
+	return 0;
+}
+
 int rules_put(struct control *control, struct request *request, const struct manifest *manifest,
               const struct value *before, struct err *err)
 {
 	const struct field *fields = kind_info[manifest->kind].fields;
 	struct rests rests;
 	TRY(rules_home(manifest, err));
+	TRY(rules_reserved(manifest, before, err));
 	TRY(rests_new(request->arena, &rests, err));
 	struct check check = { control, request, &rests, manifest->kind };
 	TRY(scope_rests(manifest, &rests, err));

@@ -404,6 +404,27 @@ Test(admit, names_the_field_that_is_wrong)
 	plane_stop(plane);
 }
 
+Test(admit, no_domain_is_named_as_a_schema_of_sql)
+{
+	static const char *const taken[] = { "system", "temp", "memory", "main",
+		                             "information_schema", "pg_catalog" };
+	struct plane *plane = plane_start();
+	const char *key = plane_tenant(plane, "acme", "flights");
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		const char *path = arena_printf(plane->arena, "/v1/tenants/acme/domains/%s",
+		                                taken[i]);
+		const char *body = arena_printf(plane->arena, MANIFEST("Domain", "%s", "{}"),
+		                                taken[i]);
+		struct answer answer = plane_call(plane, key, "PUT", path, body);
+		cr_expect_eq(answer.status, 400, "%s: %s", taken[i], answer.text);
+		cr_expect_not_null(strstr(answer.detail, "metadata.name"), "%s", answer.detail);
+		cr_expect_eq(plane_call(plane, key, "GET", path, NULL).status, 404);
+	}
+	plane_put(plane, key, "Domain", "/v1/tenants/acme/domains/mainly", "{}");
+	plane_put(plane, key, "Dataset", FLIGHTS "/datasets/main", "{}");
+	plane_stop(plane);
+}
+
 Test(admit, deletes_only_what_nothing_uses)
 {
 	struct plane *plane = plane_start();
