@@ -87,17 +87,35 @@ int h_run_get(struct control *control, struct request *request, struct err *err)
 	return reply_run(request, 200, request->run, err);
 }
 
+/* Of shard_run.h's run_state. */
+static int check_state(const char *state, struct err *err)
+{
+	static const char *const names[] = {
+		"queued", "running", "succeeded", "failed", "cancelled",
+	};
+	if (!state)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(state, names[i]) == 0)
+			return 0;
+	const char *nearest = name_nearest(state, names, ARRAY_LEN(names));
+	return err_set(err, E_INVALID, "state: %.32s is no state of a run%s%s; give one of queued, "
+	               "running, succeeded, failed and cancelled", state,
+	               nearest ? "; did you mean " : "", nearest ? nearest : "");
+}
+
 int h_run_list(struct control *control, struct request *request, struct err *err)
 {
 	int64_t limit = 0;
 	bool more = false;
 	struct value *list = NULL;
-	const char *resume = NULL;
+	const char *resume = NULL, *state = request_query(request, "state");
 	TRY(intake_domain(control, request, err));
+	TRY(check_state(state, err));
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	TRY(shard_runs(request->part->shard, request->arena, request->tenant, request->domain,
-	               request_query(request, "state"), request_query(request, "continue"),
-	               (size_t)limit, &list, &more, err));
+	               state, request_query(request, "continue"), (size_t)limit, &list,
+	               &more, err));
 	if (more && value_len(list))
 		resume = value_get_str(value_at(list, value_len(list) - 1), "id");
 	return request_reply_list(request, list, resume, err);

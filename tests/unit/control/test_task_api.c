@@ -239,6 +239,26 @@ Test(task_api, a_filter_that_is_none_is_named_with_what_it_may_be)
 	cr_expect_not_null(strstr(answer.detail, "did you mean queued"), "%s", answer.detail);
 }
 
+Test(task_api, a_run_is_listed_by_a_state_that_runs_have)
+{
+	static const char *const wrong[] = { "runing", "", "blocked", "queued,running" };
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct answer answer = call("GET", arena_printf(plane->arena, OPS "/runs?state=%s",
+		                                                wrong[i]), NULL);
+		cr_expect_eq(answer.status, 400, "%s: %s", wrong[i], answer.text);
+		cr_expect_not_null(strstr(answer.detail, "queued, running, succeeded"), "%s",
+		                   answer.detail);
+	}
+	struct answer answer = call("GET", OPS "/runs?state=runing", NULL);
+	cr_expect_not_null(strstr(answer.detail, "did you mean running"), "%s", answer.detail);
+	answer = call("POST", OPS "/runs", "{'tasks':[{'name':'one','type':'probe'}]}");
+	cr_assert_eq(answer.status, 202, "%s", answer.text);
+	answer = call("GET", OPS "/runs?state=queued", NULL);
+	cr_expect_eq(value_len(value_get(answer.body, "items")), 1, "%s", answer.text);
+	answer = call("GET", OPS "/runs?state=failed", NULL);
+	cr_expect_eq(value_len(value_get(answer.body, "items")), 0, "%s", answer.text);
+}
+
 /* --- explain --- */
 
 Test(task_api, a_waiting_task_says_why_with_its_place)
