@@ -2,6 +2,8 @@
 #include "common/defs.h"
 #include "control/access.h"
 
+#include "api/envelope.h"
+#include "control/dispatch.h"
 #include "control/identity.h"
 #include "control/keys.h"
 #include "tests/support/plane.h"
@@ -204,4 +206,72 @@ Test(access, is_the_leaders_to_answer)
 	w.plane->part->led = 0;
 	cr_expect_eq(try_ask(&w, w.reader, "delays", &err), E_NOT_LEADER);
 	end(&w);
+}
+
+/* --- over the link --- */
+
+/* A tenant of that shard. */
+static const char *tenant_of(struct plane *plane, int shard)
+{
+	static const char *const names[] = { "acme", "globex", "initech", "hooli", "umbrella",
+		                             "stark", "wayne", "tyrell", "cyberdyne", "soylent" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (part_of(plane->control, names[i])->index == shard)
+			return names[i];
+	cr_assert_fail("no tenant is of shard %d", shard);
+	return NULL;
+}
+
+/* What control says to that credential; asked of the first shard, as workers do first. */
+static struct envelope ask_link(struct world *w, struct link_client *link, const char *key)
+{
+	static const char *const views[] = { "delays" };
+	const struct access_ask asked = { .credential = key, .views = views, .view_count = 1,
+	                                  .box_public = w->box_public };
+	struct value *body = NULL;
+	struct err err = { 0 };
+	struct envelope answered;
+	AUTO_BUF out, in;
+	buf_init(&out, LINK_MESSAGE_MAX);
+	buf_init(&in, LINK_MESSAGE_MAX);
+	cr_assert_eq(access_ask_value(w->plane->arena, &asked, &body, &err), 0, "%s", err.text);
+	const struct envelope envelope = { ENVELOPE_VERSION, "access", "w1", 1, 1, body };
+	cr_assert_eq(envelope_write(&envelope, &out, &err), 0, "%s", err.text);
+	cr_assert_eq(link_client_call(link, 0, out.data, out.len, 20000, &in, &err), 0, "%s",
+	             err.text);
+	cr_assert_eq(envelope_read(w->plane->arena, in.data, in.len, &answered, &err), 0);
+	return answered;
+}
+
+Test(access, names_the_shard_whose_leader_can_answer_to_who_may_know_it)
+{
+	static const char *const urls[] = { "inproc://access-shard", NULL };
+	const struct plane_options options = { .replica = "control-1", .shards = 2 };
+	const struct link_client_conf conf = { .urls = urls };
+	struct world w = { .plane = plane_start_with(&options) };
+	struct link_server *server = NULL;
+	struct link_client *link = NULL;
+	struct err said = { 0 };
+	uint8_t unused[BOX_SECRET_BYTES];
+	box_keypair(w.box_public, unused);
+	const char *tenant = tenant_of(w.plane, 1);
+	const char *key = plane_tenant(w.plane, tenant, "flights");
+	const struct link_server_conf served = { .url = urls[0], .contexts = 4,
+	                                         .call = dispatch_call, .gone = dispatch_gone,
+	                                         .context = w.plane->control };
+	cr_assert_eq(link_server_new(&served, &server, NULL), 0);
+	cr_assert_eq(link_client_new(&conf, &link, NULL), 0);
+	w.plane->control->parts[1].led = 0;
+	struct envelope answer = ask_link(&w, link, key);
+	cr_assert_str_eq(answer.kind, "problem");
+	link_problem_read(answer.body, &said);
+	cr_expect_eq(said.code, E_NOT_LEADER, "%s", said.text);
+	cr_expect_eq(value_get_int(answer.body, "shard", -1), 1);
+	answer = ask_link(&w, link, "fh_nobody");
+	cr_assert_str_eq(answer.kind, "problem");
+	cr_expect_eq(value_get_int(answer.body, "shard", -1), -1);
+	link_client_free(link);
+	control_stop(w.plane->control);
+	link_server_free(server);
+	plane_stop(w.plane);
 }

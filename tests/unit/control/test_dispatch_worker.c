@@ -363,6 +363,25 @@ Test(dispatch_worker, a_malformed_poll_is_named_and_loses_nothing)
 	desk_end(desk);
 }
 
+Test(dispatch_worker, a_poll_of_a_shard_that_is_not_there_is_told_how_many_there_are)
+{
+	struct desk *desk = desk_new(true);
+	struct hand hand = hand_new(desk, "w1", 1);
+	struct poll_answer answer;
+	struct err said = { 0 };
+	hand.poll.shard = 3;
+	cr_assert_eq(ask(&hand, body_of(&hand), ENVELOPE_VERSION, 10000, &said), 1);
+	cr_expect_eq(said.code, E_INVALID);
+	cr_expect_not_null(strstr(said.text, "there is no shard 3; this control has 1"), "%s",
+	                   said.text);
+	cr_expect_null(row_of(desk, "w1"), "nothing is learned from it");
+	hand.poll.shard = 0;
+	cr_assert_leq(hand_try(&hand, 50, &answer), 0);
+	await_row(desk, "w1", true);
+	hand_end(&hand);
+	desk_end(desk);
+}
+
 Test(dispatch_worker, the_next_version_is_understood_and_those_beyond_are_told_which_are)
 {
 	static const int strange[] = { ENVELOPE_VERSION_MIN - 1, ENVELOPE_VERSION_MAX + 1 };
