@@ -8,6 +8,7 @@
 #include "control/record.h"
 #include "control/sweep.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,10 +255,32 @@ static void *run(void *context)
 	return NULL;
 }
 
+static bool is_said(const struct leave_rules *rules)
+{
+	return rules->enough || rules->young_ms || rules->old_ms || rules->dead_ms;
+}
+
+static int check_rules(const struct leave_rules *rules, struct err *err)
+{
+	if (!is_said(rules))
+		return 0;
+	if (rules->enough < 1 || rules->enough > ARCHIVE_ROWS_MAX)
+		return err_set(err, E_INVALID, "--history-batch is from 1 to %d, the rows of one "
+		               "archive task", ARCHIVE_ROWS_MAX);
+	if (rules->young_ms < 0 || rules->dead_ms < 0)
+		return err_set(err, E_INVALID, "--history-after-s and --history-dead-after-s may "
+		               "not be negative");
+	if (rules->old_ms < rules->young_ms)
+		return err_set(err, E_INVALID, "--history-within-s is %" PRId64 ", less than "
+		               "--history-after-s, %" PRId64 "; raise the former",
+		               rules->old_ms / 1000, rules->young_ms / 1000);
+	return 0;
+}
+
 static struct archive_conf with_defaults(const struct archive_conf *given)
 {
 	struct archive_conf conf = *given;
-	if (!conf.rules.enough)
+	if (!is_said(&conf.rules))
 		conf.rules = (struct leave_rules){ 1000, MINUTE_MS, HOUR_MS, 7 * DAY_MS };
 	if (!conf.look_ms)
 		conf.look_ms = LOOK_MS;
@@ -274,6 +297,7 @@ int64_t archive_young_ms(const struct part *part)
 int archive_new(struct part *part, const struct archive_conf *conf, struct archive **ret_archive,
                 struct err *err)
 {
+	TRY(check_rules(&conf->rules, err));
 	AUTO(archive) *archive = calloc(1, sizeof *archive);
 	if (!archive)
 		return err_set(err, E_NOMEM, "no memory for the archive");

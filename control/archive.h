@@ -15,6 +15,7 @@ struct archive_conf {
 	int64_t sweep_every_ms;      /* of a tenant's objects; 0: a day; negative: never */
 };
 struct archive;
+/* E_INVALID: the rules contradict each other; the sentence names their settings. */
 MUST_USE int archive_new(struct part *part, const struct archive_conf *conf,
                          struct archive **ret_archive, struct err *err);
 void archive_free(struct archive *archive);

@@ -77,6 +77,12 @@ static int build_control(struct process *process, struct err *err)
 		.held_max = conf->http_threads / 2,
 		.worker_silent_ms = conf->worker_silent_ms,
 		.events = { conf->event_streams, conf->event_streams_of_tenant },
+		.archive.rules = {
+			.enough = conf->history_batch > 0 ? (size_t)conf->history_batch : 0,
+			.young_ms = (int64_t)conf->history_after_s * 1000,
+			.old_ms = (int64_t)conf->history_within_s * 1000,
+			.dead_ms = (int64_t)conf->history_dead_after_s * 1000,
+		},
 	};
 	TRY(control_new(&start, &process->control, err));
 	if (conf->signing_public_file)

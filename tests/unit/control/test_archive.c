@@ -363,3 +363,37 @@ Test(archive, ended_tasks_go_with_a_deleted_tenant)
 	}
 	desk_end(desk);
 }
+
+Test(archive, rules_that_contradict_each_other_are_refused_by_their_settings)
+{
+	static const struct { struct leave_rules rules; const char *says; } wrong[] = {
+		{ { 0, MINUTE_MS, MINUTE_MS, 0 }, "--history-batch is from 1 to 1000" },
+		{ { ARCHIVE_ROWS_MAX + 1, 0, 0, 0 }, "--history-batch" },
+		{ { 10, -1000, 0, 0 }, "--history-after-s" },
+		{ { 10, 0, 0, -1000 }, "--history-dead-after-s" },
+		{ { 10, MINUTE_MS, 59000, 0 }, "--history-within-s is 59, less than "
+		                               "--history-after-s, 60" },
+	};
+	struct desk *desk = desk_new(false);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		const struct archive_conf conf = { .rules = wrong[i].rules };
+		struct archive *archive = NULL;
+		cr_assert_eq(archive_new(&desk->part, &conf, &archive, &desk->err), E_INVALID);
+		cr_expect_not_null(strstr(desk->err.text, wrong[i].says), "%s", desk->err.text);
+		cr_assert_null(archive);
+	}
+	desk_end(desk);
+}
+
+Test(archive, a_setting_says_how_long_an_ended_task_stays)
+{
+	struct desk *desk = desk_new(false);
+	const struct archive_conf conf = { .rules = { 5, 7000, 9000, 9000 } }, none = { .look_ms = 0 };
+	cr_assert_eq(archive_new(&desk->part, &conf, &desk->part.archive, &desk->err), 0);
+	cr_expect_eq(archive_young_ms(&desk->part), 7000);
+	archive_free(MOVE(desk->part.archive));
+	cr_assert_eq(archive_new(&desk->part, &none, &desk->part.archive, &desk->err), 0);
+	cr_expect_eq(archive_young_ms(&desk->part), MINUTE_MS);
+	archive_free(MOVE(desk->part.archive));
+	desk_end(desk);
+}
