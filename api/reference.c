@@ -218,8 +218,10 @@ static void tasks_page(struct arena *arena, struct buf *out)
 	         "cancelled, with the reason. A run names a pipeline or its tasks:\n\n");
 	put_field_table(arena, run_request_fields, "", out);
 	for (int i = 0; i < TASK_COUNT_; i++) {
-		buf_printf(out, "\n## %s\n\n%s", task_info[i].name, task_info[i].platform ?
-		           "Only the platform runs these, in a tenant's domain `freehold`.\n\n" : "");
+		buf_printf(out, "\n## %s\n\n", task_info[i].name);
+		if (task_info[i].platform)
+			buf_puts(out, "Only the platform runs these, in a tenant's domain "
+			         "`freehold`.\n\n");
 		put_field_table(arena, task_info[i].fields, "spec.", out);
 	}
 }

@@ -59,8 +59,8 @@ static void find_serving(struct dispatch *dispatch, const struct worker *but)
 		dispatch->serving = dispatch->serving->next;
 }
 
-/* One of the first protocol does not say how many cores it has: it is held to its slots. One of fewer
- * cores than a task asks for when it does not say takes that one all the same. */
+/* One of the first protocol does not say how many cores it has: it is held to its slots. One of
+ * fewer cores than a task asks for when it does not say takes that one all the same. */
 enum { MILLIS_UNSAID = 256000, MILLIS_LEAST = 2000 };
 
 static void tell_shard(struct dispatch *dispatch, const struct worker *worker)

@@ -31,8 +31,8 @@
  *   tally     {t, at, tenant, domain, window, number, amounts}     what was spent in a window
  *
  * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}.
- * usage: api/usage.h's map. outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are names
- * (common/errors.def). */
+ * usage: api/usage.h's map. outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are
+ * names (common/errors.def). */
 #ifndef RECORD_H
 #define RECORD_H
 

@@ -245,8 +245,8 @@ int shard_check(struct shard *shard, const char *tenant, const char *domain,
 	return rc;
 }
 
-/* A worker keeps the number of a report that is not acknowledged through its restarts, so a new life
- * does not make it a new report. */
+/* A worker keeps the number of a report that is not acknowledged through its restarts, so a new
+ * life does not make it a new report. */
 bool shard_meter_is_new(struct shard *shard, const char *worker, int64_t seq)
 {
 	bool is_new = true;

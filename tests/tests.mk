@@ -40,7 +40,8 @@ test-all:
 # A process under test sees its wall clock through this.
 $(BUILD)/libclockstep.so: tests/clockstep/clockstep.c
 	@echo "  ld   $@"
-	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -fPIC -shared -o $@ $<
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -fPIC -shared -o $@ $<
 
 .PHONY: chaos
 chaos: ## fifteen minutes of killed processes, cut links and stepped clocks; CHAOS_SECONDS, CHAOS_SEED

@@ -1,7 +1,7 @@
-/* test_chaos.c - a whole installation under clients that never cease, while its processes are killed
- * and paused, its wires cut, its clocks stepped, its doors crowded. Then all is mended, and the
- * history must add up: no acknowledged task lost, no effect twice, no usage adrift, every task ended.
- * CHAOS_SECONDS says how long (`make chaos`: 900), CHAOS_SEED which faults. */
+/* test_chaos.c - a whole installation under clients that never cease, while its processes are
+ * killed and paused, its wires cut, its clocks stepped, its doors crowded. Then all is mended, and
+ * the history must add up: no acknowledged task lost, no effect twice, no usage adrift, every task
+ * ended. CHAOS_SECONDS says how long (`make chaos`: 900), CHAOS_SEED which faults. */
 #include "common/defs.h"
 #include "tests/support/crowd.h"
 
@@ -18,8 +18,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SECONDS = 100, CROWD_OF_SOCKETS = 400, MENDED_MS = 240000, CALM_LEAST_MS = 500,
-       CALM_MORE_MS = 2500, CLOCK_STEP_MS = 300000 };
+enum {
+	SECONDS = 100,
+	CROWD_OF_SOCKETS = 400,
+	MENDED_MS = 240000,
+	CALM_LEAST_MS = 500,
+	CALM_MORE_MS = 2500,
+	CLOCK_STEP_MS = 300000
+};
 
 struct chaos {
 	struct cluster *cluster;
@@ -133,8 +139,11 @@ static void cut(struct chaos *chaos, bool to_control, bool to_worker)
 {
 	int node = a_worker(chaos);
 	int64_t ms = 2000 + draw(chaos, 12000);
-	tell(chaos, to_control && to_worker ? "link cut" : to_control ? "link cut to control" :
-	     "link cut from control", node, ms);
+	tell(chaos,
+	     to_control && to_worker ? "link cut"
+	     : to_control            ? "link cut to control"
+	                             : "link cut from control",
+	     node, ms);
 	node_cut(chaos->cluster, node, to_control, to_worker);
 	wait_ms((int)ms);
 	node_mend(chaos->cluster, node);
@@ -171,14 +180,15 @@ static void crowd_the_doors(struct chaos *chaos)
 {
 	int node = NODE_CONTROL + (int)draw(chaos, CLUSTER_CONTROLS);
 	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		.sin_port = htons((uint16_t)cluster_port(chaos->cluster, node)),
 	};
 	tell(chaos, "400 silent connections", node, 3000);
 	for (int i = 0; i < CROWD_OF_SOCKETS; i++) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-			(void)fd;            /* under way, or refused: both are the fault */
+			(void)fd; /* under way, or refused: both are the fault */
 		chaos->sockets[i] = fd;
 	}
 	wait_ms(3000);
@@ -197,9 +207,9 @@ static void overload(struct chaos *chaos)
 
 typedef void fault_fn(struct chaos *chaos);
 static fault_fn *const faults[] = {
-	kill_worker, kill_leader, pause_worker, cut_both, kill_etcd_leader, pause_leader,
-	cut_to_control, kill_follower, cut_from_control, step_clock, pause_etcd_member,
-	crowd_the_doors, kill_etcd_member, kill_all_etcds, overload,
+	kill_worker,       kill_leader,     pause_worker,     cut_both,         kill_etcd_leader,
+	pause_leader,      cut_to_control,  kill_follower,    cut_from_control, step_clock,
+	pause_etcd_member, crowd_the_doors, kill_etcd_member, kill_all_etcds,   overload,
 };
 
 /* --- the run --- */
@@ -250,7 +260,8 @@ Test(chaos, whatever_happens_nothing_is_lost_or_done_twice, .timeout = 3600)
 	int64_t recovered_ms = mono_ms() - mended_ms;
 	struct deeds *deeds = crowd_deeds(crowd);
 	bool sound = deeds_check(deeds, broken);
-	fprintf(stderr, "chaos: %d faults, %zu tasks acknowledged, %zu found; longest time without "
+	fprintf(stderr,
+	        "chaos: %d faults, %zu tasks acknowledged, %zu found; longest time without "
 	        "an acknowledgement %.1f s; all ended %.1f s after the last fault was mended\n",
 	        chaos.faults, crowd_answered(crowd), deeds->found_count,
 	        (double)crowd_longest_gap_ms(crowd) / 1000, (double)recovered_ms / 1000);

@@ -18,8 +18,10 @@ struct planted {
 static void sound(struct planted *planted)
 {
 	memset(planted, 0, sizeof *planted);
-	planted->all = (struct deeds){.deeds = planted->deeds, .deed_count = COUNT,
-	                              .found = planted->found, .found_count = COUNT,
+	planted->all = (struct deeds){.deeds = planted->deeds,
+	                              .deed_count = COUNT,
+	                              .found = planted->found,
+	                              .found_count = COUNT,
 	                              .rows_each = ROWS};
 	for (int i = 0; i < COUNT; i++) {
 		struct deed *deed = &planted->deeds[i];

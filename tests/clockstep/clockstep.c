@@ -1,6 +1,7 @@
-/* clockstep.c - preloaded into a process under test: its wall clock is the machine's plus a step that
- * the test writes into the file CLOCKSTEP_FILE (8 bytes, ms). The monotonic clock stays. */
-#include <dlfcn.h>
+/* clockstep.c - preloaded into a process under test: its wall clock is the machine's plus a step
+ * that the test writes into the file CLOCKSTEP_FILE (8 bytes, ms). The monotonic clock stays. */
+#include "common/defs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>

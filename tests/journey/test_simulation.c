@@ -45,8 +45,8 @@ Test(simulation, every_task_ends_and_every_reservation_is_given_back)
 {
 	char broken[SIM_TEXT_MAX];
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		const struct sim_mixed mixed = {.seed = seed, .tenants = 200, .workers = 40,
-		                                .tasks = TASKS};
+		const struct sim_mixed mixed = {
+			.seed = seed, .tenants = 200, .workers = 40, .tasks = TASKS};
 		cr_assert(sim_scene_mixed(&mixed, broken), "%s", broken);
 	}
 }

@@ -44,8 +44,8 @@ int main(int argc, char **argv)
 		.loud = true,
 	};
 	bool holds = sim_scene_mixed(&mixed, broken);
-	printf("%-5s %d tenants, %llu tasks, %d workers%s%s\n", holds ? "ok" : "FAIL", mixed.tenants,
-	       (unsigned long long)mixed.tasks, mixed.workers, holds ? "" : ": ",
+	printf("%-5s %d tenants, %llu tasks, %d workers%s%s\n", holds ? "ok" : "FAIL",
+	       mixed.tenants, (unsigned long long)mixed.tasks, mixed.workers, holds ? "" : ": ",
 	       holds ? "" : broken);
 	if (mixed.svg)
 		printf("picture: %s\n", mixed.svg);

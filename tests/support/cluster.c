@@ -27,9 +27,9 @@
 enum { ARENA_MAX = 64 * 1024 * 1024, ANSWER_MAX = 4 * 1024 * 1024, UP_MS = 60000, ASK_MS = 1000 };
 
 struct node {
-	pid_t pid;                   /* 0: does not run */
-	int port, peer_port;         /* of clients; of other members, or of workers */
-	volatile int64_t *clock_ms;  /* its wall clock's step, shared with it */
+	pid_t pid;                  /* 0: does not run */
+	int port, peer_port;        /* of clients; of other members, or of workers */
+	volatile int64_t *clock_ms; /* its wall clock's step, shared with it */
 };
 
 struct cluster {
@@ -40,9 +40,8 @@ struct cluster {
 	struct wire *wires[CLUSTER_WORKERS][CLUSTER_CONTROLS];
 };
 
-static const char *const names[CLUSTER_NODES] = {
-	"etcd-1", "etcd-2", "etcd-3", "control-1", "control-2", "worker-1", "worker-2", "worker-3"
-};
+static const char *const names[CLUSTER_NODES] = {"etcd-1",    "etcd-2",   "etcd-3",   "control-1",
+                                                 "control-2", "worker-1", "worker-2", "worker-3"};
 
 const char *node_name(int node)
 {
@@ -81,15 +80,16 @@ static int free_port(void)
 	socklen_t len = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
-	          getsockname(fd, (struct sockaddr *)&address, &len) == 0, "no free port");
+	                  getsockname(fd, (struct sockaddr *)&address, &len) == 0,
+	          "no free port");
 	close(fd);
 	return ntohs(address.sin_port);
 }
 
 static void make_folders(struct cluster *cluster)
 {
-	static const char *const folders[] = {"", "/keys", "/log", "/objects", "/files",
-	                                      "/files/acme", "/clock"};
+	static const char *const folders[] = {"",       "/keys",       "/log",  "/objects",
+	                                      "/files", "/files/acme", "/clock"};
 	char path[512];
 	cluster->build = getenv("FREEHOLD_BUILD");
 	cr_assert_not_null(cluster->build, "FREEHOLD_BUILD is not set; run it with tests/run.sh");
@@ -141,17 +141,30 @@ static const char *peer_url(const struct cluster *cluster, int node)
 static pid_t start_etcd(const struct cluster *cluster, int node)
 {
 	const char *client = client_url(cluster, node), *peer = peer_url(cluster, node);
-	const char *const argv[] = {
-		"etcd", "--name", names[node],
-		"--data-dir", text(cluster, "%s/%s", cluster->folder, names[node]),
-		"--listen-client-urls", client, "--advertise-client-urls", client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-		"--initial-cluster", text(cluster, "%s=%s,%s=%s,%s=%s", names[0],
-		                          peer_url(cluster, 0), names[1], peer_url(cluster, 1),
-		                          names[2], peer_url(cluster, 2)),
-		"--heartbeat-interval", "200", "--election-timeout", "2000",
-		"--log-level", "error", NULL
-	};
+	const char *const argv[] = {"etcd",
+	                            "--name",
+	                            names[node],
+	                            "--data-dir",
+	                            text(cluster, "%s/%s", cluster->folder, names[node]),
+	                            "--listen-client-urls",
+	                            client,
+	                            "--advertise-client-urls",
+	                            client,
+	                            "--listen-peer-urls",
+	                            peer,
+	                            "--initial-advertise-peer-urls",
+	                            peer,
+	                            "--initial-cluster",
+	                            text(cluster, "%s=%s,%s=%s,%s=%s", names[0],
+	                                 peer_url(cluster, 0), names[1], peer_url(cluster, 1),
+	                                 names[2], peer_url(cluster, 2)),
+	                            "--heartbeat-interval",
+	                            "200",
+	                            "--election-timeout",
+	                            "2000",
+	                            "--log-level",
+	                            "error",
+	                            NULL};
 	return process_start(argv, text(cluster, "%s/log/%s.log", cluster->folder, names[node]),
 	                     NULL);
 }
@@ -164,19 +177,31 @@ static const char *key_file(const struct cluster *cluster, const char *name)
 static pid_t start_control(const struct cluster *cluster, int node)
 {
 	const char *const argv[] = {
-		text(cluster, "%s/freehold-control", cluster->build), "--replica", names[node],
-		"--listen", text(cluster, "127.0.0.1:%d", cluster->nodes[node].port),
-		"--etcd", text(cluster, "%s,%s,%s", client_url(cluster, 0), client_url(cluster, 1),
-		               client_url(cluster, 2)),
-		"--root-key-file", key_file(cluster, "root.key"), "--make-root-key", "true",
-		"--bootstrap-key-file", text(cluster, "%s/operator.key", cluster->folder),
-		"--signing-public-file", key_file(cluster, "grants.pub"),
-		"--link", text(cluster, "tls+tcp://127.0.0.1:%d", cluster->nodes[node].peer_port),
-		"--link-ca-file", key_file(cluster, "ca.pem"),
-		"--link-cert-file", text(cluster, "%s/keys/%s.pem", cluster->folder, names[node]),
-		"--link-key-file", text(cluster, "%s/keys/%s.key", cluster->folder, names[node]),
-		NULL
-	};
+		text(cluster, "%s/freehold-control", cluster->build),
+		"--replica",
+		names[node],
+		"--listen",
+		text(cluster, "127.0.0.1:%d", cluster->nodes[node].port),
+		"--etcd",
+		text(cluster, "%s,%s,%s", client_url(cluster, 0), client_url(cluster, 1),
+	             client_url(cluster, 2)),
+		"--root-key-file",
+		key_file(cluster, "root.key"),
+		"--make-root-key",
+		"true",
+		"--bootstrap-key-file",
+		text(cluster, "%s/operator.key", cluster->folder),
+		"--signing-public-file",
+		key_file(cluster, "grants.pub"),
+		"--link",
+		text(cluster, "tls+tcp://127.0.0.1:%d", cluster->nodes[node].peer_port),
+		"--link-ca-file",
+		key_file(cluster, "ca.pem"),
+		"--link-cert-file",
+		text(cluster, "%s/keys/%s.pem", cluster->folder, names[node]),
+		"--link-key-file",
+		text(cluster, "%s/keys/%s.key", cluster->folder, names[node]),
+		NULL};
 	return process_start(argv, text(cluster, "%s/log/%s.log", cluster->folder, names[node]),
 	                     NULL);
 }
@@ -184,20 +209,31 @@ static pid_t start_control(const struct cluster *cluster, int node)
 static pid_t start_worker(const struct cluster *cluster, int node)
 {
 	struct wire *const *wires = cluster->wires[node - NODE_WORKER];
-	const char *const argv[] = {
-		text(cluster, "%s/freehold-worker", cluster->build), "--name", names[node],
-		"--control", text(cluster, "tls+tcp://127.0.0.1:%d,tls+tcp://127.0.0.1:%d",
-		                  wire_port(wires[0]), wire_port(wires[1])),
-		"--link-ca-file", key_file(cluster, "ca.pem"),
-		"--link-cert-file", text(cluster, "%s/keys/%s.pem", cluster->folder, names[node]),
-		"--link-key-file", text(cluster, "%s/keys/%s.key", cluster->folder, names[node]),
-		"--signing-public-file", key_file(cluster, "grants.pub"),
-		"--objects", text(cluster, "%s/objects", cluster->folder),
-		"--files", text(cluster, "%s/files", cluster->folder),
-		"--online", text(cluster, "%s/online-%s", cluster->folder, names[node]),
-		"--listen", text(cluster, "127.0.0.1:%d", cluster->nodes[node].port),
-		"--slots", "2", NULL
-	};
+	const char *const argv[] = {text(cluster, "%s/freehold-worker", cluster->build),
+	                            "--name",
+	                            names[node],
+	                            "--control",
+	                            text(cluster, "tls+tcp://127.0.0.1:%d,tls+tcp://127.0.0.1:%d",
+	                                 wire_port(wires[0]), wire_port(wires[1])),
+	                            "--link-ca-file",
+	                            key_file(cluster, "ca.pem"),
+	                            "--link-cert-file",
+	                            text(cluster, "%s/keys/%s.pem", cluster->folder, names[node]),
+	                            "--link-key-file",
+	                            text(cluster, "%s/keys/%s.key", cluster->folder, names[node]),
+	                            "--signing-public-file",
+	                            key_file(cluster, "grants.pub"),
+	                            "--objects",
+	                            text(cluster, "%s/objects", cluster->folder),
+	                            "--files",
+	                            text(cluster, "%s/files", cluster->folder),
+	                            "--online",
+	                            text(cluster, "%s/online-%s", cluster->folder, names[node]),
+	                            "--listen",
+	                            text(cluster, "127.0.0.1:%d", cluster->nodes[node].port),
+	                            "--slots",
+	                            "2",
+	                            NULL};
 	mkdir(text(cluster, "%s/online-%s", cluster->folder, names[node]), 0700);
 	return process_start(argv, text(cluster, "%s/log/%s.log", cluster->folder, names[node]),
 	                     NULL);
@@ -213,8 +249,8 @@ void node_start(struct cluster *cluster, int node)
 	}
 	setenv("LD_PRELOAD", text(cluster, "%s/libclockstep.so", cluster->build), 1);
 	setenv("CLOCKSTEP_FILE", text(cluster, "%s/clock/%s", cluster->folder, names[node]), 1);
-	cluster->nodes[node].pid = is_control(node) ? start_control(cluster, node)
-	                                            : start_worker(cluster, node);
+	cluster->nodes[node].pid =
+		is_control(node) ? start_control(cluster, node) : start_worker(cluster, node);
 	unsetenv("LD_PRELOAD");
 	unsetenv("CLOCKSTEP_FILE");
 }
@@ -227,8 +263,10 @@ static const char *ask(const struct cluster *cluster, const char *url, const cha
 	AUTO_BUF answer;
 	int status = 0;
 	struct err err;
-	const struct fetch_call call = {.url = url, .body = body,
-	                                .body_len = body ? strlen(body) : 0, .timeout_ms = ASK_MS};
+	const struct fetch_call call = {.url = url,
+	                                .body = body,
+	                                .body_len = body ? strlen(body) : 0,
+	                                .timeout_ms = ASK_MS};
 	buf_init(&answer, ANSWER_MAX);
 	if (fetch_call(cluster->fetch, &call, &status, &answer, NULL, &err) < 0 || status != 200)
 		return NULL;
@@ -239,9 +277,11 @@ int cluster_leader(struct cluster *cluster)
 {
 	for (int i = 0; i < CLUSTER_CONTROLS; i++) {
 		int node = NODE_CONTROL + i;
-		const char *said = cluster->nodes[node].pid ?
-			ask(cluster, text(cluster, "%s/metrics", client_url(cluster, node)), NULL) :
-			NULL;
+		const char *said =
+			cluster->nodes[node].pid
+				? ask(cluster,
+		                      text(cluster, "%s/metrics", client_url(cluster, node)), NULL)
+				: NULL;
 		if (said && strstr(said, "\nfreehold_leader 1"))
 			return node;
 	}
@@ -251,7 +291,8 @@ int cluster_leader(struct cluster *cluster)
 int cluster_etcd_leader(struct cluster *cluster)
 {
 	for (int node = 0; node < CLUSTER_ETCDS; node++) {
-		const char *url = text(cluster, "%s/v3/maintenance/status", client_url(cluster, node));
+		const char *url =
+			text(cluster, "%s/v3/maintenance/status", client_url(cluster, node));
 		const char *said = cluster->nodes[node].pid ? ask(cluster, url, "{}") : NULL;
 		struct value *map = NULL;
 		if (!said || json_parse(cluster->arena, said, strlen(said), &map, NULL) < 0)
@@ -280,8 +321,8 @@ const char *cluster_operator(struct cluster *cluster)
 	if (!cluster->operator_header) {
 		const char *key = file_text(cluster->arena, path);
 		cr_assert_not_null(key, "%s", path);
-		cluster->operator_header = text(cluster, "Authorization: Bearer %.*s",
-		                                (int)strcspn(key, "\n"), key);
+		cluster->operator_header =
+			text(cluster, "Authorization: Bearer %.*s", (int)strcspn(key, "\n"), key);
 	}
 	return cluster->operator_header;
 }
@@ -312,7 +353,7 @@ struct cluster *cluster_start(void)
 	for (int node = 0; node < NODE_CONTROL; node++)
 		node_start(cluster, node);
 	cr_assert(wait_until(has_etcd_leader, cluster, UP_MS), "etcd has no leader");
-	node_start(cluster, NODE_CONTROL);           /* makes the root key */
+	node_start(cluster, NODE_CONTROL); /* makes the root key */
 	cr_assert(wait_until(is_led, cluster, UP_MS), "nobody leads; see %s/log", cluster->folder);
 	for (int node = NODE_CONTROL + 1; node < CLUSTER_NODES; node++)
 		node_start(cluster, node);

@@ -14,8 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_MAX = 64 * 1024 * 1024, ANSWER_MAX = 16 * 1024 * 1024, ASK_MS = 3000, PAGE = 500,
-       SET_UP_MS = 30000, PAUSE_MS = 40, AGAIN_MS = 60, BATCHES_MAX = 4096 };
+enum {
+	ARENA_MAX = 64 * 1024 * 1024,
+	ANSWER_MAX = 16 * 1024 * 1024,
+	ASK_MS = 3000,
+	PAGE = 500,
+	SET_UP_MS = 30000,
+	PAUSE_MS = 40,
+	AGAIN_MS = 60,
+	BATCHES_MAX = 4096
+};
 
 static const char *const tenants[DEEDS_TENANTS] = {"acme", "globex"};
 
@@ -25,16 +33,16 @@ struct client {
 	int number;
 	uint64_t random;
 	struct fetch *fetch;
-	struct arena *arena;         /* of one request */
+	struct arena *arena; /* of one request */
 };
 
 struct crowd {
 	struct cluster *cluster;
 	const char *apis[CLUSTER_CONTROLS];
-	char keys[DEEDS_TENANTS][256];       /* header lines */
+	char keys[DEEDS_TENANTS][256]; /* header lines */
 	struct client clients[CROWD_CLIENTS], reader;
 	_Atomic int stopping, giving_up, hurrying;
-	pthread_mutex_t mutex;       /* guards what follows */
+	pthread_mutex_t mutex; /* guards what follows */
 	struct deed *deeds;
 	size_t deed_count, answered;
 	int64_t last_ms, gap_ms;
@@ -42,7 +50,10 @@ struct crowd {
 	struct found *found;
 };
 
-struct said { int status; struct value *body; };
+struct said {
+	int status;
+	struct value *body;
+};
 
 static struct said ask(struct client *client, int control, const char *authorization,
                        const char *key, const char *method, const char *path, const char *body)
@@ -54,7 +65,10 @@ static struct said ask(struct client *client, int control, const char *authoriza
 	if (key)
 		headers[2] = arena_printf(client->arena, "Idempotency-Key: %s", key);
 	const struct fetch_call call = {
-		.method = method, .headers = headers, .body = body, .timeout_ms = ASK_MS,
+		.method = method,
+		.headers = headers,
+		.body = body,
+		.timeout_ms = ASK_MS,
 		.body_len = body ? strlen(body) : 0,
 		.url = arena_printf(client->arena, "%s%s", client->crowd->apis[control], path),
 	};
@@ -89,8 +103,10 @@ static void put(struct crowd *crowd, const char *authorization, const char *kind
                 const char *spec)
 {
 	char body[1024];
-	snprintf(body, sizeof body, "{\"apiVersion\":\"freehold.io/v1\",\"kind\":\"%s\","
-	         "\"metadata\":{\"name\":\"%s\"},\"spec\":%s}", kind, strrchr(path, '/') + 1, spec);
+	snprintf(body, sizeof body,
+	         "{\"apiVersion\":\"freehold.io/v1\",\"kind\":\"%s\","
+	         "\"metadata\":{\"name\":\"%s\"},\"spec\":%s}",
+	         kind, strrchr(path, '/') + 1, spec);
 	must(crowd, authorization, "PUT", path, body, NULL);
 }
 
@@ -187,12 +203,15 @@ static void act(struct client *client)
 		return;
 	}
 	if (what < 25) {
-		submit(client, 0, "{\"type\":\"ingest\",\"spec\":{\"source\":\"three\"},"
+		submit(client, 0,
+		       "{\"type\":\"ingest\",\"spec\":{\"source\":\"three\"},"
 		       "\"limits\":{\"attempts\":10}}");
 		return;
 	}
-	snprintf(body, sizeof body, "{\"type\":\"probe\",\"spec\":{\"sleepMs\":%d},"
-	         "\"limits\":{\"attempts\":10}}", (int)draw(client, 300));
+	snprintf(body, sizeof body,
+	         "{\"type\":\"probe\",\"spec\":{\"sleepMs\":%d},"
+	         "\"limits\":{\"attempts\":10}}",
+	         (int)draw(client, 300));
 	submit(client, 0, body);
 }
 
@@ -239,7 +258,8 @@ struct crowd *crowd_start(struct cluster *cluster)
 	for (int i = 0; i < CROWD_CLIENTS; i++) {
 		client_new(crowd, &crowd->clients[i], i);
 		cr_assert_eq(pthread_create(&crowd->clients[i].thread, NULL, client_run,
-		                            &crowd->clients[i]), 0);
+		                            &crowd->clients[i]),
+		             0);
 	}
 	return crowd;
 }
@@ -340,8 +360,8 @@ static struct value *read_one(struct crowd *crowd, int tenant, const char *path)
 {
 	for (int tries = 0; tries < 100; tries++) {
 		arena_reset(crowd->reader.arena);
-		struct said said = ask(&crowd->reader, tries % CLUSTER_CONTROLS, crowd->keys[tenant],
-		                       NULL, "GET", path, NULL);
+		struct said said = ask(&crowd->reader, tries % CLUSTER_CONTROLS,
+		                       crowd->keys[tenant], NULL, "GET", path, NULL);
 		if (said.status == 200)
 			return said.body;
 		wait_ms(AGAIN_MS);
@@ -355,8 +375,10 @@ struct deeds *crowd_deeds(struct crowd *crowd)
 	char path[128];
 	crowd->found = calloc(CROWD_DEEDS_MAX, sizeof *crowd->found);
 	cr_assert_not_null(crowd->found);
-	crowd->all = (struct deeds){.deeds = crowd->deeds, .deed_count = crowd->deed_count,
-	                            .found = crowd->found, .rows_each = CROWD_ROWS};
+	crowd->all = (struct deeds){.deeds = crowd->deeds,
+	                            .deed_count = crowd->deed_count,
+	                            .found = crowd->found,
+	                            .rows_each = CROWD_ROWS};
 	for (int tenant = 0; tenant < DEEDS_TENANTS; tenant++) {
 		read_tasks(crowd, tenant);
 		snprintf(path, sizeof path, "/v1/tenants/%s/usage", tenants[tenant]);

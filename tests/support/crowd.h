@@ -1,5 +1,6 @@
-/* crowd.h - clients of a cluster, each a thread: they submit tasks to whichever replica, repeat until
- * they are answered, and keep what they were told; afterwards what came of it is read back. */
+/* crowd.h - clients of a cluster, each a thread: they submit tasks to whichever replica, repeat
+ * until they are answered, and keep what they were told; afterwards what came of it is read back.
+ */
 #ifndef TESTS_SUPPORT_CROWD_H
 #define TESTS_SUPPORT_CROWD_H
 
@@ -9,12 +10,13 @@
 enum { CROWD_CLIENTS = 4, CROWD_DEEDS_MAX = 20000, CROWD_ROWS = 3 };
 
 struct crowd;
-/* Sets up two tenants, "acme" (small tasks and loads of CROWD_ROWS rows) and "globex" (which floods),
- * and begins. */
+/* Sets up two tenants, "acme" (small tasks and loads of CROWD_ROWS rows) and "globex" (which
+ * floods), and begins. */
 struct crowd *crowd_start(struct cluster *cluster);
 /* Clients that do not pause: more than the workers can do. */
 void crowd_hurry(struct crowd *crowd, bool hurry);
-/* No new submissions; those without an answer are repeated until they have one. False: not all do. */
+/* No new submissions; those without an answer are repeated until they have one. False: not all do.
+ */
 bool crowd_settle(struct crowd *crowd, int ms);
 /* All that was accepted has ended. */
 bool crowd_ended(struct crowd *crowd);

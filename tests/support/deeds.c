@@ -1,5 +1,5 @@
-/* deeds.c - the rules: nothing acknowledged is lost, nothing is done twice, every task ends, the bill
- * is the sum of what was measured. */
+/* deeds.c - the rules: nothing acknowledged is lost, nothing is done twice, every task ends, the
+ * bill is the sum of what was measured. */
 #include "common/defs.h"
 #include "tests/support/deeds.h"
 
@@ -33,8 +33,9 @@ static const struct found *find(const struct deeds *deeds, const char *id)
 {
 	struct found wanted;
 	snprintf(wanted.id, sizeof wanted.id, "%s", id);
-	return deeds->found_count == 0 ? NULL :
-		bsearch(&wanted, deeds->found, deeds->found_count, sizeof wanted, by_found);
+	return deeds->found_count == 0 ? NULL
+	                               : bsearch(&wanted, deeds->found, deeds->found_count,
+	                                         sizeof wanted, by_found);
 }
 
 static bool check_deeds(const struct deeds *deeds, char out[DEEDS_TEXT_MAX])
@@ -74,8 +75,10 @@ static bool check_found(const struct deeds *deeds, char out[DEEDS_TEXT_MAX])
 		return broken(out, "%zu tasks were asked for and there are %zu", deeds->deed_count,
 		              deeds->found_count);
 	if (rows != deeds->dataset_rows)
-		return broken(out, "tasks that succeeded wrote %" PRId64 " rows and the dataset has %"
-		              PRId64, rows, deeds->dataset_rows);
+		return broken(out,
+		              "tasks that succeeded wrote %" PRId64
+		              " rows and the dataset has %" PRId64,
+		              rows, deeds->dataset_rows);
 	return true;
 }
 
@@ -87,9 +90,11 @@ static bool check_bill(const struct deeds *deeds, char out[DEEDS_TEXT_MAX])
 	for (int t = 0; t < DEEDS_TENANTS; t++)
 		for (int dim = 0; dim < DIM_COUNT_; dim++)
 			if (sums[t].v[dim] != deeds->used[t].v[dim])
-				return broken(out, "tenant %d: the bill says %s %" PRId64 " and its "
-				              "tasks add up to %" PRId64, t, dim_info[dim].name,
-				              deeds->used[t].v[dim], sums[t].v[dim]);
+				return broken(out,
+				              "tenant %d: the bill says %s %" PRId64 " and its "
+				              "tasks add up to %" PRId64,
+				              t, dim_info[dim].name, deeds->used[t].v[dim],
+				              sums[t].v[dim]);
 	return true;
 }
 

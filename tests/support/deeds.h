@@ -11,7 +11,7 @@ enum { DEEDS_TENANTS = 2, DEEDS_TEXT_MAX = 320 };
 
 /* A submission with its own Idempotency-Key, repeated until it was answered with an id. */
 struct deed {
-	char key[32], id[ID_LEN + 1];        /* id "": never answered */
+	char key[32], id[ID_LEN + 1]; /* id "": never answered */
 	int tenant;
 };
 
@@ -20,9 +20,9 @@ struct found {
 	char id[ID_LEN + 1];
 	int tenant;
 	bool ended, succeeded, writes;
-	int64_t rows;                /* of its outputs */
-	struct amounts used;         /* of all its attempts */
-	char state[160];             /* as it is told, for who reads the fault */
+	int64_t rows;        /* of its outputs */
+	struct amounts used; /* of all its attempts */
+	char state[160];     /* as it is told, for who reads the fault */
 };
 
 struct deeds {
@@ -30,9 +30,9 @@ struct deeds {
 	size_t deed_count;
 	struct found *found;
 	size_t found_count;
-	int64_t rows_each;           /* what a task that writes adds to its dataset */
-	int64_t dataset_rows;        /* what the dataset has */
-	struct amounts used[DEEDS_TENANTS];  /* as the bill says */
+	int64_t rows_each;                  /* what a task that writes adds to its dataset */
+	int64_t dataset_rows;               /* what the dataset has */
+	struct amounts used[DEEDS_TENANTS]; /* as the bill says */
 };
 
 /* Sorts both lists by id. False: a rule does not hold, and out says which and where. */

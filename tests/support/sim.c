@@ -8,14 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 1000, OTHERS_TRIED = 8, STOP_MS = 500, VICTIMS_MAX = 64, ATTEMPTS_MOST = 5,
-       BLOCK_TASKS = 1024 };
+enum {
+	TICK_MS = 1000,
+	OTHERS_TRIED = 8,
+	STOP_MS = 500,
+	VICTIMS_MAX = 64,
+	ATTEMPTS_MOST = 5,
+	BLOCK_TASKS = 1024
+};
 
 enum event_kind { ARRIVES, ENDS, STOPPED, JOINS, DIES, TICKS, SAMPLES };
 
 struct event {
 	int64_t at_ms;
-	uint64_t order;              /* equal times: as they were made */
+	uint64_t order; /* equal times: as they were made */
 	enum event_kind kind;
 	uint32_t stamp;
 	union {
@@ -26,11 +32,11 @@ struct event {
 	} of;
 };
 
-struct site {                        /* a worker */
+struct site { /* a worker */
 	char name[24];
 	struct capacity total, used;
 	struct sim_task *running;
-	int hungry;                  /* its place among those with room; -1: none */
+	int hungry; /* its place among those with room; -1: none */
 	bool alive;
 };
 
@@ -46,15 +52,15 @@ struct sim {
 	struct sched *sched;
 	uint64_t random, order;
 	int64_t now_ms;
-	struct event *events;        /* a heap by time */
+	struct event *events; /* a heap by time */
 	size_t event_count, event_cap;
 	struct tenant *tenants;
 	struct site *sites;
 	int tenant_count, site_count;
-	int *hungry;                 /* workers with a free slot */
+	int *hungry; /* workers with a free slot */
 	int hungry_count, turn;
-	size_t unfinished, timers;   /* timers: events that are no work */
-	struct sim_task *spare;      /* over; kept, so that late events find a newer stamp */
+	size_t unfinished, timers; /* timers: events that are no work */
+	struct sim_task *spare;    /* over; kept, so that late events find a newer stamp */
 	struct sim_task **blocks;
 	size_t block_count;
 	struct sim_counts counts;
@@ -83,8 +89,8 @@ void sim_break(struct sim *sim, const char *format, ...)
 	if (sim->broken[0])
 		return;
 	va_start(args, format);
-	int used = snprintf(sim->broken, sizeof sim->broken, "seed %" PRIu64 " at %" PRId64 " ms: ",
-	                    sim->conf.seed, sim->now_ms);
+	int used = snprintf(sim->broken, sizeof sim->broken,
+	                    "seed %" PRIu64 " at %" PRId64 " ms: ", sim->conf.seed, sim->now_ms);
 	vsnprintf(sim->broken + used, sizeof sim->broken - (size_t)used, format, args);
 	va_end(args);
 }
@@ -203,8 +209,10 @@ void sim_free(struct sim *sim)
 
 static struct share share_of(const struct sim *sim, int tenant, int64_t weight)
 {
-	struct share share = {.tenant = sim->tenants[tenant].name, .pool = "default",
-	                      .weight = weight, .starts_per_minute = -1};
+	struct share share = {.tenant = sim->tenants[tenant].name,
+	                      .pool = "default",
+	                      .weight = weight,
+	                      .starts_per_minute = -1};
 	for (int r = 0; r < RES_COUNT_; r++)
 		share.most.v[r] = share.borrow_most.v[r] = share.lend_most.v[r] = -1;
 	return share;
@@ -296,9 +304,11 @@ static void check_tenant(struct sim *sim, const struct tenant *tenant)
 	struct amounts reserved;
 	quota_reserved(tenant->quota, &reserved);
 	if (reserved.v[DIM_RUNNING] != tenant->running || reserved.v[DIM_QUEUED] != tenant->waiting)
-		sim_break(sim, "%s has %" PRId64 " running and %" PRId64 " waiting, and holds %" PRId64
-		          " and %" PRId64, tenant->name, tenant->running, tenant->waiting,
-		          reserved.v[DIM_RUNNING], reserved.v[DIM_QUEUED]);
+		sim_break(sim,
+		          "%s has %" PRId64 " running and %" PRId64 " waiting, and holds %" PRId64
+		          " and %" PRId64,
+		          tenant->name, tenant->running, tenant->waiting, reserved.v[DIM_RUNNING],
+		          reserved.v[DIM_QUEUED]);
 }
 
 static void check_site(struct sim *sim, const struct site *site)
@@ -359,8 +369,10 @@ static void starts(struct sim *sim, struct sim_task *task, int worker)
 	account(sim, task, 1);
 	check_tenant(sim, &sim->tenants[task->ask.tenant]);
 	sim->counts.started++;
-	event_add(sim, (struct event){.at_ms = sim->now_ms + task->ask.duration_ms, .kind = ENDS,
-	                              .stamp = task->stamp, .of.task = task});
+	event_add(sim, (struct event){.at_ms = sim->now_ms + task->ask.duration_ms,
+	                              .kind = ENDS,
+	                              .stamp = task->stamp,
+	                              .of.task = task});
 }
 
 static void stops(struct sim *sim, struct sim_task *task)
@@ -400,9 +412,13 @@ static void arrives(struct sim *sim, const struct sim_ask *ask)
 	moves(sim, task, EVENT_DURABLE);
 	snprintf(key, sizeof key, "key-%d", ask->key);
 	const struct sched_spec spec = {
-		.tenant = tenant->name, .domain = domain, .demand = ask->demand,
-		.priority = ask->priority, .key = ask->key ? key : NULL,
-		.key_most = ask->key_most, .since_ms = sim->now_ms,
+		.tenant = tenant->name,
+		.domain = domain,
+		.demand = ask->demand,
+		.priority = ask->priority,
+		.key = ask->key ? key : NULL,
+		.key_most = ask->key_most,
+		.since_ms = sim->now_ms,
 	};
 	if (sched_add(sim->sched, &task->entry, &spec, sim->now_ms, &err) < 0)
 		sim_break(sim, "a task is not taken: %s", err.text);
@@ -478,8 +494,10 @@ static void preempt(struct sim *sim)
 		if (task->state != STATE_RUNNING || sim->now_ms - task->started_ms < least)
 			sim_break(sim, "a task that ran %" PRId64 " ms is to give way",
 			          sim->now_ms - task->started_ms);
-		event_add(sim, (struct event){.at_ms = sim->now_ms + STOP_MS, .kind = STOPPED,
-		                              .stamp = task->stamp, .of.task = task});
+		event_add(sim, (struct event){.at_ms = sim->now_ms + STOP_MS,
+		                              .kind = STOPPED,
+		                              .stamp = task->stamp,
+		                              .of.task = task});
 	}
 }
 
@@ -488,7 +506,7 @@ static void stopped(struct sim *sim, struct sim_task *task)
 	sim->counts.preempted++;
 	if (++task->preempted > sim->counts.most_preempted)
 		sim->counts.most_preempted = task->preempted;
-	task->attempt--;                     /* costs it none */
+	task->attempt--; /* costs it none */
 	int at = task->worker;
 	waits_again(sim, task, EVENT_PREEMPTED, 0);
 	feed(sim, at);

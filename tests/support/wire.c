@@ -13,19 +13,23 @@
 
 enum { PAIRS_MAX = 64, STEP_MS = 20, CHUNK = 65536, TO_SERVER = 0, TO_CLIENT = 1 };
 
-struct pair { int ends[2]; bool was_cut; };      /* ends[0]: the client's; fd -1: free */
+struct pair {
+	int ends[2];
+	bool was_cut;
+}; /* ends[0]: the client's; fd -1: free */
 
 struct wire {
 	int listener, port, server_port;
 	pthread_t thread;
-	pthread_mutex_t mutex;       /* guards what follows */
+	pthread_mutex_t mutex; /* guards what follows */
 	bool cut[2], mending, stopping;
-	struct pair pairs[PAIRS_MAX];        /* the thread's own */
+	struct pair pairs[PAIRS_MAX]; /* the thread's own */
 };
 
 static struct sockaddr_in loopback(int port)
 {
-	return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	return (struct sockaddr_in){.sin_family = AF_INET,
+	                            .sin_port = htons((uint16_t)port),
 	                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
@@ -106,9 +110,8 @@ static void await_something(const struct wire *wire)
 	struct pollfd waiting[1 + 2 * PAIRS_MAX] = {{.fd = wire->listener, .events = POLLIN}};
 	for (int i = 0; i < PAIRS_MAX; i++)
 		for (int end = 0; end < 2; end++)
-			waiting[1 + 2 * i + end] = (struct pollfd){
-				.fd = wire->pairs[i].ends[end], .events = POLLIN
-			};
+			waiting[1 + 2 * i + end] =
+				(struct pollfd){.fd = wire->pairs[i].ends[end], .events = POLLIN};
 	poll(waiting, ARRAY_LEN(waiting), STEP_MS);
 }
 
