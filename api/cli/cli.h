@@ -112,6 +112,15 @@ MUST_USE int progress_follow(struct cli *cli, const char *collection, const char
 /* Shows a list of tasks again and again until it is empty. */
 MUST_USE int progress_follow_all(struct cli *cli, const char *path, struct err *err);
 bool progress_ended(const char *state);
+/* After a failed try: 0, after a short pause, if another is worth it; otherwise the code. */
+MUST_USE int progress_give_up(int64_t heard_ms, int code);
+/* Whether events are refused, so that held reads may still tell. */
+bool progress_is_refused(const struct err *err);
+/* The same as progress_follow for a run; how it stands; how many of its tasks have ended. */
+MUST_USE int run_progress_follow(struct cli *cli, const char *collection, const char *id,
+                                 struct err *err);
+MUST_USE int run_progress_show(struct cli *cli, const struct value *run, struct err *err);
+int64_t run_progress_ended_count(const struct value *run);
 
 /* What /explain answers, or a dry run: a sentence and a table. */
 void explain_print(struct cli *cli, const struct value *explained);

@@ -142,10 +142,24 @@ static int64_t rejected_rows(const struct value *task)
 	return rows;
 }
 
+/* Of a sweep; false: it is none. */
+static bool sum_up_sweep(struct cli *cli, const struct value *task)
+{
+	const struct value *told = value_at(value_get(task, "outputs"), 0);
+	if (!value_get(told, "objectsSeen"))
+		return false;
+	printf("  %" PRId64 " objects looked at, %" PRId64 " deleted, %s freed\n",
+	       value_get_int(told, "objectsSeen", 0), value_get_int(told, "objectsDeleted", 0),
+	       human_bytes(cli, value_get_int(told, "bytesDeleted", 0)));
+	return true;
+}
+
 static void sum_up(struct cli *cli, const struct value *task)
 {
 	const struct value *usage = value_get(task, "usage");
 	int64_t rejected = rejected_rows(task);
+	if (sum_up_sweep(cli, task))
+		return;
 	printf("  %" PRId64 " rows, %s read, %s written, %.2f cpu s, peak %s, attempt %" PRId64,
 	       value_get_int(usage, "rows", 0),
 	       human_bytes(cli, value_get_int(usage, "bytesRead", 0)),
@@ -195,11 +209,10 @@ static int get(struct show *show, const char *collection, int wait_ms, int64_t a
 	return 0;
 }
 
-/* 0: worth another try; otherwise the error. */
-static int give_up(const struct show *show, int code)
+int progress_give_up(int64_t heard_ms, int code)
 {
 	bool cut = code == E_UNKNOWN_OUTCOME || err_retryable(code);
-	if (!cut || clock_mono_ms(clock_system()) - show->heard_ms > UNREACHABLE_MS)
+	if (!cut || clock_mono_ms(clock_system()) - heard_ms > UNREACHABLE_MS)
 		return code;
 	poll(NULL, 0, PAUSE_MS);
 	return 0;
@@ -210,7 +223,7 @@ static int get_at_last(struct show *show, const char *collection, int wait_ms, i
 {
 	int rc = 0;
 	while ((rc = get(show, collection, wait_ms, after, ret_task, err)) < 0)
-		TRY(give_up(show, rc));
+		TRY(progress_give_up(show->heard_ms, rc));
 	return 0;
 }
 
@@ -227,8 +240,7 @@ static int follow_held(struct show *show, const char *collection, struct value *
 	return 0;
 }
 
-/* Whether the server may still tell by held reads. */
-static bool is_refused(const struct err *err)
+bool progress_is_refused(const struct err *err)
 {
 	return err->code == E_BUSY || err->code == E_NOT_FOUND || err->code == E_METHOD;
 }
@@ -257,10 +269,10 @@ static int follow_events(struct show *show, const char *collection, const char *
 	const char *path = client_path(show->cli, "%s/%s/events", collection, show->id);
 	while (!progress_ended(show->state)) {
 		int rc = client_stream(show->cli, path, last_id, on_event, &heard, err);
-		if (rc < 0 && is_refused(err))
+		if (rc < 0 && progress_is_refused(err))
 			return rc;
 		if (rc < 0 && !progress_ended(show->state))
-			TRY(give_up(show, rc));
+			TRY(progress_give_up(show->heard_ms, rc));
 		else if (rc == 0 && !progress_ended(show->state))
 			poll(NULL, 0, PAUSE_MS);
 	}
@@ -276,7 +288,7 @@ int progress_follow(struct cli *cli, const char *collection, const char *id, str
 	if (progress_ended(value_get_str(task, "state")))
 		show_it(&show, type, task);
 	int rc = follow_events(&show, collection, type ? type : "task", err);
-	if (rc < 0 && !is_refused(err))
+	if (rc < 0 && !progress_is_refused(err))
 		return rc;
 	TRY(follow_held(&show, collection, &task, err));
 	return finish(cli, task, err);

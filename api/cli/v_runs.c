@@ -2,21 +2,16 @@
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
-#include "common/clock.h"
 #include "common/text.h"
 #include "common/yaml.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	FILE_BYTES_MAX = 1024 * 1024, LIST_MOST = 50, WAIT_MS = 20000, UNREACHABLE_MS = 120000,
-	ROWS_DRAWN = 30, BAR_WIDTH = 30
-};
+enum { FILE_BYTES_MAX = 1024 * 1024, LIST_MOST = 50 };
 
 static int runs_path(struct cli *cli, const char **ret_path, struct err *err)
 {
@@ -105,156 +100,6 @@ static int request_body(struct cli *cli, struct value **ret_body, struct err *er
 	return value_check(*ret_body, err);
 }
 
-/* --- showing one --- */
-
-static bool ended(const struct value *run)
-{
-	return value_get(run, "endedAt") != NULL;
-}
-
-static const char *depends(struct cli *cli, const struct value *task)
-{
-	const struct value *deps = value_get(task, "dependsOn");
-	const char *text = NULL;
-	for (size_t i = 0; i < value_len(deps); i++) {
-		const char *on = value_get_str(value_at(deps, i), "on");
-		bool plain = on && strcmp(on, "success") == 0;
-		text = arena_printf(cli->arena, "%s%s%s%s%s", text ? text : "", text ? ", " : "",
-		                    value_get_str(value_at(deps, i), "task"), plain ? "" : ":",
-		                    plain ? "" : on);
-	}
-	return text;
-}
-
-static const char *remark(const struct value *task)
-{
-	const char *text = value_get_str(task, "text"), *state = value_get_str(task, "state");
-	bool plain = state && (strcmp(state, "succeeded") == 0 || strcmp(state, "running") == 0);
-	return text ? text : plain ? NULL : value_get_str(task, "reason");
-}
-
-/* Of many tasks on a terminal only what moves or failed. */
-static bool is_drawn(const struct value *task, size_t count)
-{
-	const char *state = value_get_str(task, "state");
-	return count <= ROWS_DRAWN || !state || strcmp(state, "running") == 0 ||
-		strcmp(state, "failed") == 0 || strcmp(state, "dead") == 0;
-}
-
-static size_t draw_tasks(struct cli *cli, const struct value *run, bool all)
-{
-	static const char *const titles[] = {"TASK",  "TYPE", "STATE",  "ATTEMPT",
-	                                     "AFTER", "AGE",  "REMARK", NULL};
-	const struct value *tasks = value_get(run, "tasks");
-	struct table *table = table_new(cli, titles);
-	size_t rows = 0;
-	for (size_t i = 0; i < value_len(tasks) && (all || rows < ROWS_DRAWN); i++) {
-		const struct value *task = value_at(tasks, i);
-		if (!all && !is_drawn(task, value_len(tasks)))
-			continue;
-		const char *began = value_get_str(task, "startedAt");
-		table_cell(table, value_get_str(task, "name"));
-		table_cell(table, value_get_str(task, "type"));
-		table_cell(table, value_get_bool(task, "skipped", false) ? "skipped" :
-		           value_get_str(task, "state"));
-		table_number(table, value_get_int(task, "attempt", 0));
-		table_cell(table, depends(cli, task));
-		table_cell(table, began ? human_age(cli, began) : NULL);
-		table_cell(table, remark(task));
-		rows++;
-	}
-	table_print(table);
-	return rows + 1;
-}
-
-static int64_t ended_count(const struct value *run)
-{
-	static const char *const states[] = {"succeeded", "failed", "cancelled", "dead"};
-	int64_t count = 0;
-	for (size_t i = 0; i < ARRAY_LEN(states); i++)
-		count += value_get_int(value_get(run, "counts"), states[i], 0);
-	return count;
-}
-
-static void draw_bar(struct cli *cli, const struct value *run)
-{
-	const struct value *counts = value_get(run, "counts");
-	int64_t count = value_get_int(run, "count", 1), done = ended_count(run);
-	const char *name = NULL;
-	for (int i = 0; cli->terminal && i < BAR_WIDTH; i++)
-		fputs(i * count < done * BAR_WIDTH ? "█" : "░", stdout);
-	printf("%srun %s %s: %" PRId64 " of %" PRId64 " ended", cli->terminal ? "  " : "",
-	       value_get_str(run, "id"), value_get_str(run, "state"), done, count);
-	for (size_t i = 0; i < value_len(counts); i++) {
-		int64_t tasks = value_as_int(value_member(counts, i, &name), 0);
-		printf(", %" PRId64 " %s", tasks, name);
-	}
-	printf("\n");
-}
-
-static int finish(struct cli *cli, const struct value *run, struct err *err)
-{
-	const char *state = value_get_str(run, "state");
-	if (cli->format != FORMAT_TABLE)
-		TRY(print_value(cli, run, err));
-	if (state && strcmp(state, "succeeded") == 0)
-		return 0;
-	cli->exit_code = EXIT_TASK_FAILED;
-	return err_set(err, E_CONFLICT, "run %s %s; `freehold runs resume %s` starts anew what did "
-	               "not succeed", value_get_str(run, "id"), state ? state : "ended",
-	               value_get_str(run, "id"));
-}
-
-/* On a terminal the picture is drawn over the one before; else a line a change. */
-static void draw(struct cli *cli, const struct value *run, size_t *lines)
-{
-	if (cli->format != FORMAT_TABLE)
-		return;
-	if (cli->terminal && *lines > 0)
-		printf("\033[%zuA\033[J", *lines);
-	*lines = 1;
-	if (cli->terminal)
-		*lines += draw_tasks(cli, run, false);
-	draw_bar(cli, run);
-	fflush(stdout);
-}
-
-/* Follows a run to its end by held reads; a server that is away for a while is waited for. */
-static int follow(struct cli *cli, const char *path, const char *id, struct err *err)
-{
-	struct value *run = NULL;
-	int64_t version = 0, reached = clock_mono_ms(clock_system());
-	size_t lines = 0;
-	for (;;) {
-		struct call call = {
-			.method = "GET",
-			.timeout_ms = WAIT_MS + 10000,
-			.path = client_path(cli, "%s/%s?waitMs=%d&afterVersion=%" PRId64, path, id,
-			                    WAIT_MS, version),
-		};
-		int rc = client_call(cli, &call, &run, err);
-		int64_t now = clock_mono_ms(clock_system());
-		if (rc < 0 && (!err_retryable(rc) || now - reached > UNREACHABLE_MS))
-			return rc;
-		if (rc < 0)
-			continue;
-		reached = now;
-		version = value_get_int(run, "version", 0);
-		draw(cli, run, &lines);
-		if (ended(run))
-			return finish(cli, run, err);
-	}
-}
-
-static int show(struct cli *cli, const struct value *run, struct err *err)
-{
-	if (cli->format != FORMAT_TABLE)
-		return print_value(cli, run, err);
-	draw_tasks(cli, run, true);
-	draw_bar(cli, run);
-	return 0;
-}
-
 /* --- the words --- */
 
 static int start(struct cli *cli, const char *path, struct err *err)
@@ -278,7 +123,7 @@ static int start(struct cli *cli, const char *path, struct err *err)
 	if (!id)
 		return err_set(err, E_INTERNAL, "the server's answer names no run");
 	if (cli_switch(cli, "watch"))
-		return follow(cli, path, id, err);
+		return run_progress_follow(cli, path, id, err);
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, run, err);
 	printf("%s\n", id);
@@ -303,7 +148,7 @@ static int list(struct cli *cli, const char *path, struct err *err)
 		table_cell(table, pipeline ? pipeline : value_get_str(run, "name"));
 		table_cell(table, value_get_str(run, "state"));
 		table_number(table, value_get_int(run, "count", 0));
-		table_number(table, ended_count(run));
+		table_number(table, run_progress_ended_count(run));
 		table_number(table, value_get_int(counts, "failed", 0) +
 		             value_get_int(counts, "dead", 0));
 		table_cell(table, human_age(cli, value_get_str(run, "acceptedAt")));
@@ -338,7 +183,8 @@ static int one(struct cli *cli, const char *path, const char *word, struct err *
 		.path = client_path(cli, "%s/%s%s%s", path, id, get ? "" : "/", get ? "" : word),
 	};
 	TRY(client_call(cli, &call, &run, err));
-	return cli_switch(cli, "watch") ? follow(cli, path, id, err) : show(cli, run, err);
+	return cli_switch(cli, "watch") ? run_progress_follow(cli, path, id, err)
+	                                : run_progress_show(cli, run, err);
 }
 
 static int runs(struct cli *cli, struct err *err)
