@@ -90,8 +90,9 @@ static int may_use(void *context, const struct ref *ref, struct err *err)
 	const struct check *check = context;
 	const struct request *request = check->request;
 	if (home_is(ref->domain) && writes_to(check->owner, ref->field))
-		return err_set(err, E_DENIED, "%s: the domain %s is the platform's own; its data is "
-		               "read, not written", ref->path, PLATFORM_DOMAIN);
+		return err_set(err, E_DENIED,
+		               "%s: the domain %s is the platform's own; its data is read, not "
+		               "written", ref->path, PLATFORM_DOMAIN);
 	if (strcmp(ref->domain, request->domain) == 0)
 		return 0;
 	const struct target target = { .tenant = request->tenant, .domain = ref->domain };
@@ -452,11 +453,12 @@ int rules_home(const struct manifest *manifest, struct err *err)
 	bool itself = manifest->kind == KIND_DOMAIN && home_is(manifest->name);
 	if (!itself && !home_is(manifest->domain))
 		return 0;
-	return err_set(err, E_DENIED, "the domain %s is the platform's own: its dataset %s can be "
-	               "read, and nothing in it is changed by clients", PLATFORM_DOMAIN, HOME_TASKS);
+	return err_set(err, E_DENIED,
+	               "the domain %s is the platform's own: its dataset %s can be read, and "
+	               "nothing in it is changed by clients", PLATFORM_DOMAIN, HOME_TASKS);
 }
 
-/* A domain is a schema to SQL: under one of these names a table would be another's, or not found. */
+/* A domain is a schema to SQL: under one of these names a table is another's, or not found. */
 static int rules_reserved(const struct manifest *manifest, const struct value *before,
                           struct err *err)
 {

@@ -388,7 +388,8 @@ Test(archive, rules_that_contradict_each_other_are_refused_by_their_settings)
 Test(archive, a_setting_says_how_long_an_ended_task_stays)
 {
 	struct desk *desk = desk_new(false);
-	const struct archive_conf conf = { .rules = { 5, 7000, 9000, 9000 } }, none = { .look_ms = 0 };
+	const struct archive_conf conf = { .rules = { 5, 7000, 9000, 9000 } };
+	const struct archive_conf none = { .look_ms = 0 };
 	cr_assert_eq(archive_new(&desk->part, &conf, &desk->part.archive, &desk->err), 0);
 	cr_expect_eq(archive_young_ms(&desk->part), 7000);
 	archive_free(MOVE(desk->part.archive));
