@@ -24,8 +24,8 @@
  * Only in a checkpoint (control/shard_emit.h), which has run, audit (with seq), meter and interval
  * as well:
  *   task      accepted's members without key, and was: {state, attempts?, forgiven?, billed?,
- *             used?, deadEpoch?, deadCounter?, started?, ended?, due?, code?, text?, cancel?, expired?,
- *             peak?, wall?, version?, expires?, trail?, outputs?}
+ *             used?, deadEpoch?, deadCounter?, started?, ended?, due?, code?, text?, cancel?,
+ *             expired?, peak?, wall?, version?, expires?, trail?, outputs?}
  *   ended     {t, at, ids}       tasks in the order in which they ended
  *   key       {t, at, tenant, key, key_hash, id}
  *   tally     {t, at, tenant, domain, window, number, amounts}     what was spent in a window
