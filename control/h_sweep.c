@@ -1,12 +1,16 @@
 /* h_sweep.c - a sweep of a tenant's orphaned objects, asked for by an operator. */
 #include "common/defs.h"
-#include "control/admit.h"
+#include "control/intake.h"
 
 #include "control/dispatch.h"
 #include "control/home.h"
 #include "control/sweep.h"
 
-handler_fn h_sweep;
+#include <string.h>
+
+handler_fn h_sweep, h_sweep_get;
+
+enum { WAIT_MOST_MS = 30000 };
 
 static int swept(struct control *control, struct request *request, struct err *err)
 {
@@ -18,8 +22,8 @@ static int swept(struct control *control, struct request *request, struct err *e
 		return err_set(err, E_UNAVAILABLE, "the sweep is under way, but the leader is "
 		               "another now");
 	request->reply->location =
-		arena_printf(request->arena, "/v1/tenants/%s/domains/%s/tasks/%s", request->tenant,
-	                     PLATFORM_DOMAIN, request->submitted);
+		arena_printf(request->arena, "/v1/tenants/%s/sweep/%s", request->tenant,
+	                     request->submitted);
 	return request_reply(request, 202, task, err);
 }
 
@@ -46,4 +50,28 @@ int h_sweep(struct control *control, struct request *request, struct err *err)
 	request->submitted = kept;
 	request->finish = swept;
 	return 0;
+}
+
+/* The operator, who may read no tenant's tasks, reads this one here. */
+static struct value *sweep_of(const struct request *request)
+{
+	struct value *task = shard_task(request->part->shard, request->arena, request->tenant,
+	                                PLATFORM_DOMAIN, request->task);
+	const char *type = value_get_str(task, "type");
+	return type && strcmp(type, "sweep") == 0 ? task : NULL;
+}
+
+int h_sweep_get(struct control *control, struct request *request, struct err *err)
+{
+	int64_t wait_ms = 0, after = 0;
+	TRY(request_number(request, "waitMs", 0, WAIT_MOST_MS, 0, &wait_ms, err));
+	TRY(request_number(request, "afterVersion", 0, INT64_MAX, 0, &after, err));
+	TRY(request_needs_lead(request, err));
+	if (wait_ms && sweep_of(request))
+		intake_hold(control, request, after, wait_ms);
+	TRY(request_needs_lead(request, err));
+	struct value *task = sweep_of(request);
+	if (!task)
+		return err_set(err, E_NOT_FOUND, "the tenant %s has no such sweep", request->tenant);
+	return request_reply(request, 200, task, err);
 }

@@ -11,7 +11,6 @@
 #include "control/home.h"
 #include "control/record.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 handler_fn h_task_submit, h_task_list, h_task_get, h_task_cancel;
@@ -85,16 +84,6 @@ int h_task_submit(struct control *control, struct request *request, struct err *
 
 /* --- read --- */
 
-/* A held request takes a thread: only so many may be held. */
-static void hold(struct control *control, const struct request *request, int64_t after,
-                 int64_t wait_ms)
-{
-	if (atomic_fetch_add(&control->held, 1) < control->held_max)
-		shard_wait(request->part->shard, request->task, after,
-		           clock_mono_ms(control->clock) + wait_ms);
-	atomic_fetch_sub(&control->held, 1);
-}
-
 int h_task_get(struct control *control, struct request *request, struct err *err)
 {
 	int64_t wait_ms = 0, after = 0;
@@ -107,7 +96,7 @@ int h_task_get(struct control *control, struct request *request, struct err *err
 	if (value_get_bool(task, "archived", false))
 		return request_reply(request, 200, task, err);
 	if (wait_ms)
-		hold(control, request, after, wait_ms);
+		intake_hold(control, request, after, wait_ms);
 	TRY(request_needs_lead(request, err));
 	return reply_task(request, 200, request->task, err);
 }

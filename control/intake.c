@@ -7,6 +7,7 @@
 #include "common/pack.h"
 #include "control/rules.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum { BODY_MAX = 1024 * 1024 };
@@ -160,4 +161,13 @@ int intake_submit(struct control *control, struct request *request, bool run,
 	TRY(add(request, &submit, submitted, err));
 	*ret_submitted = submitted;
 	return 0;
+}
+
+void intake_hold(struct control *control, const struct request *request, int64_t after,
+                 int64_t wait_ms)
+{
+	if (atomic_fetch_add(&control->held, 1) < control->held_max)
+		shard_wait(request->part->shard, request->task, after,
+		           clock_mono_ms(control->clock) + wait_ms);
+	atomic_fetch_sub(&control->held, 1);
 }

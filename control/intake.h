@@ -16,6 +16,11 @@ const char *intake_principal(const struct request *request);
 MUST_USE int intake_key(const struct request *request, const char *key, const char *field,
                         const char **ret_key, struct err *err);
 
+/* Waits until the path's task is past that version. A held request takes a thread: only so many may
+ * be held, and the others do not wait. */
+void intake_hold(struct control *control, const struct request *request, int64_t after,
+                 int64_t wait_ms);
+
 /* Adds the body's task or run to the request's change, to be withdrawn if that is not committed. A
  * dry run reserves, and gives it back at once: what would be refused is refused. */
 MUST_USE int intake_submit(struct control *control, struct request *request, bool run,

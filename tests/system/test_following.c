@@ -83,3 +83,49 @@ Test(following, what_waits_is_explained_and_what_never_could_start_is_refused)
 	cr_assert(answer.status == 422 || answer.status == 400, "%s", answer.text);
 	system_stop(system);
 }
+
+#define STEPS "\"tasks\":[{\"name\":\"load\",\"type\":\"probe\",\"spec\":{\"sleepMs\":300}}," \
+	"{\"name\":\"calc\",\"type\":\"probe\",\"dependsOn\":[{\"task\":\"load\"}]," \
+	"\"spec\":{\"sleepMs\":%s}}]}"
+
+/* Writes what a run is to do; the path. */
+static const char *steps(struct system *system, const char *name, const char *sleep_ms)
+{
+	const char *path = system_path(system, "%s.json", name);
+	file_write(path, arena_printf(system_arena(system), "{\"name\":\"%s\"," STEPS, name,
+	                              sleep_ms));
+	return path;
+}
+
+Test(following, a_run_is_followed_to_its_end_with_each_of_its_tasks)
+{
+	struct system *system = story_start(NULL);
+	const char *out = system_cli_ok(system, "runs", "start", "-f",
+	                                steps(system, "nightly", "300"), "--watch", "--profile",
+	                                "ada", NULL);
+	SAYS(out, "task load: succeeded");
+	SAYS(out, "task calc: succeeded");
+	SAYS(out, " succeeded: 2 of 2 ended, 2 succeeded");
+	out = system_cli_ok(system, "runs", "start", "-f", steps(system, "long", "60000"),
+	                    "--profile", "ada", NULL);
+	const char *id = arena_strndup(system_arena(system), out, strcspn(out, "\n"));
+	system_cli_ok(system, "runs", "cancel", id, "--profile", "ada", NULL);
+	struct ran ran = system_cli(system, "runs", "get", id, "--watch", "--profile", "ada", NULL);
+	cr_assert_eq(ran.code, 10, "%s", ran.out);
+	SAYS(ran.out, "cancelled");
+	system_stop(system);
+}
+
+Test(following, an_operator_sweeps_a_tenant_and_is_told_what_that_freed)
+{
+	struct system *system = story_start(NULL);
+	const char *out = system_cli_ok(system, "sweep", "--tenant", "acme", "--profile",
+	                                "operator", NULL);
+	SAYS(out, ": succeeded");
+	SAYS(out, " objects looked at, 0 deleted, 0 B freed");
+	struct ran ran = system_cli(system, "sweep", "--profile", "ada", NULL);
+	cr_assert_eq(ran.code, 4, "%s", ran.out);
+	ran = system_cli(system, "sweep", "--tenant", "acne", "--profile", "operator", NULL);
+	cr_assert_eq(ran.code, 3, "%s", ran.out);
+	system_stop(system);
+}
