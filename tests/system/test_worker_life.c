@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { WAIT_MS = 60000 };
 #define LONG_PROBE "{\"sleepMs\":120000}"
@@ -230,5 +231,61 @@ Test(worker_life, the_executor_of_a_cancelled_or_expired_task_is_gone, .timeout 
 	task = story_await(system, id, WAIT_MS);
 	cr_assert_not_null(strstr(task_text(task), "deadline"), "%s", task_text(task));
 	cr_assert(wait_until(has_executors, &none, WAIT_MS), "an executor outlives its task");
+	system_stop(system);
+}
+
+/* A second of processor time: more than it takes to open what it reads. */
+static bool has_computed(void *context)
+{
+	pid_t pid = 0;
+	if (process_children(system_pid(context, PART_WORKER), &pid, 1) != 1)
+		return false;
+	char text[1024] = "";
+	const char *path = arena_printf(system_arena(context), "/proc/%d/stat", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return false;
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	fclose(file);
+	const char *rest = strrchr(text, ')');
+	long user = 0;
+	/* proc(5): the 14th field, ticks in user mode; the 3rd follows the name. */
+	return rest && sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld",
+	                      &user) == 1 && user > sysconf(_SC_CLK_TCK);
+}
+
+/* Joins the orders with themselves three times over: hours, if it were let go on. */
+static void apply_endless(struct system *system)
+{
+	data_csv(system, "orders.csv", 20000);
+	story_orders(system, "orders.csv", "csv", "");
+	story_run(system, "ingest", "{\"source\":\"orders\"}");
+	story_apply(system, "ada",
+	            "apiVersion: freehold.io/v1\nkind: Dataset\n"
+	            "metadata: {name: pairs, domain: sales}\n---\n"
+	            "apiVersion: freehold.io/v1\nkind: Transformation\n"
+	            "metadata: {name: pairs, domain: sales}\nspec:\n"
+	            "  inputs: [orders]\n  output: pairs\n"
+	            "  sql: SELECT a.customer, sum(a.amount * b.amount * c.amount) AS total"
+	            " FROM orders a, orders b, orders c GROUP BY a.customer\n");
+}
+
+Test(worker_life, a_cancelled_transformation_leaves_no_executor_that_computes, .timeout = 240)
+{
+	static const char *const worker[] = {"--ready", "0", NULL};
+	const struct system_options options = {.worker = worker};
+	struct system *system = story_start(&options);
+	struct counted one = {system, 1}, none = {system, 0};
+	apply_endless(system);
+	cr_assert(wait_until(has_executors, &none, WAIT_MS));
+	const char *id = story_submit(system, "transform", "{\"transformation\":\"pairs\"}");
+	await_on(system, id, "worker-1");
+	cr_assert(wait_until(has_executors, &one, WAIT_MS));
+	cr_assert(wait_until(has_computed, system, WAIT_MS), "its executor does not compute");
+	cancel(system, id);
+	cr_assert(wait_until(has_executors, &none, WAIT_MS), "an executor outlives its task");
+	cr_expect_eq(story_rows(system, "pairs"), -1);
+	struct value *next = story_run(system, "probe", "{\"sleepMs\":10}");
+	cr_expect_str_eq(value_get_str(next, "state"), "succeeded");
 	system_stop(system);
 }
