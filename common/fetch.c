@@ -299,6 +299,9 @@ static int failure_of(CURLcode code, const struct fetch_call *call,
 	if (transfer->begun)
 		return err_set(err, E_UNKNOWN_OUTCOME, "no answer from %.*s: %s", len, call->url,
 			       reason);
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return err_set(err, E_UNAVAILABLE, "the certificate of %.*s is not trusted: %s",
+			       len, call->url, reason);
 	return err_set(err, E_UNAVAILABLE, "%.*s does not answer: %s", len, call->url, reason);
 }
 

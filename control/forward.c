@@ -34,6 +34,7 @@ struct forward {
 	struct fetch *fetch;
 	struct store_watch *watch;
 	int most, timeout_ms;
+	bool ca_given;
 	_Atomic int under_way;
 	pthread_mutex_t mutex;       /* guards what follows */
 	struct known known[PARTS_MAX];
@@ -145,6 +146,7 @@ int forward_new(const struct forward_conf *conf, struct forward **ret_forward, s
 		return err_set(err, E_NOMEM, "no memory to pass requests on");
 	pthread_mutex_init(&made->mutex, NULL);
 	made->replica = conf->replica;
+	made->ca_given = conf->ca_file && conf->ca_file[0];
 	made->most = conf->most ? conf->most : MOST;
 	made->timeout_ms = conf->timeout_ms ? conf->timeout_ms : TIMEOUT_MS;
 	AUTO(forward) *forward = made;
@@ -300,7 +302,8 @@ static int call_leader(struct forward *forward, const struct fetch_call *call, i
 }
 
 /* A read that got no answer has changed nothing. */
-static int explain(const struct request *request, int code, struct err *err)
+static int explain(const struct forward *forward, const struct request *request,
+                   const char *url, int code, struct err *err)
 {
 	bool reads = strcmp(request->route->method, "GET") == 0;
 	if (code == E_UNKNOWN_OUTCOME && reads)
@@ -309,6 +312,9 @@ static int explain(const struct request *request, int code, struct err *err)
 	if (code == E_UNKNOWN_OUTCOME)
 		return err_set(err, E_UNKNOWN_OUTCOME, "the replica that leads gave no answer; "
 		               "read what became of it before you repeat it");
+	if (code == E_UNAVAILABLE && !forward->ca_given && strncmp(url, "https:", 6) == 0)
+		return err_prefix(err, "the replica that leads (without --peer-ca-file only the "
+		                  "system's authorities are trusted)");
 	if (code == E_UNAVAILABLE)
 		return err_prefix(err, "the replica that leads");
 	return code;
@@ -342,7 +348,7 @@ static int call_for(struct forward *forward, const struct leader *leader, struct
 	if (code == 0)
 		code = buf_check(&headers, err);
 	if (code < 0)
-		return explain(request, code, err);
+		return explain(forward, request, call.url, code, err);
 	fill_reply(request, status, &headers);
 	return 0;
 }
@@ -396,7 +402,7 @@ int forward_get(struct forward *forward, const struct part *part, const struct r
 	                                 .timeout_ms = forward->timeout_ms };
 	int code = call_leader(forward, &call, &status, &body, NULL, err);
 	if (code < 0)
-		return explain(request, code, err);
+		return explain(forward, request, call.url, code, err);
 	TRY(buf_check(&body, err));
 	if (status != 200)
 		return err_set(err, E_UNAVAILABLE, "the leader of shard %d answered with %d; ask "

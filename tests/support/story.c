@@ -40,7 +40,8 @@ const char *story_key(struct system *system, const char *who)
 static void login(struct system *system, const char *who)
 {
 	system_cli_ok(system, "login", "--url", system_url(system, PORT_API), "--key-file",
-	              system_path(system, "%s.key", who), "--profile", who, NULL);
+	              system_path(system, "%s.key", who), "--ca-file",
+	              system_path(system, "keys/ca.pem"), "--profile", who, NULL);
 }
 
 static void make_person(struct system *system, const char *tenant, const char *who)

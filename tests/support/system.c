@@ -74,7 +74,9 @@ int system_port(const struct system *system, int port)
 
 const char *system_url(struct system *system, int port)
 {
-	const char *scheme = port == PORT_LINK || port == PORT_LINK_2 ? "tls+tcp" : "http";
+	bool api = port == PORT_API || port == PORT_API_2;
+	bool link = port == PORT_LINK || port == PORT_LINK_2;
+	const char *scheme = link ? "tls+tcp" : api && system->options.tls ? "https" : "http";
 	return text(system, "%s://127.0.0.1:%d", scheme, system_port(system, port));
 }
 
@@ -235,7 +237,19 @@ static void control_args(struct system *system, const char **argv, bool second)
 		"--link-cert-file", system_path(system, "keys/control.pem"),
 		"--link-key-file", system_path(system, "keys/control.key"), NULL
 	};
-	add_all(argv, add_all(argv, 0, parts), system->options.control);
+	const char *const tls[] = {
+		"--cert-file", system_path(system, "keys/control.pem"),
+		"--key-file", system_path(system, "keys/control.key"), NULL
+	};
+	const char *const trust[] = {
+		"--peer-ca-file", system_path(system, "keys/ca.pem"), NULL
+	};
+	size_t count = add_all(argv, 0, parts);
+	if (system->options.tls)
+		count = add_all(argv, count, tls);
+	if (system->options.tls && !system->options.strangers)
+		count = add_all(argv, count, trust);
+	add_all(argv, count, system->options.control);
 }
 
 static const char *links(struct system *system)
@@ -319,11 +333,25 @@ void system_await_ready(struct system *system)
 	await(system, PART_CONTROL, PORT_API, "/readyz");
 }
 
+/* From here on answers come over TLS. */
+static void trust_certificates(struct system *system)
+{
+	struct err err = { 0 };
+	const struct fetch_conf conf = {
+		.ca_file = system_path(system, "keys/ca.pem"), .connect_timeout_ms = 1000,
+		.connections_max = 64,
+	};
+	fetch_free(system->fetch);
+	cr_assert_eq(fetch_new(&conf, &system->fetch, &err), 0, "%s", err.text);
+}
+
 struct system *system_start(const struct system_options *options)
 {
 	struct system *system = system_new();
 	if (options)
 		system->options = *options;
+	if (system->options.tls)
+		trust_certificates(system);
 	system_run(system, PART_ETCD);
 	system_run(system, PART_CONTROL);
 	system_run(system, PART_WORKER);

@@ -23,6 +23,8 @@ struct system_options {
 	const char *const *worker;
 	const char *const *worker_2; /* of the second, after those; NULL: none */
 	bool replicas;               /* workers know of control's second replica */
+	bool tls;                    /* the APIs speak it, with the certificate keys/control.pem */
+	bool strangers;              /* then: replicas are not told whom to trust */
 };
 
 /* A folder, ports and nothing that runs. */

@@ -58,14 +58,19 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static struct system *start_two(const char *const *control)
+static struct system *start_of(const struct system_options *options)
 {
-	const struct system_options options = { .replicas = true, .control = control };
-	struct system *system = story_start(&options);
+	struct system *system = story_start(options);
 	system_run(system, PART_CONTROL_2);
 	struct replica second = { system, PORT_API_2, 0 };
 	cr_assert(wait_until(is_ready, &second, LEAD_MS), "the second replica is not ready");
 	return system;
+}
+
+static struct system *start_two(const char *const *control)
+{
+	const struct system_options options = { .replicas = true, .control = control };
+	return start_of(&options);
 }
 
 Test(replicas, a_write_through_a_follower_takes_effect_once, .timeout = 240)
@@ -246,5 +251,32 @@ Test(replicas, three_shards_over_two_replicas_run_every_tenants_tasks, .timeout 
 	for (size_t i = 0; i < value_len(items); i++)
 		tasks += value_get_int(value_get(value_at(items, i), "total"), "tasks", 0);
 	cr_expect_eq(tasks, TENANTS, "%s", usage.text);
+	system_stop(system);
+}
+
+Test(replicas, over_tls_a_write_through_a_follower_takes_effect, .timeout = 240)
+{
+	const struct system_options options = { .replicas = true, .tls = true };
+	struct system *system = start_of(&options);
+	const char *ada = story_key(system, "ada");
+	struct answer made = ask(system, PORT_API_2, ada, NULL, "POST", SALES "/tasks", PROBE);
+	cr_assert_eq(made.status, 202, "%s", made.text);
+	struct value *task = story_await(system, value_get_str(made.body, "id"), END_MS);
+	cr_expect_str_eq(value_get_str(task, "state"), "succeeded");
+	system_stop(system);
+}
+
+Test(replicas, a_leader_whose_certificate_nobody_vouches_for_is_sent_nothing, .timeout = 240)
+{
+	const struct system_options options = { .replicas = true, .tls = true, .strangers = true };
+	struct system *system = start_of(&options);
+	const char *ada = story_key(system, "ada");
+	struct answer made = system_call_with(system, PORT_API_2, ada, NULL, "POST", SALES "/tasks",
+	                                      PROBE);
+	cr_expect_eq(made.status, 503, "%d %s", made.status, made.text);
+	cr_expect(strstr(made.text, "certificate") && strstr(made.text, "peer-ca-file"), "%s",
+	          made.text);
+	struct answer list = ask(system, PORT_API, ada, NULL, "GET", SALES "/tasks", NULL);
+	cr_expect_eq(value_len(value_get(list.body, "items")), 0, "%s", list.text);
 	system_stop(system);
 }
