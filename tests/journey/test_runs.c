@@ -295,3 +295,46 @@ Test(runs, a_task_that_expires_has_failed_and_says_when)
 	cr_assert_str_eq(value_get_str(answer.body, "state"), "failed", "%s", answer.text);
 	cr_assert_str_eq(value_get_str(value_get(answer.body, "error"), "code"), "TIMEOUT");
 }
+
+static bool ended(void *context)
+{
+	return value_get(call("GET", context, NULL).body, "endedAt");
+}
+
+/* It is asked for, as a cancelled one is; what it used until then is billed. */
+Test(runs, a_running_task_that_expires_is_ended_and_has_failed)
+{
+	struct answer answer = call("POST", OPS "/tasks", "{'type':'probe','spec':{},"
+	                            "'placement':{'expires':'5s'}}");
+	cr_assert_eq(answer.status, 202, "%s", answer.text);
+	const char *path = at(OPS "/tasks", value_get_str(answer.body, "id"));
+	await_running(1);
+	cr_assert_not(stage_await(stage, ended, (void *)path, 8000), "its worker has it still");
+	cr_expect_str_eq(value_get_str(call("GET", path, NULL).body, "state"), "running");
+	end_one(OUTCOME_SUCCEEDED, 0);
+	cr_assert(stage_await(stage, ended, (void *)path, PATIENCE_MS));
+	answer = call("GET", path, NULL);
+	cr_assert_str_eq(value_get_str(answer.body, "state"), "failed", "%s", answer.text);
+	const struct value *error = value_get(answer.body, "error");
+	cr_expect_str_eq(value_get_str(error, "code"), "TIMEOUT", "%s", answer.text);
+	cr_expect_not_null(strstr(answer.text, "placement.expires"), "%s", answer.text);
+	cr_expect_gt(value_get_int(value_get(answer.body, "usage"), "cpuMs", 0), 0, "%s",
+	             answer.text);
+	answer = call("GET", "/v1/tenants/acme/usage", NULL);
+	cr_expect_eq(value_get_int(value_get(answer.body, "reserved"), "tasks", 0), 0,
+	             "%s", answer.text);
+}
+
+/* The end of one that had succeeded just before is not changed by it. */
+Test(runs, a_task_that_ends_before_it_expires_has_not_expired)
+{
+	struct answer answer = call("POST", OPS "/tasks", "{'type':'probe','spec':{},"
+	                            "'placement':{'expires':'60s'}}");
+	cr_assert_eq(answer.status, 202, "%s", answer.text);
+	const char *path = at(OPS "/tasks", value_get_str(answer.body, "id"));
+	end_one(OUTCOME_SUCCEEDED, 0);
+	cr_assert(stage_await(stage, ended, (void *)path, 30000));
+	cr_assert_not(stage_await(stage, never, NULL, 70000));
+	answer = call("GET", path, NULL);
+	cr_expect_str_eq(value_get_str(answer.body, "state"), "succeeded", "%s", answer.text);
+}

@@ -454,6 +454,37 @@ Test(schedules, know_when_a_failed_interval_is_started_anew)
 	close_cast(&cast);
 }
 
+Test(schedules, know_when_a_failed_run_is_resumed)
+{
+	struct cast cast;
+	const struct ending bad = {.outcome = OUTCOME_FAILED, .code = E_INPUT};
+	open_cast(&cast);
+	cast.idle = true;
+	must_put(&cast, "Pipeline", SALES("pipelines/two"),
+	         "{'tasks':[{'name':'a','type':'probe'},{'name':'b','type':'probe',"
+	         "'dependsOn':[{'task':'a'}]}]}");
+	must_put(&cast, "Schedule", SALES("schedules/tick"),
+	         "{'every':'5s','start':'{T0}','end':'{T5}','pipeline':'two'}");
+	pass(&cast, 7);
+	for (int i = 0; i < PUPPETS; i++)
+		puppet_end(cast.puppets[i], 0, &bad);
+	await_count(&cast, "tick", "failed", 1);
+	struct answer list = call(&cast, "GET", SALES("runs?state=failed"), NULL);
+	const char *id = value_get_str(value_at(value_get(list.body, "items"), 0), "id");
+	const char *resume = arena_printf(cast.stage->plane->arena, SALES("runs/%s/resume"), id);
+	cr_assert_lt(call(&cast, "POST", resume, NULL).status, 300);
+	await_count(&cast, "tick", "running", 1);
+	cr_expect_eq(count_of(&cast, "tick", "failed"), 0);
+	stage_restart(cast.stage);
+	await_count(&cast, "tick", "running", 1);
+	cast.idle = false;
+	await_count(&cast, "tick", "done", 1);
+	cr_expect_eq(count_of(&cast, "tick", "failed"), 0);
+	struct answer again = call(&cast, "POST", resume, NULL);
+	cr_expect_eq(again.status, 409, "%s", again.text);
+	close_cast(&cast);
+}
+
 Test(schedules, refuse_to_start_anew_what_another_has_run_since)
 {
 	struct cast cast;
