@@ -10,8 +10,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The store has waited for itself already; whoever asked is told before its patience ends. */
-enum { RESOLVE_TRIES = 1 };
+/* A store that was slow to say so has looked for the answer itself: whoever asked is told before
+ * its patience ends, and the journal is read again. */
+enum { RESOLVE_WITHIN_MS = 1000 };
 
 static struct value *position_value(struct arena *arena, const struct position *position)
 {
@@ -101,15 +102,16 @@ static int refusal(const struct batch_place *place, const struct buf *value, int
 
 /* The answer was lost: reads the key, and writes again where it is absent. */
 static int resolve(const struct batch_place *place, const struct store_txn *txn,
-                   const struct buf *value, int64_t *ret_revision, struct err *err)
+                   const struct buf *value, int64_t until_mono_ms, int64_t *ret_revision,
+                   struct err *err)
 {
-	for (int i = 0; i < RESOLVE_TRIES; i++) {
-		int rc = store_commit(place->store, txn, ret_revision, err);
-		if (rc == E_PRECONDITION)
-			rc = refusal(place, value, ret_revision, err);
-		if (rc == 0 || rc == E_PRECONDITION || rc == E_NOT_LEADER)
-			return rc;
-	}
+	int rc = E_UNKNOWN_OUTCOME;
+	if (clock_mono_ms(place->clock) < until_mono_ms)
+		rc = store_commit(place->store, txn, ret_revision, err);
+	if (rc == E_PRECONDITION)
+		rc = refusal(place, value, ret_revision, err);
+	if (rc == 0 || rc == E_PRECONDITION || rc == E_NOT_LEADER)
+		return rc;
 	return err_set(err, E_UNKNOWN_OUTCOME, "the store did not say whether the write happened; "
 	               "look at the resource before repeating the request");
 }
@@ -124,9 +126,10 @@ int batch_commit(const struct batch_place *place, struct change *const *changes,
 	TRY(batch_value(place, changes, count, &value, err));
 	TRY(batch_txn(place, changes, count, &value, txn, err));
 	*ret_bytes = store_txn_bytes(txn);
+	int64_t until_mono_ms = clock_mono_ms(place->clock) + RESOLVE_WITHIN_MS;
 	int rc = store_commit(place->store, txn, ret_revision, err);
 	if (rc == E_UNKNOWN_OUTCOME)
-		return resolve(place, txn, &value, ret_revision, err);
+		return resolve(place, txn, &value, until_mono_ms, ret_revision, err);
 	return rc == E_PRECONDITION ? refusal(place, &value, ret_revision, err) : rc;
 }
 

@@ -19,6 +19,7 @@ struct batch_place {
 	int64_t epoch;
 	const char *key;             /* of this batch in the journal */
 	struct position after;       /* the batch before it */
+	struct clock *clock;         /* bounds how long a lost answer is looked for */
 };
 
 /* 0: all changes are durable at ret_revision. E_PRECONDITION: a compare of some change does not

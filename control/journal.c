@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 262144 };
+enum { QUEUE_MAX_DEFAULT = 4096, BATCH_BYTES_DEFAULT = 262144, SLOW_MS = 1000 };
 
 static void *committer(void *context);
 
@@ -102,17 +102,22 @@ static void pending_end(struct pending *pending, int rc, const struct err *err)
 	pthread_cond_signal(&pending->done_cond);
 }
 
-void journal_refuse_waiting(struct journal *journal)
+static void refuse_waiting(struct journal *journal, int rc, const struct err *why)
 {
-	struct err err;
-	journal_not_leader(&err);
 	for (struct pending *at = journal->first, *next = NULL; at; at = next) {
 		next = at->next;
-		pending_end(at, E_NOT_LEADER, &err);
+		pending_end(at, rc, why);
 	}
 	journal->first = NULL;
 	journal->last = &journal->first;
 	journal->waiting = 0;
+}
+
+void journal_refuse_waiting(struct journal *journal)
+{
+	struct err err;
+	int rc = journal_not_leader(&err);
+	refuse_waiting(journal, rc, &err);
 }
 
 int64_t journal_epoch(struct journal *journal)
@@ -209,7 +214,7 @@ static struct batch_place next_place(struct journal *journal, struct position *r
 	struct batch_place place = {
 		.store = journal->conf.store, .state_key = journal->conf.state_key,
 		.leader_key = journal->leader_key, .epoch = next.epoch, .after = journal->at,
-		.key = position_key(journal->prefix, &next, key),
+		.key = position_key(journal->prefix, &next, key), .clock = journal->conf.clock,
 	};
 	pthread_mutex_unlock(&journal->mutex);
 	return place;
@@ -302,9 +307,14 @@ static void commit_waiting(struct journal *journal)
 	for (size_t i = 0; i < count; i++)
 		changes[i] = taken[i]->change;
 	journal->busy = true;
+	int64_t begin_ms = clock_mono_ms(journal->conf.clock);
 	pthread_mutex_unlock(&journal->mutex);
 	commit_batch(journal, changes, count, outcomes);
 	pthread_mutex_lock(&journal->mutex);
+	/* They have waited as long, and would wait as long again for the same answer. */
+	if (outcomes[0].rc == E_UNAVAILABLE &&
+	    clock_mono_ms(journal->conf.clock) - begin_ms >= SLOW_MS)
+		refuse_waiting(journal, E_UNAVAILABLE, &outcomes[0].err);
 	journal->busy = false;
 	pthread_cond_broadcast(&journal->idle);
 	for (size_t i = 0; i < count; i++)

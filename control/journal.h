@@ -86,7 +86,8 @@ int64_t journal_epoch(struct journal *journal);          /* 0: does not lead */
 
 /* Blocks until durable and applied. E_NOT_LEADER, E_PRECONDITION, E_BUSY, E_UNAVAILABLE,
  * E_UNKNOWN_OUTCOME (the journal then stops leading and is to be led anew, so that memory never
- * differs from what is stored). Takes the change's contents; free it afterwards all the same. */
+ * differs from what is stored). A store that is slow to fail is waited for once: what waits behind
+ * it ends with it. Takes the change's contents; free it afterwards all the same. */
 MUST_USE int journal_commit(struct journal *journal, struct change *change, struct err *err);
 
 /* Writes a checkpoint as soon as it can, whatever was written since the last: before a backup. */

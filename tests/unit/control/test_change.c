@@ -61,7 +61,7 @@ Test(batch, written_twice_under_one_key_is_there_once)
 	cr_assert_eq(store_commit(store, txn, &epoch, &err), 0);
 	store_txn_free(txn);
 	struct batch_place place = {
-		store, key, "leader/0", epoch, "journal/0/1", { 0 },
+		store, key, "leader/0", epoch, "journal/0/1", { 0 }, clock_system(),
 	};
 	cr_assert_eq(change_seal(one, key, &err), 0);
 	cr_assert_eq(change_seal(two, key, &err), 0);
