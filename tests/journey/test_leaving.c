@@ -315,6 +315,12 @@ static void orphan(struct cast *cast, const char *path)
 	object_writer_free(writer);
 }
 
+static struct answer operator_reads(struct cast *cast, const char *tenant, const char *id)
+{
+	const char *path = arena_printf(cast->plane->arena, "/v1/tenants/%s/sweep/%s", tenant, id);
+	return plane_call(cast->plane, cast->plane->operator_key, "GET", path, NULL);
+}
+
 static const struct value *sweep(struct cast *cast)
 {
 	const struct company ours = {"acme", PLATFORM_DOMAIN, cast->acme.key};
@@ -324,6 +330,11 @@ static const struct value *sweep(struct cast *cast)
 	const struct value *task = yard_await(cast->yard, &ours,
 	                                      value_get_str(answer.body, "id"), NULL);
 	cr_assert_str_eq(value_get_str(task, "state"), "succeeded");
+	const char *id = value_get_str(task, "id");
+	struct answer read = operator_reads(cast, "acme", id);
+	cr_expect_eq(read.status, 200, "%s", read.text);
+	cr_expect(value_equal(value_get(read.body, "outputs"), value_get(task, "outputs")));
+	cr_expect_eq(operator_reads(cast, "globex", id).status, 404);
 	return value_at(value_get(task, "outputs"), 0);
 }
 
