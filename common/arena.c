@@ -113,7 +113,7 @@ void *arena_alloc(struct arena *arena, size_t len)
 char *arena_strndup(struct arena *arena, const char *text, size_t len)
 {
 	char *copy = arena_alloc(arena, len + 1);
-	if (copy)
+	if (copy && len > 0)
 		memcpy(copy, text, len);
 	return copy;
 }
