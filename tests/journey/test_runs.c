@@ -305,11 +305,11 @@ static bool ended(void *context)
 Test(runs, a_running_task_that_expires_is_ended_and_has_failed)
 {
 	struct answer answer = call("POST", OPS "/tasks", "{'type':'probe','spec':{},"
-	                            "'placement':{'expires':'5s'}}");
+	                            "'placement':{'expires':'2s'}}");
 	cr_assert_eq(answer.status, 202, "%s", answer.text);
 	const char *path = at(OPS "/tasks", value_get_str(answer.body, "id"));
 	await_running(1);
-	cr_assert_not(stage_await(stage, ended, (void *)path, 8000), "its worker has it still");
+	cr_assert_not(stage_await(stage, ended, (void *)path, 3000), "its worker has it still");
 	cr_expect_str_eq(value_get_str(call("GET", path, NULL).body, "state"), "running");
 	end_one(OUTCOME_SUCCEEDED, 0);
 	cr_assert(stage_await(stage, ended, (void *)path, PATIENCE_MS));
