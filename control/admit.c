@@ -200,6 +200,10 @@ static int authorize(struct control *control, struct request *request, struct er
 		return 0;
 	if (request->hidden)
 		return err_set(err, E_NOT_FOUND, "there is nothing here");
+	if (policy_is_operators(request->route->action))
+		return err_set(err, E_DENIED, "%s/%s may not %s: that is the platform operator's; "
+		               "log in with an operator's key", request->asker.tenant,
+		               request->asker.principal, action_name(request->route->action));
 	return err_set(err, E_DENIED, "%s/%s may not %s here: none of its %zu roles permits it; a "
 	               "tenant-admin of %s can grant one that does", request->asker.tenant,
 	               request->asker.principal, action_name(request->route->action),

@@ -60,6 +60,14 @@ static bool permits(const struct role *role, enum action action)
 	return false;
 }
 
+bool policy_is_operators(enum action action)
+{
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		if (roles[i].reach != PLATFORM && permits(&roles[i], action))
+			return false;
+	return true;
+}
+
 static bool same(const char *a, const char *b)
 {
 	return a && b && strcmp(a, b) == 0;

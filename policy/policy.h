@@ -37,5 +37,7 @@ struct decision {
 struct decision policy_decide(const struct asker *asker, enum action action,
                               const struct target *target);
 bool role_known(const char *name);
+/* Whether no role that a tenant's own people may have permits it. */
+bool policy_is_operators(enum action action);
 
 #endif

@@ -124,3 +124,11 @@ Test(policy, names_the_rule_that_decided)
 	cr_expect_str_eq(ask(asker("acme", NULL, "auditor"), ACTION_TASK_READ, "globex", "d").rule,
 	                 "other-tenant");
 }
+
+Test(policy, what_no_tenants_role_permits_is_the_operators)
+{
+	cr_expect(policy_is_operators(ACTION_QUEUE_READ));
+	cr_expect(policy_is_operators(ACTION_TENANT_WRITE));
+	cr_expect_not(policy_is_operators(ACTION_TASK_RUN));
+	cr_expect_not(policy_is_operators(ACTION_TENANT_READ));
+}
