@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
+#include "common/clock.h"
 #include "common/text.h"
 
 #include <stdio.h>
@@ -146,7 +147,8 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct err *err)
 	TRY(read_format(cli, err));
 	const struct verb *verb = cli->verb;
 	if (cli->word_count < verb->words_min || cli->word_count > verb->words_max)
-		return err_set(err, E_INVALID, "usage: freehold %s %s", verb->name, verb->words);
+		return err_set(err, E_INVALID, "usage: freehold %s%s%s", verb->name,
+		               *verb->words ? " " : "", verb->words);
 	return 0;
 }
 
@@ -192,6 +194,50 @@ int cli_tenant(const struct cli *cli, const char **ret_tenant, struct err *err)
 int cli_domain(const struct cli *cli, const char **ret_domain, struct err *err)
 {
 	return named(cli, "domain", cli->domain, ret_domain, err);
+}
+
+int cli_action(const struct cli *cli, const char *const *actions, const char *what,
+               struct err *err)
+{
+	const char *word = cli_word(cli, 0), *verb = cli->verb->name;
+	const char *all = "";
+	size_t count = 0;
+	bool known = false;
+	for (; actions[count]; count++) {
+		const char *join = !count ? "" : actions[count + 1] ? ", " : " or ";
+		all = arena_printf(cli->arena, "%s%s%s", all ? all : "", join, actions[count]);
+		known = known || strcmp(actions[count], word) == 0;
+	}
+	const char *near = known ? NULL : name_nearest(word, actions, count);
+	if (!known)
+		return err_set(err, E_INVALID, "%s: it is %s%s%s%s", word, all ? all : "",
+		               near ? "; did you mean " : "", near ? near : "",
+		               near ? "?" : "");
+	if (!cli_word(cli, 1))
+		return err_set(err, E_INVALID, "%s: which %s? freehold %s %s NAME; `freehold %ss` "
+		               "lists them", word, what, verb, word, what);
+	return name_check("NAME", cli_word(cli, 1), err);
+}
+
+int cli_time(const struct cli *cli, const char *name, const char **ret_time, struct err *err)
+{
+	const char *text = cli_option(cli, name), *made = text;
+	char out[TIME_TEXT_MAX];
+	int64_t ms = 0;
+	bool day = text && strlen(text) == 10 && strspn(text, "0123456789-") == 10;
+	if (day)
+		made = arena_printf(cli->arena, "%sT00:00:00Z", text);
+	if (text && duration_parse(text, &ms, NULL) == 0) {
+		time_print_ms(clock_unix_ms(clock_system()) - ms, out);
+		made = arena_strdup(cli->arena, out);
+	}
+	if (text && !made)
+		return err_set(err, E_NOMEM, "no memory for a time");
+	if (made && time_parse(made, &ms, NULL) < 0)
+		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, a day as in "
+		               "2026-01-31, or how long ago, as in 2h", name);
+	*ret_time = made;
+	return 0;
 }
 
 int cli_exit_code(const struct err *err)
@@ -248,7 +294,8 @@ void cli_help(const struct verb *verb)
 		help_overview();
 		return;
 	}
-	printf("freehold %s %s\n\n%s\n", verb->name, verb->words, verb->summary);
+	printf("freehold %s%s%s\n\n%s\n", verb->name, *verb->words ? " " : "", verb->words,
+	       verb->summary);
 	help_options("options:", verb->options);
 	help_options("common options:", common_options);
 	if (verb->example)

@@ -75,6 +75,12 @@ const char *cli_word(const struct cli *cli, int i); /* NULL: not given */
 /* --tenant, else the profile's; E_INVALID says how to give one. Likewise the domain. */
 MUST_USE int cli_tenant(const struct cli *cli, const char **ret_tenant, struct err *err);
 MUST_USE int cli_domain(const struct cli *cli, const char **ret_domain, struct err *err);
+/* The first word is one of actions (NULL-terminated), and the second names on what, if it is to. */
+MUST_USE int cli_action(const struct cli *cli, const char *const *actions, const char *what,
+                        struct err *err);
+/* A time that an option gives: RFC 3339, a day (its beginning, UTC), or "2h": that long ago. */
+MUST_USE int cli_time(const struct cli *cli, const char *name, const char **ret_time,
+                      struct err *err);
 int cli_exit_code(const struct err *err);
 void cli_help(const struct verb *verb); /* NULL: the overview */
 

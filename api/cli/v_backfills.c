@@ -177,15 +177,19 @@ static const char *new_name(struct cli *cli, const char *schedule)
 
 static int make_spec(struct cli *cli, const char *schedule, struct value *spec, struct err *err)
 {
-	static const char *const texts[] = {"from", "to", "priority", "redo"};
-	const char *parallelism = cli_option(cli, "parallelism");
+	static const char *const texts[] = {"priority", "redo"};
+	const char *parallelism = cli_option(cli, "parallelism"), *from = NULL, *to = NULL;
 	char *end = NULL;
 	long number = parallelism ? strtol(parallelism, &end, 10) : 1;
 	if (parallelism && (*end || number < 1))
 		return err_set(err, E_INVALID, "--parallelism: is a number from 1");
-	if (!cli_option(cli, "from") || !cli_option(cli, "to"))
-		return err_set(err, E_INVALID, "--from and --to: which range? RFC 3339, like "
-		               "2026-01-31T00:00:00Z");
+	TRY(cli_time(cli, "from", &from, err));
+	TRY(cli_time(cli, "to", &to, err));
+	if (!from || !to)
+		return err_set(err, E_INVALID, "--from and --to: which range? days as in "
+		               "2026-01-31, or times as in 2026-01-31T08:00:00Z");
+	value_set_str(spec, "from", from);
+	value_set_str(spec, "to", to);
 	value_set_str(spec, "schedule", schedule);
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		value_set_str(spec, texts[i], cli_option(cli, texts[i]));
@@ -241,14 +245,13 @@ static int pause(struct cli *cli, const char *path, const char *name, bool pause
 
 static int backfills(struct cli *cli, struct err *err)
 {
+	static const char *const actions[] = {"list", "start", "watch", "pause", "resume",
+	                                      "cancel", NULL};
 	const char *verb = cli_word(cli, 0), *name = cli_word(cli, 1), *path = NULL;
 	TRY(collection(cli, &path, err));
 	if (!verb || strcmp(verb, "list") == 0)
 		return list(cli, path, err);
-	if (strcmp(verb, "start") == 0)
-		TRY(name_check("SCHEDULE", name, err));
-	else
-		TRY(name_check("NAME", name, err));
+	TRY(cli_action(cli, actions, strcmp(verb, "start") == 0 ? "schedule" : "backfill", err));
 	const char *one = client_path(cli, "%s/%s", path, name);
 	if (strcmp(verb, "start") == 0)
 		return start(cli, path, name, err);
@@ -256,14 +259,11 @@ static int backfills(struct cli *cli, struct err *err)
 		return watch(cli, one, err);
 	if (strcmp(verb, "cancel") == 0)
 		return cancel(cli, one, name, err);
-	if (strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0)
-		return pause(cli, one, name, verb[0] == 'p', err);
-	return err_set(err, E_INVALID, "%s: it is list, start, watch, pause, resume or cancel",
-	               verb);
+	return pause(cli, one, name, verb[0] == 'p', err);
 }
 
 static const struct option_row options[] = {
-	{"from", "TIME", "start: whole intervals from then on (RFC 3339)"},
+	{"from", "TIME", "start: whole intervals from then on: a day, a time, or 30d"},
 	{"to", "TIME", "start: until then"},
 	{"name", "NAME", "start: of the backfill; default: the schedule's and the time"},
 	{"parallelism", "N", "start: intervals at one time; default 1"},
@@ -278,8 +278,8 @@ const struct verb verb_backfills = {
 	.words = "[list|start|watch|pause|resume|cancel] [NAME]",
 	.words_max = 2,
 	.summary = "Run a schedule's intervals over a range: start, watch, pause, resume, cancel",
-	.example = "freehold backfills start nightly --from 2026-01-01T00:00:00Z --to "
-                   "2026-02-01T00:00:00Z --parallelism 4",
+	.example = "freehold backfills start nightly --from 2026-01-01 --to 2026-02-01 "
+                   "--parallelism 4",
 	.options = options,
 	.run = backfills,
 };

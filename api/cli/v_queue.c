@@ -51,8 +51,8 @@ static int queue(struct cli *cli, struct err *err)
 
 static int pools(struct cli *cli, struct err *err)
 {
-	static const char *const titles[] = { "POOL", "WORKERS", "CORES", "USED", "MEMORY", "USED",
-		                              "WAITING", "CORES WANTED", "MEMORY WANTED",
+	static const char *const titles[] = { "POOL", "WORKERS", "CORES", "CORES USED", "MEMORY",
+		                              "MEMORY USED", "WAITING", "CORES WANTED", "MEMORY WANTED",
 		                              "NEVER FIT", "OLDEST", NULL };
 	struct value *items = NULL;
 	TRY(client_list(cli, "/v1/pools", 100000, &items, err));

@@ -175,7 +175,9 @@ static int one(struct cli *cli, const char *path, const char *word, struct err *
 	struct value *run = NULL;
 	bool get = strcmp(word, "get") == 0;
 	TRY(check_word(word, err));
-	if (!id || !id_valid(id))
+	if (id && !id_valid(id))
+		return err_set(err, E_INVALID, "%s: no run id; see `freehold runs`", id);
+	if (!id)
 		return err_set(err, E_INVALID, "%s: which run? freehold runs %s ID; see `freehold "
 		               "runs`", word, word);
 	struct call call = {

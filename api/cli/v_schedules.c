@@ -86,13 +86,16 @@ static int list(struct cli *cli, const char *path, struct err *err)
 	return 0;
 }
 
-static const char *query(struct cli *cli)
+static int query(struct cli *cli, const char **ret_query, struct err *err)
 {
-	const char *from = cli_option(cli, "from"), *to = cli_option(cli, "to");
+	const char *from = NULL, *to = NULL;
+	TRY(cli_time(cli, "from", &from, err));
+	TRY(cli_time(cli, "to", &to, err));
 	const char *text = arena_printf(cli->arena, "?limit=%d", INTERVALS_SHOWN);
 	if (from)
 		text = arena_printf(cli->arena, "%s&from=%s", text, from);
-	return to ? arena_printf(cli->arena, "%s&to=%s", text, to) : text;
+	*ret_query = to ? arena_printf(cli->arena, "%s&to=%s", text, to) : text;
+	return 0;
 }
 
 static void print_strip(struct cli *cli, const struct value *shown)
@@ -119,8 +122,10 @@ static void print_strip(struct cli *cli, const struct value *shown)
 static int intervals(struct cli *cli, const char *path, struct err *err)
 {
 	struct value *shown = NULL;
+	const char *asked = NULL;
+	TRY(query(cli, &asked, err));
 	struct call call = {.method = "GET",
-	                    .path = client_path(cli, "%s/intervals%s", path, query(cli))};
+	                    .path = client_path(cli, "%s/intervals%s", path, asked)};
 	TRY(client_call(cli, &call, &shown, err));
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, shown, err);
@@ -130,7 +135,9 @@ static int intervals(struct cli *cli, const char *path, struct err *err)
 
 static int trigger(struct cli *cli, const char *path, struct err *err)
 {
-	const char *from = cli_option(cli, "from"), *to = cli_option(cli, "to");
+	const char *from = NULL, *to = NULL;
+	TRY(cli_time(cli, "from", &from, err));
+	TRY(cli_time(cli, "to", &to, err));
 	struct value *body = value_map(cli->arena), *started = NULL;
 	if ((from == NULL) != (to == NULL))
 		return err_set(err, E_INVALID, "--from and --to go together: which interval?");
@@ -163,23 +170,23 @@ static int pause(struct cli *cli, const char *path, const char *name, bool pause
 
 static int schedules(struct cli *cli, struct err *err)
 {
+	static const char *const actions[] = {"list", "intervals", "trigger", "pause", "resume",
+	                                      NULL};
 	const char *verb = cli_word(cli, 0), *name = cli_word(cli, 1), *path = NULL;
 	TRY(collection(cli, &path, err));
 	if (!verb || strcmp(verb, "list") == 0)
 		return list(cli, path, err);
-	TRY(name_check("NAME", name, err));
+	TRY(cli_action(cli, actions, "schedule", err));
 	const char *one = client_path(cli, "%s/%s", path, name);
 	if (strcmp(verb, "intervals") == 0)
 		return intervals(cli, one, err);
 	if (strcmp(verb, "trigger") == 0)
 		return trigger(cli, one, err);
-	if (strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0)
-		return pause(cli, one, name, verb[0] == 'p', err);
-	return err_set(err, E_INVALID, "%s: it is list, intervals, trigger, pause or resume", verb);
+	return pause(cli, one, name, verb[0] == 'p', err);
 }
 
 static const struct option_row options[] = {
-	{"from", "TIME", "intervals: from then on; trigger: the interval's begin (RFC 3339)"},
+	{"from", "TIME", "intervals: from then on; trigger: the interval's begin"},
 	{"to", "TIME", "intervals: until then; trigger: the interval's end"},
 	{"redo", NULL, "trigger: run it also if it is done"},
 	{NULL, NULL, NULL}};

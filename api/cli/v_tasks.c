@@ -27,14 +27,14 @@ static int set_spec(struct cli *cli, enum task_type type, struct value *spec, st
 	const struct field *field = task_info[type].fields;
 	const char *word = cli_word(cli, 1);
 	if (field->kind == FIELD_REF && !word)
-		return err_set(err, E_INVALID, "usage: freehold run %s %s", task_info[type].name,
-		               field->arg);
+		return err_set(err, E_INVALID, "%s: which %s? freehold run %s NAME",
+		               task_info[type].name, field->name, task_info[type].name);
 	if (field->kind == FIELD_REF)
 		value_set_str(spec, field->name, word);
 	const char *sleep = cli_option(cli, "sleep");
 	int64_t ms = 0;
-	if (sleep)
-		TRY(duration_parse(sleep, &ms, err));
+	if (sleep && duration_parse(sleep, &ms, err) < 0)
+		return err_prefix(err, "--sleep");
 	if (sleep)
 		value_set_int(spec, "sleepMs", ms);
 	return 0;
@@ -119,23 +119,6 @@ static int run(struct cli *cli, struct err *err)
 
 /* --- lists --- */
 
-/* "2h": that long ago; else a time as it is. */
-static int time_of(struct cli *cli, const char *name, const char **ret_time, struct err *err)
-{
-	const char *text = cli_option(cli, name);
-	char out[TIME_TEXT_MAX];
-	int64_t ms = 0;
-	*ret_time = text;
-	if (!text || time_parse(text, &ms, NULL) == 0)
-		return 0;
-	if (duration_parse(text, &ms, NULL) < 0)
-		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, or how "
-		               "long ago, as in 2h", name);
-	time_print_ms(clock_unix_ms(clock_system()) - ms, out);
-	*ret_time = arena_strdup(cli->arena, out);
-	return *ret_time ? 0 : err_set(err, E_NOMEM, "no memory for a time");
-}
-
 static int list_path(struct cli *cli, const char *path, const char *states, const char **ret_path,
                      struct err *err)
 {
@@ -151,7 +134,7 @@ static int list_path(struct cli *cli, const char *path, const char *states, cons
 		const char *name = is_time ? times[i - ARRAY_LEN(plain)] : plain[i];
 		value = cli_option(cli, name);
 		if (is_time)
-			TRY(time_of(cli, name, &value, err));
+			TRY(cli_time(cli, name, &value, err));
 		if (!value)
 			continue;
 		path = arena_printf(cli->arena, "%s%s%s=%s", path ? path : "", join, name, value);

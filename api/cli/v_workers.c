@@ -118,15 +118,12 @@ static int set(struct cli *cli, const char *name, bool cordoned, bool drain, str
 
 static int workers(struct cli *cli, struct err *err)
 {
+	static const char *const actions[] = {"list", "cordon", "uncordon", "drain", NULL};
 	const char *what = cli_word(cli, 0), *name = cli_word(cli, 1);
 	if (!what || strcmp(what, "list") == 0)
 		return list(cli, err);
+	TRY(cli_action(cli, actions, "worker", err));
 	bool cordon = strcmp(what, "cordon") == 0, drain = strcmp(what, "drain") == 0;
-	if (!cordon && !drain && strcmp(what, "uncordon") != 0)
-		return err_set(err, E_INVALID, "%s: must be list, cordon, uncordon or drain", what);
-	if (!name)
-		return err_set(err, E_INVALID,
-		               "%s: say which worker; `freehold workers` lists them", what);
 	return set(cli, name, cordon || drain, drain, err);
 }
 

@@ -240,3 +240,47 @@ Test(options, help_of_a_verb_lists_its_options_and_an_example)
 	cr_expect_not_null(strstr(out, "--output table|json|yaml"), "%s", out);
 	cr_expect_not_null(strstr(out, cli.verb->example), "%s", out);
 }
+
+static int act(int argc, char **argv, struct err *err)
+{
+	static const char *const actions[] = { "list", "cordon", "drain", NULL };
+	cli = (struct cli) { .arena = arena };
+	TRY(cli_parse(&cli, argc, argv, err));
+	return cli_action(&cli, actions, "worker", err);
+}
+
+Test(options, an_action_that_is_none_names_those_there_are_and_the_nearest)
+{
+	char *wrong[] = { "freehold", "workers", "drian", "w", NULL };
+	char *bare[] = { "freehold", "workers", "drain", NULL };
+	char *right[] = { "freehold", "workers", "drain", "w", NULL };
+	struct err err = { 0 };
+	cr_expect_eq(act(4, wrong, &err), E_INVALID);
+	cr_expect_str_eq(err.text, "drian: it is list, cordon or drain; did you mean drain?");
+	cr_expect_eq(act(3, bare, &err), E_INVALID);
+	cr_expect_str_eq(err.text, "drain: which worker? freehold workers drain NAME; "
+	                 "`freehold workers` lists them");
+	cr_expect_eq(act(4, right, &err), 0);
+}
+
+static const char *since(char *value, struct err *err)
+{
+	char *argv[] = { "freehold", "tasks", "--since", value, NULL };
+	const char *time = NULL;
+	cli = (struct cli) { .arena = arena };
+	cr_assert_eq(cli_parse(&cli, 4, argv, err), 0, "%s", err->text);
+	return cli_time(&cli, "since", &time, err) == 0 ? time : NULL;
+}
+
+Test(options, a_time_is_a_time_or_a_day_or_how_long_ago)
+{
+	struct err err = { 0 };
+	cr_expect_str_eq(since("2026-01-31T08:00:00Z", &err), "2026-01-31T08:00:00Z");
+	cr_expect_str_eq(since("2026-01-31", &err), "2026-01-31T00:00:00Z");
+	const char *ago = since("2h", &err);
+	cr_assert_not_null(ago, "%s", err.text);
+	cr_expect_eq(ago[10], 'T', "%s", ago);
+	cr_expect_null(since("yesterday", &err));
+	cr_expect_not_null(strstr(err.text, "--since: a time as in "), "%s", err.text);
+	cr_expect_null(since("2026-13-31", &err));
+}
