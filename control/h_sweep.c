@@ -72,6 +72,7 @@ int h_sweep_get(struct control *control, struct request *request, struct err *er
 	TRY(request_needs_lead(request, err));
 	struct value *task = sweep_of(request);
 	if (!task)
-		return err_set(err, E_NOT_FOUND, "the tenant %s has no such sweep", request->tenant);
+		return err_set(err, E_NOT_FOUND, "the tenant %s has no such sweep",
+		               request->tenant);
 	return request_reply(request, 200, task, err);
 }

@@ -196,23 +196,29 @@ int cli_domain(const struct cli *cli, const char **ret_domain, struct err *err)
 	return named(cli, "domain", cli->domain, ret_domain, err);
 }
 
+static int refuse_action(const struct cli *cli, const char *word, const char *const *actions,
+                         struct err *err)
+{
+	const char *all = "";
+	size_t count = 0;
+	for (; actions[count]; count++) {
+		const char *join = !count ? "" : actions[count + 1] ? ", " : " or ";
+		all = arena_printf(cli->arena, "%s%s%s", all ? all : "", join, actions[count]);
+	}
+	const char *near = name_nearest(word, actions, count);
+	return err_set(err, E_INVALID, "%s: it is %s%s%s%s", word, all ? all : "",
+	               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 int cli_action(const struct cli *cli, const char *const *actions, const char *what,
                struct err *err)
 {
 	const char *word = cli_word(cli, 0), *verb = cli->verb->name;
-	const char *all = "";
-	size_t count = 0;
 	bool known = false;
-	for (; actions[count]; count++) {
-		const char *join = !count ? "" : actions[count + 1] ? ", " : " or ";
-		all = arena_printf(cli->arena, "%s%s%s", all ? all : "", join, actions[count]);
-		known = known || strcmp(actions[count], word) == 0;
-	}
-	const char *near = known ? NULL : name_nearest(word, actions, count);
+	for (size_t i = 0; actions[i]; i++)
+		known = known || strcmp(actions[i], word) == 0;
 	if (!known)
-		return err_set(err, E_INVALID, "%s: it is %s%s%s%s", word, all ? all : "",
-		               near ? "; did you mean " : "", near ? near : "",
-		               near ? "?" : "");
+		return refuse_action(cli, word, actions, err);
 	if (!cli_word(cli, 1))
 		return err_set(err, E_INVALID, "%s: which %s? freehold %s %s NAME; `freehold %ss` "
 		               "lists them", word, what, verb, word, what);
@@ -234,8 +240,8 @@ int cli_time(const struct cli *cli, const char *name, const char **ret_time, str
 	if (text && !made)
 		return err_set(err, E_NOMEM, "no memory for a time");
 	if (made && time_parse(made, &ms, NULL) < 0)
-		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, a day as in "
-		               "2026-01-31, or how long ago, as in 2h", name);
+		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, a day as "
+		               "in 2026-01-31, or how long ago, as in 2h", name);
 	*ret_time = made;
 	return 0;
 }

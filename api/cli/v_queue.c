@@ -52,8 +52,8 @@ static int queue(struct cli *cli, struct err *err)
 static int pools(struct cli *cli, struct err *err)
 {
 	static const char *const titles[] = { "POOL", "WORKERS", "CORES", "CORES USED", "MEMORY",
-		                              "MEMORY USED", "WAITING", "CORES WANTED", "MEMORY WANTED",
-		                              "NEVER FIT", "OLDEST", NULL };
+		                              "MEMORY USED", "WAITING", "CORES WANTED",
+		                              "MEMORY WANTED", "NEVER FIT", "OLDEST", NULL };
 	struct value *items = NULL;
 	TRY(client_list(cli, "/v1/pools", 100000, &items, err));
 	if (cli->format != FORMAT_TABLE)
