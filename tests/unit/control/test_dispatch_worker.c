@@ -219,13 +219,14 @@ Test(dispatch_worker, another_of_the_same_name_is_refused_while_the_first_lives)
 	desk_end(desk);
 }
 
-struct waiting { struct hand *hand; struct err said; int rc; };
+struct waiting { struct hand *hand; struct err said; int rc; _Atomic bool over; };
 
 static void *ask_held(void *context)
 {
 	struct waiting *waiting = context;
 	waiting->rc = ask(waiting->hand, body_of(waiting->hand), ENVELOPE_VERSION, 20000,
 	                  &waiting->said);
+	waiting->over = true;
 	return NULL;
 }
 
@@ -241,7 +242,7 @@ Test(dispatch_worker, the_refusal_names_the_worker_and_the_way_out)
 	/* The first is asked for a sign of life, and gives it. */
 	for (int i = 0; i < 200 && hand_try(&first, 100, &answer) < 0; i++)
 		;
-	for (int i = 0; i < 200 && !waiting.rc; i++)
+	for (int i = 0; i < 200 && !waiting.over; i++)
 		hand_try(&first, 20, &answer);
 	pthread_join(thread, NULL);
 	cr_assert_eq(waiting.rc, 1, "it was not refused");

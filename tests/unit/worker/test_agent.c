@@ -393,10 +393,12 @@ Test(agent, draining_takes_nothing_new_and_hands_back_what_is_over_the_grace)
 		pthread_cond_wait(&rig.changed, &rig.mutex);
 	pthread_mutex_unlock(&rig.mutex);
 	agent_drain(rig.agent, 200);
+	pthread_mutex_lock(&rig.leader.mutex);
 	cr_expect(rig.leader.saw_draining);
 	cr_expect_eq(rig.leader.done_count, 1);
 	cr_expect_eq(rig.leader.outcome[0], OUTCOME_CANCELLED);
 	cr_expect_eq(rig.leader.backs, 1);
+	pthread_mutex_unlock(&rig.leader.mutex);
 	rig_stop(&rig);
 }
 
