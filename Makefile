@@ -107,5 +107,7 @@ help:
 	@echo 'make check    style, layers, doors, sizes, globals, generated docs up to date'
 	@echo 'make docs     the reference pages, out of the tables'
 	@echo 'make bench    figures beside their floors; ONLY=NAME for one'
+	@echo 'make simulate the scheduler in virtual time, a million tasks; draws build/simulation.svg'
+	@echo 'make chaos    fifteen minutes of kills, cuts and clock steps; CHAOS_SECONDS, CHAOS_SEED'
 	@echo 'make fuzz     the fuzz targets for FUZZ_SECONDS each'
 	@echo 'make install  DESTDIR= PREFIX=/usr/local'
