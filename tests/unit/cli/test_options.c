@@ -263,9 +263,10 @@ Test(options, an_action_that_is_none_names_those_there_are_and_the_nearest)
 	cr_expect_eq(act(4, right, &err), 0);
 }
 
-static const char *since(char *value, struct err *err)
+static const char *since(const char *value, struct err *err)
 {
-	char *argv[] = { "freehold", "tasks", "--since", value, NULL };
+	char *copy = arena_strdup(arena, value);
+	char *argv[] = { "freehold", "tasks", "--since", copy, NULL };
 	const char *time = NULL;
 	cli = (struct cli) { .arena = arena };
 	cr_assert_eq(cli_parse(&cli, 4, argv, err), 0, "%s", err->text);
