@@ -241,35 +241,28 @@ Test(options, help_of_a_verb_lists_its_options_and_an_example)
 	cr_expect_not_null(strstr(out, cli.verb->example), "%s", out);
 }
 
-static int act(int argc, char **argv, struct err *err)
+static int act(const char *line, struct err *err)
 {
 	static const char *const actions[] = { "list", "cordon", "drain", NULL };
-	cli = (struct cli) { .arena = arena };
-	TRY(cli_parse(&cli, argc, argv, err));
+	TRY(parse(line, err));
 	return cli_action(&cli, actions, "worker", err);
 }
 
 Test(options, an_action_that_is_none_names_those_there_are_and_the_nearest)
 {
-	char *wrong[] = { "freehold", "workers", "drian", "w", NULL };
-	char *bare[] = { "freehold", "workers", "drain", NULL };
-	char *right[] = { "freehold", "workers", "drain", "w", NULL };
 	struct err err = { 0 };
-	cr_expect_eq(act(4, wrong, &err), E_INVALID);
+	cr_expect_eq(act("workers drian w", &err), E_INVALID);
 	cr_expect_str_eq(err.text, "drian: it is list, cordon or drain; did you mean drain?");
-	cr_expect_eq(act(3, bare, &err), E_INVALID);
+	cr_expect_eq(act("workers drain", &err), E_INVALID);
 	cr_expect_str_eq(err.text, "drain: which worker? freehold workers drain NAME; "
 	                 "`freehold workers` lists them");
-	cr_expect_eq(act(4, right, &err), 0);
+	cr_expect_eq(act("workers drain w", &err), 0);
 }
 
 static const char *since(const char *value, struct err *err)
 {
-	char *copy = arena_strdup(arena, value);
-	char *argv[] = { "freehold", "tasks", "--since", copy, NULL };
 	const char *time = NULL;
-	cli = (struct cli) { .arena = arena };
-	cr_assert_eq(cli_parse(&cli, 4, argv, err), 0, "%s", err->text);
+	cr_assert_eq(parse(arena_printf(arena, "tasks --since %s", value), err), 0, "%s", err->text);
 	return cli_time(&cli, "since", &time, err) == 0 ? time : NULL;
 }
 
