@@ -28,7 +28,7 @@ enum {
 	SECONDS = 5,
 	RATE = 1000,
 	QUIET_RATE = 300,
-	FLOODER = 100,
+	FLOODER = 100, FLOODER_SLOTS = 32,
 	FLOOD = 9000,
 	TABLE = 1 << 15,
 	ID_TEXT = 40
@@ -267,7 +267,7 @@ static int measure_starts(struct bench *bench, const struct rig *rig, const stru
 	return rc;
 }
 
-static int start_times(struct bench *bench, const struct rig *rig, struct err *err)
+static int start_times(struct bench *bench, struct rig *rig, struct err *err)
 {
 	const struct stretch all = {0, TENANTS, RATE, false};
 	const struct stretch alone = {0, FLOODER, QUIET_RATE, false};
@@ -278,6 +278,9 @@ static int start_times(struct bench *bench, const struct rig *rig, struct err *e
 	bench_figure(bench, FIGURE_tasks_start_p99, p99, 0);
 	TRY(measure_starts(bench, rig, &alone, &p50, &quiet, err));
 	TRY(rig_fill(rig, FLOODER, 1, bench_scaled(bench, FLOOD, 500), &filled_s, err));
+	TRY(measure_starts(bench, rig, &beside, &p50, &loud, err));
+	bench_figure(bench, FIGURE_tasks_unbounded, loud, quiet);
+	TRY(rig_limit(rig, FLOODER, FLOODER_SLOTS, err));
 	TRY(measure_starts(bench, rig, &beside, &p50, &loud, err));
 	bench_figure(bench, FIGURE_tasks_neighbour, loud, quiet);
 	return 0;

@@ -200,6 +200,12 @@ static int add_tenant(struct rig *rig, int i, struct err *err)
 	return 0;
 }
 
+int rig_limit(struct rig *rig, int tenant, int slots, struct err *err)
+{
+	const char *spec = say(rig, "{\"mostSlots\":%d}", slots);
+	return put(rig, "Share", say(rig, "/v1/tenants/team-%d/shares/all", tenant), spec, err);
+}
+
 /* --- life --- */
 
 static int read_operator(struct rig *rig, struct err *err)

@@ -44,6 +44,8 @@ MUST_USE int rig_call(const struct rig *rig, const char *authorization, const ch
  * batches, from two threads. ret_s: how long it took. */
 MUST_USE int rig_fill(const struct rig *rig, int first, int tenants, size_t count, double *ret_s,
                       struct err *err);
+/* As an operator would: a tenant uses so many slots at one time at most. */
+MUST_USE int rig_limit(struct rig *rig, int tenant, int slots, struct err *err);
 double rig_memory_mb(const struct rig *rig); /* resident, of control */
 double rig_cpu_s(const struct rig *rig);     /* of control, so far */
 
