@@ -20,7 +20,7 @@
 enum {
 	PATH_LEN_MAX = 400, SEGMENT_LEN_MAX = 255,
 	ORPHAN_AGE_S = 3600,      /* a younger file may belong to a writer that is still at work */
-	COMMIT_TRIES = 8,         /* a deletion may remove the folder that was just made */
+	COMMIT_TRIES = 100,         /* a deletion may remove the folder that was just made */
 	TEMP_NAME = 40
 };
 

@@ -262,7 +262,8 @@ Test(options, an_action_that_is_none_names_those_there_are_and_the_nearest)
 static const char *since(const char *value, struct err *err)
 {
 	const char *time = NULL;
-	cr_assert_eq(parse(arena_printf(arena, "tasks --since %s", value), err), 0, "%s", err->text);
+	const char *line = arena_printf(arena, "tasks --since %s", value);
+	cr_assert_eq(parse(line, err), 0, "%s", err->text);
 	return cli_time(&cli, "since", &time, err) == 0 ? time : NULL;
 }
 

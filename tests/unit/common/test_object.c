@@ -338,8 +338,11 @@ static void *come_and_go(void *arg)
 	for (int i = 0; i < 100; i++) {
 		char path[32];
 		snprintf(path, sizeof path, "same/folder/%s%d", (const char *)arg, i);
-		if (put(path, "x", NULL) < 0 || object_delete(store, path, NULL) < 0)
+		struct err err = { 0 };
+		if (put(path, "x", &err) < 0 || object_delete(store, path, &err) < 0) {
+			fprintf(stderr, "%s: %s\n", path, err.text);
 			return (void *)"failed";
+		}
 	}
 	return NULL;
 }
