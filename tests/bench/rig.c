@@ -254,6 +254,8 @@ int rig_new(struct bench *bench, int tenants, const char *const *more, struct ri
 	REQUIRE(tenants <= RIG_TENANTS_MAX);
 	rig->bench = bench;
 	TRY(arena_new(ARENA_MAX, &rig->arena, err));
+	rig->turn = arena_alloc(rig->arena, sizeof *rig->turn);
+	REQUIRE(rig->turn);
 	TRY(begin(rig, tenants, more, err));
 	*ret_rig = MOVE(rig);
 	return 0;
@@ -324,8 +326,9 @@ static int fill_some(const struct filler *filler, struct arena *arena, struct er
 {
 	const struct rig *rig = filler->rig;
 	size_t left = filler->count;
-	for (int turn = 0; left > 0; turn++) {
-		const struct rig_tenant *to = &rig->tenants[filler->first + turn % filler->tenants];
+	while (left > 0) {
+		unsigned turn = atomic_fetch_add(rig->turn, 1) % (unsigned)filler->tenants;
+		const struct rig_tenant *to = &rig->tenants[filler->first + (int)turn];
 		size_t now = left < RIG_BATCH ? left : RIG_BATCH;
 		const char *path = arena_printf(arena, "%s/tasks:batch", to->path);
 		const char *body = now == RIG_BATCH ? filler->body : batch_body(arena, now);

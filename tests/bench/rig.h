@@ -27,6 +27,7 @@ struct rig {
 	const char *operator_header;
 	struct rig_tenant tenants[RIG_TENANTS_MAX];
 	int tenant_count;
+	_Atomic unsigned *turn;      /* whose queue the next batch goes to */
 };
 /* more: further arguments of freehold-control, or NULL. */
 MUST_USE int rig_new(struct bench *bench, int tenants, const char *const *more,
