@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 enum { SWEEP_MS = 500, WAITED_MS = 500, VICTIMS_MAX = 64, LOOK_MAX = 1024,
-       PLANS_MAX = 16 };
+       PLANS_MAX = 16, VAINS_MAX = 8 };
 
 struct plan {
 	const struct sched *sched;
@@ -317,11 +317,33 @@ int64_t sched_next_claim_ms(const struct sched *sched)
 	return INT64_MAX;
 }
 
+/* Urgent ones in turn: a sweep looks through all workers in vain a few times only, and the next
+ * begins with those that this one did not come to. */
+static size_t claim_urgent(struct sched *sched, const struct sched_pool *pool,
+                           struct sched_entry **ret_victims, size_t most)
+{
+	size_t count = 0, queues = 0, at_queue = 0;
+	int vains = 0;
+	for (const struct sched_queue *at = pool->urgent; at; at = at->urgent_next)
+		queues++;
+	size_t first = queues ? (size_t)(sched->now_ms / SWEEP_MS) * VAINS_MAX % queues : 0;
+	struct sched_queue *at = pool->urgent;
+	for (; at_queue < first; at_queue++)
+		at = at->urgent_next;
+	for (size_t i = 0; i < queues && vains < VAINS_MAX && count < most; i++) {
+		bool in_vain = false;
+		struct sched_queue *next = at->urgent_next ? at->urgent_next : pool->urgent;
+		count += claim(sched, at, true, ret_victims + count, most - count, &in_vain);
+		vains += in_vain;
+		at = next;
+	}
+	return count;
+}
+
 size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **ret_victims,
                      size_t most)
 {
 	size_t count = 0;
-	bool in_vain = false;
 	sched_tick(sched, now_ms);
 	if (sched->now_ms < sched->preempt_ms + SWEEP_MS)
 		return 0;
@@ -331,10 +353,7 @@ size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **r
 		for (uint32_t i = 0; i < pool->active_count && count < most; i++)
 			count += claim_class(sched, pool->active[i], ret_victims + count,
 			                     most - count);
-		for (struct sched_queue *at = pool->urgent; at && count < most;
-		     at = at->urgent_next)
-			count += claim(sched, at, true, ret_victims + count, most - count,
-			               &in_vain);
+		count += claim_urgent(sched, pool, ret_victims + count, most - count);
 	}
 	return count;
 }
