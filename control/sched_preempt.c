@@ -248,59 +248,97 @@ void entry_spared(struct sched_entry *entry)
 	name_victim(entry, false);
 }
 
-static size_t plan_carry_out(struct sched *sched, const struct plan *plan,
-                             struct sched_entry **ret_victims)
+/* --- a sweep --- */
+
+/* What it has named, and how often it may still look through all workers in vain: without that
+ * bound thousands that ask would hold the scheduler for seconds. */
+struct sweep {
+	struct sched *sched;
+	struct sched_entry **victims;
+	size_t most, count;
+	int vains_left;
+};
+
+static void plan_carry_out(struct sweep *sweep, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		struct sched_node *tenant = plan->victims[i]->queue->branch.node->parent;
-		tenant->pardons = pardons_now(sched, tenant, plan->now_ms) - 1;
+		tenant->pardons = pardons_now(sweep->sched, tenant, plan->now_ms) - 1;
 		tenant->pardons_ms = plan->now_ms;
 		name_victim(plan->victims[i], true);
-		ret_victims[i] = plan->victims[i];
+		sweep->victims[sweep->count++] = plan->victims[i];
 	}
 	site_keep(plan->site, plan->queue, false);
-	return plan->count;
 }
 
-/* ret_in_vain: all workers were looked through, and nowhere may enough be ended. */
-static size_t claim(struct sched *sched, struct sched_queue *queue, bool urgent,
-                    struct sched_entry **ret_victims, size_t most, bool *ret_in_vain)
+static bool goes_on(const struct sweep *sweep)
 {
-	size_t count = 0;
+	return sweep->vains_left > 0 && sweep->count < sweep->most;
+}
+
+/* True: all workers were looked through, and nowhere may enough be ended. */
+static bool claim(struct sweep *sweep, struct sched_queue *queue, bool urgent)
+{
 	for (;;) {
-		struct plan plan = { .sched = sched, .queue = queue, .urgent = urgent,
-		                     .now_ms = sched->now_ms };
-		bool made = plan_make(&plan);
-		*ret_in_vain = !made && plan.searched;
-		if (!made || plan.count > most - count)
-			return count;
-		count += plan_carry_out(sched, &plan, ret_victims + count);
+		struct plan plan = { .sched = sweep->sched, .queue = queue, .urgent = urgent,
+		                     .now_ms = sweep->sched->now_ms };
+		bool made = plan_make(&plan), in_vain = !made && plan.searched;
+		sweep->vains_left -= in_vain;
+		if (!made || plan.count > sweep->most - sweep->count)
+			return in_vain;
+		plan_carry_out(sweep, &plan);
 	}
 }
 
 /* The queues of a class whose tenants are due. Who is due may end the same tasks as any other
  * that is due in its cohort, nearly: when one looked in vain, the others wait for the next
  * sweep. */
-static size_t claim_class(struct sched *sched, const struct sched_class *class,
-                          struct sched_entry **ret_victims, size_t most)
+static void claim_class(struct sweep *sweep, const struct sched_class *class)
 {
-	size_t count = 0;
-	for (uint32_t c = 0; c < class->cohorts.len; c++) {
+	for (uint32_t c = 0; c < class->cohorts.len && goes_on(sweep); c++) {
 		const struct sched_branch *cohort = HEAP_OWNER(class->cohorts.items[c].node,
 		                                               struct sched_branch, in_kids);
 		bool in_vain = false;
 		for (uint32_t t = 0; cohort->due && !in_vain && t < cohort->kids.len &&
-		     count < most; t++) {
+		     goes_on(sweep); t++) {
 			const struct sched_branch *tenant = HEAP_OWNER(
 				cohort->kids.items[t].node, struct sched_branch, in_kids);
 			struct sched_queue *queue = HEAP_OWNER(heap_first(&tenant->kids),
 				struct sched_queue, branch.in_kids);
 			if (tenant->due)
-				count += claim(sched, queue, false, ret_victims + count,
-				               most - count, &in_vain);
+				in_vain = claim(sweep, queue, false);
 		}
 	}
-	return count;
+}
+
+/* Where this sweep begins among so many: sweeps that do not come to all begin elsewhere each. */
+static size_t sweep_first(const struct sweep *sweep, size_t count)
+{
+	return count ? (size_t)(sweep->sched->now_ms / SWEEP_MS) * VAINS_MAX % count : 0;
+}
+
+static void claim_due(struct sweep *sweep, const struct sched_pool *pool)
+{
+	size_t first = sweep_first(sweep, pool->active_count);
+	sweep->vains_left = VAINS_MAX;
+	for (uint32_t i = 0; i < pool->active_count && goes_on(sweep); i++)
+		claim_class(sweep, pool->active[(first + i) % pool->active_count]);
+}
+
+static void claim_urgent(struct sweep *sweep, const struct sched_pool *pool)
+{
+	struct sched_queue *at = pool->urgent;
+	size_t queues = 0;
+	for (; at; at = at->urgent_next)
+		queues++;
+	at = pool->urgent;
+	for (size_t first = sweep_first(sweep, queues); first > 0; first--)
+		at = at->urgent_next;
+	sweep->vains_left = VAINS_MAX;
+	for (size_t i = 0; i < queues && goes_on(sweep); i++) {
+		claim(sweep, at, true);
+		at = at->urgent_next ? at->urgent_next : pool->urgent;
+	}
 }
 
 int64_t sched_next_claim_ms(const struct sched *sched)
@@ -317,43 +355,18 @@ int64_t sched_next_claim_ms(const struct sched *sched)
 	return INT64_MAX;
 }
 
-/* Urgent ones in turn: a sweep looks through all workers in vain a few times only, and the next
- * begins with those that this one did not come to. */
-static size_t claim_urgent(struct sched *sched, const struct sched_pool *pool,
-                           struct sched_entry **ret_victims, size_t most)
-{
-	size_t count = 0, queues = 0, at_queue = 0;
-	int vains = 0;
-	for (const struct sched_queue *at = pool->urgent; at; at = at->urgent_next)
-		queues++;
-	size_t first = queues ? (size_t)(sched->now_ms / SWEEP_MS) * VAINS_MAX % queues : 0;
-	struct sched_queue *at = pool->urgent;
-	for (; at_queue < first; at_queue++)
-		at = at->urgent_next;
-	for (size_t i = 0; i < queues && vains < VAINS_MAX && count < most; i++) {
-		bool in_vain = false;
-		struct sched_queue *next = at->urgent_next ? at->urgent_next : pool->urgent;
-		count += claim(sched, at, true, ret_victims + count, most - count, &in_vain);
-		vains += in_vain;
-		at = next;
-	}
-	return count;
-}
-
 size_t sched_preempt(struct sched *sched, int64_t now_ms, struct sched_entry **ret_victims,
                      size_t most)
 {
-	size_t count = 0;
+	struct sweep sweep = { .sched = sched, .victims = ret_victims, .most = most };
 	sched_tick(sched, now_ms);
 	if (sched->now_ms < sched->preempt_ms + SWEEP_MS)
 		return 0;
 	sched->preempt_ms = sched->now_ms;
 	for (struct sched_pool *pool = sched->pools; pool; pool = pool->next) {
 		pool_basis(pool, sched->now_ms);
-		for (uint32_t i = 0; i < pool->active_count && count < most; i++)
-			count += claim_class(sched, pool->active[i], ret_victims + count,
-			                     most - count);
-		count += claim_urgent(sched, pool, ret_victims + count, most - count);
+		claim_due(&sweep, pool);
+		claim_urgent(&sweep, pool);
 	}
-	return count;
+	return sweep.count;
 }
