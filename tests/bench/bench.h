@@ -54,6 +54,8 @@ int process_run(const char *const *argv, const char *env, char *out, size_t cap,
 /* Starts it with both outputs into a file. It dies with us. */
 int process_start(const char *const *argv, const char *log, int *ret_pid, struct err *err);
 int process_stop(int pid, int signal, struct err *err); /* and waits */
+/* The first of count free ports of loopback in a row; 0: there are none below last. */
+int ports_free(int first, int last, int count);
 /* The children of a process; returns how many, at most max. */
 size_t process_list(int parent, int *ret_pids, size_t max);
 

@@ -5,11 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +52,32 @@ int bench_turns(size_t rounds, measure_fn *value, measure_fn *floor, void *conte
 	}
 	*ret_value = quantile(values, rounds, 0.5);
 	*ret_floor = quantile(floors, rounds, 0.5);
+	return 0;
+}
+
+/* ---- ports ---- */
+
+static bool port_free(int port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons((uint16_t)port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+	if (fd >= 0)
+		close(fd);
+	return bound;
+}
+
+int ports_free(int first, int last, int count)
+{
+	for (int port = first; port < last; port += count) {
+		int free = 0;
+		while (free < count && port_free(port + free))
+			free++;
+		if (free == count)
+			return port;
+	}
 	return 0;
 }
 

@@ -5,13 +5,11 @@
 #include "common/json.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,31 +28,7 @@ enum {
 	TIMEOUT_MS = 60000
 };
 
-/* --- ports and processes --- */
-
-static bool port_free(int port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-	                              .sin_port = htons((uint16_t)port),
-	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-	if (fd >= 0)
-		close(fd);
-	return bound;
-}
-
-static int ports_free(void)
-{
-	for (int port = PORT_FIRST; port < PORT_LAST; port += PORTS) {
-		int count = 0;
-		while (count < PORTS && port_free(port + count))
-			count++;
-		if (count == PORTS)
-			return port;
-	}
-	return 0;
-}
+/* --- processes --- */
 
 static const char *say(const struct rig *rig, const char *format, ...) PRINTF(2, 3);
 static const char *say(const struct rig *rig, const char *format, ...)
@@ -226,7 +200,7 @@ static int read_operator(struct rig *rig, struct err *err)
 static int begin(struct rig *rig, int tenants, const char *const *more, struct err *err)
 {
 	const struct fetch_conf conf = {.connect_timeout_ms = 2000, .connections_max = 64};
-	rig->port = ports_free();
+	rig->port = ports_free(PORT_FIRST, PORT_LAST, PORTS);
 	if (!rig->port)
 		return err_set(err, E_RESOURCES, "no free ports");
 	rig->folder = say(rig, "%s/rig-%d", rig->bench->folder, rig->port);

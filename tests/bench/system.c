@@ -6,11 +6,9 @@
 #include "common/json.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,30 +94,6 @@ static int write_files(struct bench *bench, struct err *err)
 }
 
 /* ---- starting ---- */
-
-static bool port_free(int port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons((uint16_t)port),
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-	if (fd >= 0)
-		close(fd);
-	return bound;
-}
-
-static int ports_free(void)
-{
-	for (int port = PORT_FIRST; port < PORT_LAST; port += PORTS) {
-		int count = 0;
-		while (count < PORTS && port_free(port + count))
-			count++;
-		if (count == PORTS)
-			return port;
-	}
-	return 0;
-}
 
 static bool said(const char *path, const char *words)
 {
@@ -270,7 +244,7 @@ int system_get(struct bench *bench, struct bench_system **ret_system, struct err
 		return bench->system->reader ? 0
 					     : err_set(err, E_INTERNAL, "the system did not start");
 	}
-	int port = ports_free();
+	int port = ports_free(PORT_FIRST, PORT_LAST, PORTS);
 	struct bench_system *system = arena_alloc(bench->arena, sizeof *system);
 	struct fetch_conf conf = {.connect_timeout_ms = 2000};
 	if (!system || !port)
