@@ -397,11 +397,6 @@ int cluster_port(const struct cluster *cluster, int node)
 	return cluster->nodes[node].port;
 }
 
-bool node_runs(const struct cluster *cluster, int node)
-{
-	return cluster->nodes[node].pid != 0;
-}
-
 void node_kill(struct cluster *cluster, int node)
 {
 	process_kill(cluster->nodes[node].pid);

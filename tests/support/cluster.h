@@ -27,7 +27,6 @@ const char *cluster_operator(struct cluster *cluster);     /* "Authorization: Be
 int cluster_port(const struct cluster *cluster, int node); /* a client's */
 
 const char *node_name(int node);
-bool node_runs(const struct cluster *cluster, int node);
 void node_start(struct cluster *cluster, int node);
 void node_kill(struct cluster *cluster, int node);  /* SIGKILL */
 void node_pause(struct cluster *cluster, int node); /* SIGSTOP, its children too */

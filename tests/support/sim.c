@@ -621,8 +621,3 @@ struct capacity sim_used(const struct sim *sim, int tenant, int domain)
 			used.v[r] += sim->tenants[tenant].used[d].v[r];
 	return used;
 }
-
-int64_t sim_demand_waiting(const struct sim *sim, int tenant)
-{
-	return sim->tenants[tenant].waiting;
-}

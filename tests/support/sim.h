@@ -76,9 +76,8 @@ struct sched *sim_sched(struct sim *sim);
 size_t sim_unfinished(const struct sim *sim);
 struct capacity sim_total(const struct sim *sim);                        /* of living workers */
 struct capacity sim_used(const struct sim *sim, int tenant, int domain); /* domain -1: both */
-int64_t sim_demand_waiting(const struct sim *sim, int tenant);           /* tasks */
 
-/* --- scenes: NULL when all holds, else what broke; in a static-free buffer of the caller --- */
+/* --- scenes: NULL when all holds, else what broke; in the caller's buffer --- */
 enum { SIM_TEXT_MAX = 320 };
 bool sim_scene_shares(uint64_t seed, char out[SIM_TEXT_MAX]);
 bool sim_scene_starvation(uint64_t seed, char out[SIM_TEXT_MAX]);
