@@ -81,6 +81,7 @@ static void raise_curtain(struct cast *cast)
 static void drop_curtain(struct cast *cast)
 {
 	const struct company companies[] = {cast->acme, cast->globex, {NULL, NULL, NULL}};
+	yard_end_worker(cast->yard); /* which may have reads to report yet */
 	const char *broken =
 		ledger_check(cast->yard->stage, cast->plane->arena, NULL, 0, companies);
 	cr_expect_null(broken, "%s", broken);
