@@ -66,8 +66,8 @@ int h_whoami(struct control *control, struct request *request, struct err *err)
 	struct value *body = value_map(request->arena), *roles = value_list(request->arena);
 	struct dispatch_status status = { 0 };
 	workers_status(control, request->arena, &status);
-	for (size_t i = 0; i < asker->role_count; i++)
-		value_add_str(roles, asker->roles[i]);
+	for (size_t i = 0; i < asker->binding_count; i++)
+		value_add_str(roles, asker->bindings[i].role);
 	value_set_str(body, "tenant", asker->tenant);
 	value_set_str(body, "principal", asker->principal);
 	value_set_str(body, "domain", asker->domain);

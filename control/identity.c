@@ -44,9 +44,10 @@ static void fill(const struct value *principal, struct asker *asker)
 	const struct value *spec = value_get(principal, "spec");
 	const struct value *roles = value_get(spec, "roles");
 	asker->domain = value_get_str(spec, "domain");
-	for (size_t i = 0; i < value_len(roles) && asker->role_count < ROLES_MAX; i++)
-		if (value_as_str(value_at(roles, i)))
-			asker->roles[asker->role_count++] = value_as_str(value_at(roles, i));
+	for (size_t i = 0; i < value_len(roles); i++)
+		if (value_as_str(value_at(roles, i)) &&
+		    !asker_bind(asker, value_as_str(value_at(roles, i)), asker->domain))
+			return;
 }
 
 /* Who a stored key belongs to. */

@@ -73,27 +73,35 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+bool asker_bind(struct asker *asker, const char *role, const char *domain)
+{
+	if (asker->binding_count >= BINDINGS_MAX)
+		return false;
+	asker->bindings[asker->binding_count++] = (struct binding){ role, domain };
+	return true;
+}
+
 /* A target without a tenant is the platform's; what of it a tenant's role may touch is what its row
  * in roles.def lists, which are reads. The same holds for a target without a domain. */
-static bool reaches(const struct role *role, const struct asker *asker, const struct target *target)
+static bool reaches(const struct role *role, const char *domain, const struct asker *asker,
+                    const struct target *target)
 {
 	bool own_tenant = !target->tenant || same(asker->tenant, target->tenant);
 	switch (role->reach) {
 	case PLATFORM:
 		return same(asker->tenant, "platform");
-	case TENANT:     /* a principal of one domain never acts for the whole tenant */
-		return own_tenant && !asker->domain;
+	case TENANT:     /* whoever has it in one domain never acts for the whole tenant */
+		return own_tenant && !domain;
 	case DOMAIN:
-		return own_tenant && (!asker->domain || !target->domain ||
-		                      same(asker->domain, target->domain));
+		return own_tenant && (!domain || !target->domain || same(domain, target->domain));
 	}
 	return false;
 }
 
 static bool is_operator(const struct asker *asker)
 {
-	for (size_t i = 0; i < asker->role_count && i < ROLES_MAX; i++) {
-		const struct role *role = role_find(asker->roles[i]);
+	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
+		const struct role *role = role_find(asker->bindings[i].role);
 		if (role && role->reach == PLATFORM && same(asker->tenant, "platform"))
 			return true;
 	}
@@ -103,14 +111,34 @@ static bool is_operator(const struct asker *asker)
 static struct decision by_roles(const struct asker *asker, enum action action,
                                 const struct target *target)
 {
-	for (size_t i = 0; i < asker->role_count && i < ROLES_MAX; i++) {
-		const struct role *role = role_find(asker->roles[i]);
-		if (role && permits(role, action) && reaches(role, asker, target))
+	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
+		const struct binding *binding = &asker->bindings[i];
+		const struct role *role = role_find(binding->role);
+		if (role && permits(role, action) && reaches(role, binding->domain, asker, target))
 			return (struct decision){ .allowed = true,
 				                  .visible = true,
 				                  .rule = role->name };
 	}
 	return (struct decision){ .visible = true, .rule = "default-deny" };
+}
+
+/* "dataset:read", or "dataset:*" for every action of that kind. */
+static bool scope_covers(const char *scope, const char *name)
+{
+	size_t len = strlen(scope);
+	if (len >= 2 && strcmp(scope + len - 2, ":*") == 0)
+		return strncmp(scope, name, len - 1) == 0;
+	return strcmp(scope, name) == 0;
+}
+
+static bool in_scope(const struct asker *asker, enum action action)
+{
+	if (!asker->scoped)
+		return true;
+	for (size_t i = 0; i < asker->scope_count && i < SCOPES_MAX; i++)
+		if (scope_covers(asker->scopes[i], action_name(action)))
+			return true;
+	return false;
 }
 
 struct decision policy_decide(const struct asker *asker, enum action action,
@@ -124,5 +152,7 @@ struct decision policy_decide(const struct asker *asker, enum action action,
 		return (struct decision){ .allowed = true, .visible = true, .rule = "self" };
 	if (target->tenant && !same(asker->tenant, target->tenant) && !is_operator(asker))
 		return (struct decision){ .rule = "other-tenant" };
+	if (!in_scope(asker, action))
+		return (struct decision){ .visible = true, .rule = "token-scope" };
 	return by_roles(asker, action, target);
 }

@@ -14,13 +14,28 @@ enum action {
 
 const char *action_name(enum action action); /* "dataset:read" */
 
-enum { ROLES_MAX = 8 };
+/* A role that someone has, by itself or through a group or an ownership. */
+struct binding {
+	const char *role;            /* a row of roles.def; an unknown one permits nothing */
+	const char *domain;          /* only there; NULL: in all of the tenant */
+};
+enum auth { AUTH_NONE, AUTH_KEY, AUTH_TOKEN, AUTH_OIDC };    /* how they proved it */
+enum { BINDINGS_MAX = 64, GROUPS_MAX = 32, SCOPES_MAX = 32 };
 struct asker { /* who asks */
 	const char *tenant;
 	const char *principal;
-	const char *domain; /* NULL: of the whole tenant */
-	const char *roles[ROLES_MAX];
-	size_t role_count;
+	const char *domain;          /* where its names are looked up; NULL: it must name one */
+	struct binding bindings[BINDINGS_MAX];
+	size_t binding_count;
+	const char *groups[GROUPS_MAX];
+	size_t group_count;
+	enum auth auth;
+	const char *credential;      /* the id of the key or token; NULL: none */
+	/* A token may permit less than its owner may: actions ("dataset:read"), or all of a kind
+	 * ("dataset:*"). scope_count 0 and scoped: nothing but SELF. */
+	bool scoped;
+	const char *scopes[SCOPES_MAX];
+	size_t scope_count;
 };
 struct target {             /* of what */
 	const char *tenant; /* NULL: of the platform */
@@ -37,6 +52,8 @@ struct decision {
 struct decision policy_decide(const struct asker *asker, enum action action,
                               const struct target *target);
 bool role_known(const char *name);
+/* False when there is no room for more: then it is not given, which denies. */
+bool asker_bind(struct asker *asker, const char *role, const char *domain);
 /* Whether no role that a tenant's own people may have permits it. */
 bool policy_is_operators(enum action action);
 

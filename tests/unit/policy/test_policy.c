@@ -7,7 +7,7 @@
 static struct asker asker(const char *tenant, const char *domain, const char *role)
 {
 	return (struct asker){ .tenant = tenant, .principal = "p", .domain = domain,
-	                       .roles = { role }, .role_count = role ? 1 : 0 };
+	                       .bindings = { { role, domain } }, .binding_count = role ? 1 : 0 };
 }
 
 static struct decision ask(struct asker who, enum action action, const char *tenant,
@@ -131,4 +131,36 @@ Test(policy, what_no_tenants_role_permits_is_the_operators)
 	cr_expect(policy_is_operators(ACTION_TENANT_WRITE));
 	cr_expect_not(policy_is_operators(ACTION_TASK_RUN));
 	cr_expect_not(policy_is_operators(ACTION_TENANT_READ));
+}
+
+Test(policy, lets_a_binding_reach_its_own_domain_only_and_several_add_up)
+{
+	struct asker who = asker("acme", "sales", "consumer");
+	cr_expect(asker_bind(&who, "producer", "trips"));
+	cr_expect(ask(who, ACTION_FEATURES_READ, "acme", "sales").allowed);
+	cr_expect(!ask(who, ACTION_FEATURES_READ, "acme", "trips").allowed);
+	cr_expect(ask(who, ACTION_TASK_RUN, "acme", "trips").allowed);
+	cr_expect(!ask(who, ACTION_TASK_RUN, "acme", "sales").allowed);
+}
+
+Test(policy, binds_no_more_than_there_is_room_for)
+{
+	struct asker who = asker("acme", NULL, NULL);
+	for (int i = 0; i < BINDINGS_MAX; i++)
+		cr_expect(asker_bind(&who, "consumer", "sales"));
+	cr_expect(!asker_bind(&who, "tenant-admin", NULL));
+	cr_expect(!ask(who, ACTION_DOMAIN_WRITE, "acme", "sales").allowed);
+}
+
+Test(policy, permits_a_token_no_more_than_its_scope_and_its_owners_roles)
+{
+	struct asker who = asker("acme", NULL, "tenant-admin");
+	who.scoped = true;
+	cr_expect(!ask(who, ACTION_DATASET_READ, "acme", "sales").allowed);
+	cr_expect(ask(who, ACTION_SELF, "acme", NULL).allowed);
+	who.scopes[who.scope_count++] = "dataset:*";
+	who.scopes[who.scope_count++] = "usage:read-all";
+	cr_expect(ask(who, ACTION_DATASET_READ, "acme", "sales").allowed);
+	cr_expect(!ask(who, ACTION_TASK_RUN, "acme", "sales").allowed);
+	cr_expect(!ask(who, ACTION_USAGE_READ_ALL, NULL, NULL).allowed);
 }
