@@ -92,6 +92,7 @@ int resource_store(struct request *request, const struct manifest *manifest,
 	value_set(stored, "spec",
 	          manifest->spec ? value_copy(arena, manifest->spec) : value_map(arena));
 	set_copy(arena, stored, "key", value_get(before, "key"));
+	set_copy(arena, stored, "state", value_get(before, "state"));
 	TRY(value_check(stored, err));
 	*ret_value = stored;
 	return 0;
