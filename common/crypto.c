@@ -157,6 +157,17 @@ void digest_keyed(const uint8_t key[KEY_BYTES], const void *data, size_t len,
 	REQUIRE(crypto_generichash(out, DIGEST_BYTES, data, len, key, KEY_BYTES) == 0);
 }
 
+void digest_keyed_pieces(const uint8_t key[KEY_BYTES], const struct digest_piece *pieces,
+                         size_t count, uint8_t out[DIGEST_BYTES])
+{
+	crypto_generichash_state state;
+	REQUIRE(crypto_generichash_init(&state, key, KEY_BYTES, DIGEST_BYTES) == 0);
+	for (size_t i = 0; i < count; i++)
+		crypto_generichash_update(&state, pieces[i].data, pieces[i].len);
+	REQUIRE(crypto_generichash_final(&state, out, DIGEST_BYTES) == 0);
+	secret_wipe(&state, sizeof state);
+}
+
 void sha256(const void *data, size_t len, uint8_t out[32])
 {
 	crypto_hash_sha256(out, data, len);
@@ -375,6 +386,22 @@ bool box_agree(const uint8_t their_public[BOX_PUBLIC_BYTES],
 	       const uint8_t own_secret[BOX_SECRET_BYTES], uint8_t ret_key[KEY_BYTES])
 {
 	return crypto_box_beforenm(ret_key, their_public, own_secret) == 0;
+}
+
+bool sign_to_box(const uint8_t sign_public[SIGN_PUBLIC_BYTES], uint8_t ret_public[BOX_PUBLIC_BYTES])
+{
+	return crypto_sign_ed25519_pk_to_curve25519(ret_public, sign_public) == 0;
+}
+
+void sign_to_box_secret(const uint8_t sign_secret[SIGN_SECRET_BYTES],
+                        uint8_t ret_secret[BOX_SECRET_BYTES])
+{
+	REQUIRE(crypto_sign_ed25519_sk_to_curve25519(ret_secret, sign_secret) == 0);
+}
+
+void box_public_of(const uint8_t secret_key[BOX_SECRET_BYTES], uint8_t ret_public[BOX_PUBLIC_BYTES])
+{
+	REQUIRE(crypto_scalarmult_base(ret_public, secret_key) == 0);
 }
 
 bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],

@@ -43,6 +43,10 @@ bool bytes_equal(const void *a, const void *b, size_t len); /* constant time */
 void digest(const void *data, size_t len, uint8_t out[DIGEST_BYTES]); /* BLAKE2b-256 */
 void digest_keyed(const uint8_t key[KEY_BYTES], const void *data, size_t len,
                   uint8_t out[DIGEST_BYTES]);
+/* The same over pieces, one behind the other. */
+struct digest_piece { const void *data; size_t len; };
+void digest_keyed_pieces(const uint8_t key[KEY_BYTES], const struct digest_piece *pieces,
+                         size_t count, uint8_t out[DIGEST_BYTES]);
 void sha256(const void *data, size_t len, uint8_t out[32]);
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32]);
 void hmac_sha512(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[64]);
@@ -99,6 +103,15 @@ bool box_seal(const uint8_t public_key[BOX_PUBLIC_BYTES], const void *plain, siz
  * in box_seal. */
 MUST_USE bool box_agree(const uint8_t their_public[BOX_PUBLIC_BYTES],
                         const uint8_t own_secret[BOX_SECRET_BYTES], uint8_t ret_key[KEY_BYTES]);
+/* The X25519 pair that belongs to an Ed25519 pair (birational map, RFC 7748): whoever knows the key
+ * that signs also knows whom to agree with. False for a key that is no proper point. */
+MUST_USE bool sign_to_box(const uint8_t sign_public[SIGN_PUBLIC_BYTES],
+                          uint8_t ret_public[BOX_PUBLIC_BYTES]);
+void sign_to_box_secret(const uint8_t sign_secret[SIGN_SECRET_BYTES],
+                        uint8_t ret_secret[BOX_SECRET_BYTES]);
+/* The public half of a secret. */
+void box_public_of(const uint8_t secret_key[BOX_SECRET_BYTES],
+                   uint8_t ret_public[BOX_PUBLIC_BYTES]);
 MUST_USE bool box_open(const uint8_t public_key[BOX_PUBLIC_BYTES],
                        const uint8_t secret_key[BOX_SECRET_BYTES], const uint8_t *box, size_t len,
                        void *out);
