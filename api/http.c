@@ -9,6 +9,8 @@
 #include "api/http.h"
 
 #include "api/crew.h"
+#include "api/framing.h"
+#include "api/http_impl.h"
 #include "api/listen.h"
 #include "api/percent.h"
 #include "api/problem.h"
@@ -19,71 +21,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
-	HEADERS_MAX = 16,            /* an answer's, beside the constant ones */
 	KEEP_BYTES = 64 * 1024,      /* memory a connection keeps for its next request */
 	DRAIN_FACTOR = 8,            /* an oversized body is read and dropped up to 8 body_max */
 	DRAIN_MS = 2000,             /* given to half-read requests when the server ends */
 	PEM_MAX = 256 * 1024,
-	STREAM_BLOCK = 4096,         /* of a stream, handed to libmicrohttpd at a time */
+	CONNECTIONS = 2048, CONNECTIONS_PER_ADDRESS = 512,
+	FILES_SPARE = 256,           /* descriptors that connections leave to all else */
+	TIMEOUT_MS = 60 * 1000,      /* for a head, and for a body */
+	LOOKS_MAX_MS = 1000,         /* between two looks at what is overdue */
+	ANSWER_MS = 60 * 1000, ANSWER_BYTES_PER_MS = 32,   /* for an answer to be taken */
 	CONNECTION_MEMORY = 16 * 1024   /* libmicrohttpd clears all of it after every request */
 };
 #define ARENA_MAX (16 * MIB)
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-
-enum phase { PHASE_READING, PHASE_FAST, PHASE_HANDED, PHASE_ANSWERED };
-
-struct header { const char *name, *value; };
-
-struct http_request {
-	struct http_server *server;
-	struct MHD_Connection *connection;
-	enum phase phase;
-	const char *method, *path;
-	size_t target_len;           /* path and parameters, as sent */
-	struct buf body;
-	size_t body_seen;            /* bytes received, dropped ones included */
-	bool refused;                /* answered by this door; nobody is asked */
-	struct arena *arena;
-	char peer[INET6_ADDRSTRLEN];
-	struct header headers[HEADERS_MAX];
-	int header_count;
-	int status;
-	const char *content_type;
-	uint8_t *answer;             /* malloc'ed, or NULL */
-	size_t answer_len;
-	struct http_stream *stream;  /* instead of an answer, until the response has it */
-};
-
-/* An answer that goes on: what its connection takes out of an outflow. While that is parked the
- * connection is suspended, so that it cannot go away. */
-struct http_stream {
-	struct http_stream *next, *prev;     /* the server's; guarded by its mutex */
-	struct http_server *server;
-	struct MHD_Connection *connection;
-	struct outflow *outflow;
-};
-
-struct http_server {
-	struct http_conf conf;       /* defaults filled in; listen and files are not kept */
-	struct MHD_Daemon *daemon;
-	struct crew *crew;
-	int port;
-	atomic_int active;           /* begun, not ended */
-	atomic_bool draining;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;      /* handed or, while draining, active went down */
-	int handed;                  /* guarded by mutex */
-	struct http_stream *streams; /* those not gone; guarded by mutex */
-	bool no_streams;             /* guarded by mutex */
-	bool closed;                 /* guarded by mutex; nothing is handed over any more */
-};
 
 /* --- what was asked --- */
 
@@ -159,7 +116,7 @@ struct arena *http_arena(struct http_request *request)
 
 void http_add_header(struct http_request *request, const char *name, const char *value)
 {
-	REQUIRE(request->header_count < HEADERS_MAX);
+	REQUIRE(request->header_count < HTTP_HEADERS_MAX);
 	struct header header = {
 		arena_strdup(request->arena, name), arena_strdup(request->arena, value)
 	};
@@ -214,98 +171,10 @@ static void refuse(struct http_request *request, const struct err *err)
 	buf_release(&request->body);
 }
 
-/* --- an answer that goes on --- */
-
-static void park(void *context)
-{
-	struct http_stream *stream = context;
-	MHD_suspend_connection(stream->connection);
-}
-
-static void wake(void *context)
-{
-	struct http_stream *stream = context;
-	MHD_resume_connection(stream->connection);
-}
-
-static void enlist(struct http_stream *stream)
-{
-	struct http_server *server = stream->server;
-	pthread_mutex_lock(&server->mutex);
-	stream->next = server->streams;
-	if (stream->next)
-		stream->next->prev = stream;
-	server->streams = stream;
-	bool late = server->no_streams;
-	pthread_mutex_unlock(&server->mutex);
-	if (late)
-		outflow_drop(stream->outflow);
-}
-
-int http_answer_stream(struct http_request *request, const char *content_type, size_t kept_max,
-                       struct outflow **ret_outflow, struct err *err)
-{
-	REQUIRE(request->phase == PHASE_HANDED);
-	struct http_stream *stream = calloc(1, sizeof *stream);
-	if (!stream)
-		return err_set(err, E_NOMEM, "no memory for a stream; ask again later");
-	const struct outflow_reader reader = { park, wake, stream };
-	int rc = outflow_new(kept_max, &reader, &stream->outflow, err);
-	if (rc < 0) {
-		free(stream);
-		return rc;
-	}
-	stream->server = request->server;
-	stream->connection = request->connection;
-	enlist(stream);
-	request->stream = stream;
-	*ret_outflow = stream->outflow;
-	http_answer(request, 200, content_type, NULL);
-	return 0;
-}
-
-static ssize_t read_stream(void *context, uint64_t at, char *out, size_t most)
-{
-	struct http_stream *stream = context;
-	(void)at;
-	int len = outflow_take(stream->outflow, out, most);
-	return len == OUTFLOW_OVER     ? MHD_CONTENT_READER_END_OF_STREAM
-	       : len == OUTFLOW_BROKEN ? MHD_CONTENT_READER_END_WITH_ERROR : len;
-}
-
-/* In the server's threads: the response, or a request that got none, lets go. */
-static void stream_free(void *context)
-{
-	struct http_stream *stream = context;
-	struct http_server *server = stream->server;
-	pthread_mutex_lock(&server->mutex);
-	*(stream->prev ? &stream->prev->next : &server->streams) = stream->next;
-	if (stream->next)
-		stream->next->prev = stream->prev;
-	pthread_mutex_unlock(&server->mutex);
-	outflow_leave(stream->outflow);
-	free(stream);
-}
-
-/* Every connection comes back to the server's threads: none may be suspended at its end. */
-static void end_streams(struct http_server *server)
-{
-	pthread_mutex_lock(&server->mutex);
-	server->no_streams = true;
-	for (struct http_stream *stream = server->streams; stream; stream = stream->next)
-		outflow_drop(stream->outflow);
-	pthread_mutex_unlock(&server->mutex);
-}
-
 static struct MHD_Response *response_new(struct http_request *request)
 {
-	if (request->stream) {
-		struct MHD_Response *response = MHD_create_response_from_callback(
-			MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, request->stream, stream_free);
-		if (response)
-			request->stream = NULL;
-		return response;
-	}
+	if (request->stream)
+		return http_stream_response(request);
 	if (!request->answer_len)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	struct MHD_Response *response = MHD_create_response_from_buffer(
@@ -317,6 +186,8 @@ static struct MHD_Response *response_new(struct http_request *request)
 
 static enum MHD_Result send_answer(struct http_request *request)
 {
+	bool ends = !request->stream;
+	int64_t bytes = (int64_t)request->answer_len;
 	struct MHD_Response *response = response_new(request);
 	if (!response)
 		return MHD_NO;
@@ -330,6 +201,7 @@ static enum MHD_Result send_answer(struct http_request *request)
 	enum MHD_Result rc = MHD_queue_response(request->connection,
 	                                        (unsigned int)request->status, response);
 	MHD_destroy_response(response);
+	overdue_in(&request->overdue, ends ? ANSWER_MS + bytes / ANSWER_BYTES_PER_MS : 0);
 	return rc;
 }
 
@@ -342,7 +214,7 @@ static void request_free(struct http_request *request)
 	buf_release(&request->body);
 	arena_free(request->arena);
 	if (request->stream)
-		stream_free(request->stream);
+		http_stream_free(request->stream);
 	free(request->answer);
 	free(request);
 }
@@ -360,12 +232,19 @@ static void print_peer(struct MHD_Connection *connection, char peer[INET6_ADDRST
 		          INET6_ADDRSTRLEN);
 }
 
+static void connection_end(struct http_request *request)
+{
+	if (request)
+		overdue_leave(request->server->overdue, &request->overdue);
+	request_free(request);
+}
+
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode event)
 {
 	struct http_server *server = context;
 	if (event == MHD_CONNECTION_NOTIFY_CLOSED) {
-		request_free(*socket_context);
+		connection_end(*socket_context);
 		*socket_context = NULL;
 		return;
 	}
@@ -377,6 +256,10 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 	request->connection = connection;
 	buf_init(&request->body, server->conf.body_max);
 	print_peer(connection, request->peer);
+	overdue_in(&request->overdue, server->conf.head_timeout_ms);
+	overdue_enter(server->overdue, &request->overdue,
+	              MHD_get_connection_info(connection,
+	                                      MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
 }
 
 static struct http_request *request_of(struct MHD_Connection *connection)
@@ -397,9 +280,29 @@ static enum MHD_Result visit_argument(void *context, enum MHD_ValueKind kind, co
 	return MHD_NO;
 }
 
+static enum MHD_Result visit_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    size_t name_len, const char *value, size_t value_len)
+{
+	(void)kind;
+	framing_add(context, name, name_len, value ? value : "", value_len);
+	return MHD_YES;
+}
+
+/* What leaves room for two readings ends the connection: what follows may be no request. */
+static int check_framing(struct http_request *request, bool old, struct err *err)
+{
+	struct framing framing = { 0 };
+	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, visit_header, &framing);
+	int rc = framing_check(&framing, old, err);
+	if (rc < 0)
+		http_add_header(request, "Connection", "close");
+	return rc;
+}
+
 /* Decodes the path and looks at every parameter. */
 static int check_target(struct http_request *request, const char *url, struct err *err)
 {
+	TRY(framing_target(url, err));
 	request->path = percent_decode(request->arena, url);
 	if (request->path)
 		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND,
@@ -442,16 +345,20 @@ static int check_head(struct http_request *request, const char *url, bool *ret_n
 }
 
 static enum MHD_Result request_begin(struct http_request *request, const char *method,
-                                     const char *url, bool sound)
+                                     const char *url, const char *version)
 {
 	struct err err;
+	/* Both point into the request line, one space apart: a NUL within would show. */
+	bool sound = (uintptr_t)version - (uintptr_t)url == request->target_len + 1;
 	if (!request->arena && arena_new(ARENA_MAX, &request->arena, &err) < 0)
 		return MHD_NO;
 	request->phase = PHASE_READING;
 	request->method = method;
-	bool now = false;
-	int rc = sound ? check_head(request, url, &now, &err)
-	               : err_set(&err, E_INVALID, "a request begins with METHOD PATH HTTP/1.1");
+	overdue_in(&request->overdue, request->server->conf.body_timeout_ms);
+	bool now = check_framing(request, strcmp(version, "HTTP/1.0") == 0, &err) < 0;
+	int rc = now     ? err.code
+	         : sound ? check_head(request, url, &now, &err)
+	                 : err_set(&err, E_INVALID, "a request begins with METHOD PATH HTTP/1.1");
 	if (rc == 0)
 		return MHD_YES;
 	refuse(request, &err);
@@ -490,6 +397,7 @@ static enum MHD_Result hand_over(struct http_request *request)
 	if (!count_handed(server))
 		return MHD_NO;
 	request->phase = PHASE_HANDED;
+	overdue_in(&request->overdue, 0);
 	MHD_suspend_connection(request->connection);
 	if (crew_push(server->crew, request))
 		return MHD_YES;
@@ -535,9 +443,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 			return MHD_NO;
 		*state = request;
 		atomic_fetch_add_explicit(&server->active, 1, memory_order_relaxed);
-		/* Both point into the request line, one space apart: a NUL within would show. */
-		bool sound = (uintptr_t)version - (uintptr_t)url == request->target_len + 1;
-		return request_begin(request, method, url, sound);
+		return request_begin(request, method, url, version);
 	}
 	if (*data_len) {
 		size_t len = *data_len;
@@ -558,13 +464,14 @@ static void request_reset(struct http_request *request)
 	if (request->arena)
 		arena_reset(request->arena);
 	if (request->stream)
-		stream_free(MOVE(request->stream));
+		http_stream_free(MOVE(request->stream));
 	free(MOVE(request->answer));
 	request->answer_len = 0;
 	request->body_seen = 0;
 	request->refused = false;
 	request->header_count = 0;
 	request->phase = PHASE_READING;
+	overdue_in(&request->overdue, request->server->conf.head_timeout_ms);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -689,18 +596,45 @@ static int start_tls(struct http_server *server, int fd, const char *cert_file,
 	return rc;
 }
 
+/* Connections get the descriptors that this process may have, but for some. */
+static int room_for(int connections)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return connections;
+	rlim_t wanted = (rlim_t)connections + FILES_SPARE;
+	if (files.rlim_cur < wanted) {
+		files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+		(void)!setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (files.rlim_cur >= wanted)
+		return connections;
+	return files.rlim_cur > 2 * FILES_SPARE ? (int)files.rlim_cur - FILES_SPARE
+	                                        : FILES_SPARE;
+}
+
 static void fill_defaults(struct http_conf *conf)
 {
 	conf->poll_threads = conf->poll_threads ? conf->poll_threads : 2;
 	conf->threads = conf->threads ? conf->threads : 8;
 	conf->body_max = conf->body_max ? conf->body_max : MIB;
-	conf->connections_max = conf->connections_max ? conf->connections_max : 1024;
+	conf->connections_max = room_for(conf->connections_max ? conf->connections_max
+	                                                       : CONNECTIONS);
+	conf->connections_per_address_max =
+		conf->connections_per_address_max ? conf->connections_per_address_max
+		                                  : CONNECTIONS_PER_ADDRESS;
+	conf->head_timeout_ms = conf->head_timeout_ms ? conf->head_timeout_ms : TIMEOUT_MS;
+	conf->body_timeout_ms = conf->body_timeout_ms ? conf->body_timeout_ms : TIMEOUT_MS;
 	conf->queue_max = conf->queue_max ? conf->queue_max : 1024;
 	conf->idle_timeout_s = conf->idle_timeout_s ? conf->idle_timeout_s : 30;
 }
 
 static int start(struct http_server *server, const struct http_conf *conf, struct err *err)
 {
+	int shorter = server->conf.head_timeout_ms < server->conf.body_timeout_ms
+		? server->conf.head_timeout_ms : server->conf.body_timeout_ms;
+	TRY(overdue_new(shorter < 2 * LOOKS_MAX_MS ? shorter / 2 + 1 : LOOKS_MAX_MS,
+	                &server->overdue, err));
 	TRY(crew_new(server->conf.threads, server->conf.queue_max, handle, server, &server->crew,
 	             err));
 	int fd = -1;
@@ -766,13 +700,14 @@ void http_server_free(struct http_server *server)
 	if (server->daemon) {
 		atomic_store(&server->draining, true);
 		int fd = MHD_quiesce_daemon(server->daemon);
-		end_streams(server);
+		http_streams_end(server);
 		drain(server);
 		MHD_stop_daemon(server->daemon);
 		if (fd >= 0)
 			close(fd);
 	}
 	crew_free(server->crew);
+	overdue_free(server->overdue);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->mutex);
 	free(server);

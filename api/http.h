@@ -21,10 +21,13 @@ struct http_conf {
 	int poll_threads;            /* 0: 2 */
 	int threads;                 /* handlers; 0: 8 */
 	size_t body_max;             /* bytes; 0: 1 MiB. More: 413 */
-	int connections_max;         /* 0: 1024 */
-	int connections_per_address_max;   /* 0: no own bound */
+	int connections_max;         /* 0: 2048; fewer where so many files may not be open */
+	int connections_per_address_max;   /* 0: 512 */
 	int queue_max;               /* requests waiting for a handler; 0: 1024. More: 503 */
-	int idle_timeout_s;          /* 0: 30 */
+	int idle_timeout_s;          /* without a byte; 0: 30 */
+	int head_timeout_ms;         /* from a connection's begin or its last answer to the end of a
+	                              * request's head, idle or not; 0: 60000 */
+	int body_timeout_ms;         /* from there to the body's end; 0: 60000 */
 	http_serve_fn *serve;
 	http_fast_fn *fast;          /* may be NULL */
 	void *context;

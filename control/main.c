@@ -95,6 +95,8 @@ static int open_doors(struct process *process, struct err *err)
 	const struct conf *conf = &process->conf;
 	const struct http_conf http = {
 		.listen = conf->listen, .cert_file = conf->cert_file, .key_file = conf->key_file,
+		.connections_max = conf->http_connections,
+		.connections_per_address_max = conf->http_connections_of_address,
 		.threads = conf->http_threads, .serve = door_serve, .context = process->control,
 	};
 	const struct link_server_conf link = {

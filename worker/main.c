@@ -184,6 +184,8 @@ static int open_door(struct worker *worker, struct err *err)
 			.listen = conf->listen, .cert_file = conf->cert_file,
 			.key_file = conf->key_file,
 			.poll_threads = conf->serve_threads,
+			.connections_max = conf->serve_connections,
+			.connections_per_address_max = conf->serve_connections_of_address,
 		},
 		.clock = clock_system(), .cache = worker->cache, .online = worker->runner.online,
 		.meter = worker->meter,

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "api/http.h"
 
+#include "api/http_impl.h"
 #include "common/cert.h"
 #include "common/clock.h"
 #include "tests/support/alloc.h"
@@ -76,6 +77,10 @@ static void serve(void *context, struct http_request *request)
 		if (rc < 0)
 			answer_text(request, 503, err.text);
 		sem_post(&f->entered);
+	} else if (strcmp(path, "/headers") == 0) {
+		for (int i = 0; i < HTTP_HEADERS_MAX; i++)
+			http_add_header(request, "X-Many", "yes");
+		http_answer(request, 204, NULL, NULL);
 	} else if (strcmp(path, "/empty") == 0) {
 		http_answer(request, 204, NULL, NULL);
 	} else if (strcmp(path, "/arena") == 0) {
@@ -230,6 +235,15 @@ Test(http, what_fast_answers_no_handler_sees)
 	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 1);
 }
 
+Test(http, an_answer_has_room_for_its_headers)
+{
+	char answer[8192];
+	int count = 0;
+	for (const char *at = ask("GET /headers" END, answer); (at = strstr(at, "X-Many: yes"));)
+		at++, count++;
+	cr_expect_eq(count, HTTP_HEADERS_MAX);
+}
+
 Test(http, answer_may_be_empty)
 {
 	char answer[8192];
@@ -355,6 +369,123 @@ Test(http, never_serves_what_is_not_http)
 	cr_expect(strncmp(answer, "HTTP/1.1 2", 10) != 0, "%s", answer);
 	close(fd);
 	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 0);
+}
+
+/* What a proxy in front may read otherwise is refused, and nothing after it is a request. */
+Test(http, a_request_that_could_be_two_is_refused_and_ends_its_connection)
+{
+	static const char *const bad[] = {
+		"Content-Length: 0\r\nContent-Length: 40", "Content-Length: 0\r\nContent-Length: 0",
+		"Content-Length: 0\r\nTransfer-Encoding: chunked",
+		"Transfer-Encoding: chunked\r\nContent-Length: 0", "Transfer-Encoding: xchunked",
+		"Transfer-Encoding: gzip, chunked", "Transfer-Encoding: identity",
+		"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Content-Length : 0",
+		"Transfer-Encoding : chunked", "Host: other", "X\x01: a", "X: a\rb",
+		"Content-Length: 0, 0", "Content-Length: +0", "Content-Length: 0x0",
+		"Content-Length: -1", "Content-Length: 99999999999999999999999",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		char said[512], answer[8192], more[8192];
+		snprintf(said, sizeof said, "POST /first HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n"
+		         "0\r\n\r\nGET /second" END, bad[i]);
+		int fd = dial();
+		say(fd, said);
+		hear(fd, answer);
+		cr_expect(strncmp(answer, "HTTP/1.1 4", 10) == 0, "%s: %s", bad[i], answer);
+		hear(fd, more);
+		cr_expect_null(strstr(more, "HTTP/1.1 "), "%s: a second answer: %s", bad[i], more);
+		close(fd);
+	}
+	cr_expect_eq(__atomic_load_n(&fixture->served, __ATOMIC_SEQ_CST), 0);
+}
+
+Test(http, escaped_slashes_and_targets_that_are_no_path_are_refused)
+{
+	static const char *const bad[] = {
+		"GET /a%2fb" END, "GET /a%2Fb" END, "GET /a%5Cb" END, "GET http://h/a" END,
+		"OPTIONS *" END, "CONNECT h:443" END, "GET /a#b" END,
+	};
+	char answer[8192];
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		STATUS(ask(bad[i], answer), "400");
+	STATUS(ask("GET /a?q=%2F" END, answer), "200");
+}
+
+/* A byte now and then is never idle. */
+static bool drips_until_the_end(const struct http_conf *wanted, const char *head)
+{
+	struct http_server *whole = fixture->server;
+	cr_assert_eq(http_server_new(wanted, &fixture->server, &fixture->err), 0);
+	int fd = dial(), left = 4000;
+	struct timeval soon = { .tv_usec = 10 * 1000 };
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon);
+	say(fd, head);
+	char byte;
+	while (--left > 0 && recv(fd, &byte, 1, 0) < 0)
+		(void)!send(fd, "a", 1, MSG_NOSIGNAL);
+	close(fd);
+	http_server_free(fixture->server);
+	fixture->server = whole;
+	return left > 0;
+}
+
+Test(http, a_head_that_drips_in_is_cut_off_at_its_deadline)
+{
+	struct http_conf wanted = conf();
+	wanted.head_timeout_ms = 200;
+	cr_expect(drips_until_the_end(&wanted, "GET /"), "it goes on for ever");
+	cr_expect(drips_until_the_end(&wanted, "GET /a HTTP/1.1\r\nHost: h\r\nX-A: "));
+}
+
+Test(http, a_body_that_drips_in_is_cut_off_at_its_deadline)
+{
+	struct http_conf wanted = conf();
+	wanted.body_timeout_ms = 200;
+	cr_expect(drips_until_the_end(&wanted, "POST /a HTTP/1.1\r\nHost: h\r\n"
+	                              "Content-Length: 4000\r\n\r\n"), "it goes on for ever");
+}
+
+/* Held ones, and those that wait for their next request within its time, are in no hurry. */
+Test(http, deadlines_are_not_for_who_waits_for_an_answer)
+{
+	struct http_conf wanted = conf();
+	struct http_server *whole = fixture->server;
+	char answer[8192];
+	wanted.head_timeout_ms = wanted.body_timeout_ms = 100;
+	cr_assert_eq(http_server_new(&wanted, &fixture->server, &fixture->err), 0);
+	int fd = dial();
+	say(fd, "GET /held" END);
+	sem_wait(&fixture->entered);
+	usleep(400 * 1000);
+	answer_text(fixture->held, 200, "patient");
+	cr_expect_str_eq(body_of(hear(fd, answer)), "patient");
+	close(fd);
+	http_server_free(fixture->server);
+	fixture->server = whole;
+}
+
+Test(http, one_address_gets_its_part_of_the_connections)
+{
+	struct http_conf wanted = conf();
+	struct http_server *whole = fixture->server;
+	char answer[8192];
+	int fds[4];
+	wanted.connections_per_address_max = 4;
+	cr_assert_eq(http_server_new(&wanted, &fixture->server, &fixture->err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = dial();
+		say(fds[i], "GET /a" END);
+		STATUS(hear(fds[i], answer), "200");
+	}
+	cr_expect_str_eq(ask("GET /a" END, answer), "", "a fifth was served");
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	bool again = false;
+	for (int tries = 0; !again && tries < 1000; tries++, usleep(again ? 0 : 10000))
+		again = strncmp(ask("GET /a" END, answer), "HTTP/1.1 200", 12) == 0;
+	cr_expect(again, "their places are free again");
+	http_server_free(fixture->server);
+	fixture->server = whole;
 }
 
 Test(http, a_full_queue_is_told_with_the_limit_and_when_to_come_back)
