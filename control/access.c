@@ -218,7 +218,7 @@ static const char *rule_of(const struct asked *asked)
 
 static int audit(const struct asked *asked, const struct access_ask *ask, int code, struct err *err)
 {
-	char actor[2 * (NAME_MAX_LEN + 1)];
+	char actor[ACTOR_TEXT_MAX];
 	snprintf(actor, sizeof actor, "%s/%s", asked->asker.tenant, asked->asker.principal);
 	const struct audit_event event = {
 		.tenant = asked->asker.tenant,
@@ -249,6 +249,13 @@ static void audit_refusal(const struct asked *asked, const struct access_ask *as
 		         err.text);
 }
 
+/* A grant does not outlive the credential that it was asked with. */
+static int64_t grant_ends(const struct asked *asked)
+{
+	int64_t most = asked->now_ms + ACCESS_GRANT_MS, ends = asked->asker.expires_ms;
+	return ends != 0 && ends < most ? ends : most;
+}
+
 static int sign(const struct asked *asked, const struct access_ask *ask, const char *worker,
                 struct buf *ret_grant, struct err *err)
 {
@@ -263,7 +270,7 @@ static int sign(const struct asked *asked, const struct access_ask *ask, const c
 		.principal = asked->asker.principal,
 		.views = asked->views,
 		.view_count = asked->count,
-		.expires_ms = asked->now_ms + ACCESS_GRANT_MS,
+		.expires_ms = grant_ends(asked),
 	};
 	return access_sign(asked->control->signer, &grant, ask->box_public, ret_grant, err);
 }
@@ -277,8 +284,9 @@ static int identify(struct asked *asked, const struct access_ask *ask, struct er
 		leads |= part_leads(&control->parts[i]);
 	if (!leads)
 		return part_needs_lead(&control->parts[0], err);
-	TRY(identity_check(control, asked->arena, ask->credential, asked->now_ms, &asked->asker,
-	                   err));
+	const struct identity_ask who = { .credential = ask->credential, .audience = "serving",
+	                                  .now_ms = asked->now_ms };
+	TRY(identity_check(control, asked->arena, &who, &asked->asker, err));
 	asked->part = part_of(control, asked->asker.tenant);
 	return part_needs_lead(asked->part, err);
 }
@@ -286,8 +294,9 @@ static int identify(struct asked *asked, const struct access_ask *ask, struct er
 int access_shard(struct control *control, struct arena *arena, const struct access_ask *ask)
 {
 	struct asker asker;
-	int64_t now_ms = clock_unix_ms(control->clock);
-	if (identity_check(control, arena, ask->credential, now_ms, &asker, NULL) < 0)
+	const struct identity_ask who = { .credential = ask->credential, .audience = "serving",
+	                                  .now_ms = clock_unix_ms(control->clock) };
+	if (identity_check(control, arena, &who, &asker, NULL) < 0)
 		return -1;
 	return part_of(control, asker.tenant)->index;
 }

@@ -16,6 +16,7 @@
 #include "control/intents.h"
 #include "control/lead.h"
 #include "control/metrics.h"
+#include "control/revoked.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,8 +107,12 @@ static int identify(struct control *control, struct request *request, struct err
 	TRY(find_part(control, request, err));
 	if (request->route->action == ACTION_PUBLIC)
 		return 0;
-	return identity_check(control, request->arena, bearer(request), request->now_ms,
-	                      &request->asker, err);
+	const struct identity_ask who = {
+		.credential = bearer(request), .audience = "control", .now_ms = request->now_ms,
+		.tenant = request->tenant ? request->tenant : request_query(request, "tenant"),
+	};
+	request->known = catalog_followed(control->catalog);
+	return identity_check(control, request->arena, &who, &request->asker, err);
 }
 
 /* --- read --- */
@@ -268,17 +273,49 @@ static int check_followed(const struct request *request, struct err *err)
 	               "a second", request->part->index);
 }
 
-static int pass_on(struct control *control, struct request *request, struct err *err)
+/* Whether the asker's rights are as new as they must be. The leader of the asker's part has written
+ * all that was revoked itself; everybody else asks the store. */
+static int check_rights(struct control *control, const struct request *request, struct err *err)
+{
+	if (request->failure.code || !request->asker.tenant ||
+	    part_leads(part_of(control, request->asker.tenant)))
+		return 0;
+	return revoked_check(control->revoked, request->known, err);
+}
+
+/* The part whose leader, elsewhere, is to answer; NULL: this replica does. */
+static int find_elsewhere(struct control *control, const struct request *request,
+                          const struct part **ret_part, struct err *err)
 {
 	const struct part *part = wanted_part(control, request);
-	if (!control->forward || !part || part_leads(part))
+	bool here = !control->forward || !part || part_leads(part);
+	int code = here ? check_rights(control, request, err) : 0;
+	if (code < 0 && (part || !control->forward || part_leads(request->part)))
+		return code;
+	*ret_part = code < 0 ? request->part : here ? NULL : part;
+	return 0;
+}
+
+/* What the leader cannot be asked stays as it is: a refusal, or a read of what is followed. */
+static bool stays_here(struct control *control, struct request *request)
+{
+	if (request->failure.code)
+		return true;
+	return is_followed(request) && check_rights(control, request, NULL) == 0;
+}
+
+static int pass_on(struct control *control, struct request *request, struct err *err)
+{
+	const struct part *part = NULL;
+	TRY(find_elsewhere(control, request, &part, err));
+	if (!part)
 		return 0;
 	bool streams = request->route->handler == h_task_events ||
 		request->route->handler == h_run_events;
 	int code = streams ? forward_refer(control->forward, part, request, err)
 	                   : forward_request(control->forward, part, request, err);
-	if (code < 0 && (request->failure.code || is_followed(request)))
-		return 0;                    /* no leader takes the refusal back */
+	if (code < 0 && stays_here(control, request))
+		return 0;
 	if (code < 0)
 		return code;
 	request->passed = true;
@@ -318,7 +355,7 @@ static const char *event_tenant(const struct request *request)
 static int add_event(struct request *request, const char *result, const char *code,
                      struct change *change, struct err *err)
 {
-	char actor[2 * (NAME_MAX_LEN + 1)];
+	char actor[ACTOR_TEXT_MAX];
 	snprintf(actor, sizeof actor, "%s/%s", request->asker.tenant, request->asker.principal);
 	const struct audit_event event = {
 		.tenant = event_tenant(request),
@@ -379,6 +416,8 @@ static void withdraw(struct request *request)
 
 static int commit(struct request *request, struct err *err)
 {
+	if (revoked_by(request->route->action))
+		TRY(revoked_mark(request->change, request->now_ms, err));
 	int code = journal_commit(request->part->journal, request->change, err);
 	/* After an unknown outcome the journal is led anew and tells what has happened. */
 	if (code < 0 && code != E_UNKNOWN_OUTCOME)

@@ -73,6 +73,7 @@ struct request {
 	int64_t followed;            /* no leader answers: read from memory that follows, at this
 	                              * revision of the store; 0: no */
 	uint64_t replays;            /* of that memory */
+	int64_t known;               /* the store's revision that the asker was looked up at */
 	struct err failure;          /* of the step that failed; code 0: none */
 	struct reply *reply;
 };

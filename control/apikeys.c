@@ -4,6 +4,7 @@
 #include "control/apikeys.h"
 
 #include "control/identity.h"
+#include "control/keyuse.h"
 #include "tenant/apikey.h"
 
 #include <stdio.h>
@@ -52,19 +53,32 @@ int apikeys_visit(struct control *control, const char *tenant, const char *princ
 	return 0;
 }
 
+int apikeys_delete(struct control *control, struct change *change, const char *id,
+                   int64_t revision, struct err *err)
+{
+	char at[STORE_KEY_MAX];
+	TRY(change_delete(change, identity_key(at, id), revision, err));
+	if (!catalog_has(control->catalog, keyuse_key(at, id)))
+		return 0;
+	return change_delete(change, at, -1, err);
+}
+
+struct doomed { struct control *control; struct change *change; };
+
 static int delete_one(void *context, const char *id, const struct value *key, int64_t revision,
                       struct err *err)
 {
-	char at[STORE_KEY_MAX];
+	struct doomed *doomed = context;
 	(void)key;
 	(void)revision;
-	return change_delete(context, identity_key(at, id), -1, err);
+	return apikeys_delete(doomed->control, doomed->change, id, -1, err);
 }
 
 int apikeys_delete_all(struct control *control, const char *tenant, const char *principal,
                        struct change *change, struct err *err)
 {
-	return apikeys_visit(control, tenant, principal, delete_one, change, err);
+	struct doomed doomed = { control, change };
+	return apikeys_visit(control, tenant, principal, delete_one, &doomed, err);
 }
 
 /* A key whose text is there already, as bootstrap finds it in its file. */

@@ -13,6 +13,9 @@ typedef int apikeys_visit_fn(void *context, const char *id, const struct value *
                              int64_t revision, struct err *err);
 MUST_USE int apikeys_visit(struct control *control, const char *tenant, const char *principal,
                            apikeys_visit_fn *visit, void *context, struct err *err);
+/* Adds the deletion of a key, at that revision (-1: any), and of what is kept beside it. */
+MUST_USE int apikeys_delete(struct control *control, struct change *change, const char *id,
+                            int64_t revision, struct err *err);
 /* Adds the deletion of all of a principal's keys to change. */
 MUST_USE int apikeys_delete_all(struct control *control, const char *tenant, const char *principal,
                                 struct change *change, struct err *err);

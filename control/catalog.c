@@ -95,6 +95,14 @@ int64_t catalog_revision(struct catalog *catalog)
 	return revision;
 }
 
+int64_t catalog_followed(struct catalog *catalog)
+{
+	pthread_mutex_lock(&catalog->mutex);
+	int64_t followed = catalog->followed;
+	pthread_mutex_unlock(&catalog->mutex);
+	return followed;
+}
+
 /* --- the array; the mutex is held --- */
 
 /* The first entry that is not before key. */

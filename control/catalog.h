@@ -34,6 +34,8 @@ void catalog_apply(struct catalog *catalog, const char *key, const struct value 
 typedef void catalog_change_fn(void *context, const char *key, const struct value *value);
 void catalog_on_change(struct catalog *catalog, catalog_change_fn *change, void *context);
 int64_t catalog_revision(struct catalog *catalog);
+/* The watch has told of everything up to that revision of the store. */
+int64_t catalog_followed(struct catalog *catalog);
 
 /* A copy in arena; E_NOT_FOUND with the sentence `KIND NAME does not exist`-like. ret_revision: the
  * ETag. */

@@ -110,6 +110,17 @@ int change_expect(struct change *change, const char *key, int64_t mod_revision, 
 	return add_op(change, &op, err);
 }
 
+int change_store(struct change *change, struct store *store, const uint8_t *state_key,
+                 struct err *err)
+{
+	AUTO(store_txn) *txn = NULL;
+	REQUIRE(value_len(change->records) == 0);
+	TRY(store_txn_new(&txn, err));
+	TRY(change_seal(change, state_key, err));
+	TRY(change_add_to(change, txn, err));
+	return store_commit(store, txn, NULL, err);
+}
+
 /* --- for the journal --- */
 
 int state_seal(const uint8_t *state_key, const char *key, const void *packed, size_t len,

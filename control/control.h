@@ -16,8 +16,10 @@ struct schedules;
 struct events;
 struct forward;
 struct intents;
+struct keyuse;
 struct lead;
 struct metrics;
+struct revoked;
 
 enum { PARTS_MAX = 64 };
 
@@ -47,6 +49,8 @@ struct control {
 	struct grant_signer *signer;
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
+	struct revoked *revoked; /* what was revoked, for memory that follows */
+	struct keyuse *keyuse;   /* when API keys were last used */
 	struct metrics *metrics;
 	struct events *events;       /* streams of what happens to tasks; NULL: there are none */
 	struct forward *forward;     /* to the replica that leads; NULL: there is no other */

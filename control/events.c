@@ -6,6 +6,7 @@
 
 #include "api/sse.h"
 #include "common/json.h"
+#include "common/pack.h"
 #include "control/identity.h"
 #include "control/shard_run.h"
 #include "control/watch.h"
@@ -18,7 +19,7 @@
 
 enum {
 	MOST = 512, MOST_OF_TENANT = 128, ROUND_MS = 1000, CHECK_MS = 2000, SILENCE_MS = 15000,
-	EVENT_MAX = 16 * 1024, TOLD_KEPT = 16
+	EVENT_MAX = 16 * 1024, TOLD_KEPT = 16, PROOF_MAX = 16 * 1024
 };
 #define ARENA_MAX (4 * MIB)
 
@@ -29,7 +30,7 @@ struct feed {
 	struct watch *watch;
 	struct outflow *outflow;     /* NULL: not attached yet */
 	char tenant[NAME_MAX_LEN + 1], domain[NAME_MAX_LEN + 1], id[ID_LEN + 1];
-	char key_id[ID_LEN + 1];
+	struct buf proof;            /* packed; empty: nobody checks */
 	bool is_run;
 	int64_t epoch, version;      /* that its client knows; 0, -1: none */
 	int64_t said_mono_ms, checked_mono_ms;
@@ -210,14 +211,17 @@ static bool tell(struct feed *feed)
 static bool permitted(struct feed *feed, int64_t now_mono_ms)
 {
 	struct control *control = feed->events->control;
+	struct arena *arena = feed->events->arena;
 	struct asker asker;
+	struct value *proof = NULL;
 	const struct target target = { .tenant = feed->tenant, .domain = feed->domain };
-	if (!feed->key_id[0] || now_mono_ms - feed->checked_mono_ms < CHECK_MS)
+	if (!feed->proof.len || now_mono_ms - feed->checked_mono_ms < CHECK_MS)
 		return true;
 	feed->checked_mono_ms = now_mono_ms;
-	arena_reset(feed->events->arena);
-	return identity_by_id(control, feed->events->arena, feed->key_id,
-	                      clock_unix_ms(control->clock), &asker, NULL) == 0 &&
+	arena_reset(arena);
+	return pack_read(arena, feed->proof.data, feed->proof.len, &proof, NULL) == 0 &&
+		identity_again(control, arena, proof, clock_unix_ms(control->clock), &asker,
+		               NULL) == 0 &&
 		policy_decide(&asker, ACTION_TASK_READ, &target).allowed;
 }
 
@@ -244,6 +248,7 @@ static void end(struct feed *feed)
 	watch_free(feed->watch);
 	if (feed->outflow)
 		outflow_end(feed->outflow);
+	buf_release(&feed->proof);
 	free(feed);
 }
 
@@ -336,15 +341,20 @@ int feed_new(struct events *events, const struct feed_conf *conf, struct feed **
 	snprintf(feed->tenant, sizeof feed->tenant, "%s", conf->tenant);
 	snprintf(feed->domain, sizeof feed->domain, "%s", conf->domain);
 	snprintf(feed->id, sizeof feed->id, "%s", conf->id);
-	snprintf(feed->key_id, sizeof feed->key_id, "%s", conf->key_id);
+	buf_init(&feed->proof, PROOF_MAX);
 	(void)event_id_read(conf->last_id, &feed->epoch, &feed->version);
-	int rc = watch_new(events->board, feed->id, feed, &feed->watch, err);
+	int rc = conf->proof ? pack_write(conf->proof, &feed->proof, err) : 0;
+	if (rc == 0)
+		rc = buf_check(&feed->proof, err);
+	if (rc == 0)
+		rc = watch_new(events->board, feed->id, feed, &feed->watch, err);
 	pthread_mutex_lock(&events->mutex);
 	if (rc == 0)
 		rc = enlist(events, feed, err);
 	pthread_mutex_unlock(&events->mutex);
 	if (rc < 0) {
 		watch_free(feed->watch);
+		buf_release(&feed->proof);
 		free(feed);
 		return rc;
 	}

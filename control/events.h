@@ -28,7 +28,7 @@ struct feed_conf {
 	struct part *part;
 	const char *tenant, *domain, *id;
 	bool is_run;
-	const char *key_id;          /* the API key it is asked with; "" in tests: never checked */
+	const struct value *proof;   /* of who asks; NULL in tests: never checked */
 	const char *last_id;         /* of the last event its client knows; NULL: none */
 };
 enum { FEED_KEPT_MAX = 64 * 1024 };      /* for http_answer_stream */

@@ -4,21 +4,10 @@
 
 #include "control/events.h"
 #include "control/shard_run.h"
-#include "tenant/apikey.h"
 
 #include <string.h>
 
 handler_fn h_task_events, h_run_events;
-
-/* The id of the key that the request came with, which the stream is checked by from now on. */
-static int key_of(const struct request *request, char ret_id[ID_LEN + 1], struct err *err)
-{
-	const char *header = request_header(request, "Authorization");
-	const char *key = header ? strstr(header, "fh_") : NULL;
-	if (!key)
-		return err_set(err, E_UNAUTHENTICATED, "event streams take an API key");
-	return apikey_id(key, ret_id, err);
-}
 
 /* A browser that knows the last event already is told not to come back (HTML Standard, 9.2.3). */
 static bool knows_all(const struct request *request, const char *last_id, const struct value *seen)
@@ -32,7 +21,6 @@ static bool knows_all(const struct request *request, const char *last_id, const 
 static int follow(struct control *control, struct request *request, const char *id, bool is_run,
                   const struct value *seen, struct err *err)
 {
-	char key_id[ID_LEN + 1];
 	const char *last_id = request_header(request, "Last-Event-ID");
 	if (!seen)
 		return err_set(err, E_NOT_FOUND, "the domain %s has no such %s", request->domain,
@@ -40,14 +28,13 @@ static int follow(struct control *control, struct request *request, const char *
 	if (!control->events)
 		return err_set(err, E_UNAVAILABLE, "this server has no event streams; read the "
 		               "%s with waitMs instead", is_run ? "run" : "task");
-	TRY(key_of(request, key_id, err));
 	if (knows_all(request, last_id, seen)) {
 		request->reply->status = 204;
 		return 0;
 	}
 	const struct feed_conf feed = {
 		.part = request->part, .tenant = request->tenant, .domain = request->domain,
-		.id = id, .is_run = is_run, .key_id = key_id, .last_id = last_id,
+		.id = id, .is_run = is_run, .proof = request->asker.proof, .last_id = last_id,
 	};
 	request->reply->status = 200;
 	return feed_new(control->events, &feed, &request->reply->feed, err);

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/identity.h"
 
+#include "control/keyuse.h"
 #include "tenant/apikey.h"
 
 #include <stdio.h>
@@ -29,14 +30,18 @@ static const uint8_t *hash_of(const struct value *key, const uint8_t none[DIGEST
 	return len == DIGEST_BYTES ? hash : none;
 }
 
-static bool key_valid(struct control *control, const char *text, const struct value *key,
-                      int64_t now_ms)
+static bool key_matches(struct control *control, const char *text, const struct value *key)
 {
 	static const uint8_t none[DIGEST_BYTES];
 	bool matches = apikey_matches(keyring_credential_key(control->keyring), text,
 	                              hash_of(key, none));
-	int64_t expires_ms = value_get_int(key, "expiresAt", 0);
-	return matches && key && (expires_ms == 0 || now_ms < expires_ms);
+	return matches && key;
+}
+
+static bool is(const struct value *map, const char *name, const char *wanted)
+{
+	const char *text = value_get_str(map, name);
+	return text && strcmp(text, wanted) == 0;
 }
 
 static void fill(const struct value *principal, struct asker *asker)
@@ -69,31 +74,72 @@ static int owner(struct control *control, struct arena *arena, const struct valu
 	return 0;
 }
 
-int identity_check(struct control *control, struct arena *arena, const char *credential,
-                   int64_t now_ms, struct asker *ret_asker, struct err *err)
-{
-	char id[ID_LEN + 1], at[STORE_KEY_MAX];
-	if (!credential || apikey_id(credential, id, NULL) < 0)
-		return refused(err);
-	struct value *key = NULL;
-	int code = catalog_get(control->catalog, arena, identity_key(at, id), &key, NULL, err);
-	if (code < 0 && code != E_NOT_FOUND)
-		return code;
-	if (!key_valid(control, credential, key, now_ms))
-		return refused(err);
-	return owner(control, arena, key, ret_asker, err);
-}
+/* --- API keys --- */
 
-int identity_by_id(struct control *control, struct arena *arena, const char *id, int64_t now_ms,
-                   struct asker *ret_asker, struct err *err)
+static int get_key(struct control *control, struct arena *arena, const char *id,
+                   struct value **ret_key, struct err *err)
 {
 	char at[STORE_KEY_MAX];
-	struct value *key = NULL;
-	int code = catalog_get(control->catalog, arena, identity_key(at, id), &key, NULL, err);
-	if (code < 0)
-		return code == E_NOT_FOUND ? refused(err) : code;
-	int64_t expires_ms = value_get_int(key, "expiresAt", 0);
-	if (expires_ms != 0 && now_ms >= expires_ms)
+	int code = catalog_get(control->catalog, arena, identity_key(at, id), ret_key, NULL, err);
+	return code == E_NOT_FOUND ? 0 : code;
+}
+
+static int verify_key(struct control *control, struct arena *arena, const struct identity_ask *ask,
+                      struct value **ret_proof, struct err *err)
+{
+	char id[ID_LEN + 1];
+	struct value *key = NULL, *proof = value_map(arena);
+	if (apikey_id(ask->credential, id, NULL) < 0)
 		return refused(err);
-	return owner(control, arena, key, ret_asker, err);
+	TRY(get_key(control, arena, id, &key, err));
+	if (!key_matches(control, ask->credential, key))
+		return refused(err);
+	value_set_str(proof, "kind", "key");
+	value_set_str(proof, "id", id);
+	TRY(value_check(proof, err));
+	*ret_proof = proof;
+	return 0;
+}
+
+/* Whose it is, unless it is gone or has expired. */
+static int key_stands(struct control *control, struct arena *arena, const char *id, int64_t now_ms,
+                      struct asker *asker, struct err *err)
+{
+	struct value *key = NULL;
+	if (!id)
+		return refused(err);
+	TRY(get_key(control, arena, id, &key, err));
+	int64_t expires_ms = value_get_int(key, "expiresAt", 0);
+	if (!key || (expires_ms != 0 && now_ms >= expires_ms))
+		return refused(err);
+	TRY(owner(control, arena, key, asker, err));
+	asker->auth = AUTH_KEY;
+	asker->credential = id;
+	asker->expires_ms = expires_ms;
+	keyuse_note(control->keyuse, id, now_ms);
+	return 0;
+}
+
+/* --- any of them --- */
+
+int identity_again(struct control *control, struct arena *arena, const struct value *proof,
+                   int64_t now_ms, struct asker *ret_asker, struct err *err)
+{
+	struct asker asker = { .tenant = NULL };
+	if (!is(proof, "kind", "key"))
+		return refused(err);
+	TRY(key_stands(control, arena, value_get_str(proof, "id"), now_ms, &asker, err));
+	asker.proof = proof;
+	*ret_asker = asker;
+	return 0;
+}
+
+int identity_check(struct control *control, struct arena *arena, const struct identity_ask *ask,
+                   struct asker *ret_asker, struct err *err)
+{
+	struct value *proof = NULL;
+	if (!ask->credential)
+		return refused(err);
+	TRY(verify_key(control, arena, ask, &proof, err));
+	return identity_again(control, arena, proof, ask->now_ms, ret_asker, err);
 }

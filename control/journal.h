@@ -32,6 +32,12 @@ MUST_USE int change_delete(struct change *change, const char *key, int64_t expec
 MUST_USE int change_expect(struct change *change, const char *key, int64_t mod_revision,
                            struct err *err);
 
+/* Commits a change without records by itself, led or not: for hints that no decision rests on.
+ * E_PRECONDITION as in journal_commit. */
+struct store;
+MUST_USE int change_store(struct change *change, struct store *store, const uint8_t *state_key,
+                          struct err *err);
+
 typedef int emit_fn(void *context, const struct value *record, struct err *err);
 
 struct journal_ops {

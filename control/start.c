@@ -8,7 +8,9 @@
 #include "control/events.h"
 #include "control/forward.h"
 #include "control/intents.h"
+#include "control/keyuse.h"
 #include "control/metrics.h"
+#include "control/revoked.h"
 #include "control/schedule.h"
 #include "control/shard_interval.h"
 #include "control/shard_emit.h"
@@ -237,11 +239,22 @@ static int make_events(struct control *control, const struct start_conf *conf, s
 	return 0;
 }
 
+static int make_identity(struct control *control, const struct start_conf *conf, struct err *err)
+{
+	const struct keyuse_conf keyuse = {
+		.clock = conf->clock, .store = conf->store, .catalog = control->catalog,
+		.state_key = keyring_state_key(conf->keyring),
+	};
+	TRY(revoked_new(conf->store, &control->revoked, err));
+	return keyuse_new(&keyuse, &control->keyuse, err);
+}
+
 static int make_all(struct control *control, const struct start_conf *conf, struct err *err)
 {
 	TRY(intents_new(&control->intents, err));
 	TRY(metrics_new(route_count, &control->metrics, err));
 	TRY(catalog_new(conf->clock, keyring_state_key(conf->keyring), &control->catalog, err));
+	TRY(make_identity(control, conf, err));
 	TRY(make_parts(control, conf, err));
 	TRY(make_signer(control, err));
 	TRY(make_events(control, conf, err));
@@ -310,6 +323,8 @@ void control_free(struct control *control)
 		lead_free(control->parts[i].lead);
 	}
 	events_free(control->events);
+	keyuse_free(control->keyuse);
+	revoked_free(control->revoked);
 	catalog_free(catalog);
 	metrics_free(control->metrics);
 	intents_free(control->intents);

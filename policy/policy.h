@@ -5,6 +5,8 @@
 
 #include "common/err.h"
 
+struct value;
+
 enum action {
 #define ACTION(id, name, meaning) ACTION_##id,
 #include "policy/actions.def"
@@ -31,6 +33,8 @@ struct asker { /* who asks */
 	size_t group_count;
 	enum auth auth;
 	const char *credential;      /* the id of the key or token; NULL: none */
+	int64_t expires_ms;          /* of the credential, unix time; 0: it has no end */
+	const struct value *proof;   /* what control/identity.h looks at again; NULL: nothing */
 	/* A token may permit less than its owner may: actions ("dataset:read"), or all of a kind
 	 * ("dataset:*"). scope_count 0 and scoped: nothing but SELF. */
 	bool scoped;

@@ -23,9 +23,9 @@ static int write_key(const char *path, const char *key, struct err *err)
 	return 0;
 }
 
-static int create(struct cli *cli, const char *path, struct err *err)
+/* Asks for a new key, and shows it or writes it to a file. */
+static int make(struct cli *cli, const char *path, struct value *body, struct err *err)
 {
-	struct value *body = value_map(cli->arena);
 	struct value *answer = NULL;
 	const char *out = cli_option(cli, "out");
 	if (out && access(out, F_OK) == 0)
@@ -47,9 +47,20 @@ static int create(struct cli *cli, const char *path, struct err *err)
 	return 0;
 }
 
+static int rotate(struct cli *cli, const char *path, struct err *err)
+{
+	struct value *body = value_map(cli->arena);
+	const char *id = cli_word(cli, 2), *overlap = cli_option(cli, "overlap");
+	if (!id || !id_valid(id))
+		return err_set(err, E_INVALID, "usage: freehold keys rotate PRINCIPAL KEY-ID "
+		               "[--overlap DURATION]");
+	value_set_str(body, "overlap", overlap ? overlap : "24h");
+	return make(cli, client_path(cli, "%s/%s/rotate", path, id), body, err);
+}
+
 static int list(struct cli *cli, const char *path, struct err *err)
 {
-	static const char *const titles[] = {"ID", "CREATED", "EXPIRES", NULL};
+	static const char *const titles[] = {"ID", "CREATED", "EXPIRES", "LAST USED", NULL};
 	struct value *items = NULL;
 	TRY(client_list(cli, path, 1000, &items, err));
 	if (cli->format != FORMAT_TABLE)
@@ -60,6 +71,7 @@ static int list(struct cli *cli, const char *path, struct err *err)
 		table_cell(table, value_get_str(key, "id"));
 		table_cell(table, value_get_str(key, "createdAt"));
 		table_cell(table, value_get_str(key, "expiresAt"));
+		table_cell(table, value_get_str(key, "lastUsedAt"));
 	}
 	table_print(table);
 	return 0;
@@ -83,22 +95,25 @@ static int keys(struct cli *cli, struct err *err)
 	TRY(name_check("PRINCIPAL", principal, err));
 	const char *path = client_path(cli, "/v1/tenants/%s/principals/%s/keys", tenant, principal);
 	if (strcmp(what, "create") == 0)
-		return create(cli, path, err);
+		return make(cli, path, value_map(cli->arena), err);
+	if (strcmp(what, "rotate") == 0)
+		return rotate(cli, path, err);
 	if (strcmp(what, "list") == 0)
 		return list(cli, path, err);
 	if (strcmp(what, "revoke") == 0)
 		return revoke_key(cli, path, err);
-	return err_set(err, E_INVALID, "%s: must be create, list or revoke", what);
+	return err_set(err, E_INVALID, "%s: must be create, list, rotate or revoke", what);
 }
 
 static const struct option_row options[] = {
 	{"out", "FILE", "write the new key there (0600) instead of showing it"},
 	{"expires-in", "DURATION", "how long the new key is valid; default without end"},
+	{"overlap", "DURATION", "how long the old key still does after rotate; default 24h"},
 	{NULL, NULL, NULL}};
 
 const struct verb verb_keys = {
 	.name = "keys",
-	.words = "create|list|revoke PRINCIPAL [KEY-ID]",
+	.words = "create|list|rotate|revoke PRINCIPAL [KEY-ID]",
 	.words_min = 2,
 	.words_max = 3,
 	.summary = "API keys of a principal",

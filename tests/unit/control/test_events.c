@@ -111,7 +111,7 @@ static void hear(struct client *client, size_t count)
 static int open_feed(const char *id, const char *last_id, struct feed **ret_feed)
 {
 	const struct feed_conf conf = {
-		.part = &desk->part, .tenant = "acme", .domain = "ops", .id = id, .key_id = "",
+		.part = &desk->part, .tenant = "acme", .domain = "ops", .id = id, .proof = NULL,
 		.last_id = last_id,
 	};
 	return feed_new(events, &conf, ret_feed, &err);
