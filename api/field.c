@@ -128,6 +128,15 @@ static int check_name(const struct value *value, const struct path *path, struct
 	return name_check(path->text, value_as_str(value), err);
 }
 
+static int check_subject(const struct value *value, const struct path *path, struct err *err)
+{
+	const char *text = value_as_str(value), *group = "group:";
+	if (!text)
+		return wrong_kind(path, "the name of a principal, or group:NAME", value, err);
+	bool is_group = strncmp(text, group, strlen(group)) == 0;
+	return name_check(path->text, is_group ? text + strlen(group) : text, err);
+}
+
 static int check_ref(const struct field *field, const struct value *value,
                      const struct path *path, struct err *err)
 {
@@ -237,6 +246,7 @@ static enum field_kind item_kind(enum field_kind kind)
 	switch (kind) {
 	case FIELD_NAMES: return FIELD_NAME;
 	case FIELD_REFS: return FIELD_REF;
+	case FIELD_SUBJECTS: return FIELD_SUBJECT;
 	default: return FIELD_ENUM;
 	}
 }
@@ -321,6 +331,7 @@ static int check_value(const struct field *field, const struct value *value, str
 	case FIELD_TEXT: return check_text(field, value, path, err);
 	case FIELD_NAME: return check_name(value, path, err);
 	case FIELD_REF: return check_ref(field, value, path, err);
+	case FIELD_SUBJECT: return check_subject(value, path, err);
 	case FIELD_INT: return check_int(field, value, path, err);
 	case FIELD_REAL: return check_real(value, path, err);
 	case FIELD_BOOL:

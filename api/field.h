@@ -20,6 +20,8 @@ enum field_kind {
 	FIELD_NAMES,      /* a list of names */
 	FIELD_REFS,       /* a list of refs; arg as FIELD_REF */
 	FIELD_ENUMS,      /* a list out of arg */
+	FIELD_SUBJECT,    /* a principal's name, or "group:NAME" */
+	FIELD_SUBJECTS,   /* a list of them */
 	FIELD_OBJECTS,    /* a list of maps; sub is their table */
 	FIELD_MAP,        /* text to text */
 	FIELD_OBJECT      /* a map; sub is its table, NULL: any members */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define NAME_RE "[a-z]([a-z0-9_-]{0,61}[a-z0-9_])?"
+#define SUBJECT_RE "^(group:)?" NAME_RE "$"
 #define DURATION_RE "^([0-9]+(ms|[smhd]))+$"
 #define TYPE_RE "^(boolean|int32|int64|float64|string|timestamp|date|bytes|" \
 	"decimal\\([1-9][0-9]?,[0-9][0-9]?\\))$"
@@ -110,6 +111,8 @@ static struct value *bare_schema(struct arena *arena, const struct field *field)
 	case FIELD_TYPE: return with_pattern(arena, TYPE_RE);
 	case FIELD_NAMES: return list_schema(arena, field, with_pattern(arena, "^" NAME_RE "$"));
 	case FIELD_REFS: return list_schema(arena, field, ref_schema(arena, field));
+	case FIELD_SUBJECT: return with_pattern(arena, SUBJECT_RE);
+	case FIELD_SUBJECTS: return list_schema(arena, field, with_pattern(arena, SUBJECT_RE));
 	case FIELD_ENUMS: return list_schema(arena, field, enum_schema(arena, field->arg));
 	case FIELD_OBJECTS:
 		return list_schema(arena, field, schema_of_fields(arena, field->sub));
@@ -164,6 +167,8 @@ const char *schema_kind_text(struct arena *arena, const struct field *field)
 	case FIELD_TYPE: return "column type";
 	case FIELD_NAMES: return "names";
 	case FIELD_REFS: return arena_printf(arena, "names of %s", field->arg);
+	case FIELD_SUBJECT: return "principal or group:NAME";
+	case FIELD_SUBJECTS: return "principals and group:NAME";
 	case FIELD_OBJECTS: return "list";
 	case FIELD_MAP: return "text to text";
 	case FIELD_OBJECT: return "map";

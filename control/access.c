@@ -212,7 +212,8 @@ static const char *views_text(struct arena *arena, const struct access_ask *ask)
 /* What allowed it: the same for every view of a domain, so the first one's. */
 static const char *rule_of(const struct asked *asked)
 {
-	const struct target target = { asked->asker.tenant, asked->views[0].domain };
+	const struct target target = { .tenant = asked->asker.tenant,
+	                               .domain = asked->views[0].domain };
 	return policy_decide(&asked->asker, ACTION_FEATURES_READ, &target).rule;
 }
 

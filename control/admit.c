@@ -12,6 +12,7 @@
 #include "control/audit.h"
 #include "control/events.h"
 #include "control/forward.h"
+#include "control/grants.h"
 #include "control/identity.h"
 #include "control/intents.h"
 #include "control/lead.h"
@@ -196,9 +197,7 @@ static int read_request(struct control *control, struct request *request, struct
 
 static int authorize(struct control *control, struct request *request, struct err *err)
 {
-	(void)control;
-	const struct target target = { .tenant = request->tenant, .domain = request->domain };
-	struct decision decision = policy_decide(&request->asker, request->route->action, &target);
+	struct decision decision = grants_decide(control, request);
 	request->rule = decision.rule;
 	request->hidden = !decision.visible;
 	if (decision.allowed)

@@ -11,6 +11,7 @@
 #include "tenant/keyring.h"
 
 struct archive;
+struct bindings;
 struct dispatch;
 struct schedules;
 struct events;
@@ -48,6 +49,7 @@ struct control {
 	int part_count;              /* 1 to PARTS_MAX; the same in every replica, for ever */
 	struct grant_signer *signer;
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
+	struct bindings *bindings;   /* roles by subject; NULL: only principals' own */
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct revoked *revoked; /* what was revoked, for memory that follows */
 	struct keyuse *keyuse;   /* when API keys were last used */

@@ -6,6 +6,7 @@
 #include "api/field.h"
 #include "control/apikeys.h"
 #include "control/dispatch.h"
+#include "control/grants.h"
 #include "control/identity.h"
 #include "control/intents.h"
 #include "control/keyuse.h"
@@ -144,6 +145,7 @@ static int may_create(struct control *control, struct request *request, struct e
 	TRY(intents_begin(control->intents, false, rests, 1, &request->intent, err));
 	TRY(read_principal(control, request, &principal, err));
 	TRY(rules_operator(request, value_get(principal, "spec"), request->name, err));
+	TRY(grants_keys(control, request, request->name, err));
 	return apikeys_visit(control, request->tenant, request->name, count, &counted, err);
 }
 
@@ -280,6 +282,7 @@ int h_apikey_delete(struct control *control, struct request *request, struct err
 	TRY(request_needs_lead(request, err));
 	TRY(read_principal(control, request, &principal, err));
 	TRY(rules_operator(request, value_get(principal, "spec"), request->name, err));
+	TRY(grants_keys(control, request, request->name, err));
 	TRY(read_key(control, request, at, &key, &revision, err));
 	request->finish = revoked;
 	if (request->dry_run)

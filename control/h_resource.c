@@ -3,6 +3,8 @@
 #include "common/defs.h"
 #include "control/resource.h"
 
+#include "control/grants.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +33,7 @@ int h_resource_get(struct control *control, struct request *request, struct err 
 
 struct listing {
 	struct control *control;
+	const struct request *request;
 	struct arena *arena;
 	struct value *items;
 	const char *last;
@@ -41,9 +44,11 @@ static int add_item(void *context, const char *key, const struct value *stored, 
 {
 	struct listing *listing = context;
 	struct value *shown = NULL;
+	listing->last = key;
+	if (!grants_readable(listing->request, stored))
+		return 0;
 	TRY(resource_show(listing->control, listing->arena, stored, revision, &shown, err));
 	value_add(listing->items, shown);
-	listing->last = key;
 	return 0;
 }
 
@@ -65,8 +70,6 @@ static const char *only(const struct request *request, char key[STORE_KEY_MAX])
 	const struct asker *asker = &request->asker;
 	if (request->route->kind == KIND_TENANT && strcmp(request->rule, "operator") != 0)
 		return catalog_key(key, KIND_TENANT, NULL, NULL, asker->tenant);
-	if (request->route->kind == KIND_DOMAIN && asker->domain)
-		return catalog_key(key, KIND_DOMAIN, asker->tenant, NULL, asker->domain);
 	return NULL;
 }
 
@@ -97,10 +100,25 @@ static int list_only(struct listing *listing, const char *key, struct err *err)
 	return add_item(listing, key, stored, revision, err);
 }
 
+/* A full page of what the asker may read, however much between it is not. */
+static int list_page(struct listing *listing, const char *prefix, const char *after, size_t limit,
+                     bool *ret_more, struct err *err)
+{
+	bool more = true;
+	listing->last = after;
+	while (more && value_len(listing->items) < limit)
+		TRY(catalog_list(listing->control->catalog, listing->arena, prefix, listing->last,
+		                 limit - value_len(listing->items), add_item, listing, &more,
+		                 err));
+	*ret_more = more;
+	return 0;
+}
+
 int h_resource_list(struct control *control, struct request *request, struct err *err)
 {
 	char prefix[STORE_KEY_MAX], key[STORE_KEY_MAX];
-	struct listing listing = { control, request->arena, value_list(request->arena), NULL };
+	struct listing listing = { control, request, request->arena, value_list(request->arena),
+	                           NULL };
 	int64_t limit = 0;
 	bool more = false;
 	const char *after = NULL, *resume = NULL;
@@ -112,8 +130,7 @@ int h_resource_list(struct control *control, struct request *request, struct err
 	if (single)
 		TRY(list_only(&listing, single, err));
 	else
-		TRY(catalog_list(control->catalog, request->arena, prefix, after, (size_t)limit,
-		                 add_item, &listing, &more, err));
+		TRY(list_page(&listing, prefix, after, (size_t)limit, &more, err));
 	if (more)
 		TRY(request_resume(request, prefix, listing.last, &resume, err));
 	return request_reply_list(request, listing.items, resume, err);

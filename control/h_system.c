@@ -60,18 +60,39 @@ static void workers_status(const struct control *control, struct arena *arena,
 	}
 }
 
+/* Each role once in roles, with each of its places in bindings. */
+static void add_role(struct arena *arena, struct value *roles, struct value *bindings,
+                     const struct binding *binding)
+{
+	struct value *held = value_map(arena);
+	bool known = false;
+	for (size_t i = 0; i < value_len(roles); i++)
+		known |= strcmp(value_as_str(value_at(roles, i)), binding->role) == 0;
+	if (!known)
+		value_add_str(roles, binding->role);
+	value_set_str(held, "role", binding->role);
+	value_set_str(held, "domain", binding->domain);
+	value_add(bindings, held);
+}
+
 int h_whoami(struct control *control, struct request *request, struct err *err)
 {
 	const struct asker *asker = &request->asker;
 	struct value *body = value_map(request->arena), *roles = value_list(request->arena);
+	struct value *bindings = value_list(request->arena), *groups = value_list(request->arena);
 	struct dispatch_status status = { 0 };
 	workers_status(control, request->arena, &status);
 	for (size_t i = 0; i < asker->binding_count; i++)
-		value_add_str(roles, asker->bindings[i].role);
+		add_role(request->arena, roles, bindings, &asker->bindings[i]);
+	for (size_t i = 0; i < asker->group_count; i++)
+		value_add_str(groups, asker->groups[i]);
 	value_set_str(body, "tenant", asker->tenant);
 	value_set_str(body, "principal", asker->principal);
 	value_set_str(body, "domain", asker->domain);
 	value_set(body, "roles", roles);
+	value_set(body, "bindings", bindings);
+	if (asker->group_count)
+		value_set(body, "groups", groups);
 	value_set_str(body, "servingUrl", status.serve_url);
 	return request_reply(request, 200, body, err);
 }

@@ -18,19 +18,36 @@ static void set_currency(struct control *control, struct arena *arena, struct va
 		              value_get_str(value_get(card, "spec"), "currency"));
 }
 
-/* What a principal of one domain sees: that domain's share, and nothing of the rest. */
-static struct value *only_domain(struct arena *arena, const struct value *usage,
-                                 const char *domain)
+static bool may_read(const struct request *request, const char *domain)
 {
+	const struct target target = { .tenant = request->tenant, .domain = domain,
+	                               .whole = !domain };
+	return policy_decide(&request->asker, ACTION_USAGE_READ, &target).allowed;
+}
+
+static void add_to(struct value *total, const struct value *domain)
+{
+	for (size_t i = 0; i < value_len(domain); i++) {
+		const char *name = NULL;
+		const struct value *member = value_member(domain, i, &name);
+		if (value_kind(member) == VALUE_INT)
+			value_set_int(total, name, value_get_int(total, name, 0) +
+			                           value_as_int(member, 0));
+	}
+}
+
+/* What someone sees who may not read all of the tenant's: the domains it may, and their sum. */
+static struct value *only_domains(const struct request *request, const struct value *usage)
+{
+	struct arena *arena = request->arena;
 	const struct value *domains = value_get(usage, "domains");
 	struct value *map = value_map(arena), *list = value_list(arena), *total = value_map(arena);
 	for (size_t i = 0; i < value_len(domains); i++) {
 		const char *name = value_get_str(value_at(domains, i), "domain");
-		if (!name || strcmp(name, domain) != 0)
+		if (!name || !may_read(request, name))
 			continue;
 		value_add(list, value_copy(arena, value_at(domains, i)));
-		total = value_copy(arena, value_at(domains, i));
-		value_remove(total, "domain");
+		add_to(total, value_at(domains, i));
 	}
 	value_set_str(map, "tenant", value_get_str(usage, "tenant"));
 	value_set(map, "total", total);
@@ -47,8 +64,8 @@ int h_usage_tenant(struct control *control, struct request *request, struct err 
 		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", request->tenant);
 	struct value *usage = shard_usage(request->part->shard, request->arena, request->tenant);
 	TRY(value_check(usage, err));
-	if (request->asker.domain)
-		usage = only_domain(request->arena, usage, request->asker.domain);
+	if (!may_read(request, NULL))
+		usage = only_domains(request, usage);
 	TRY(value_check(usage, err));
 	set_currency(control, request->arena, usage);
 	return request_reply(request, 200, usage, err);

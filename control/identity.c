@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/identity.h"
 
+#include "control/bindings.h"
 #include "control/keyuse.h"
 #include "tenant/apikey.h"
 
@@ -69,7 +70,10 @@ static int owner(struct control *control, struct arena *arena, const struct valu
 	int code = catalog_get(control->catalog, arena, at, &principal, NULL, err);
 	if (code < 0)
 		return code == E_NOT_FOUND ? refused(err) : code;
+	if (value_get_bool(value_get(principal, "spec"), "disabled", false))
+		return refused(err);
 	fill(principal, &asker);
+	bindings_fill(control->bindings, arena, &asker);
 	*ret_asker = asker;
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "control/home.h"
 #include "api/graph.h"
+#include "control/grants.h"
 #include "control/intents.h"
 #include "control/placeholder.h"
 #include "control/refs.h"
@@ -265,8 +266,6 @@ static int principal_rules(struct control *control, struct request *request,
 {
 	char key[STORE_KEY_MAX];
 	const char *domain = value_get_str(manifest->spec, "domain");
-	if (!value_len(value_get(manifest->spec, "roles")))
-		return err_set(err, E_INVALID, "spec.roles: names at least one role");
 	if (has_role(manifest->spec, "operator") && strcmp(manifest->tenant, "platform") != 0)
 		return err_set(err, E_INVALID,
 		               "spec.roles: operator is a role of the tenant platform only; "
@@ -425,6 +424,7 @@ static int share_rules(const struct value *spec, struct err *err)
 static int by_kind(struct control *control, struct request *request,
                    const struct manifest *manifest, const struct value *before, struct err *err)
 {
+	TRY(grants_put(control, request, manifest, before, err));
 	switch (manifest->kind) {
 	case KIND_PRINCIPAL:
 		return principal_rules(control, request, manifest, before, err);

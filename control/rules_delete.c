@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "control/rules.h"
 
+#include "control/grants.h"
 #include "control/home.h"
 #include "control/intents.h"
 #include "control/refs.h"
@@ -92,7 +93,8 @@ static int must_be_empty(struct control *control, const struct manifest *target,
 	bool tenant = target->kind == KIND_TENANT;
 	for (int kind = 0; kind < KIND_COUNT_; kind++) {
 		const struct kind_info *info = &kind_info[kind];
-		bool inside = tenant ? kind == KIND_DOMAIN || kind == KIND_PRINCIPAL
+		bool inside = tenant ? kind == KIND_DOMAIN || kind == KIND_PRINCIPAL ||
+		                              kind == KIND_GROUP || kind == KIND_ROLEBINDING
 		                     : info->scope == SCOPE_DOMAIN;
 		if (tenant)
 			snprintf(prefix, sizeof prefix, "r/%s/%s/", info->name, target->name);
@@ -122,6 +124,7 @@ int rules_delete(struct control *control, struct request *request, const struct 
 		               "the tenant platform is the installation's own and stays");
 	if (manifest->kind == KIND_TENANT || manifest->kind == KIND_DOMAIN)
 		TRY(must_be_empty(control, manifest, err));
+	TRY(grants_delete(control, request, manifest, err));
 	if (manifest->kind == KIND_DOMAIN)
 		TRY(look_through(control, manifest, KIND_PRINCIPAL, err));
 	for (int kind = 0; kind < KIND_COUNT_ && kind_info[manifest->kind].scope == SCOPE_DOMAIN;

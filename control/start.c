@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "control/admit.h"
+#include "control/bindings.h"
 #include "control/dispatch.h"
 #include "control/events.h"
 #include "control/forward.h"
@@ -93,9 +94,11 @@ static void schedule_changed(struct control *control, const char *key)
 
 static void on_change(void *context, const char *key, const struct value *value)
 {
-	static const enum kind access[] = { KIND_PRINCIPAL, KIND_FEATUREVIEW, KIND_ENTITY };
+	static const enum kind access[] = { KIND_PRINCIPAL, KIND_GROUP, KIND_ROLEBINDING,
+	                                   KIND_DOMAIN, KIND_FEATUREVIEW, KIND_ENTITY };
 	struct control *control = context;
 	const char *rest = NULL;
+	bindings_changed(control->bindings, key, value);
 	if (is_kind(key, KIND_QUOTA, &rest))
 		due_changed(control, KIND_QUOTA, rest, value);
 	if (is_kind(key, KIND_SHARE, &rest))
@@ -252,6 +255,7 @@ static int make_identity(struct control *control, const struct start_conf *conf,
 static int make_all(struct control *control, const struct start_conf *conf, struct err *err)
 {
 	TRY(intents_new(&control->intents, err));
+	TRY(bindings_new(&control->bindings, err));
 	TRY(metrics_new(route_count, &control->metrics, err));
 	TRY(catalog_new(conf->clock, keyring_state_key(conf->keyring), &control->catalog, err));
 	TRY(make_identity(control, conf, err));
@@ -326,6 +330,7 @@ void control_free(struct control *control)
 	keyuse_free(control->keyuse);
 	revoked_free(control->revoked);
 	catalog_free(catalog);
+	bindings_free(control->bindings);
 	metrics_free(control->metrics);
 	intents_free(control->intents);
 	free(control->parts);

@@ -52,6 +52,18 @@ bool role_known(const char *name)
 	return role_find(name) != NULL;
 }
 
+const char *role_name(const char *name)
+{
+	const struct role *role = role_find(name);
+	return role ? role->name : NULL;
+}
+
+bool role_is_wide(const char *name)
+{
+	const struct role *role = role_find(name);
+	return role && role->reach != DOMAIN;
+}
+
 static bool permits(const struct role *role, enum action action)
 {
 	for (size_t i = 0; i < role->count; i++)
@@ -93,7 +105,10 @@ static bool reaches(const struct role *role, const char *domain, const struct as
 	case TENANT:     /* whoever has it in one domain never acts for the whole tenant */
 		return own_tenant && !domain;
 	case DOMAIN:
-		return own_tenant && (!domain || !target->domain || same(domain, target->domain));
+		if (!domain)
+			return own_tenant;
+		return own_tenant && !target->whole &&
+			(!target->domain || same(domain, target->domain));
 	}
 	return false;
 }
@@ -155,4 +170,28 @@ struct decision policy_decide(const struct asker *asker, enum action action,
 	if (!in_scope(asker, action))
 		return (struct decision){ .visible = true, .rule = "token-scope" };
 	return by_roles(asker, action, target);
+}
+
+/* A token of limited scope is no operator here: it would give itself away what it lacks. */
+static bool grants_any(const struct asker *asker)
+{
+	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
+		const struct role *role = role_find(asker->bindings[i].role);
+		if (role && role->reach == PLATFORM && permits(role, ACTION_PRINCIPAL_WRITE))
+			return same(asker->tenant, "platform") && !asker->scoped;
+	}
+	return false;
+}
+
+bool policy_may_grant(const struct asker *asker, const char *name, const struct target *target)
+{
+	const struct role *role = role_find(name);
+	if (grants_any(asker))
+		return true;
+	if (!role || role->reach == PLATFORM)
+		return false;
+	for (size_t i = 0; i < role->count; i++)
+		if (!policy_decide(asker, (enum action)role->actions[i], target).allowed)
+			return false;
+	return true;
 }

@@ -44,6 +44,7 @@ struct asker { /* who asks */
 struct target {             /* of what */
 	const char *tenant; /* NULL: of the platform */
 	const char *domain; /* NULL: of no domain */
+	bool whole;         /* of all the tenant: a role in one domain does not reach it */
 };
 
 struct decision {
@@ -56,6 +57,12 @@ struct decision {
 struct decision policy_decide(const struct asker *asker, enum action action,
                               const struct target *target);
 bool role_known(const char *name);
+const char *role_name(const char *name);     /* the same text for ever; NULL: not known */
+/* Of the whole platform or tenant: never of one domain. */
+bool role_is_wide(const char *name);
+/* Whether the asker may give that role for the target (domain or whole): an operator any, everyone
+ * else what permits nothing that it may not itself do there. */
+bool policy_may_grant(const struct asker *asker, const char *role, const struct target *target);
 /* False when there is no room for more: then it is not given, which denies. */
 bool asker_bind(struct asker *asker, const char *role, const char *domain);
 /* Whether no role that a tenant's own people may have permits it. */

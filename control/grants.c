@@ -1,0 +1,367 @@
+/* grants.c - the rules against escalation. Each asks of what WOULD be (control/bindings.h), so that
+ * no way round - a name made again, a group, an ownership - gives more than the direct one. */
+#include "common/defs.h"
+#include "control/grants.h"
+
+#include "control/bindings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- what it belongs to --- */
+
+static bool has_domain(enum kind kind)
+{
+	return kind == KIND_PRINCIPAL || kind == KIND_ROLEBINDING;
+}
+
+/* KIND_NONE: decided by the path alone. */
+static enum kind kind_of(const struct request *request)
+{
+	const struct route *route = request->route;
+	bool of_principal =
+		route->action == ACTION_PRINCIPAL_READ || route->action == ACTION_PRINCIPAL_WRITE;
+	if (!request->tenant || !request->name)
+		return KIND_NONE;
+	if (route->kind == KIND_NONE && of_principal)
+		return KIND_PRINCIPAL;
+	return has_domain(route->kind) ? route->kind : KIND_NONE;
+}
+
+static struct target target_of(const struct request *request, const struct value *resource)
+{
+	const char *domain = value_get_str(value_get(resource, "spec"), "domain");
+	return (struct target){.tenant = request->tenant, .domain = domain, .whole = !domain};
+}
+
+struct decision grants_decide(struct control *control, struct request *request)
+{
+	char key[STORE_KEY_MAX];
+	enum kind kind = kind_of(request);
+	enum action action = request->route->action;
+	struct target target = {.tenant = request->tenant, .domain = request->domain};
+	struct value *stored = NULL;
+	if (kind == KIND_NONE)
+		return policy_decide(&request->asker, action, &target);
+	catalog_key(key, kind, request->tenant, NULL, request->name);
+	int code = catalog_get(control->catalog, request->arena, key, &stored, NULL, NULL);
+	bool writes = strcmp(request->route->method, "PUT") == 0;
+	target = target_of(request, code < 0 ? NULL : stored);
+	if (code == E_NOT_FOUND && writes)
+		target = target_of(request, request->body);
+	struct decision decision = policy_decide(&request->asker, action, &target);
+	if (!decision.allowed || !writes)
+		return decision;
+	target = target_of(request, request->body);
+	return policy_decide(&request->asker, action, &target);
+}
+
+bool grants_readable(const struct request *request, const struct value *stored)
+{
+	struct target target = target_of(request, stored);
+	if (request->route->kind == KIND_DOMAIN)
+		target = (struct target){
+			.tenant = request->tenant,
+			.domain = value_get_str(value_get(stored, "metadata"), "name"),
+		};
+	else if (!has_domain(request->route->kind))
+		return true;
+	return policy_decide(&request->asker, request->route->action, &target).allowed;
+}
+
+/* --- not more than one has --- */
+
+struct reach {
+	const struct request *request;
+	const char *whose; /* "the principal ann"; "" for what is written itself */
+};
+
+static int in_reach(void *context, const char *role, const char *domain, struct err *err)
+{
+	const struct reach *reach = context;
+	const struct request *request = reach->request;
+	const struct target target = {
+		.tenant = request->tenant, .domain = domain, .whole = !domain};
+	if (policy_may_grant(&request->asker, role, &target))
+		return 0;
+	return err_set(err, E_DENIED,
+	               "%s%s/%s may not do all that the role %s permits in %s%s, so "
+	               "it can neither give nor take that role; a tenant-admin of %s can",
+	               reach->whose, request->asker.tenant, request->asker.principal, role,
+	               domain ? "the domain " : "the whole tenant ",
+	               domain ? domain : request->tenant, request->tenant);
+}
+
+/* All that a subject has now and would have is within the asker's reach. */
+static int subject_in_reach(struct control *control, const struct request *request,
+                            const char *subject, const struct what_if *what_if, struct err *err)
+{
+	char whose[160];
+	snprintf(whose, sizeof whose, "%s has rights beyond yours: ", subject);
+	struct reach reach = {request, whose};
+	TRY(bindings_each(control->bindings, request->arena, request->tenant, subject, NULL,
+	                  in_reach, &reach, err));
+	return what_if ? bindings_each(control->bindings, request->arena, request->tenant, subject,
+	                               what_if, in_reach, &reach, err)
+	               : 0;
+}
+
+/* Administers the whole tenant, not one domain of it. */
+static bool is_admin(const struct request *request)
+{
+	const struct target whole = {.tenant = request->tenant, .whole = true};
+	return policy_decide(&request->asker, ACTION_PRINCIPAL_WRITE, &whole).allowed;
+}
+
+static int is_service(const struct request *request, const struct value *resource, struct err *err)
+{
+	const char *type = value_get_str(value_get(resource, "spec"), "type");
+	if (!resource || is_admin(request) || (type && strcmp(type, "service") == 0))
+		return 0;
+	return err_set(err, E_DENIED,
+	               "spec.type: the owners of a domain administer its service "
+	               "accounts, whose type is service; users are a tenant-admin's of %s",
+	               request->tenant);
+}
+
+/* --- roles --- */
+
+static int check_role(const struct manifest *manifest, const char *role, const char *domain,
+                      const char *path, struct err *err)
+{
+	if (strcmp(role, "operator") == 0 && strcmp(manifest->tenant, "platform") != 0)
+		return err_set(err, E_INVALID,
+		               "%s: operator is a role of the tenant platform only; "
+		               "tenant-admin is the highest of a tenant",
+		               path);
+	if (domain && role_is_wide(role))
+		return err_set(err, E_INVALID,
+		               "%s: the role %s is for a whole tenant; leave the "
+		               "domain out, or use domain-owner, producer or consumer",
+		               path, role);
+	return 0;
+}
+
+static int check_roles(const struct manifest *manifest, struct err *err)
+{
+	char path[64];
+	const struct value *roles = value_get(manifest->spec, "roles");
+	const char *role = value_get_str(manifest->spec, "role");
+	if (manifest->kind == KIND_ROLEBINDING)
+		return check_role(manifest, role, value_get_str(manifest->spec, "domain"),
+		                  "spec.role", err);
+	for (size_t i = 0; manifest->kind == KIND_GROUP && i < value_len(roles); i++) {
+		const struct value *item = value_at(roles, i);
+		snprintf(path, sizeof path, "spec.roles[%zu]", i);
+		TRY(check_role(manifest, value_get_str(item, "role"), value_get_str(item, "domain"),
+		               path, err));
+	}
+	return 0;
+}
+
+/* --- who is meant --- */
+
+static int subject_exists(struct control *control, const struct request *request, const char *path,
+                          size_t i, const char *subject, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	size_t len = strlen(GROUP_SUBJECT);
+	bool group = strncmp(subject, GROUP_SUBJECT, len) == 0;
+	catalog_key(key, group ? KIND_GROUP : KIND_PRINCIPAL, request->tenant, NULL,
+	            group ? subject + len : subject);
+	if (request->dry_run || catalog_has(control->catalog, key))
+		return 0;
+	return err_set(err, E_INVALID, "%s[%zu]: there is no %s of that name; apply it first", path,
+	               i, group ? "group" : "principal");
+}
+
+static int domain_exists(struct control *control, const struct request *request, const char *path,
+                         const char *domain, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	if (!domain || request->dry_run ||
+	    catalog_has(control->catalog,
+	                catalog_key(key, KIND_DOMAIN, request->tenant, NULL, domain)))
+		return 0;
+	return err_set(err, E_INVALID, "%s: there is no domain %s; apply it first", path, domain);
+}
+
+static int all_exist(struct control *control, const struct request *request,
+                     const struct manifest *manifest, struct err *err)
+{
+	static const char *const lists[] = {"subjects", "members", "owners"};
+	char path[64];
+	const struct value *roles = value_get(manifest->spec, "roles");
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		const struct value *list = value_get(manifest->spec, lists[i]);
+		snprintf(path, sizeof path, "spec.%s", lists[i]);
+		for (size_t j = 0; j < value_len(list); j++)
+			TRY(subject_exists(control, request, path, j,
+			                   value_as_str(value_at(list, j)), err));
+	}
+	if (manifest->kind == KIND_ROLEBINDING)
+		return domain_exists(control, request, "spec.domain",
+		                     value_get_str(manifest->spec, "domain"), err);
+	for (size_t i = 0; manifest->kind == KIND_GROUP && i < value_len(roles); i++) {
+		snprintf(path, sizeof path, "spec.roles[%zu].domain", i);
+		TRY(domain_exists(control, request, path,
+		                  value_get_str(value_at(roles, i), "domain"), err));
+	}
+	return 0;
+}
+
+/* --- the last administrator --- */
+
+static int keeps_an_admin(struct control *control, const struct request *request,
+                          const struct what_if *what_if, struct err *err)
+{
+	static const char *const role = "tenant-admin";
+	bool before = false, after = false;
+	if (strcmp(request->asker.tenant, request->tenant) != 0 || !control->bindings)
+		return 0;
+	TRY(bindings_has_holder(control->bindings, request->arena, request->tenant, role, NULL,
+	                        &before, err));
+	TRY(bindings_has_holder(control->bindings, request->arena, request->tenant, role, what_if,
+	                        &after, err));
+	if (!before || after)
+		return 0;
+	return err_set(err, E_CONFLICT,
+	               "%s would be left without a tenant-admin who is not "
+	               "disabled, and nobody in it could make one; give the role to another "
+	               "first, or ask the platform's operator",
+	               request->tenant);
+}
+
+/* --- each kind --- */
+
+static int in_reach_by_kind(struct control *control, const struct request *request,
+                            const struct manifest *manifest, const struct value *before,
+                            const struct what_if *what_if, struct err *err)
+{
+	char group[NAME_MAX_LEN + 16];
+	const struct value *old = value_get(before, "spec"),
+			   *new = value_get(what_if->value, "spec");
+	struct reach reach = {request, ""};
+	switch (manifest->kind) {
+	case KIND_PRINCIPAL:
+		return subject_in_reach(control, request, manifest->name, what_if, err);
+	case KIND_GROUP:
+		snprintf(group, sizeof group, GROUP_SUBJECT "%s", manifest->name);
+		return subject_in_reach(control, request, group, what_if, err);
+	case KIND_ROLEBINDING:
+		if (old)
+			TRY(in_reach(&reach, value_get_str(old, "role"),
+			             value_get_str(old, "domain"), err));
+		return !new ? 0
+		            : in_reach(&reach, value_get_str(new, "role"),
+		                       value_get_str(new, "domain"), err);
+	case KIND_DOMAIN:
+		if (value_equal(value_get(old, "owners"), value_get(new, "owners")))
+			return 0;
+		return in_reach(&reach, "domain-owner", manifest->name, err);
+	default:
+		return 0;
+	}
+}
+
+static bool concerns(enum kind kind)
+{
+	return kind == KIND_PRINCIPAL || kind == KIND_GROUP || kind == KIND_ROLEBINDING ||
+	       kind == KIND_DOMAIN;
+}
+
+/* The resource as it would be, as far as bindings go. */
+static int wanted(const struct request *request, const struct manifest *manifest,
+                  struct value **ret_value, struct err *err)
+{
+	struct value *value = value_map(request->arena);
+	value_set(value, "spec",
+	          manifest->spec ? value_copy(request->arena, manifest->spec)
+	                         : value_map(request->arena));
+	TRY(value_check(value, err));
+	*ret_value = value;
+	return 0;
+}
+
+int grants_put(struct control *control, struct request *request, const struct manifest *manifest,
+               const struct value *before, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct value *after = NULL;
+	if (!concerns(manifest->kind) || !control->bindings)
+		return 0;
+	TRY(wanted(request, manifest, &after, err));
+	catalog_key(key, manifest->kind, manifest->tenant, NULL, manifest->name);
+	const struct what_if what_if = {key, after};
+	TRY(check_roles(manifest, err));
+	TRY(all_exist(control, request, manifest, err));
+	if (manifest->kind == KIND_PRINCIPAL) {
+		TRY(is_service(request, before, err));
+		TRY(is_service(request, after, err));
+	}
+	TRY(in_reach_by_kind(control, request, manifest, before, &what_if, err));
+	TRY(bindings_check_room(control->bindings, request->arena, manifest->tenant, &what_if,
+	                        err));
+	if (!before || manifest->kind == KIND_DOMAIN)
+		return 0; /* it takes nothing away */
+	return keeps_an_admin(control, request, &what_if, err);
+}
+
+static int still_named(const struct manifest *manifest, const char *key, struct err *err)
+{
+	const char *kind = strchr(key, '/');
+	const char *name = strrchr(key, '/');
+	if (!key[0])
+		return 0;
+	return err_set(err, E_CONFLICT,
+	               "the %s %s is still named by the %.*s %s; take it out of "
+	               "that first",
+	               kind_info[manifest->kind].name, manifest->name, (int)strcspn(kind + 1, "/"),
+	               kind + 1, name + 1);
+}
+
+static int not_named(struct control *control, const struct manifest *manifest, struct err *err)
+{
+	char key[STORE_KEY_MAX] = "", group[NAME_MAX_LEN + 16];
+	snprintf(group, sizeof group, GROUP_SUBJECT "%s", manifest->name);
+	if (manifest->kind == KIND_PRINCIPAL)
+		bindings_user_of(control->bindings, manifest->tenant, manifest->name, key);
+	/* What a login brings to a group is not its members', who are the group's own. */
+	if (manifest->kind == KIND_GROUP)
+		bindings_user_of(control->bindings, manifest->tenant, group, key);
+	if (manifest->kind == KIND_DOMAIN)
+		bindings_user_of_domain(control->bindings, manifest->tenant, manifest->name, key);
+	return still_named(manifest, key, err);
+}
+
+int grants_delete(struct control *control, struct request *request, const struct manifest *manifest,
+                  struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct value *before = NULL;
+	if (!concerns(manifest->kind) || !control->bindings)
+		return 0;
+	catalog_key(key, manifest->kind, manifest->tenant, NULL, manifest->name);
+	const struct what_if what_if = {key, NULL};
+	TRY(catalog_get(control->catalog, request->arena, key, &before, NULL, err));
+	TRY(not_named(control, manifest, err));
+	if (manifest->kind == KIND_DOMAIN)
+		return 0;
+	if (manifest->kind == KIND_PRINCIPAL)
+		TRY(is_service(request, before, err));
+	TRY(in_reach_by_kind(control, request, manifest, before, &what_if, err));
+	return keeps_an_admin(control, request, &what_if, err);
+}
+
+int grants_keys(struct control *control, struct request *request, const char *principal,
+                struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct value *stored = NULL;
+	if (!control->bindings)
+		return 0;
+	catalog_key(key, KIND_PRINCIPAL, request->tenant, NULL, principal);
+	TRY(catalog_get(control->catalog, request->arena, key, &stored, NULL, err));
+	TRY(is_service(request, stored, err));
+	return subject_in_reach(control, request, principal, NULL, err);
+}

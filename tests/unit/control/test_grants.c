@@ -1,0 +1,279 @@
+/* test_grants.c - nobody gives more than it has: a test for each way that might lead past it. */
+#include "common/defs.h"
+#include "control/grants.h"
+#include "tests/support/plane.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define ACME "/v1/tenants/acme"
+
+/* acme with the domains trips and fleet; olga owns trips, admin the tenant. */
+struct scene {
+	struct plane *plane;
+	const char *admin, *olga;
+};
+
+static struct scene start(void)
+{
+	struct scene s = {.plane = plane_start()};
+	s.admin = plane_tenant(s.plane, "acme", "trips");
+	plane_put(s.plane, s.admin, "Domain", ACME "/domains/fleet", "{}");
+	s.olga = plane_principal(s.plane, "acme", "olga", "'consumer'", "trips");
+	plane_put(s.plane, s.admin, "Domain", ACME "/domains/trips",
+	          "{'owners':['olga'],'tags':{'tier':'gold'},'owner':'olga@example.com'}");
+	return s;
+}
+
+static struct answer put(const struct scene *s, const char *key, const char *kind, const char *path,
+                         const char *spec)
+{
+	const char *body = arena_printf(s->plane->arena,
+	                                "{'apiVersion':'freehold.io/v1','kind':'%s','metadata':"
+	                                "{'name':'%s'},'spec':%s}",
+	                                kind, strrchr(path, '/') + 1, spec);
+	return plane_call(s->plane, key, "PUT", path, body);
+}
+
+static int put_status(const struct scene *s, const char *key, const char *kind, const char *path,
+                      const char *spec)
+{
+	struct answer answer = put(s, key, kind, path, spec);
+	return answer.status == 200 ? 201 : answer.status;
+}
+
+static int call(const struct scene *s, const char *key, const char *method, const char *path)
+{
+	return plane_call(s->plane, key, method, path, NULL).status;
+}
+
+Test(grants, let_a_domains_owner_manage_its_people_without_the_tenants_admin)
+{
+	struct scene s = start();
+	cr_expect_eq(put_status(&s, s.olga, "Principal", ACME "/principals/loader",
+	                        "{'type':'service','roles':['producer'],'domain':'trips'}"),
+	             201);
+	struct answer made =
+		plane_call(s.plane, s.olga, "POST", ACME "/principals/loader/keys", NULL);
+	cr_assert_eq(made.status, 201, "%s", made.text);
+	const char *loader = value_get_str(made.body, "key");
+	cr_expect_eq(call(&s, loader, "GET", ACME "/domains/trips/datasets"), 200);
+	cr_expect_eq(call(&s, loader, "GET", ACME "/domains/fleet/datasets"), 403);
+	plane_principal(s.plane, "acme", "ben", "'consumer'", "fleet");
+	cr_expect_eq(put_status(&s, s.olga, "RoleBinding", ACME "/rolebindings/helpers",
+	                        "{'role':'domain-owner','subjects':['ben'],'domain':'trips'}"),
+	             201);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/rolebindings/helpers"), 200);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/principals/loader"), 200);
+	plane_stop(s.plane);
+}
+
+Test(grants, take_effect_and_end_at_once)
+{
+	struct scene s = start();
+	const char *ben = plane_principal(s.plane, "acme", "ben", "'consumer'", "fleet");
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/sources"), 403);
+	plane_put(s.plane, s.admin, "Group", ACME "/groups/crew", "{'members':['ben']}");
+	plane_put(s.plane, s.admin, "RoleBinding", ACME "/rolebindings/crew",
+	          "{'role':'producer','subjects':['group:crew'],'domain':'trips'}");
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/sources"), 200);
+	cr_expect_eq(call(&s, s.admin, "DELETE", ACME "/groups/crew"), 409, "it is bound");
+	plane_put(s.plane, s.admin, "Group", ACME "/groups/crew", "{}");
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/sources"), 403);
+	plane_put(s.plane, s.admin, "Principal", ACME "/principals/ben",
+	          "{'roles':['consumer'],'domain':'fleet','disabled':true}");
+	struct answer off = plane_call(s.plane, ben, "GET", "/v1/whoami", NULL);
+	cr_expect_eq(off.status, 401);
+	cr_expect_str_eq(off.detail, plane_call(s.plane, "x", "GET", "/v1/whoami", NULL).detail,
+	                 "as an unknown credential");
+	plane_stop(s.plane);
+}
+
+Test(grants, show_each_what_it_may_read_and_no_more)
+{
+	struct scene s = start();
+	const char *ben = plane_principal(s.plane, "acme", "ben", "'consumer'", "fleet");
+	struct answer list = plane_call(s.plane, ben, "GET", ACME "/domains?limit=1", NULL);
+	cr_expect_eq(value_len(value_get(list.body, "items")), 1, "%s", list.text);
+	cr_expect_null(strstr(list.text, "trips"), "%s", list.text);
+	plane_put(s.plane, s.admin, "RoleBinding", ACME "/rolebindings/b",
+	          "{'role':'domain-owner','subjects':['ben'],'domain':'trips'}");
+	list = plane_call(s.plane, ben, "GET", ACME "/domains", NULL);
+	cr_expect_eq(value_len(value_get(list.body, "items")), 2, "%s", list.text);
+	list = plane_call(s.plane, s.olga, "GET", ACME "/principals", NULL);
+	cr_expect_not_null(strstr(list.text, "olga"));
+	cr_expect_null(strstr(list.text, "'ben'"), "%s", list.text);
+	cr_expect_null(strstr(list.text, "\"admin\""), "%s", list.text);
+	cr_expect_eq(call(&s, s.olga, "GET", ACME "/principals/ben"), 403);
+	cr_expect_eq(call(&s, s.olga, "GET", ACME "/principals/nobody"), 403,
+	             "who is there is not told either");
+	plane_stop(s.plane);
+}
+
+Test(grants, refuse_an_owner_every_way_beyond_its_domain)
+{
+	struct scene s = start();
+	plane_principal(s.plane, "acme", "ben", "'consumer'", "fleet");
+	plane_put(s.plane, s.admin, "Principal", ACME "/principals/svc",
+	          "{'type':'service','roles':['consumer'],'domain':'trips'}");
+	static const struct {
+		const char *kind, *path, *spec;
+	} tries[] = {
+		{"RoleBinding", ACME "/rolebindings/x",
+	         "{'role':'tenant-admin','subjects':['olga']}"},
+		{"RoleBinding", ACME "/rolebindings/x",
+	         "{'role':'tenant-admin','subjects':['olga'],'domain':'trips'}"},
+		{"RoleBinding", ACME "/rolebindings/x",
+	         "{'role':'domain-owner','subjects':['olga']}"},
+		{"RoleBinding", ACME "/rolebindings/x",
+	         "{'role':'consumer','subjects':['olga'],'domain':'fleet'}"},
+		{"RoleBinding", ACME "/rolebindings/x",
+	         "{'role':'auditor','subjects':['olga'],'domain':'trips'}"},
+		{"Principal", ACME "/principals/y", "{'type':'service','roles':['tenant-admin']}"},
+		{"Principal", ACME "/principals/y",
+	         "{'type':'service','roles':['producer'],'domain':'fleet'}"},
+		{"Principal", ACME "/principals/y", "{'roles':['producer'],'domain':'trips'}"},
+		{"Principal", ACME "/principals/svc", "{'type':'service','roles':['producer']}"},
+		{"Principal", ACME "/principals/ben",
+	         "{'type':'service','roles':['producer'],'domain':'trips'}"},
+		{"Principal", ACME "/principals/olga",
+	         "{'type':'service','roles':['tenant-admin'],'domain':'trips'}"},
+		{"Group", ACME "/groups/g", "{'members':['olga'],'roles':[{'role':'producer'}]}"},
+		{"Domain", ACME "/domains/fleet", "{'owners':['olga']}"},
+		{"Domain", ACME "/domains/mine", "{'owners':['olga']}"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
+		struct answer answer = put(&s, s.olga, tries[i].kind, tries[i].path, tries[i].spec);
+		cr_expect(answer.status == 403 || answer.status == 400, "%zu: %d %s", i,
+		          answer.status, answer.text);
+	}
+	cr_expect_eq(call(&s, s.olga, "POST", ACME "/principals/admin/keys"), 403);
+	cr_expect_eq(call(&s, s.olga, "POST", ACME "/principals/ben/keys"), 403);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/principals/ben"), 403);
+	plane_stop(s.plane);
+}
+
+Test(grants, refuse_an_owner_its_own_binding_made_wider)
+{
+	struct scene s = start();
+	plane_put(s.plane, s.admin, "Domain", ACME "/domains/trips", "{}");
+	plane_put(s.plane, s.admin, "RoleBinding", ACME "/rolebindings/own",
+	          "{'role':'domain-owner','subjects':['olga'],'domain':'trips'}");
+	cr_expect_eq(put_status(&s, s.olga, "RoleBinding", ACME "/rolebindings/own",
+	                        "{'role':'domain-owner','subjects':['olga']}"),
+	             403);
+	cr_expect_eq(put_status(&s, s.olga, "RoleBinding", ACME "/rolebindings/own",
+	                        "{'role':'domain-owner','subjects':['olga'],'domain':'fleet'}"),
+	             403);
+	plane_put(s.plane, s.admin, "RoleBinding", ACME "/rolebindings/other",
+	          "{'role':'consumer','subjects':['olga'],'domain':'fleet'}");
+	cr_expect_eq(put_status(&s, s.olga, "RoleBinding", ACME "/rolebindings/other",
+	                        "{'role':'consumer','subjects':['olga'],'domain':'trips'}"),
+	             403, "another domain's binding is not taken over either");
+	plane_stop(s.plane);
+}
+
+/* A service account of trips that somebody above has given more than trips' owner has. */
+Test(grants, refuse_an_owner_the_key_of_a_service_account_that_has_more)
+{
+	struct scene s = start();
+	plane_put(s.plane, s.admin, "Principal", ACME "/principals/svc",
+	          "{'type':'service','roles':['consumer'],'domain':'trips'}");
+	cr_expect_eq(call(&s, s.olga, "POST", ACME "/principals/svc/keys"), 201);
+	plane_put(s.plane, s.admin, "RoleBinding", ACME "/rolebindings/more",
+	          "{'role':'consumer','subjects':['svc'],'domain':'fleet'}");
+	struct answer answer =
+		plane_call(s.plane, s.olga, "POST", ACME "/principals/svc/keys", NULL);
+	cr_expect_eq(answer.status, 403);
+	cr_expect_not_null(strstr(answer.detail, "fleet"), "%s", answer.detail);
+	cr_expect_eq(put_status(&s, s.olga, "Principal", ACME "/principals/svc",
+	                        "{'type':'service','roles':['producer'],'domain':'trips'}"),
+	             403);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/principals/svc"), 409);
+	plane_stop(s.plane);
+}
+
+Test(grants, refuse_to_delete_who_is_still_named_so_that_no_name_is_inherited)
+{
+	struct scene s = start();
+	plane_put(s.plane, s.admin, "Principal", ACME "/principals/svc", "{'type':'service'}");
+	plane_put(s.plane, s.admin, "Group", ACME "/groups/crew",
+	          "{'members':['svc'],'roles':[{'role':'producer','domain':'fleet'}]}");
+	struct answer answer = plane_call(s.plane, s.admin, "DELETE", ACME "/principals/svc", NULL);
+	cr_expect_eq(answer.status, 409);
+	cr_expect_not_null(strstr(answer.detail, "group crew"), "%s", answer.detail);
+	answer = plane_call(s.plane, s.admin, "DELETE", ACME "/domains/fleet", NULL);
+	cr_expect_eq(answer.status, 409, "%s", answer.text);
+	cr_expect_eq(call(&s, s.admin, "DELETE", ACME "/groups/crew"), 200);
+	cr_expect_eq(call(&s, s.admin, "DELETE", ACME "/principals/svc"), 200);
+	plane_stop(s.plane);
+}
+
+Test(grants, keep_the_last_administrator_of_a_tenant_from_the_tenant_itself)
+{
+	struct scene s = start();
+	struct answer answer =
+		plane_call(s.plane, s.admin, "DELETE", ACME "/principals/admin", NULL);
+	cr_expect_eq(answer.status, 409);
+	cr_expect_not_null(strstr(answer.detail, "tenant-admin"), "%s", answer.detail);
+	cr_expect_eq(put_status(&s, s.admin, "Principal", ACME "/principals/admin",
+	                        "{'roles':['tenant-admin'],'disabled':true}"),
+	             409);
+	cr_expect_eq(put_status(&s, s.admin, "Principal", ACME "/principals/admin",
+	                        "{'roles':['auditor']}"),
+	             409);
+	plane_principal(s.plane, "acme", "second", "'consumer'", NULL);
+	plane_put(s.plane, s.admin, "Group", ACME "/groups/admins",
+	          "{'members':['second'],'roles':[{'role':'tenant-admin'}]}");
+	const char *second = value_get_str(
+		plane_call(s.plane, s.admin, "POST", ACME "/principals/second/keys", NULL).body,
+		"key");
+	cr_expect_eq(call(&s, second, "DELETE", ACME "/principals/admin"), 200);
+	cr_expect_eq(call(&s, second, "DELETE", ACME "/groups/admins"), 409);
+	cr_expect_eq(call(&s, s.plane->operator_key, "DELETE", ACME "/groups/admins"), 200,
+	             "the operator may");
+	plane_stop(s.plane);
+}
+
+Test(grants, leave_the_operators_role_to_operators)
+{
+	struct scene s = start();
+	const char *clerk = plane_principal(s.plane, "platform", "clerk", "'tenant-admin'", NULL);
+	static const struct {
+		const char *kind, *path, *spec;
+	} tries[] = {
+		{"RoleBinding", "/v1/tenants/platform/rolebindings/x",
+	         "{'role':'operator','subjects':['clerk']}"},
+		{"Group", "/v1/tenants/platform/groups/ops",
+	         "{'members':['clerk'],'roles':[{'role':'operator'}]}"},
+		{"Principal", "/v1/tenants/platform/principals/clerk", "{'roles':['operator']}"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(tries); i++)
+		cr_expect_eq(put_status(&s, clerk, tries[i].kind, tries[i].path, tries[i].spec),
+		             403, "%zu", i);
+	plane_put(s.plane, s.plane->operator_key, "Group", "/v1/tenants/platform/groups/ops",
+	          "{'roles':[{'role':'operator'}]}");
+	cr_expect_eq(put_status(&s, clerk, "Group", "/v1/tenants/platform/groups/ops",
+	                        "{'members':['clerk'],'roles':[{'role':'operator'}]}"),
+	             403, "membership is a way, too");
+	cr_expect_eq(call(&s, clerk, "POST", "/v1/tenants/platform/principals/operator/keys"), 403);
+	cr_expect_eq(put_status(&s, s.plane->operator_key, "RoleBinding", ACME "/rolebindings/x",
+	                        "{'role':'operator','subjects':['admin']}"),
+	             400, "and no tenant has it");
+	plane_stop(s.plane);
+}
+
+Test(grants, let_an_administrator_make_every_role_of_a_tenant)
+{
+	struct scene s = start();
+	static const char *const roles[] = {"tenant-admin", "domain-owner", "producer", "consumer",
+	                                    "auditor"};
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+		const char *spec =
+			arena_printf(s.plane->arena, "{'role':'%s','subjects':['olga']}", roles[i]);
+		struct answer answer =
+			put(&s, s.admin, "RoleBinding", ACME "/rolebindings/r", spec);
+		cr_expect(answer.status <= 201, "%s: %s", roles[i], answer.text);
+	}
+	plane_stop(s.plane);
+}
