@@ -397,14 +397,19 @@ bool cedar_scope_matches(const struct cedar_scope *scope, const struct cedar_uid
 	return false;
 }
 
+bool cedar_policy_concerns(const struct cedar_env *env, const struct cedar_policy *policy)
+{
+	const struct cedar_request *request = env->request;
+	return cedar_scope_matches(&policy->principal, &request->principal, env->principal) &&
+	       cedar_scope_matches(&policy->action, &request->action, env->action) &&
+	       cedar_scope_matches(&policy->resource, &request->resource, env->resource);
+}
+
 int cedar_policy_applies(struct cedar_env *env, const struct cedar_policy *policy,
 			 bool *ret_applies)
 {
-	const struct cedar_request *request = env->request;
 	struct cedar_value value = { .kind = CEDAR_BOOL, .b = true };
-	if (!cedar_scope_matches(&policy->principal, &request->principal, env->principal) ||
-	    !cedar_scope_matches(&policy->action, &request->action, env->action) ||
-	    !cedar_scope_matches(&policy->resource, &request->resource, env->resource))
+	if (!cedar_policy_concerns(env, policy))
 		value.b = false;
 	else if (policy->condition)
 		TRY(eval_kind(env, policy->condition, CEDAR_BOOL, &value));

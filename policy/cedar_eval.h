@@ -29,6 +29,8 @@ MUST_USE int cedar_eval(struct cedar_env *env, const struct cedar_expr *expr,
 			struct cedar_value *ret_value);
 bool cedar_scope_matches(const struct cedar_scope *scope, const struct cedar_uid *uid,
 			 const struct cedar_entity *entity);
+/* Whether the request lies in a policy's scope; its condition is not looked at. */
+bool cedar_policy_concerns(const struct cedar_env *env, const struct cedar_policy *policy);
 /* Whether a policy (no template) applies. A failure means that it must be skipped and reported. */
 MUST_USE int cedar_policy_applies(struct cedar_env *env, const struct cedar_policy *policy,
 				  bool *ret_applies);

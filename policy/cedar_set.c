@@ -295,6 +295,7 @@ struct search {
 	const struct cedar_set *set;
 	struct cedar_env env;
 	struct err err;
+	bool scope_only;
 	struct found *found;
 	size_t count;
 };
@@ -312,6 +313,9 @@ static int note(struct search *search, uint32_t policy, const char *reason)
 static int try_policy(struct search *search, uint32_t i)
 {
 	bool applies = false;
+	if (search->scope_only)
+		return cedar_policy_concerns(&search->env, &search->set->policies[i])
+		               ? note(search, i, NULL) : 0;
 	int rc = cedar_policy_applies(&search->env, &search->set->policies[i], &applies);
 	if (rc == E_NOMEM)
 		return rc;
@@ -432,5 +436,26 @@ int cedar_set_decide(const struct cedar_set *set, struct arena *arena,
 	if (rc < 0)
 		return err_set(err, E_NOMEM, "no memory left to decide a request; it is denied");
 	*ret_answer = answer;
+	return 0;
+}
+
+int cedar_set_concerned(const struct cedar_set *set, struct arena *arena,
+			const struct cedar_request *request, const struct cedar_entities *entities,
+			const struct cedar_policy ***ret_policies, size_t *ret_count,
+			struct err *err)
+{
+	struct search search = { .set = set, .scope_only = true };
+	REQUIRE(set->closed);
+	cedar_env_init(&search.env, arena, request, entities, &search.err);
+	int rc = run(&search);
+	const struct cedar_policy **policies =
+		rc < 0 ? NULL : arena_alloc(arena, (search.count + 1) * sizeof *policies);
+	if (!policies)
+		return err_set(err, E_NOMEM, "no memory left to find a request's policies");
+	tidy(&search);
+	for (size_t i = 0; i < search.count; i++)
+		policies[i] = &set->policies[search.found[i].policy];
+	*ret_policies = policies;
+	*ret_count = search.count;
 	return 0;
 }

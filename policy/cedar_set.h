@@ -50,5 +50,12 @@ MUST_USE int cedar_set_decide(const struct cedar_set *set, struct arena *arena,
 			      const struct cedar_request *request,
 			      const struct cedar_entities *entities,
 			      struct cedar_answer *ret_answer, struct err *err);
+/* The policies whose scope the request lies in, whatever their conditions, in the order of the
+ * set; the list lives in the arena. Fails only without memory. */
+MUST_USE int cedar_set_concerned(const struct cedar_set *set, struct arena *arena,
+				 const struct cedar_request *request,
+				 const struct cedar_entities *entities,
+				 const struct cedar_policy ***ret_policies, size_t *ret_count,
+				 struct err *err);
 
 #endif
