@@ -173,6 +173,15 @@ void sha256(const void *data, size_t len, uint8_t out[32])
 	crypto_hash_sha256(out, data, len);
 }
 
+void sha256_both(const void *head, size_t head_len, const void *data, size_t len, uint8_t out[32])
+{
+	crypto_hash_sha256_state state;
+	crypto_hash_sha256_init(&state);
+	crypto_hash_sha256_update(&state, head, head_len);
+	crypto_hash_sha256_update(&state, data, len);
+	crypto_hash_sha256_final(&state, out);
+}
+
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32])
 {
 	crypto_auth_hmacsha256_state state;

@@ -48,6 +48,8 @@ struct digest_piece { const void *data; size_t len; };
 void digest_keyed_pieces(const uint8_t key[KEY_BYTES], const struct digest_piece *pieces,
                          size_t count, uint8_t out[DIGEST_BYTES]);
 void sha256(const void *data, size_t len, uint8_t out[32]);
+/* Of head and then data. */
+void sha256_both(const void *head, size_t head_len, const void *data, size_t len, uint8_t out[32]);
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32]);
 void hmac_sha512(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[64]);
 /* HKDF with SHA-512: out_len at most 255 * 64. */

@@ -9,7 +9,7 @@
  *   ["in", c, x...], ["out", c, x...]  one of these, none of these (true where there is no value)
  *   ["like", c, p...], ["unlike", ...] the parts between the wildcards of a pattern
  *   ["same", c, d], ["differ", c, d]   two columns, as eq and ne
- * c, d are columns; x is a boolean, an integer, a text, or {"ms": N}: milliseconds since 1970 in UTC.
+ * c, d are columns; x is a boolean, an integer, a text, or {"ms": N}: ms since 1970 in UTC.
  *
  * Every operator is two-valued, and the opposite of each can be said, so a filter needs no negation
  * and means the same in SQL and on a row in memory. A filter that cannot be read lets no row

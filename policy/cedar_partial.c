@@ -406,8 +406,8 @@ static int among(struct lower *lower, const struct value *column, const struct c
 	*ret_fits = true;
 	for (size_t i = 0; filter && i < set->count && *ret_fits; i++)
 		if (set->items[i].kind == kind_of(column))
-			value_add(filter,
-			          value_copy(lower->arena, item_of(lower, &set->items[i], ret_fits)));
+			value_add(filter, value_copy(lower->arena, item_of(lower, &set->items[i],
+			                                                   ret_fits)));
 	*ret_filter = filter;
 	return filter ? 0 : no_room(lower);
 }

@@ -1,5 +1,5 @@
-/* test_rowfilter.c - filters are checked before they are used, and mean in the engine what they mean
- * in memory. */
+/* test_rowfilter.c - filters are checked before they are used, and mean in the engine what they
+ * mean in memory. */
 #include "common/defs.h"
 #include "common/json.h"
 #include "common/rowfilter.h"
@@ -93,7 +93,8 @@ Test(rowfilter, refuses_what_is_too_deep_or_too_long)
 
 Test(rowfilter, folds_constants_and_says_nothing_twice)
 {
-	const struct value *all = rowfilter_const(arena, true), *none = rowfilter_const(arena, false);
+	const struct value *all = rowfilter_const(arena, true);
+	const struct value *none = rowfilter_const(arena, false);
 	const struct value *leaf = json("['eq','s','EU']");
 	cr_expect(value_equal(rowfilter_both(arena, all, leaf), leaf));
 	cr_expect(value_equal(rowfilter_either(arena, leaf, none), leaf));
