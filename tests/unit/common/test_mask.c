@@ -109,7 +109,8 @@ Test(mask, digests_otherwise_with_every_salt)
 Test(mask, truncates_times_before_and_after_1970)
 {
 	const int64_t day = INT64_C(86400000000);
-	int64_t at = date_to_days(2026, 11, 22) * day + 12345, old = date_to_days(1969, 5, 3) * day;
+	int64_t at = date_to_days(2026, 11, 22) * day + 12345;
+	int64_t old = date_to_days(1969, 5, 3) * day;
 	cr_expect_eq(mask_timestamp(MASK_MONTH, at), date_to_days(2026, 11, 1) * day);
 	cr_expect_eq(mask_timestamp(MASK_YEAR, at), date_to_days(2026, 1, 1) * day);
 	cr_expect_eq(mask_timestamp(MASK_MONTH, old - 1), date_to_days(1969, 5, 1) * day);
