@@ -90,7 +90,7 @@ Test(mask, digests_values_as_the_specification_says)
 {
 	cr_expect_str_eq(masked(MASK_SHA256, "abc"),
 	                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-	/* of 01 00 00 00 it begins with 67ab dd72, of 01 and seven zeroes with 7c9f a136 d441 3fa6 */
+	/* of 01 00 00 00: 67ab dd72 ...; of 01 and seven zeroes: 7c9f a136 d441 3fa6 ... */
 	cr_expect_eq((uint32_t)mask_int32(MASK_SHA256, &salt, 1), 0x72ddab67u);
 	cr_expect_eq((uint64_t)mask_int64(MASK_SHA256, &salt, 1), 0xa63f41d436a19f7cu);
 }
