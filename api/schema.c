@@ -26,6 +26,8 @@ struct value *schema_type(struct arena *arena, const char *type, const char *doc
 
 struct value *schema_ref(struct arena *arena, const char *name)
 {
+	if (!name)                           /* no memory for it */
+		return NULL;
 	struct value *schema = value_map(arena);
 	const char *text = arena_printf(arena, "#/components/schemas/%s", name);
 	value_set(schema, "$ref", value_str(arena, text));

@@ -10,6 +10,7 @@
 #include "control/audit.h"
 #include "control/identity.h"
 #include "control/keys.h"
+#include "control/tenancy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -189,6 +190,7 @@ static int decide(struct asked *asked, const struct access_ask *ask, struct err 
 	if (!ask->view_count || ask->view_count > ACCESS_VIEWS_MAX)
 		return err_set(err, E_INVALID, "a request reads from 1 to %d views, not %zu",
 		               ACCESS_VIEWS_MAX, ask->view_count);
+	TRY(tenancy_needs(asked->control, asked->asker.tenant, TENANCY_RUN, err));
 	asked->views = arena_alloc(asked->arena, ask->view_count * sizeof *asked->views);
 	if (!asked->views)
 		return err_set(err, E_NOMEM, "no memory for %zu views", ask->view_count);
@@ -227,7 +229,7 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 		.action = action_name(ACTION_FEATURES_READ),
 		.resource = views_text(asked->arena, ask),
 		.result = !code             ? "allowed"
-		          : code == E_QUOTA ? "refused"
+		          : code == E_QUOTA || code == E_CONFLICT ? "refused"
 		                            : "denied",
 		.rule = code || !asked->count ? NULL : rule_of(asked),
 		.code = code ? err_name(code) : NULL,
@@ -242,7 +244,7 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 static void audit_refusal(const struct asked *asked, const struct access_ask *ask, int code)
 {
 	struct err err = { 0 };
-	if (code != E_NOT_FOUND && code != E_DENIED && code != E_QUOTA)
+	if (code != E_NOT_FOUND && code != E_DENIED && code != E_QUOTA && code != E_CONFLICT)
 		return;
 	const struct log_context context = { .tenant = asked->asker.tenant };
 	if (audit(asked, ask, code, &err) < 0)

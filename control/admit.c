@@ -18,6 +18,7 @@
 #include "control/lead.h"
 #include "control/metrics.h"
 #include "control/revoked.h"
+#include "control/tenancy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -339,6 +340,9 @@ static int reserve(struct control *control, struct request *request, struct err 
 
 static int handle(struct control *control, struct request *request, struct err *err)
 {
+	bool writes = strcmp(request->route->method, "GET") != 0;
+	if (request->tenant && writes)
+		TRY(tenancy_needs(control, request->tenant, TENANCY_WRITE, err));
 	return request->route->handler(control, request, err);
 }
 

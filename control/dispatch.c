@@ -182,6 +182,13 @@ int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *t
 	return 0;
 }
 
+void dispatch_seal(struct dispatch *dispatch, const char *tenant)
+{
+	if (!note_send(dispatch, POST_SEAL, tenant, 0))
+		log_warn(&(struct log_context){ .tenant = tenant }, "seal_not_taken",
+		         "reason=\"out of memory; it is tried again in a second\"");
+}
+
 void dispatch_status(struct dispatch *dispatch, struct arena *arena, struct dispatch_status *ret)
 {
 	pthread_mutex_lock(&dispatch->mutex);
@@ -234,6 +241,7 @@ static void take_note(struct dispatch *dispatch, struct note *note)
 	case POST_DROP: take_drop(dispatch, note->name); break;
 	case POST_GONE: take_gone(dispatch, note->pipe); break;
 	case POST_POLICY: take_policy(dispatch, note->name); break;
+	case POST_SEAL: take_seal(dispatch, note->name); break;
 	default: break;
 	}
 	post_drop(&note->post);

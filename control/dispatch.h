@@ -23,6 +23,9 @@ void dispatch_gone(void *context, uint32_t pipe);
 void dispatch_wake(struct dispatch *dispatch);
 /* A tenant's access grants are to be forgotten (a principal, key, policy or view changed). */
 void dispatch_drop_access(struct dispatch *dispatch, const char *tenant);
+/* A tenant's tasks are not to run now: what does is handed back, and its access grants are to be
+ * forgotten. */
+void dispatch_seal(struct dispatch *dispatch, const char *tenant);
 /* A worker's policy (cordoned, drain) changed in the catalog. */
 void dispatch_policy(struct dispatch *dispatch, const char *worker);
 /* The workers that poll here, now: a list in arena of {name, pool, labels, version, protocol,

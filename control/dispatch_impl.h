@@ -17,7 +17,8 @@ enum {
 	MESSAGE_ARENA_MAX = 128 * 1024 * 1024
 };
 
-enum post_kind { POST_CALL, POST_JOB, POST_CANCEL, POST_DROP, POST_GONE, POST_POLICY, POST_TABLE };
+enum post_kind { POST_CALL, POST_JOB, POST_CANCEL, POST_DROP, POST_GONE, POST_POLICY, POST_TABLE,
+	POST_SEAL };
 struct post { struct queue_item item; enum post_kind kind; };
 
 struct message {                     /* POST_CALL */
@@ -40,8 +41,8 @@ struct job {                         /* POST_JOB: to the settler, and back with 
 	bool settled;                /* durable, or it changed nothing */
 };
 
-struct note {                        /* POST_CANCEL: a task; POST_DROP: a tenant; POST_POLICY: */
-	struct post post;            /* a worker; POST_GONE: a connection */
+struct note {                        /* POST_CANCEL: a task; POST_DROP, POST_SEAL: a tenant; */
+	struct post post;            /* POST_POLICY: a worker; POST_GONE: a connection */
 	char name[64];
 	uint32_t pipe;
 };
@@ -119,6 +120,7 @@ void worker_update(struct worker *worker);
 void worker_forget(struct dispatch *dispatch, struct worker *worker);
 void take_gone(struct dispatch *dispatch, uint32_t pipe);
 void take_policy(struct dispatch *dispatch, const char *name);
+void take_seal(struct dispatch *dispatch, const char *tenant);
 void workers_look(struct dispatch *dispatch);        /* whose time has come */
 struct value *workers_table(struct dispatch *dispatch, struct arena *arena);
 

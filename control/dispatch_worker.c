@@ -5,6 +5,7 @@
 #include "control/dispatch_impl.h"
 
 #include "common/log.h"
+#include "control/shard_tenant.h"
 #include "control/shard_work.h"
 
 #include <inttypes.h>
@@ -134,6 +135,32 @@ void take_policy(struct dispatch *dispatch, const char *name)
 	worker_update(worker);
 	log_info(NULL, "worker_policy", "worker=%s cordoned=%d drain=%d", worker->name,
 	         worker->cordoned, worker->drained);
+}
+
+/* A grant that has not been sent is not sent. */
+static void hand_back(struct dispatch *dispatch, struct worker *worker, struct given *given)
+{
+	struct shard *shard = dispatch->part->shard;
+	if (given->settling || given->back)
+		return;
+	if (given->sent_seq == 0 && shard_unassign(shard, given->task, &given->token)) {
+		worker_take_back(worker, given);
+		return;
+	}
+	given->back = true;
+	worker_prompt(worker);
+}
+
+void take_seal(struct dispatch *dispatch, const char *tenant)
+{
+	for (struct worker *at = dispatch->workers.first; at; at = at->next) {
+		worker_drop_access(at, tenant);
+		for (struct given *given = at->given, *next = NULL; given; given = next) {
+			next = given->next;
+			if (shard_task_held(dispatch->part->shard, given->task, tenant))
+				hand_back(dispatch, at, given);
+		}
+	}
 }
 
 /* --- coming --- */

@@ -7,6 +7,7 @@
 #include "control/dispatch.h"
 #include "control/intake.h"
 #include "control/rules.h"
+#include "control/tenancy.h"
 
 #include <string.h>
 
@@ -194,6 +195,7 @@ int h_task_batch(struct control *control, struct request *request, struct err *e
 {
 	struct batch *batch = arena_alloc(request->arena, sizeof *batch);
 	TRY(intake_domain(control, request, err));
+	TRY(tenancy_needs(control, request->tenant, TENANCY_RUN, err));
 	if (!batch)
 		return err_set(err, E_NOMEM, "no memory to submit tasks");
 	TRY(read_items(request, &batch->items, err));

@@ -11,6 +11,7 @@
 #include "control/rules.h"
 #include "control/shard_interval.h"
 #include "control/snapshots.h"
+#include "control/tenancy.h"
 #include "tenant/keyring.h"
 
 #include <stdio.h>
@@ -47,10 +48,14 @@ static int delete_all(struct control *control, struct request *request, enum kin
 	return 0;
 }
 
-static int delete_tenant(struct control *control, struct request *request, struct change *change,
-                         struct err *err)
+static int delete_tenant(struct control *control, struct request *request,
+                         const struct value *stored, struct change *change, struct err *err)
 {
 	char key[STORE_KEY_MAX];
+	if (tenant_state_of(stored) == TENANT_DELETING)
+		return err_set(err, E_CONFLICT, "the tenant %s is being deleted already; GET "
+		               "/v1/tenants/%s/deletion says how far that is", request->tenant,
+		               request->tenant);
 	TRY(change_delete(change, keys_tenant_key(key, request->tenant), -1, err));
 	TRY(home_delete(control, request->tenant, change, err));
 	TRY(delete_all(control, request, KIND_QUOTA, change, err));
@@ -71,7 +76,7 @@ static int delete_with(struct control *control, struct request *request, const s
 {
 	switch (request->route->kind) {
 	case KIND_TENANT:
-		return delete_tenant(control, request, change, err);
+		return delete_tenant(control, request, stored, change, err);
 	case KIND_DATASET:
 		return delete_dataset(control, request, change, err);
 	case KIND_PRINCIPAL:

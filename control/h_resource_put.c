@@ -6,6 +6,7 @@
 
 #include "control/keys.h"
 #include "control/rules.h"
+#include "control/tenancy.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -89,6 +90,7 @@ static int add_own_key(struct control *control, struct request *request, struct 
 	const char *tenant = put->manifest.tenant;
 	const char *uid = value_get_str(value_get(put->stored, "metadata"), "uid");
 	struct value *tenant_key = NULL, *key = NULL;
+	TRY(tenancy_needs(control, tenant, TENANCY_KEYS, err));
 	TRY(catalog_get(control->catalog, request->arena, keys_tenant_key(at, tenant), &tenant_key,
 	                NULL, err));
 	TRY(keys_make_resource(control->keyring, request->arena, tenant, tenant_key, uid, &key,

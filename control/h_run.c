@@ -6,6 +6,7 @@
 #include "control/dispatch.h"
 #include "control/record.h"
 #include "control/shard_run.h"
+#include "control/tenancy.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -201,6 +202,7 @@ static int start_anew(struct control *control, struct request *request, struct e
 	AUTO(change) *change = NULL;
 	struct again again = again_of(request);
 	TRY(intake_domain(control, request, err));
+	TRY(tenancy_needs(control, request->tenant, TENANCY_RUN, err));
 	again.principal = intake_principal(request);
 	TRY(change_new(&change, err));
 	TRY(shard_again(request->part->shard, &again, change, err));

@@ -7,6 +7,7 @@
 #include "control/due.h"
 #include "control/firing.h"
 #include "control/schedule.h"
+#include "control/tenancy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -401,6 +402,7 @@ int h_schedule_trigger(struct control *control, struct request *request, struct 
 {
 	struct found found;
 	TRY(request_needs_lead(request, err));
+	TRY(tenancy_needs(control, request->tenant, TENANCY_RUN, err));
 	TRY(fields_check(trigger_fields, request->body, "", err));
 	TRY(find_schedule(control, request, request->name, &found, err));
 	int rc = trigger_found(control, request, &found, err);

@@ -7,6 +7,7 @@
 #include "control/archive.h"
 #include "control/dispatch.h"
 #include "control/filter.h"
+#include "control/tenancy.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static int ask_worker(struct request *request, const struct value *spec,
 	struct control *control = part->control;
 	char id[ID_LEN + 1];
 	uint8_t random[10];
+	TRY(tenancy_needs(control, request->tenant, TENANCY_READ, err));
 	random_bytes(random, sizeof random);
 	id_make(request->now_ms, random, id);
 	const struct platform_task made = { id, request->tenant, TASK_HISTORY, spec,

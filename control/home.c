@@ -4,6 +4,7 @@
 
 #include "common/text.h"
 #include "control/keys.h"
+#include "control/tenancy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -108,6 +109,7 @@ int home_make(struct control *control, struct arena *arena, const char *tenant,
 	int64_t revision = 0;
 	catalog_key(key, KIND_TENANT, NULL, NULL, tenant);
 	TRY(catalog_get(control->catalog, arena, key, &resource, &revision, err));
+	TRY(tenancy_allows(resource, TENANCY_KEYS, err));
 	TRY(change_expect(change, key, revision, err));
 	TRY(make_domain(control, arena, tenant, change, err));
 	return make_dataset(control, arena, tenant, change, err);

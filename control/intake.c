@@ -6,6 +6,7 @@
 #include "common/crypto.h"
 #include "common/pack.h"
 #include "control/rules.h"
+#include "control/tenancy.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -95,6 +96,7 @@ static int run_rules(struct control *control, struct request *request, struct er
 
 static int check(struct control *control, struct request *request, bool run, struct err *err)
 {
+	TRY(tenancy_needs(control, request->tenant, TENANCY_RUN, err));
 	if (!request->body)
 		return err_set(err, E_INVALID, "the body is empty; it must hold %s",
 		               run ? "{\"pipeline\": NAME} or {\"tasks\": [...]}" :

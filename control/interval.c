@@ -32,6 +32,8 @@ static int nomem(struct err *err)
 
 /* --- the book --- */
 
+static void moved_remove(struct book *book, const struct ledger *ledger);
+
 int book_new(uint64_t seed, struct book **ret_book, struct err *err)
 {
 	struct book *book = calloc(1, sizeof *book);
@@ -77,6 +79,17 @@ void book_clear(struct book *book)
 	book->moved = NULL;
 	while (book->first)
 		ledger_drop(book, book->first);
+}
+
+void book_forget(struct book *book, const char *tenant)
+{
+	for (struct ledger *at = book->first, *next = NULL; at; at = next) {
+		next = at->next;
+		if (strcmp(at->tenant, tenant) != 0)
+			continue;
+		moved_remove(book, at);
+		ledger_drop(book, at);
+	}
 }
 
 void book_free(struct book *book)

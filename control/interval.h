@@ -26,6 +26,7 @@ struct book;
 MUST_USE int book_new(uint64_t seed, struct book **ret_book, struct err *err);
 void book_free(struct book *book);
 void book_clear(struct book *book);
+void book_forget(struct book *book, const char *tenant);         /* its ledgers */
 DEFINE_AUTO(book)
 
 /* A durable record of type RECORD_INTERVAL. E_NOMEM, E_CORRUPT. */

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/keys.h"
 
+#include "control/tenancy.h"
 #include <stdio.h>
 
 const char *keys_tenant_key(char out[STORE_KEY_MAX], const char *tenant)
@@ -81,8 +82,15 @@ int keys_open_resource(struct control *control, struct arena *arena, const char 
 	    version_of(own, "tenantVersion") != version_of(tenant_key, "version"))
 		return no_tenant_key(tenant, err);
 	const char *uid = value_get_str(value_get(resource, "metadata"), "uid");
+	TRY(tenancy_needs(control, tenant, TENANCY_KEYS, err));
 	TRY(keyring_open_dataset(control->keyring, tenant, version_of(tenant_key, "version"),
 	                         tenant_box, uid, version, box, key, err));
+	/* Sealed meanwhile: what was forgotten then is cached again now. */
+	if (tenancy_needs(control, tenant, TENANCY_KEYS, err) < 0) {
+		secret_wipe(key, KEY_BYTES);
+		keyring_forget(control->keyring, tenant);
+		return err ? err->code : E_CONFLICT;
+	}
 	*ret_version = version;
 	return 0;
 }

@@ -10,7 +10,8 @@ static const char *const names[] = {
 	[RECORD_METER] = "meter", [RECORD_INTERVAL] = "interval",
 	[RECORD_RUN] = "run", [RECORD_REPLAY] = "replay", [RECORD_TASK] = "task",
 	[RECORD_ENDED] = "ended", [RECORD_KEY] = "key", [RECORD_TALLY] = "tally",
-	[RECORD_GONE] = "gone",
+	[RECORD_GONE] = "gone", [RECORD_LOG] = "log", [RECORD_STOP] = "stop",
+	[RECORD_ERASED] = "erased",
 };
 
 enum record_type record_type(const struct value *record)

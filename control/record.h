@@ -20,6 +20,8 @@
  *   meter     {t, worker, incarnation, seq, at}      online reads counted up to here
  *   interval  {t, op, at, uid, ...}      a schedule's ledger: control/interval.h
  *   gone      {t, tenant, at}            it was deleted: its ended tasks leave, for nowhere
+ *   stop      {t, tenant, at, principal} it is being erased: all that has not ended is cancelled
+ *   erased    {t, tenant, at}            nothing of it is known any more
  *
  * Only in a checkpoint (control/shard_emit.h), which has run, audit (with seq), meter and interval
  * as well:
@@ -29,6 +31,8 @@
  *   ended     {t, at, ids}       tasks in the order in which they ended
  *   key       {t, at, tenant, key, key_hash, id}
  *   tally     {t, at, tenant, domain, window, number, amounts}     what was spent in a window
+ *   log       {t, at, tenant, seq, size, edge}     the Merkle tree over a tenant's audit events
+ *             (common/merkle.h), after its events; without one the tree begins with the next event
  *
  * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}.
  * usage: api/usage.h's map. outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are
@@ -43,7 +47,8 @@ enum record_type {
 	RECORD_UNKNOWN, RECORD_ACCEPTED, RECORD_ATTEMPT, RECORD_OUTCOME, RECORD_CANCEL,
 		RECORD_USAGE,
 	RECORD_AUDIT, RECORD_METER, RECORD_INTERVAL, RECORD_RUN, RECORD_REPLAY, RECORD_TASK,
-	RECORD_ENDED, RECORD_KEY, RECORD_TALLY, RECORD_GONE
+	RECORD_ENDED, RECORD_KEY, RECORD_TALLY, RECORD_GONE, RECORD_LOG, RECORD_STOP,
+		RECORD_ERASED
 };
 enum record_type record_type(const struct value *record);
 

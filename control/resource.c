@@ -4,6 +4,7 @@
 
 #include "api/table.h"
 #include "control/snapshots.h"
+#include "control/tenancy.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -98,7 +99,7 @@ int resource_store(struct request *request, const struct manifest *manifest,
 	return 0;
 }
 
-/* {snapshot: {...}} of a dataset with data. */
+/* {snapshot: {...}} of a dataset with data; {state, ...} of a tenant. */
 static int set_status(struct control *control, struct arena *arena, const struct value *stored,
                       struct value *shown, struct err *err)
 {
@@ -108,7 +109,10 @@ static int set_status(struct control *control, struct arena *arena, const struct
 	                               value_get_str(metadata, "name") };
 	struct snapshot *snapshot = NULL;
 	int64_t revision = 0;
-	if (kind_by_name(value_get_str(stored, "kind")) != KIND_DATASET)
+	enum kind kind = kind_by_name(value_get_str(stored, "kind"));
+	if (kind == KIND_TENANT)
+		value_set(shown, "status", tenancy_status(arena, stored));
+	if (kind != KIND_DATASET)
 		return 0;
 	TRY(snapshots_current(control->catalog, arena, &at, &snapshot, NULL, &revision, err));
 	if (!snapshot)

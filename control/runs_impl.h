@@ -66,6 +66,7 @@ struct value *run_record(struct arena *arena, const struct run *run);
 /* Not durable yet; live and in a replay alike. */
 int task_from_record(struct shard *shard, const struct value *accepted, struct task **ret_task,
                      struct err *err);
+void task_cancel(struct shard *shard, struct task *task);        /* NULL: nothing */
 int apply_replay(struct shard *shard, const struct value *record, struct err *err);
 int task_become(struct shard *shard, struct task *task, enum task_event event, int64_t at_ms,
                 struct err *err);

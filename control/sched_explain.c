@@ -153,6 +153,8 @@ static void explain_quota(struct ask *ask)
 	    conf->may_start(conf->context, ask->tenant_name, ask->domain_name, &err))
 		return;
 	reason.whose = arena_printf(ask->arena, "tenant %s", ask->tenant_name);
+	if (err.code == E_CONFLICT)
+		reason.rule = "tenant-state";
 	add_reason(ask, &reason, arena_strdup(ask->arena, err.text[0] ? err.text :
 	           "a quota on running tasks is used up"));
 }

@@ -95,6 +95,16 @@ void schedules_wake(struct schedules *schedules)
 	pthread_mutex_unlock(&schedules->mutex);
 }
 
+void schedules_reread(struct schedules *schedules)
+{
+	if (!schedules)
+		return;
+	pthread_mutex_lock(&schedules->mutex);
+	schedules->lost_notes = true;
+	wake(schedules);
+	pthread_mutex_unlock(&schedules->mutex);
+}
+
 static void note_head(struct schedules *schedules, const char *key)
 {
 	struct hash_node *node = hashmap_find(&schedules->wanted, key);

@@ -15,6 +15,7 @@ DEFINE_AUTO(schedules)
 
 /* Any thread; they only note it. A NULL schedules: nothing. */
 void schedules_wake(struct schedules *schedules);      /* the lead changed, an interval ended */
+void schedules_reread(struct schedules *schedules);    /* a tenant may start things again */
 /* A key of the catalog: of a Schedule, a Backfill, or a dataset's head; others are ignored. */
 void schedules_changed(struct schedules *schedules, const char *key);
 

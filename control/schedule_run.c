@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "control/due.h"
 #include "control/stop.h"
+#include "control/tenancy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -174,10 +175,21 @@ static int fire_backfill(struct schedules *schedules, struct item *item, struct 
 	return 1;
 }
 
+static bool may_start(const struct schedules *schedules, const struct item *item)
+{
+	const char *tenant = item->kind == KIND_BACKFILL ? item->backfill.tenant
+	                                                 : item->fired.tenant;
+	return tenancy_needs(schedules->control, tenant, TENANCY_RUN, NULL) == 0;
+}
+
 static int fire_one(struct schedules *schedules, struct item *item, int64_t *ret_next_ms,
                     struct err *err)
 {
 	AUTO(arena) *arena = NULL;
+	if (!may_start(schedules, item)) {   /* its intervals stay missing; it is read again then */
+		*ret_next_ms = INT64_MAX;
+		return 0;
+	}
 	TRY(arena_new(ARENA_MAX, &arena, err));
 	if (item->kind == KIND_BACKFILL)
 		return fire_backfill(schedules, item, arena, ret_next_ms, err);

@@ -70,6 +70,13 @@ static int account_renew(struct account *account, struct err *err)
 	return 0;
 }
 
+int account_empty(struct shard *shard, struct account *account, struct err *err)
+{
+	account_clear(shard, account);
+	memset(&account->ripe, 0, sizeof account->ripe);
+	return account_renew(account, err);
+}
+
 void shard_clear(struct shard *shard)
 {
 	struct err err;

@@ -31,6 +31,7 @@ void audit_clear(struct shard *shard, struct audit_ring *ring)
 		drop_oldest(shard, ring);
 	ring->first = 0;
 	ring->seq = 0;
+	ring->tree = (struct merkle_range){ 0 };
 }
 
 static int grow(struct audit_ring *ring, struct err *err)
@@ -101,6 +102,17 @@ static void make_room(struct shard *shard)
 		drop_oldest(shard, &most->audit);
 }
 
+/* What a checkpoint brings is in the tree that it brings as well. */
+static int grow_tree(struct audit_ring *ring, const struct value *record,
+                     const struct audit_entry *entry, struct err *err)
+{
+	uint8_t leaf[MERKLE_BYTES];
+	if (value_get(record, "seq"))
+		return 0;
+	merkle_leaf(entry->packed, entry->len, leaf);
+	return merkle_append(&ring->tree, leaf, err);
+}
+
 int audit_append(struct shard *shard, struct account *account, const struct value *record,
                  struct err *err)
 {
@@ -113,6 +125,10 @@ int audit_append(struct shard *shard, struct account *account, const struct valu
 	};
 	TRY(grow(ring, err));
 	TRY(pack_event(record, entry.seq, &entry.packed, &entry.len, err));
+	if (grow_tree(ring, record, &entry, err) < 0) {
+		free(entry.packed);
+		return err ? err->code : E_TOO_LARGE;
+	}
 	if (ring->len == ring->cap)
 		drop_oldest(shard, ring);
 	*entry_at(ring, ring->len++) = entry;
@@ -120,6 +136,35 @@ int audit_append(struct shard *shard, struct account *account, const struct valu
 	if (++shard->audit_len > AUDIT_ALL_MAX)
 		make_room(shard);
 	return 0;
+}
+
+int audit_restore_tree(struct shard *shard, const struct value *record, struct err *err)
+{
+	const char *tenant = value_get_str(record, "tenant");
+	struct account *account = NULL;
+	size_t len = 0;
+	const void *edge = value_get_bin(record, "edge", &len);
+	if (!tenant)
+		return err_set(err, E_CORRUPT, "an audit log's record lacks its tenant");
+	TRY(account_get(shard, tenant, &account, err));
+	struct audit_ring *ring = &account->audit;
+	TRY(merkle_range_read((uint64_t)value_get_int(record, "size", 0), edge, len, &ring->tree,
+	                      err));
+	int64_t seq = value_get_int(record, "seq", 0);
+	ring->seq = seq > ring->seq ? seq : ring->seq;
+	return 0;
+}
+
+void shard_audit_tree(struct shard *shard, const char *tenant, struct audit_tree *ret_tree)
+{
+	*ret_tree = (struct audit_tree){ .from = 1 };
+	shard_lock(shard);
+	const struct account *account = account_find(shard, tenant);
+	if (account) {
+		ret_tree->range = account->audit.tree;
+		ret_tree->from = account->audit.seq - (int64_t)account->audit.tree.size + 1;
+	}
+	shard_unlock(shard);
 }
 
 static bool text_matches(const char *wanted, const struct value *event, const char *member)

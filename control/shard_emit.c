@@ -1,7 +1,7 @@
 /* shard_emit.c - see shard_emit.h. In this order: idempotency keys, what was spent, runs, tasks by
- * acceptance, the order in which they ended, audit events, meters, ledgers. All but the ledgers'
- * and runs' records are read by shard_restore.c. Nothing here takes a lock or asks a clock: it may
- * be the one thread of a forked child. */
+ * acceptance, the order in which they ended, audit events and their trees, meters, ledgers. All
+ * but the ledgers' and runs' records are read by shard_restore.c. Nothing here takes a lock or asks
+ * a clock: it may be the one thread of a forked child. */
 #include "common/defs.h"
 #include "control/shard_emit.h"
 
@@ -250,6 +250,20 @@ static int emit_events(struct emitting *emitting, const struct account *account,
 	return 0;
 }
 
+static int emit_tree(struct emitting *emitting, const struct account *account, struct err *err)
+{
+	const struct merkle_range *tree = &account->audit.tree;
+	struct value *record = record_new(emitting->arena, RECORD_LOG, emitting->unix_ms);
+	if (tree->size == 0)
+		return 0;
+	TRY(value_check(record, err));
+	value_set_str(record, "tenant", account->name);
+	value_set_int(record, "seq", account->audit.seq);
+	value_set_int(record, "size", (int64_t)tree->size);
+	value_set_bin(record, "edge", tree->edge, merkle_edge_count(tree->size) * MERKLE_BYTES);
+	return emit_one(emitting, record, err);
+}
+
 static int emit_meters(struct emitting *emitting, struct err *err)
 {
 	for (size_t i = 0; i < emitting->shard->meter_count; i++) {
@@ -289,6 +303,7 @@ int shard_emit(struct shard *shard, emit_fn *emit, void *context, struct err *er
 	TRY(each_account(&emitting, emit_tasks, err));
 	TRY(emit_ended(&emitting, err));
 	TRY(each_account(&emitting, emit_events, err));
+	TRY(each_account(&emitting, emit_tree, err));
 	TRY(emit_meters(&emitting, err));
 	return book_emit(shard->book, emit_same, &emitting, err);
 }

@@ -7,29 +7,18 @@
 #include "control/interval.h"
 #include "control/names.h"
 #include "control/record.h"
+#include "control/shard_audit.h"
+#include "control/shard_tenant.h"
 #include "control/shard_work.h"
 #include "control/task_impl.h"
 
 #include "common/crypto.h"
-#include "common/text.h"
 
 enum {
 	FINISHED_MAX = 1000000, WAITING_MAX = 10000, KEYS_MAX = 100000,
 	AUDIT_MAX = 100000, AUDIT_ALL_MAX = 300000, WORKERS_MAX = 4096, KEY_LEN_MAX = 255
 };
 #define KEY_KEPT_MS ((int64_t)24 * 3600 * 1000)
-
-struct audit_entry {
-	int64_t seq;
-	uint64_t actor, action, result;      /* hashes, to pass over most without unpacking */
-	uint8_t *packed;
-	size_t len;
-};
-struct audit_ring {
-	struct audit_entry *entries;
-	size_t cap, first, len;
-	int64_t seq;                 /* of the newest */
-};
 
 struct account {                     /* of one tenant */
 	struct hash_node by_name;
@@ -41,6 +30,8 @@ struct account {                     /* of one tenant */
 	struct run *newest_run;
 	size_t running, blocked;
 	struct audit_ring audit;
+	enum tenant_hold held;       /* what the tenant's state forbids */
+	char held_why[HELD_WHY_MAX];
 	struct task *archive;        /* under way; NULL: none */
 	struct ripe {                /* notes of shard_leaving */
 		uint64_t look;
@@ -102,6 +93,7 @@ struct account *account_find(const struct shard *shard, const char *name);
 struct task *task_find(const struct shard *shard, const char *id);
 void shard_lock(struct shard *shard);
 void shard_unlock(struct shard *shard);
+int account_empty(struct shard *shard, struct account *account, struct err *err); /* not limits */
 
 /* shard_sched.c: the scheduler over the shard's tasks */
 int shard_sched_new(struct shard *shard, uint64_t seed, struct err *err);
@@ -115,6 +107,7 @@ int record_apply(struct shard *shard, const struct value *record, struct err *er
 int task_enter(struct shard *shard, struct task *task, int64_t at_ms, struct err *err);
 int idem_restore(struct shard *shard, const struct value *accepted, struct err *err);
 void idems_clear(struct shard *shard);
+void idems_forget(struct shard *shard, const char *tenant);
 
 /* shard_expiry.c: those that end at a time whatever they do */
 int expiry_add(struct shard *shard, struct task *task, struct err *err);
@@ -140,9 +133,9 @@ int restore_ended(struct shard *shard, const struct value *record, struct err *e
 int restore_key(struct shard *shard, const struct value *record, struct err *err);
 int restore_tally(struct shard *shard, const struct value *record, struct err *err);
 
-/* shard_audit.c */
-int audit_append(struct shard *shard, struct account *account, const struct value *record,
-                 struct err *err);
-void audit_clear(struct shard *shard, struct audit_ring *ring);
+/* shard_tenant.c */
+bool account_holds(const struct account *account, bool platform);
+int apply_stop(struct shard *shard, const struct value *record, struct err *err);
+int apply_erased(struct shard *shard, const struct value *record, struct err *err);
 
 #endif

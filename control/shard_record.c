@@ -310,7 +310,7 @@ static int apply_outcome(struct shard *shard, const struct value *record, struct
 	return task->type == TASK_ARCHIVE ? archive_ended(shard, task, err) : 0;
 }
 
-static void cancel(struct shard *shard, struct task *task)
+void task_cancel(struct shard *shard, struct task *task)
 {
 	if (!task || !task->durable || task_state_final(task->state) || task->cancel)
 		return;
@@ -327,12 +327,12 @@ static int apply_cancel(struct shard *shard, const struct value *record, struct 
 	struct run *run = run_id ? run_find(shard, run_id) : NULL;
 	(void)err;
 	if (id)
-		cancel(shard, task_find(shard, id));
+		task_cancel(shard, task_find(shard, id));
 	if (!run || run->ended_ms)
 		return 0;
 	run->cancel = true;
 	for (uint32_t i = 0; i < run->count; i++)
-		cancel(shard, run->nodes[i].task);
+		task_cancel(shard, run->nodes[i].task);
 	return 0;
 }
 
@@ -428,6 +428,8 @@ static apply_fn *const apply_by_type[] = {
 	[RECORD_REPLAY] = apply_replay, [RECORD_TASK] = restore_task,
 	[RECORD_ENDED] = restore_ended, [RECORD_KEY] = restore_key,
 	[RECORD_TALLY] = restore_tally, [RECORD_GONE] = apply_gone,
+	[RECORD_LOG] = audit_restore_tree, [RECORD_STOP] = apply_stop,
+	[RECORD_ERASED] = apply_erased,
 };
 
 int record_apply(struct shard *shard, const struct value *record, struct err *err)

@@ -14,7 +14,12 @@ static bool may_start(void *context, const char *tenant, const char *domain, str
 	const struct account *account = account_find(shard, tenant);
 	struct amounts asked = { { 0 } };
 	asked.v[DIM_RUNNING] = 1;
-	if (!account || strcmp(domain, PLATFORM_DOMAIN) == 0)
+	bool platform = strcmp(domain, PLATFORM_DOMAIN) == 0;
+	if (account && account_holds(account, platform)) {
+		err_set(ret_why, E_CONFLICT, "%s", account->held_why);
+		return false;
+	}
+	if (!account || platform)
 		return true;
 	return quota_check(account->quota, domain, &asked, clock_unix_ms(shard->clock),
 	                   ret_why) == 0;

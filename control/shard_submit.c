@@ -25,6 +25,27 @@ static void idem_drop_oldest(struct shard *shard)
 	free(idem);
 }
 
+/* A tenant's; one that is being submitted now stays until that is over. */
+void idems_forget(struct shard *shard, const char *tenant)
+{
+	size_t len = strlen(tenant);
+	struct idem *last = NULL;
+	for (struct idem **at = &shard->idem_oldest; *at;) {
+		struct idem *idem = *at;
+		bool its = strncmp(idem->key, tenant, len) == 0 && idem->key[len] == '/';
+		if (!its || !(idem->durable || idem->withdrawn)) {
+			last = idem;
+			at = &idem->newer;
+			continue;
+		}
+		*at = idem->newer;
+		if (!idem->withdrawn)
+			hashmap_remove(&shard->idems, &idem->by_key);
+		free(idem);
+	}
+	shard->idem_newest = last;
+}
+
 void idems_clear(struct shard *shard)
 {
 	while (shard->idem_oldest)

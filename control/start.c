@@ -15,6 +15,7 @@
 #include "control/schedule.h"
 #include "control/shard_interval.h"
 #include "control/shard_emit.h"
+#include "control/tenancy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,10 @@ static void on_change(void *context, const char *key, const struct value *value)
 		due_changed(control, KIND_SHARE, rest, value);
 	if (is_kind(key, KIND_RATECARD, &rest) && strcmp(rest, "default") == 0)
 		rates_changed(control, value);
+	if (is_kind(key, KIND_TENANT, &rest))
+		tenancy_changed(control, rest, value);
+	if (strncmp(key, "r/key/", 6) == 0 && !value)
+		keyring_forget(control->keyring, key + 6);
 	if (is_kind(key, KIND_WORKER, &rest))
 		worker_changed(control, rest);
 	for (size_t i = 0; i < ARRAY_LEN(access); i++)

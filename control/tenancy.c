@@ -3,13 +3,17 @@
 #include "common/defs.h"
 #include "control/tenancy.h"
 
+#include "common/log.h"
 #include "common/text.h"
+#include "control/dispatch.h"
+#include "control/schedule.h"
+#include "control/shard_tenant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { ARENA_MAX = 1024 * 1024 };
+enum { ARENA_MAX = 1024 * 1024, REASON_TOLD_MAX = 96 };
 
 static const char *const names[TENANT_STATES_] = {
 	[TENANT_ACTIVE] = "active",
@@ -54,6 +58,8 @@ static bool forbids(const struct value *state, enum tenancy_need need)
 {
 	if (state_is(state) == TENANT_ACTIVE)
 		return false;
+	if (need == TENANCY_WRITE)
+		return value_get(state, "erasingAt") != NULL;
 	return need == TENANCY_RUN || is_locked(state);
 }
 
@@ -71,15 +77,28 @@ static const char *way_out(const struct value *state)
 	}
 }
 
+/* As much as an error has room for; never half a character. */
+static int cut(const char *text)
+{
+	size_t len = strnlen(text, REASON_TOLD_MAX + 1);
+	if (len <= REASON_TOLD_MAX)
+		return (int)len;
+	len = REASON_TOLD_MAX;
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	return (int)len;
+}
+
 static int refuse(const char *name, const struct value *state, struct err *err)
 {
 	char since[TIME_TEXT_MAX], due[TIME_TEXT_MAX];
 	const char *by = value_get_str(state, "by"), *reason = value_get_str(state, "reason");
+	reason = reason ? reason : "no reason";
 	int64_t due_ms = value_get_int(state, "dueAt", 0);
 	time_print_ms(value_get_int(state, "since", 0), since);
-	return err_set(err, E_CONFLICT, "the tenant %s is %s since %s, by %.130s (%.100s)%s%s; %s",
+	return err_set(err, E_CONFLICT, "the tenant %s is %s since %s, by %.130s (%.*s)%s%s; %s",
 	               name ? name : "", names[state_is(state)], since, by ? by : "unknown",
-	               reason ? reason : "no reason", due_ms ? ", and will be erased from " : "",
+	               cut(reason), reason, due_ms ? ", and will be erased from " : "",
 	               due_ms ? time_print_ms(due_ms, due) : "", way_out(state));
 }
 
@@ -89,6 +108,80 @@ int tenancy_allows(const struct value *tenant, enum tenancy_need need, struct er
 	if (!forbids(state, need))
 		return 0;
 	return refuse(value_get_str(value_get(tenant, "metadata"), "name"), state, err);
+}
+
+/* --- made and shown --- */
+
+struct value *tenancy_state_new(struct arena *arena, enum tenant_state is, const char *by,
+                                const char *reason, const struct value *before, int64_t now_ms)
+{
+	struct value *state = value_map(arena);
+	value_set_str(state, "is", names[is]);
+	value_set_int(state, "since", now_ms);
+	value_set_str(state, "by", by);
+	value_set_str(state, "reason", reason);
+	if (before)
+		value_set(state, "before", value_copy(arena, before));
+	return state;
+}
+
+static void set_time(struct value *map, const char *name, const struct value *state,
+                     const char *member)
+{
+	char text[TIME_TEXT_MAX];
+	int64_t unix_ms = value_get_int(state, member, 0);
+	if (unix_ms)
+		value_set_str(map, name, time_print_ms(unix_ms, text));
+}
+
+struct value *tenancy_status(struct arena *arena, const struct value *tenant)
+{
+	struct value *status = value_map(arena);
+	const struct value *state = value_get(tenant, "state");
+	const struct value *before = value_get(state, "before");
+	value_set_str(status, "state", names[state_is(state)]);
+	set_time(status, "since", state, "since");
+	value_set_str(status, "by", value_get_str(state, "by"));
+	value_set_str(status, "reason", value_get_str(state, "reason"));
+	set_time(status, "dueAt", state, "dueAt");
+	set_time(status, "erasingAt", state, "erasingAt");
+	if (before)
+		value_set_str(status, "before", names[state_is(before)]);
+	return status;
+}
+
+/* --- what follows --- */
+
+static enum tenant_hold hold_of(const struct value *state)
+{
+	if (state_is(state) == TENANT_ACTIVE)
+		return HOLD_NONE;
+	if (value_get(state, "erasingAt"))
+		return HOLD_ERASE;
+	return is_locked(state) ? HOLD_ALL : HOLD_OWN;
+}
+
+void tenancy_changed(struct control *control, const char *tenant, const struct value *value)
+{
+	struct part *part = part_of(control, tenant);
+	const struct value *state = value_get(value, "state");
+	enum tenant_hold hold = hold_of(state);
+	struct err why = { 0 }, err = { 0 };
+	int refused = tenancy_allows(value, TENANCY_RUN, &why);
+	int changed = shard_tenant_hold(part->shard, tenant, hold, refused ? why.text : NULL, &err);
+	if (changed < 0)
+		log_error(&(struct log_context){ .tenant = tenant }, "state_not_applied",
+		          "reason=\"%s\"", err.text);
+	if (hold >= HOLD_ALL || !value)
+		keyring_forget(control->keyring, tenant);
+	if (hold >= HOLD_ALL)
+		dispatch_seal(part->dispatch, tenant);
+	if (hold != HOLD_NONE || !value)
+		dispatch_drop_access(part->dispatch, tenant);
+	if (changed == 0)
+		return;
+	dispatch_wake(part->dispatch);
+	schedules_reread(part->schedules);
 }
 
 /* --- of a tenant by name --- */

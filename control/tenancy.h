@@ -26,10 +26,20 @@ enum tenancy_need {
 	TENANCY_READ,                /* reads what is stored of its data: histories, archives */
 	TENANCY_RUN,                 /* starts a task, fires a schedule, reads online */
 	TENANCY_KEYS,                /* opens any of its keys */
+	TENANCY_WRITE,               /* changes a resource of it */
 };
 /* E_CONFLICT, whose sentence names the state, since when, who, the reason given, the way out. */
 MUST_USE int tenancy_needs(struct control *control, const char *tenant, enum tenancy_need need,
                            struct err *err);
+/* What is shown of it: {state, since?, by?, reason?, dueAt?, erasingAt?, before?}. */
+struct value *tenancy_status(struct arena *arena, const struct value *tenant);
+/* A new state map, in arena; before NULL: it goes back to active. */
+struct value *tenancy_state_new(struct arena *arena, enum tenant_state is, const char *by,
+                                const char *reason, const struct value *before, int64_t now_ms);
+
+/* Does here what follows from a tenant's state: its resource is another, or (value NULL) gone. */
+void tenancy_changed(struct control *control, const char *tenant, const struct value *value);
+
 /* The same of a tenant's resource that was read already. */
 MUST_USE int tenancy_allows(const struct value *tenant, enum tenancy_need need, struct err *err);
 

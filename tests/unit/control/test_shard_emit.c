@@ -7,6 +7,8 @@
 #include "common/json.h"
 #include "common/pack.h"
 #include "control/runs_impl.h"
+#include "control/shard_audit.h"
+#include "control/shard_tenant.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -333,6 +335,20 @@ static void same_lists(struct pair *pair, const char *tenant)
 	same_text(pair, runs[0], runs[1]);
 }
 
+static void same_tree(struct pair *pair, const char *tenant)
+{
+	struct audit_tree a, b;
+	shard_audit_tree(pair->a, tenant, &a);
+	shard_audit_tree(pair->b, tenant, &b);
+	cr_assert_eq(memcmp(&a.range.size, &b.range.size, sizeof a.range.size), 0);
+	cr_assert_eq(a.from, 1);
+	cr_assert_eq(b.from, 1);
+	uint8_t one[MERKLE_BYTES], two[MERKLE_BYTES];
+	merkle_root(&a.range, one);
+	merkle_root(&b.range, two);
+	cr_assert_arr_eq(one, two, MERKLE_BYTES);
+}
+
 static void is_the_same(struct pair *pair)
 {
 	AUTO_BUF a, b;
@@ -342,6 +358,7 @@ static void is_the_same(struct pair *pair)
 		same_lists(pair, tenants[i]);
 		same_text(pair, shard_usage(pair->a, pair->arena, tenants[i]),
 		          shard_usage(pair->b, pair->arena, tenants[i]));
+		same_tree(pair, tenants[i]);
 	}
 	emit(pair, pair->a, into_buf, &a);
 	emit(pair, pair->b, into_buf, &b);
@@ -389,6 +406,34 @@ Test(shard_emit, a_shard_that_is_being_replayed_is_not_held)
 	shard_ready(shard);
 	cr_assert_eq(shard_hold(shard, &err), 0);
 	shard_let_go(shard);
+}
+
+Test(shard_emit, a_log_of_a_checkpoint_without_a_tree_gets_one_that_begins_with_its_next_event)
+{
+	struct pair pair = { .seed = 1 };
+	struct audit_tree tree;
+	cr_assert_eq(crypto_start(&pair.err), 0);
+	cr_assert_eq(clock_new_simulated(noon, &pair.clock, &pair.err), 0);
+	cr_assert_eq(arena_new(64 * MIB, &pair.arena, &pair.err), 0);
+	cr_assert_eq(shard_new(pair.clock, &pair.a, &pair.err), 0);
+	shard_clear(pair.a);
+	struct value *old = record_of(&pair, RECORD_AUDIT, "acme");
+	value_set_int(old, "seq", 7);
+	happens(&pair, old);
+	shard_audit_tree(pair.a, "acme", &tree);
+	cr_assert_eq(tree.range.size, 0);
+	cr_assert_eq(tree.from, 8);
+	audit(&pair, "acme", "task:run");
+	shard_audit_tree(pair.a, "acme", &tree);
+	cr_assert_eq(tree.range.size, 1);
+	cr_assert_eq(tree.from, 8);
+	happens(&pair, record_of(&pair, RECORD_ERASED, "acme"));
+	shard_audit_tree(pair.a, "acme", &tree);
+	cr_assert_eq(tree.range.size, 0);
+	cr_assert(shard_sound(pair.a));
+	shard_free(pair.a);
+	arena_free(pair.arena);
+	clock_free(pair.clock);
 }
 
 /* Newest first. */
