@@ -73,9 +73,8 @@ Test(manifest, needs_no_spec_where_nothing_is_required)
 	                            &err), 0);
 	cr_expect_null(manifest.spec);
 	cr_expect_null(manifest.tenant);
-	cr_expect_str_eq(refusal(HEAD "kind: Principal\nmetadata: {name: ann}\n"),
-	                 "spec.roles: is missing; it is required (what they may do; operator only "
-	                 "in the tenant platform)");
+	cr_expect_str_eq(refusal(HEAD "kind: RateCard\nmetadata: {name: standard}\n"),
+	                 "spec.currency: is missing; it is required (ISO 4217 code)");
 }
 
 Test(manifest, errors_name_the_field_and_the_nearest_known_one)

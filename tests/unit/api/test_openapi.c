@@ -243,6 +243,17 @@ Test(openapi, pages_name_every_route_kind_field_task_and_error)
 	cr_expect(strstr((char *)errors.data, "| `NOT_LEADER` | 503 | later |"));
 }
 
+Test(openapi, gives_no_two_schemas_one_name)
+{
+	static const char *const endings[] = { "", "Spec", "List", "Written" };
+	for (const struct answer *answer = answers; answer->name; answer++)
+		for (int i = 0; i < KIND_COUNT_; i++)
+			for (size_t j = 0; j < ARRAY_LEN(endings); j++)
+				cr_expect_str_neq(answer->name,
+				                  arena_printf(arena, "%s%s", kind_info[i].kind,
+				                               endings[j]));
+}
+
 Test(openapi, without_memory_is_marked_as_failed_and_never_half_a_document)
 {
 	for (long n = 0; ; n++) {
