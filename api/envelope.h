@@ -4,7 +4,7 @@
 #ifndef ENVELOPE_H
 #define ENVELOPE_H
 
-#include "common/buf.h"
+#include "api/node.h"
 #include "common/value.h"
 
 /* What is written, and what is read: the next version's too, which may only add to this one, so
@@ -18,6 +18,8 @@ struct envelope {
 	int64_t incarnation;         /* start time of the process, ms; grows with every restart */
 	int64_t seq;                 /* grows with every message; a repeat has the same */
 	const struct value *body;
+	/* Not sent: of a message that was received, how its answer is to be proven. */
+	struct node_proof proof;
 };
 
 MUST_USE int envelope_write(const struct envelope *envelope, struct buf *out, struct err *err);

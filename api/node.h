@@ -1,10 +1,10 @@
 /* node.h - who sent a message on the link, proven: the frame around an envelope's bytes.
  *
- * A worker and control have long-lived X25519 keys and agree on one key; every message of either is
- * authenticated by it. Bytes of a message: 0x4e, 1, length of the name, name, MAC (32), envelope; of
- * an answer: 0x4f, 1, MAC, envelope. The MAC is keyed BLAKE2b-256 over all but itself, and an
- * answer's over the message's MAC too, so that it answers that message and no other. It is checked
- * before anything inside is parsed. */
+ * A worker and control have long-lived X25519 keys and agree on one key; every message of either
+ * is authenticated by it. Bytes of a message: 0x4e, 1, length of the name, name, MAC (32),
+ * envelope; of an answer: 0x4f, 1, MAC, envelope. The MAC is keyed BLAKE2b-256 over all but
+ * itself, and an answer's over the message's MAC too, so that it answers that message and no
+ * other. It is checked before anything inside is parsed. */
 #ifndef NODE_H
 #define NODE_H
 

@@ -235,13 +235,19 @@ static bool is_everywhere(struct control *control, const struct request *request
 		route->handler == h_snapshot_list;
 }
 
+/* Without a credential anyone may answer, unless something is written. */
+static bool is_anyones(const struct route *route)
+{
+	return route->action == ACTION_PUBLIC && strcmp(route->method, "GET") == 0;
+}
+
 /* The part whose leader is to answer; NULL: anyone may. A refusal is the leader's to say: this
  * replica may not have heard of a new key or role yet, and only a leader can write it down. */
 static const struct part *wanted_part(struct control *control, const struct request *request)
 {
 	int code = request->failure.code;
 	bool refused = code == E_UNAUTHENTICATED || code == E_DENIED || code == E_NOT_FOUND;
-	if (!request->route || request->route->action == ACTION_PUBLIC || (code && !refused))
+	if (!request->route || (code && !refused) || is_anyones(request->route))
 		return NULL;
 	if (refused && request->asker.tenant && request->hidden)
 		return part_of(control, request->asker.tenant);

@@ -21,6 +21,7 @@ struct keyuse;
 struct lead;
 struct metrics;
 struct revoked;
+struct nodes;
 
 enum { PARTS_MAX = 64 };
 
@@ -50,6 +51,13 @@ struct control {
 	struct grant_signer *signer;
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct bindings *bindings;   /* roles by subject; NULL: only principals' own */
+	struct secret *link_secret;  /* its X25519 key on the link: the signer's */
+	struct nodes *nodes;         /* the workers that have joined; NULL: none is known */
+	const char *worker_links;    /* what workers that join are told to dial; NULL: nothing */
+	const char *link_ca_file;    /* the CA of the link's own certificate; NULL: the platform's */
+	int worker_cert_s;           /* how long their certificates are valid; 0: a day */
+	_Atomic int64_t join_due_ms; /* refused joins: when the next one would be in time (GCRA) */
+	bool nameless;               /* workers that have not joined may poll too */
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct revoked *revoked; /* what was revoked, for memory that follows */
 	struct keyuse *keyuse;   /* when API keys were last used */

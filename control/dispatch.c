@@ -138,6 +138,13 @@ void dispatch_policy(struct dispatch *dispatch, const char *worker)
 		         "it again\"", worker);
 }
 
+void dispatch_node(struct dispatch *dispatch, const char *worker)
+{
+	if (!note_send(dispatch, POST_NODE, worker, 0))
+		log_warn(NULL, "worker_removal_not_taken", "worker=%s reason=\"out of memory; its "
+		         "next message is refused\"", worker);
+}
+
 int dispatch_workers(struct dispatch *dispatch, struct arena *arena, struct value **ret_list,
                      struct err *err)
 {
@@ -242,6 +249,7 @@ static void take_note(struct dispatch *dispatch, struct note *note)
 	case POST_GONE: take_gone(dispatch, note->pipe); break;
 	case POST_POLICY: take_policy(dispatch, note->name); break;
 	case POST_SEAL: take_seal(dispatch, note->name); break;
+	case POST_NODE: take_node(dispatch, note->name); break;
 	default: break;
 	}
 	post_drop(&note->post);

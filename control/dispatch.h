@@ -28,6 +28,8 @@ void dispatch_drop_access(struct dispatch *dispatch, const char *tenant);
 void dispatch_seal(struct dispatch *dispatch, const char *tenant);
 /* A worker's policy (cordoned, drain) changed in the catalog. */
 void dispatch_policy(struct dispatch *dispatch, const char *worker);
+/* A worker's record as a node (control/nodes.h) changed: it joined, or was removed. */
+void dispatch_node(struct dispatch *dispatch, const char *worker);
 /* The workers that poll here, now: a list in arena of {name, pool, labels, version, protocol,
  * address, capacity, free, running, serves, cordoned, draining, connected, heardAgoMs, sinceMs}.
  * E_UNAVAILABLE when this part is not led here. */

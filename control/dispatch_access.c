@@ -16,8 +16,7 @@ static int answer_write(const struct dispatch *dispatch, const struct message *m
 		.incarnation = message->envelope.incarnation, .seq = message->envelope.seq,
 		.body = body,
 	};
-	TRY(envelope_write(&envelope, out, err));
-	return buf_check(out, err);
+	return answer_bytes(&envelope, &message->envelope.proof, out, err);
 }
 
 static int answer(struct dispatch *dispatch, struct message *message, struct err *err)
@@ -47,6 +46,10 @@ void *access_run(void *context)
 		struct err err;
 		if (!message)
 			continue;
+		if (!message_allowed(dispatch, message)) {
+			message_unref(message);
+			continue;
+		}
 		int rc = answer(dispatch, message, &err);
 		if (rc < 0)
 			answer_elsewhere(dispatch, MOVE(message->call), &message->envelope, &err,

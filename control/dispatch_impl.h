@@ -17,8 +17,10 @@ enum {
 	MESSAGE_ARENA_MAX = 128 * 1024 * 1024
 };
 
-enum post_kind { POST_CALL, POST_JOB, POST_CANCEL, POST_DROP, POST_GONE, POST_POLICY, POST_TABLE,
-	POST_SEAL };
+enum post_kind {
+	POST_CALL, POST_JOB, POST_CANCEL, POST_DROP, POST_GONE, POST_POLICY, POST_NODE, POST_TABLE,
+	POST_SEAL
+};
 struct post { struct queue_item item; enum post_kind kind; };
 
 struct message {                     /* POST_CALL */
@@ -28,6 +30,7 @@ struct message {                     /* POST_CALL */
 	struct envelope envelope;
 	struct poll poll;            /* kind "poll" */
 	struct access_ask ask;       /* kind "access" */
+	uint8_t public_key[BOX_PUBLIC_BYTES];        /* the sender has joined with; 0: it has not */
 	int refs;                    /* of the dispatcher and of jobs; its thread alone counts */
 };
 
@@ -42,7 +45,7 @@ struct job {                         /* POST_JOB: to the settler, and back with 
 };
 
 struct note {                        /* POST_CANCEL: a task; POST_DROP, POST_SEAL: a tenant; */
-	struct post post;            /* POST_POLICY: a worker; POST_GONE: a connection */
+	struct post post;            /* POST_POLICY, POST_NODE: a worker; POST_GONE: a connection */
 	char name[64];
 	uint32_t pipe;
 };
@@ -85,6 +88,8 @@ struct dispatch {
 /* dispatch_post.c: posts, made and ended */
 void message_new(struct control *control, struct link_call *call, const uint8_t *data, size_t len);
 void message_unref(struct message *message);
+/* Its sender may still speak; otherwise it is told so, and the message is dealt with. */
+bool message_allowed(struct dispatch *dispatch, struct message *message);
 void post_drop(struct post *post);           /* without doing anything about it */
 bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name, uint32_t pipe);
 /* An attempt's end that control itself says. */
@@ -96,6 +101,9 @@ bool job_reads(struct dispatch *dispatch, struct message *message);
 bool job_cancelled(struct dispatch *dispatch);
 
 /* dispatch_poll.c */
+/* An envelope in the bytes that its asker can check. */
+int answer_bytes(const struct envelope *envelope, const struct node_proof *proof, struct buf *out,
+                 struct err *err);
 void poll_take_in(struct dispatch *dispatch, struct message *message);
 void job_settled(struct dispatch *dispatch, const struct job *job);
 void worker_answer(struct dispatch *dispatch, struct worker *worker);
@@ -121,6 +129,7 @@ void worker_forget(struct dispatch *dispatch, struct worker *worker);
 void take_gone(struct dispatch *dispatch, uint32_t pipe);
 void take_policy(struct dispatch *dispatch, const char *name);
 void take_seal(struct dispatch *dispatch, const char *tenant);
+void take_node(struct dispatch *dispatch, const char *name);
 void workers_look(struct dispatch *dispatch);        /* whose time has come */
 struct value *workers_table(struct dispatch *dispatch, struct arena *arena);
 

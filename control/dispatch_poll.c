@@ -20,6 +20,21 @@ static int64_t mono_ms(const struct dispatch *dispatch)
 
 /* --- answers --- */
 
+int answer_bytes(const struct envelope *envelope, const struct node_proof *proof, struct buf *out,
+                 struct err *err)
+{
+	AUTO_BUF bare;
+	buf_init(&bare, LINK_MESSAGE_MAX - NODE_OVERHEAD_MAX);
+	buf_clear(out);
+	if (!proof->key) {
+		TRY(envelope_write(envelope, out, err));
+		return buf_check(out, err);
+	}
+	TRY(envelope_write(envelope, &bare, err));
+	TRY(buf_check(&bare, err));
+	return node_answer_write(proof, bare.data, bare.len, out, err);
+}
+
 static int answer_write(const struct dispatch *dispatch, const struct envelope *asked,
                         const char *kind, const struct value *body, struct buf *out,
                         struct err *err)
@@ -28,9 +43,7 @@ static int answer_write(const struct dispatch *dispatch, const struct envelope *
 		.version = ENVELOPE_VERSION, .kind = kind, .worker = dispatch->control->replica,
 		.incarnation = asked->incarnation, .seq = asked->seq, .body = body,
 	};
-	buf_clear(out);
-	TRY(envelope_write(&envelope, out, err));
-	return buf_check(out, err);
+	return answer_bytes(&envelope, &asked->proof, out, err);
 }
 
 static int poll_answer_write(const struct dispatch *dispatch, const struct envelope *asked,
@@ -146,7 +159,8 @@ void worker_answer(struct dispatch *dispatch, struct worker *worker)
 	struct token cancels[CANCELS_MAX], backs[CANCELS_MAX];
 	const char *drops[DROPS_MAX];
 	struct err err;
-	struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq };
+	const struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq,
+	                                .proof = worker->proof };
 	struct poll_answer answer = {
 		.leader = dispatch->epoch != 0, .shards = dispatch->control->part_count,
 		.tasks = tasks, .cancels = cancels, .backs = backs,
@@ -382,11 +396,14 @@ static int64_t hold_ms(const struct dispatch *dispatch, const struct worker *wor
 
 static void hold(struct dispatch *dispatch, struct worker *worker, struct message *message)
 {
-	const struct envelope older = { .incarnation = worker->incarnation, .seq = worker->seq };
+	const struct envelope older = { .incarnation = worker->incarnation, .seq = worker->seq,
+	                                .proof = worker->proof };
 	if (worker->call)
 		answer_nothing(dispatch, &older, worker->call);
 	worker->call = MOVE(message->call);
 	worker->seq = message->envelope.seq;
+	node_proof_copy(&worker->proof, &message->envelope.proof);
+	memcpy(worker->public_key, message->public_key, sizeof worker->public_key);
 	buf_clear(&worker->answer);
 	worker->held_until_ms = mono_ms(dispatch) + hold_ms(dispatch, worker);
 	if (worker->prompt)
@@ -413,6 +430,8 @@ void poll_take_in(struct dispatch *dispatch, struct message *message)
 		answer_not_leader(dispatch, message);
 		return;
 	}
+	if (!message_allowed(dispatch, message))
+		return;
 	if (!worker_meet(dispatch, message, &worker))
 		return;
 	worker->heard_ms = mono_ms(dispatch);

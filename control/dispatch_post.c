@@ -4,11 +4,14 @@
 #include "control/dispatch_impl.h"
 
 #include "common/log.h"
+#include "control/nodes.h"
 #include "control/shard_work.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define REMOVED_TEXT "the worker %s was removed; join it again with a new token if it is to come back"
 
 /* --- messages --- */
 
@@ -16,6 +19,7 @@ static void message_free(struct message *message)
 {
 	if (message->call)
 		link_drop(message->call);
+	node_proof_release(&message->envelope.proof);
 	arena_free(message->arena);
 	free(message);
 }
@@ -26,17 +30,86 @@ void message_unref(struct message *message)
 		message_free(message);
 }
 
-static int message_parse(struct message *message, const uint8_t *data, size_t len, struct err *err)
+/* What is not proven is heard only where that is allowed, and never in the name of one that has
+ * joined. */
+static int check_nameless(const struct control *control, const char *name, struct err *err)
 {
-	TRY(arena_new(MESSAGE_ARENA_MAX, &message->arena, err));
-	TRY(envelope_read(message->arena, data, len, &message->envelope, err));
+	if (!control->nameless)
+		return err_set(err, E_UNAUTHENTICATED, "this control hears workers that have "
+		               "joined only: give the worker --identity and --join-token-file "
+		               "(freehold workers token)");
+	if (control->nodes && nodes_has(control->nodes, name))
+		return err_set(err, E_UNAUTHENTICATED, "the worker %s has joined, and this is not "
+		               "of its key; start it with its --identity", name);
+	return 0;
+}
+
+static bool leads_any(const struct control *control)
+{
+	bool leads = false;
+	for (int i = 0; i < control->part_count; i++)
+		leads |= part_leads(&control->parts[i]);
+	return leads;
+}
+
+/* That a worker was removed is a leader's to say: another may not have heard that it is back. */
+static int check_sender(const struct control *control, const struct envelope *envelope,
+                        const struct node_sender *sender, struct err *err)
+{
+	if (!envelope->proof.key)
+		return check_nameless(control, envelope->worker, err);
+	if (strcmp(envelope->worker, sender->name) != 0)
+		return err_set(err, E_DENIED, "the message is of the worker %s, and speaks in the "
+		               "name of another", sender->name);
+	if (sender->removed && !leads_any(control))
+		return part_needs_lead(&control->parts[0], err);
+	return sender->removed ? err_set(err, E_UNAUTHENTICATED, REMOVED_TEXT, sender->name) : 0;
+}
+
+static int read_body(struct message *message, const struct node_sender *sender, struct err *err)
+{
 	const struct envelope *envelope = &message->envelope;
-	if (strcmp(envelope->kind, "poll") == 0)
-		return poll_read(message->arena, envelope->body, &message->poll, err);
+	if (strcmp(envelope->kind, "poll") == 0) {
+		TRY(poll_read(message->arena, envelope->body, &message->poll, err));
+		const char *pool = message->poll.pool ? message->poll.pool : "default";
+		if (!sender->pool[0] || strcmp(pool, sender->pool) == 0)
+			return 0;
+		return err_set(err, E_DENIED, "the worker %s joined for the pool %s; start it with "
+		               "--pool %s", sender->name, sender->pool, sender->pool);
+	}
 	if (strcmp(envelope->kind, "access") == 0)
 		return access_ask_read(message->arena, envelope->body, &message->ask, err);
 	return err_set(err, E_INVALID, "the message's kind is none that control knows; upgrade it "
 	               "first, then the workers");
+}
+
+/* Who it is of is known before anything in it is looked at. */
+static int message_parse(struct control *control, struct message *message, const uint8_t *data,
+                         size_t len, struct err *err)
+{
+	struct node_sender sender = { .removed = false };
+	if (node_is_message(data, len) && control->nodes)
+		TRY(nodes_open(control->nodes, data, len, &sender, &data, &len, err));
+	int rc = arena_new(MESSAGE_ARENA_MAX, &message->arena, err);
+	if (rc == 0)
+		rc = envelope_read(message->arena, data, len, &message->envelope, err);
+	message->envelope.proof = sender.proof;
+	memcpy(message->public_key, sender.public_key, sizeof message->public_key);
+	TRY(rc);
+	TRY(check_sender(control, &message->envelope, &sender, err));
+	return read_body(message, &sender, err);
+}
+
+bool message_allowed(struct dispatch *dispatch, struct message *message)
+{
+	struct nodes *nodes = dispatch->control->nodes;
+	const struct envelope *envelope = &message->envelope;
+	struct err why;
+	if (!envelope->proof.key || nodes_allow(nodes, envelope->worker, message->public_key))
+		return true;
+	err_set(&why, E_UNAUTHENTICATED, REMOVED_TEXT, envelope->worker);
+	answer_problem(dispatch, MOVE(message->call), envelope, &why);
+	return false;
 }
 
 /* In the link's thread. */
@@ -58,7 +131,7 @@ void message_new(struct control *control, struct link_call *call, const uint8_t 
 	message->post.kind = POST_CALL;
 	message->refs = 1;
 	message->call = call;
-	int rc = message_parse(message, data, len, &err);
+	int rc = message_parse(control, message, data, len, &err);
 	if (rc == 0 && message->poll.shard >= control->part_count)
 		rc = err_set(&err, E_INVALID, "poll: there is no shard %d; this control has %d",
 		             message->poll.shard, control->part_count);

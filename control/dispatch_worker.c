@@ -5,6 +5,7 @@
 #include "control/dispatch_impl.h"
 
 #include "common/log.h"
+#include "control/nodes.h"
 #include "control/shard_tenant.h"
 #include "control/shard_work.h"
 
@@ -292,6 +293,34 @@ static void lose(struct dispatch *dispatch, struct worker *worker, int64_t now_m
 	}
 	log_warn(NULL, "worker_gone", "worker=%s", worker->name);
 	worker_forget(dispatch, worker);
+}
+
+/* It is told at once; what it had runs elsewhere. */
+static void expel(struct dispatch *dispatch, struct worker *worker)
+{
+	struct err why;
+	const struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq,
+	                                .proof = worker->proof };
+	err_set(&why, E_UNAUTHENTICATED, "the worker %s was removed", worker->name);
+	log_warn(NULL, "worker_removed", "worker=%s running=%zu", worker->name,
+	         worker->given_count);
+	if (worker->call)
+		answer_problem(dispatch, MOVE(worker->call), &asked, &why);
+	worker->gone_ms = mono_ms(dispatch);
+	worker_update(worker);
+	lose(dispatch, worker, worker->gone_ms);
+}
+
+void take_node(struct dispatch *dispatch, const char *name)
+{
+	static const uint8_t nameless[BOX_PUBLIC_BYTES];
+	struct worker *worker = workers_find(&dispatch->workers, name);
+	struct nodes *nodes = dispatch->control->nodes;
+	if (!worker || !nodes || nodes_allow(nodes, name, worker->public_key))
+		return;
+	bool joined = !bytes_equal(worker->public_key, nameless, sizeof nameless);
+	if (joined || nodes_has(nodes, name))
+		expel(dispatch, worker);
 }
 
 static void lose_connection(struct dispatch *dispatch, struct worker *worker)

@@ -7,6 +7,7 @@
 #include "control/lead.h"
 
 #include "common/log.h"
+#include "control/authority.h"
 #include "control/bootstrap.h"
 #include "control/dispatch.h"
 #include "control/follow.h"
@@ -146,7 +147,8 @@ static int take_over(struct lead *lead, int64_t epoch, struct err *err)
 	shard_ready(part->shard);
 	if (part != part_of(control, "platform"))
 		return 0;
-	return bootstrap(control, lead->conf.bootstrap_key_file, err);
+	TRY(bootstrap(control, lead->conf.bootstrap_key_file, err));
+	return authority_ensure(control, err);
 }
 
 static void step_down(struct lead *lead)

@@ -76,6 +76,10 @@ static int build_control(struct process *process, struct err *err)
 		.checkpoint_bytes = (int64_t)conf->checkpoint_mib * 1024 * 1024,
 		.held_max = conf->http_threads / 2,
 		.worker_silent_ms = conf->worker_silent_ms,
+		.nameless = conf->workers_without_identity,
+		.worker_links = conf->worker_links ? conf->worker_links : conf->link,
+		.link_ca_file = conf->link_ca_file,
+		.worker_cert_s = conf->worker_cert_s,
 		.events = { conf->event_streams, conf->event_streams_of_tenant },
 		.archive.rules = {
 			.enough = conf->history_batch > 0 ? (size_t)conf->history_batch : 0,

@@ -12,6 +12,7 @@
 #include "control/keyuse.h"
 #include "control/metrics.h"
 #include "control/revoked.h"
+#include "control/nodes.h"
 #include "control/schedule.h"
 #include "control/shard_interval.h"
 #include "control/shard_emit.h"
@@ -74,6 +75,16 @@ static void worker_changed(struct control *control, const char *name)
 		dispatch_policy(control->parts[i].dispatch, name);
 }
 
+/* "r/node/NAME" */
+static void node_changed(struct control *control, const char *key)
+{
+	if (strncmp(key, "r/node/", 7) != 0)
+		return;
+	nodes_changed(control->nodes, key + 7);
+	for (int i = 0; i < control->part_count; i++)
+		dispatch_node(control->parts[i].dispatch, key + 7);
+}
+
 static void rates_changed(struct control *control, const struct value *value)
 {
 	for (int i = 0; i < control->part_count; i++)
@@ -115,6 +126,7 @@ static void on_change(void *context, const char *key, const struct value *value)
 	for (size_t i = 0; i < ARRAY_LEN(access); i++)
 		if (is_kind(key, access[i], &rest))
 			access_changed(control, rest);
+	node_changed(control, key);
 	schedule_changed(control, key);
 }
 
@@ -169,6 +181,8 @@ static int make_signer(struct control *control, struct err *err)
 	AUTO(secret) *secret_key = NULL;
 	TRY(secret_new(SIGN_SECRET_BYTES, &secret_key, err));
 	keyring_signing_pair(control->keyring, control->signer_public, secret_data(secret_key));
+	TRY(secret_new(BOX_SECRET_BYTES, &control->link_secret, err));
+	sign_to_box_secret(secret_bytes(secret_key), secret_data(control->link_secret));
 	return grant_signer_new(secret_bytes(secret_key), &control->signer, err);
 }
 
@@ -266,6 +280,7 @@ static int make_all(struct control *control, const struct start_conf *conf, stru
 	TRY(make_identity(control, conf, err));
 	TRY(make_parts(control, conf, err));
 	TRY(make_signer(control, err));
+	TRY(nodes_new(control->catalog, control->link_secret, &control->nodes, err));
 	TRY(make_events(control, conf, err));
 	return start_parts(control, conf, err);
 }
@@ -281,6 +296,10 @@ int control_new(const struct start_conf *conf, struct control **ret_control, str
 	control->replica = conf->replica;
 	control->held_max = conf->held_max;
 	control->worker_silent_ms = conf->worker_silent_ms;
+	control->nameless = conf->nameless;
+	control->worker_links = conf->worker_links;
+	control->link_ca_file = conf->link_ca_file;
+	control->worker_cert_s = conf->worker_cert_s;
 	int code = make_all(control, conf, err);
 	if (code < 0)
 		control_free(control);
@@ -325,6 +344,8 @@ void control_free(struct control *control)
 	for (int i = 0; i < control->part_count; i++)
 		dispatch_free(MOVE(control->parts[i].dispatch));
 	grant_signer_free(control->signer);
+	nodes_free(control->nodes);
+	secret_free(control->link_secret);
 	for (int i = 0; i < control->part_count; i++) {
 		journal_free(control->parts[i].journal);
 		schedules_free(control->parts[i].schedules);

@@ -23,6 +23,10 @@ struct start_conf {
 	struct events_conf events;
 	struct archive_conf archive;
 	int held_max;                /* requests that may wait for a task at one time */
+	const char *worker_links;    /* as in struct control; both outlive it */
+	const char *link_ca_file;
+	int worker_cert_s;
+	bool nameless;               /* workers that have not joined may poll too */
 	int worker_silent_ms;        /* 0: control/dispatch.h's default */
 };
 

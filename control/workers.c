@@ -147,6 +147,7 @@ void workers_remove(struct workers *workers, struct worker *worker)
 	if (worker->call)
 		link_drop(worker->call);
 	grant_seal_free(worker->seal);
+	node_proof_release(&worker->proof);
 	buf_release(&worker->answer);
 	free(worker);
 }

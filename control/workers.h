@@ -6,6 +6,7 @@
 #define WORKERS_H
 
 #include "api/link.h"
+#include "api/node.h"
 #include "api/poll.h"
 #include "common/buf.h"
 #include "common/text.h"
@@ -70,6 +71,8 @@ struct worker {
 	int64_t gone_ms;             /* its connection ended; 0: it stands */
 	struct message *contender;   /* another life of that name asks to be taken in its place */
 	int64_t contend_until_ms;    /* if this one says nothing until then */
+	struct node_proof proof;     /* of the poll `seq`: how it is answered */
+	uint8_t public_key[BOX_PUBLIC_BYTES];        /* it has joined with; 0: it has not */
 	struct buf answer;           /* to the poll `seq`, for when it is repeated */
 	struct worker_self self;
 	bool cordoned, drained;      /* by the operator */

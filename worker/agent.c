@@ -64,7 +64,7 @@ struct agent {
 	struct job *jobs;                /* in order of arrival */
 	struct token seen[SEEN_MAX];     /* grants that came, as a ring: a repeat starts nothing */
 	size_t seen_count;
-	bool draining, stopping;
+	bool draining, stopping, removed;
 	int pollers;                     /* threads that poll */
 	int64_t polls, tasks;
 	struct line *lines[POLL_SHARDS_MAX];
@@ -466,6 +466,27 @@ static int exchange(struct line *line, struct arena *arena, const struct value *
 
 static void add_lines(struct agent *agent, int shards);
 
+static void cancel_all(struct agent *agent)
+{
+	for (struct job *job = agent->jobs; job; job = job->next)
+		if (job->state != JOB_DONE)
+			attempt_cancel(&job->attempt);
+}
+
+/* Only control itself can have said so; nothing that this worker could do would be taken. The mutex
+ * is held, but for the call. */
+static void take_removal(struct agent *agent, const struct err *why)
+{
+	agent->removed = true;
+	cancel_all(agent);
+	pthread_cond_broadcast(&agent->news);
+	if (!agent->conf.removed)
+		return;
+	pthread_mutex_unlock(&agent->mutex);
+	agent->conf.removed(agent->conf.removed_context, why->text);
+	pthread_mutex_lock(&agent->mutex);
+}
+
 /* What was read is told when every shard's leader has it. */
 static void take_meter_ack(struct line *line, int64_t seq)
 {
@@ -518,7 +539,9 @@ static void poll_once(struct line *line)
 	}
 	if (rc == 0)
 		rc = take_answer(line, arena, replica, &answer, &err);
-	if (rc < 0)
+	if (rc == E_UNAUTHENTICATED && peer_proves(agent->conf.peer))
+		take_removal(agent, &err);
+	else if (rc < 0)
 		poll_failed(line, rc, replica, &err);
 }
 
@@ -561,7 +584,7 @@ static void *poll_main(void *arg)
 	struct line *line = arg;
 	struct agent *agent = line->agent;
 	pthread_mutex_lock(&agent->mutex);
-	while (!agent->stopping) {
+	while (!agent->stopping && !agent->removed) {
 		int64_t until;
 		if (poll_is_due(line, &until))
 			poll_once(line);
@@ -640,13 +663,6 @@ int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct er
 	TRY(start_threads(agent, err));
 	*ret_agent = MOVE(agent);
 	return 0;
-}
-
-static void cancel_all(struct agent *agent)
-{
-	for (struct job *job = agent->jobs; job; job = job->next)
-		if (job->state != JOB_DONE)
-			attempt_cancel(&job->attempt);
 }
 
 static void wait_settled(struct agent *agent, int64_t until_ms)

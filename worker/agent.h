@@ -15,6 +15,7 @@ typedef int agent_run_fn(struct runner *runner, struct attempt *attempt, struct 
                          const uint8_t *grant, size_t len, struct report *ret_report,
                          struct err *err);
 typedef void agent_drop_fn(void *context, const char *tenant);
+typedef void agent_removed_fn(void *context, const char *text);
 
 struct agent_conf {              /* all borrowed for the agent's life */
 	struct clock *clock;
@@ -24,6 +25,10 @@ struct agent_conf {              /* all borrowed for the agent's life */
 	struct meter *meter;         /* NULL: nothing is served here */
 	agent_drop_fn *drop;         /* a tenant's access grants are revoked; NULL: nobody cares */
 	void *drop_context;
+	/* Control has removed this worker: it polls no more, and what ran is cancelled. Called once
+	 * for each thread that hears it, and not under a lock; NULL: nobody cares. */
+	agent_removed_fn *removed;
+	void *removed_context;
 	const uint8_t *box_public;
 	const char *serve_url;       /* NULL: nothing is served here */
 	const char *pool;            /* NULL: "default" */

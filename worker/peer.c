@@ -13,6 +13,7 @@ struct peer {
 	struct link_client *link;
 	const char *worker;
 	int64_t incarnation;
+	struct node_key *key;        /* a reference; NULL: it has not joined */
 	_Atomic int64_t seq[POLL_SHARDS_MAX];    /* of each shard's polls */
 	_Atomic int64_t questions;   /* of the rest */
 	atomic_int replica[POLL_SHARDS_MAX];     /* asked at present */
@@ -26,6 +27,7 @@ int peer_new(const struct peer_conf *conf, struct peer **ret_peer, struct err *e
 		return err_set(err, E_NOMEM, "no memory for the link to control");
 	peer->worker = conf->worker;
 	peer->incarnation = conf->incarnation;
+	peer->key = node_key_ref(conf->key);
 	TRY(link_client_new(&conf->link, &peer->link, err));
 	*ret_peer = MOVE(peer);
 	return 0;
@@ -36,6 +38,7 @@ void peer_free(struct peer *peer)
 	if (!peer)
 		return;
 	link_client_free(peer->link);
+	node_key_free(peer->key);
 	free(peer);
 }
 
@@ -55,25 +58,54 @@ void peer_interrupt(struct peer *peer)
 	link_client_interrupt(peer->link);
 }
 
-/* ret_shard: of a problem, whose leader could answer; -1: it does not say. */
-static int read_answer(const struct buf *bytes, const char *kind, struct arena *arena,
-                       const struct value **ret_body, int *ret_shard, struct err *err)
+bool peer_proves(const struct peer *peer)
+{
+	return peer->key != NULL;
+}
+
+/* What does not prove that it is control's is no answer; what it says is passed on as hearsay. */
+static int not_control(const struct buf *bytes, struct arena *arena, struct err *err)
 {
 	struct envelope answer;
-	*ret_shard = -1;
-	TRY(envelope_read(arena, bytes->data, bytes->len, &answer, err));
-	if (strcmp(answer.kind, "problem") == 0) {
-		struct err said;
-		int64_t shard = value_get_int(answer.body, "shard", -1);
+	struct err said = { .text = "" };
+	if (envelope_read(arena, bytes->data, bytes->len, &answer, NULL) == 0 &&
+	    strcmp(answer.kind, "problem") == 0)
 		link_problem_read(answer.body, &said);
+	return err_set(err, E_UNAVAILABLE, "link: the answer is not proven to be control's%s%s",
+	               said.text[0] ? ": " : "", said.text);
+}
+
+/* The envelope in an answer; inside it if it is proven, as it has to be to one that has joined. */
+static int open_answer(const struct peer *peer, const struct buf *bytes, const uint8_t *mac,
+                       struct arena *arena, struct envelope *answer, struct err *err)
+{
+	const uint8_t *inner = bytes->data;
+	size_t len = bytes->len;
+	if (peer->key && !node_is_answer(inner, len))
+		return not_control(bytes, arena, err);
+	if (peer->key && node_answer_open(peer->key, mac, inner, len, &inner, &len, NULL) < 0)
+		return err_set(err, E_UNAVAILABLE, "link: the answer is not proven to be "
+		               "control's");
+	return envelope_read(arena, inner, len, answer, err);
+}
+
+/* ret_shard: of a problem, whose leader could answer; -1: it does not say. */
+static int read_answer(const struct envelope *answer, const char *kind,
+                       const struct value **ret_body, int *ret_shard, struct err *err)
+{
+	*ret_shard = -1;
+	if (strcmp(answer->kind, "problem") == 0) {
+		struct err said;
+		int64_t shard = value_get_int(answer->body, "shard", -1);
+		link_problem_read(answer->body, &said);
 		if (shard >= 0 && shard < POLL_SHARDS_MAX)
 			*ret_shard = (int)shard;
 		return err_set(err, said.code, "%s", said.text);
 	}
-	if (strcmp(answer.kind, kind) != 0)
+	if (strcmp(answer->kind, kind) != 0)
 		return err_set(err, E_INVALID, "link: the answer to a \"%s\" is of another kind",
 		               kind);
-	*ret_body = answer.body;
+	*ret_body = answer->body;
 	return 0;
 }
 
@@ -83,6 +115,18 @@ struct question {
 	int64_t seq;
 	int replica, timeout_ms;
 };
+
+static int write_message(struct peer *peer, const struct envelope *envelope, struct buf *out,
+                         uint8_t ret_mac[NODE_MAC_BYTES], struct err *err)
+{
+	AUTO_BUF bare;
+	buf_init(&bare, LINK_MESSAGE_MAX - NODE_OVERHEAD_MAX);
+	if (!peer->key)
+		return envelope_write(envelope, out, err);
+	TRY(envelope_write(envelope, &bare, err));
+	TRY(buf_check(&bare, err));
+	return node_write(peer->key, peer->worker, bare.data, bare.len, out, ret_mac, err);
+}
 
 static int exchange(struct peer *peer, const struct question *question, struct arena *arena,
                     const struct value **ret_body, int *ret_shard, struct err *err)
@@ -94,11 +138,14 @@ static int exchange(struct peer *peer, const struct question *question, struct a
 		.version = ENVELOPE_VERSION, .kind = question->kind, .worker = peer->worker,
 		.incarnation = peer->incarnation, .seq = question->seq, .body = question->body,
 	};
+	struct envelope answer;
+	uint8_t mac[NODE_MAC_BYTES];
 	*ret_shard = -1;
-	TRY(envelope_write(&envelope, &sent, err));
+	TRY(write_message(peer, &envelope, &sent, mac, err));
 	TRY(link_client_call(peer->link, question->replica, sent.data, sent.len,
 	                     question->timeout_ms, &bytes, err));
-	return read_answer(&bytes, question->kind, arena, ret_body, ret_shard, err);
+	TRY(open_answer(peer, &bytes, mac, arena, &answer, err));
+	return read_answer(&answer, question->kind, ret_body, ret_shard, err);
 }
 
 int peer_ask(struct peer *peer, int shard, const char *kind, const struct value *body,

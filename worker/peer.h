@@ -12,6 +12,7 @@ struct peer_conf {
 	struct link_client_conf link;
 	const char *worker;          /* borrowed for the peer's life */
 	int64_t incarnation;
+	struct node_key *key;        /* what it proves itself with; NULL: it has not joined */
 };
 MUST_USE int peer_new(const struct peer_conf *conf, struct peer **ret_peer, struct err *err);
 void peer_free(struct peer *peer);     /* ends what is under way */
@@ -32,5 +33,7 @@ MUST_USE int peer_ask_leader(struct peer *peer, const char *kind, const struct v
                              int timeout_ms, struct arena *arena, const struct value **ret_body,
                              struct err *err);
 void peer_interrupt(struct peer *peer);
+/* It proves itself, and believes only what control proves. */
+bool peer_proves(const struct peer *peer);
 
 #endif

@@ -189,6 +189,8 @@ static pid_t start_control(const struct cluster *cluster, int node)
 		key_file(cluster, "root.key"),
 		"--make-root-key",
 		"true",
+		"--workers-without-identity",
+		"true",
 		"--bootstrap-key-file",
 		text(cluster, "%s/operator.key", cluster->folder),
 		"--signing-public-file",

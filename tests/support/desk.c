@@ -106,6 +106,7 @@ struct desk *desk_new(bool dispatch)
 	control->part_count = 1;
 	control->clock = desk->clock;
 	control->replica = "desk";
+	control->nameless = true;
 	OK(desk, keyring_new(desk->root_key, true, &control->keyring, &desk->err));
 	OK(desk, store_mem_new(desk->clock, &control->store, &desk->err));
 	OK(desk, catalog_new(desk->clock, keyring_state_key(control->keyring), &control->catalog,

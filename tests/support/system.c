@@ -231,6 +231,7 @@ static void control_args(struct system *system, const char **argv, bool second)
 		"--etcd", system_url(system, PORT_ETCD),
 		"--root-key-file", system_path(system, "keys/root.key"), "--make-root-key", "true",
 		"--bootstrap-key-file", system_path(system, "operator.key"),
+		"--workers-without-identity", "true",
 		"--signing-public-file", system_path(system, "keys/grants.pub"),
 		"--link", system_url(system, link),
 		"--link-ca-file", system_path(system, "keys/ca.pem"),

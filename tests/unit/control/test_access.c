@@ -235,7 +235,10 @@ static struct envelope ask_link(struct world *w, struct link_client *link, const
 	buf_init(&out, LINK_MESSAGE_MAX);
 	buf_init(&in, LINK_MESSAGE_MAX);
 	cr_assert_eq(access_ask_value(w->plane->arena, &asked, &body, &err), 0, "%s", err.text);
-	const struct envelope envelope = { ENVELOPE_VERSION, "access", "w1", 1, 1, body };
+	const struct envelope envelope = {
+		.version = ENVELOPE_VERSION, .kind = "access", .worker = "w1", .incarnation = 1,
+		.seq = 1, .body = body,
+	};
 	cr_assert_eq(envelope_write(&envelope, &out, &err), 0, "%s", err.text);
 	cr_assert_eq(link_client_call(link, 0, out.data, out.len, 20000, &in, &err), 0, "%s",
 	             err.text);

@@ -42,7 +42,10 @@ static void on_ask(void *context, struct link_call *call, const uint8_t *data, s
 	struct control *control = context;
 	AUTO(arena) *arena = NULL;
 	AUTO_BUF out;
-	struct envelope asked, answer = { ENVELOPE_VERSION, "access", "control-1", 1, 1, NULL };
+	struct envelope asked, answer = {
+		.version = ENVELOPE_VERSION, .kind = "access", .worker = "control-1",
+		.incarnation = 1, .seq = 1,
+	};
 	struct access_ask ask;
 	struct value *body = NULL;
 	struct err problem;

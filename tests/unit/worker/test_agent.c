@@ -57,7 +57,8 @@ static void answer_with(struct leader *leader, struct link_call *call,
 	buf_init(&out, MIB);
 	cr_assert_eq(poll_answer_value(leader->arena, answer, &body, NULL), 0);
 	struct envelope envelope = {
-		ENVELOPE_VERSION, "poll", "control-1", 1, 1, body
+		.version = ENVELOPE_VERSION, .kind = "poll", .worker = "control-1",
+		.incarnation = 1, .seq = 1, .body = body,
 	};
 	cr_assert_eq(envelope_write(&envelope, &out, NULL), 0);
 	link_answer(call, out.data, out.len);

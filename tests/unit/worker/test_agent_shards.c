@@ -39,7 +39,10 @@ static void answer(struct rig *rig, struct link_call *call, struct poll_answer *
 	said->leader = true;
 	said->shards = SHARDS;
 	cr_assert_eq(poll_answer_value(rig->arena, said, &body, NULL), 0);
-	struct envelope envelope = { ENVELOPE_VERSION, "poll", "control-1", 1, 1, body };
+	struct envelope envelope = {
+		.version = ENVELOPE_VERSION, .kind = "poll", .worker = "control-1",
+		.incarnation = 1, .seq = 1, .body = body,
+	};
 	cr_assert_eq(envelope_write(&envelope, &out, NULL), 0);
 	link_answer(call, out.data, out.len);
 }

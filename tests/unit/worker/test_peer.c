@@ -21,7 +21,10 @@ static void on_ask(void *context, struct link_call *call, const uint8_t *data, s
 	struct replica *replica = context;
 	AUTO(arena) *arena = NULL;
 	AUTO_BUF out;
-	struct envelope asked, answer = { ENVELOPE_VERSION, "access", "control", 1, 1, NULL };
+	struct envelope asked, answer = {
+		.version = ENVELOPE_VERSION, .kind = "access", .worker = "control",
+		.incarnation = 1, .seq = 1,
+	};
 	struct err problem;
 	buf_init(&out, MIB);
 	cr_assert_eq(arena_new(4 * MIB, &arena, NULL), 0);
