@@ -245,6 +245,7 @@ static enum field_kind item_kind(enum field_kind kind)
 {
 	switch (kind) {
 	case FIELD_NAMES: return FIELD_NAME;
+	case FIELD_TEXTS: return FIELD_TEXT;
 	case FIELD_REFS: return FIELD_REF;
 	case FIELD_SUBJECTS: return FIELD_SUBJECT;
 	default: return FIELD_ENUM;

@@ -18,6 +18,7 @@ enum field_kind {
 	FIELD_ENUM,       /* arg: "csv|jsonl|parquet" */
 	FIELD_TYPE,       /* a column type; see field_column_types */
 	FIELD_NAMES,      /* a list of names */
+	FIELD_TEXTS,      /* a list of texts; arg as FIELD_TEXT */
 	FIELD_REFS,       /* a list of refs; arg as FIELD_REF */
 	FIELD_ENUMS,      /* a list out of arg */
 	FIELD_SUBJECT,    /* a principal's name, or "group:NAME" */

@@ -112,6 +112,7 @@ static struct value *bare_schema(struct arena *arena, const struct field *field)
 	case FIELD_ENUM: return enum_schema(arena, field->arg);
 	case FIELD_TYPE: return with_pattern(arena, TYPE_RE);
 	case FIELD_NAMES: return list_schema(arena, field, with_pattern(arena, "^" NAME_RE "$"));
+	case FIELD_TEXTS: return list_schema(arena, field, text_schema(arena, field));
 	case FIELD_REFS: return list_schema(arena, field, ref_schema(arena, field));
 	case FIELD_SUBJECT: return with_pattern(arena, SUBJECT_RE);
 	case FIELD_SUBJECTS: return list_schema(arena, field, with_pattern(arena, SUBJECT_RE));
@@ -168,6 +169,7 @@ const char *schema_kind_text(struct arena *arena, const struct field *field)
 	case FIELD_ENUMS: break;
 	case FIELD_TYPE: return "column type";
 	case FIELD_NAMES: return "names";
+	case FIELD_TEXTS: return "texts";
 	case FIELD_REFS: return arena_printf(arena, "names of %s", field->arg);
 	case FIELD_SUBJECT: return "principal or group:NAME";
 	case FIELD_SUBJECTS: return "principals and group:NAME";

@@ -114,7 +114,11 @@ static int identify(struct control *control, struct request *request, struct err
 		.tenant = request->tenant ? request->tenant : request_query(request, "tenant"),
 	};
 	request->known = catalog_followed(control->catalog);
-	return identity_check(control, request->arena, &who, &request->asker, err);
+	TRY(identity_check(control, request->arena, &who, &request->asker, err));
+	/* What one asks for oneself is of one's own part. */
+	if (request->route->action == ACTION_SELF && strcmp(request->route->method, "POST") == 0)
+		request->part = part_of(control, request->asker.tenant);
+	return 0;
 }
 
 /* --- read --- */

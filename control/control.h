@@ -22,6 +22,7 @@ struct lead;
 struct metrics;
 struct revoked;
 struct nodes;
+struct tokens;
 
 enum { PARTS_MAX = 64 };
 
@@ -60,6 +61,7 @@ struct control {
 	bool nameless;               /* workers that have not joined may poll too */
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct revoked *revoked; /* what was revoked, for memory that follows */
+	struct tokens *tokens;   /* short-lived ones, and the keys that sign them */
 	struct keyuse *keyuse;   /* when API keys were last used */
 	struct metrics *metrics;
 	struct events *events;       /* streams of what happens to tasks; NULL: there are none */

@@ -142,6 +142,9 @@ static int may_create(struct control *control, struct request *request, struct e
 	const char *const rests[] = {
 		catalog_key(key, KIND_PRINCIPAL, request->tenant, NULL, request->name)
 	};
+	if (request->asker.scoped)
+		return err_set(err, E_DENIED, "a token of limited scope makes no API keys, which "
+		               "have no scope; use the API key that it was made from");
 	TRY(intents_begin(control->intents, false, rests, 1, &request->intent, err));
 	TRY(read_principal(control, request, &principal, err));
 	TRY(rules_operator(request, value_get(principal, "spec"), request->name, err));

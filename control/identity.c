@@ -5,7 +5,9 @@
 
 #include "control/bindings.h"
 #include "control/keyuse.h"
+#include "control/tokens.h"
 #include "tenant/apikey.h"
+#include "tenant/paseto.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +21,8 @@ const char *identity_key(char out[STORE_KEY_MAX], const char *id)
 static int refused(struct err *err)
 {
 	return err_set(err, E_UNAUTHENTICATED,
-	               "no valid credential; send an API key that is neither "
-	               "expired nor revoked as \"Authorization: Bearer fh_ID_SECRET\"");
+	               "no valid credential; send an API key or a token that is neither "
+	               "expired nor revoked as \"Authorization: Bearer CREDENTIAL\"");
 }
 
 /* The stored hash of a key, or one that matches nothing. */
@@ -124,26 +126,87 @@ static int key_stands(struct control *control, struct arena *arena, const char *
 	return 0;
 }
 
+/* --- tokens --- */
+
+/* Less than the owner may, as the claims say; never more. A role that a token confines to a domain
+ * and that knows no domains is not given. */
+static int narrow(const struct value *claims, struct asker *asker, struct err *err)
+{
+	const char *domain = value_get_str(claims, "domain");
+	const struct value *scope = value_get(claims, "scope");
+	size_t kept = 0;
+	asker->scoped = scope != NULL;
+	if (value_len(scope) > SCOPES_MAX)
+		return refused(err);
+	for (size_t i = 0; i < value_len(scope); i++) {
+		const char *item = value_as_str(value_at(scope, i));
+		asker->scopes[asker->scope_count++] = item ? item : "";
+	}
+	for (size_t i = 0; domain && i < asker->binding_count; i++) {
+		struct binding binding = asker->bindings[i];
+		if (binding.domain && strcmp(binding.domain, domain) != 0)
+			continue;
+		binding.domain = domain;
+		asker->bindings[kept++] = binding;
+	}
+	if (domain) {
+		asker->binding_count = kept;
+		asker->domain = domain;
+	}
+	return 0;
+}
+
+static int token_stands(struct control *control, struct arena *arena, const struct value *claims,
+                        int64_t now_ms, struct asker *asker, struct err *err)
+{
+	int64_t expires_ms = value_get_int(claims, "expiresMs", 0);
+	const char *tenant = value_get_str(claims, "tenant");
+	if (now_ms >= expires_ms)
+		return refused(err);
+	TRY(key_stands(control, arena, value_get_str(claims, "key"), now_ms, asker, err));
+	if (!tenant || strcmp(tenant, asker->tenant) != 0)
+		return refused(err);
+	asker->auth = AUTH_TOKEN;
+	asker->credential = value_get_str(claims, "jti");
+	if (asker->expires_ms == 0 || expires_ms < asker->expires_ms)
+		asker->expires_ms = expires_ms;
+	return narrow(claims, asker, err);
+}
+
 /* --- any of them --- */
 
 int identity_again(struct control *control, struct arena *arena, const struct value *proof,
                    int64_t now_ms, struct asker *ret_asker, struct err *err)
 {
 	struct asker asker = { .tenant = NULL };
-	if (!is(proof, "kind", "key"))
+	if (is(proof, "kind", "key"))
+		TRY(key_stands(control, arena, value_get_str(proof, "id"), now_ms, &asker, err));
+	else if (is(proof, "kind", "token"))
+		TRY(token_stands(control, arena, proof, now_ms, &asker, err));
+	else
 		return refused(err);
-	TRY(key_stands(control, arena, value_get_str(proof, "id"), now_ms, &asker, err));
 	asker.proof = proof;
 	*ret_asker = asker;
 	return 0;
+}
+
+/* Whatever is wrong with a credential, the answer is the same. */
+static int verify(struct control *control, struct arena *arena, const struct identity_ask *ask,
+                  struct value **ret_proof, struct err *err)
+{
+	if (!ask->credential)
+		return refused(err);
+	if (!paseto_is(ask->credential))
+		return verify_key(control, arena, ask, ret_proof, err);
+	int code = tokens_verify(control->tokens, arena, ask->credential, ask->audience,
+	                         ask->now_ms, ret_proof, err);
+	return code == E_UNAUTHENTICATED ? refused(err) : code;
 }
 
 int identity_check(struct control *control, struct arena *arena, const struct identity_ask *ask,
                    struct asker *ret_asker, struct err *err)
 {
 	struct value *proof = NULL;
-	if (!ask->credential)
-		return refused(err);
-	TRY(verify_key(control, arena, ask, &proof, err));
+	TRY(verify(control, arena, ask, &proof, err));
 	return identity_again(control, arena, proof, ask->now_ms, ret_asker, err);
 }

@@ -45,7 +45,8 @@ void revoked_free(struct revoked *revoked)
 
 bool revoked_by(enum action action)
 {
-	return action == ACTION_PRINCIPAL_WRITE || action == ACTION_TENANT_WRITE;
+	return action == ACTION_PRINCIPAL_WRITE || action == ACTION_TENANT_WRITE ||
+		action == ACTION_TOKENKEY_WRITE;
 }
 
 int revoked_mark(struct change *change, int64_t now_ms, struct err *err)

@@ -17,6 +17,7 @@
 #include "control/shard_interval.h"
 #include "control/shard_emit.h"
 #include "control/tenancy.h"
+#include "control/tokens.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,8 @@ static void on_change(void *context, const char *key, const struct value *value)
 		if (is_kind(key, access[i], &rest))
 			access_changed(control, rest);
 	node_changed(control, key);
+	if (strncmp(key, "r/tokenkey/", strlen("r/tokenkey/")) == 0)
+		tokens_changed(control->tokens);
 	schedule_changed(control, key);
 }
 
@@ -268,6 +271,7 @@ static int make_identity(struct control *control, const struct start_conf *conf,
 		.state_key = keyring_state_key(conf->keyring),
 	};
 	TRY(revoked_new(conf->store, &control->revoked, err));
+	TRY(tokens_new(conf->keyring, control->catalog, &control->tokens, err));
 	return keyuse_new(&keyuse, &control->keyuse, err);
 }
 
@@ -354,6 +358,7 @@ void control_free(struct control *control)
 	}
 	events_free(control->events);
 	keyuse_free(control->keyuse);
+	tokens_free(control->tokens);
 	revoked_free(control->revoked);
 	catalog_free(catalog);
 	bindings_free(control->bindings);

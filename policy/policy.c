@@ -138,12 +138,20 @@ static struct decision by_roles(const struct asker *asker, enum action action,
 }
 
 /* "dataset:read", or "dataset:*" for every action of that kind. */
-static bool scope_covers(const char *scope, const char *name)
+bool scope_covers(const char *scope, const char *name)
 {
 	size_t len = strlen(scope);
 	if (len >= 2 && strcmp(scope + len - 2, ":*") == 0)
 		return strncmp(scope, name, len - 1) == 0;
 	return strcmp(scope, name) == 0;
+}
+
+bool scope_known(const char *scope)
+{
+	for (int i = 0; i < ACTION_COUNT_; i++)
+		if (strchr(action_names[i], ':') && scope_covers(scope, action_names[i]))
+			return true;
+	return false;
 }
 
 static bool in_scope(const struct asker *asker, enum action action)

@@ -65,6 +65,10 @@ bool role_is_wide(const char *name);
 bool policy_may_grant(const struct asker *asker, const char *role, const struct target *target);
 /* False when there is no room for more: then it is not given, which denies. */
 bool asker_bind(struct asker *asker, const char *role, const char *domain);
+/* "dataset:read" of an action that there is, or "dataset:*" of one that has such. */
+bool scope_known(const char *scope);
+/* Whether all that other permits scope permits too. */
+bool scope_covers(const char *scope, const char *other);
 /* Whether no role that a tenant's own people may have permits it. */
 bool policy_is_operators(enum action action);
 

@@ -23,7 +23,7 @@ enum { TENANTS_MAX = 256, PLACE_MAX = 256, ROOT_FILE_MAX = 2 * KEY_BYTES + 2 };
 
 /* Where the derived keys lie in `own`. */
 enum { AT_WRAP = 0, AT_STATE = KEY_BYTES, AT_CREDENTIAL = 2 * KEY_BYTES, AT_SEED = 3 * KEY_BYTES,
-       OWN_BYTES = 4 * KEY_BYTES };
+       AT_TOKEN = 4 * KEY_BYTES, OWN_BYTES = 5 * KEY_BYTES };
 
 struct cached {
 	char tenant[NAME_MAX_LEN + 1];       /* empty: free */
@@ -164,6 +164,7 @@ static void derive_own(const uint8_t *root, uint8_t *own)
 	key_derive(root, "freehold seal state v1", own + AT_STATE);
 	key_derive(root, "freehold hash credentials v1", own + AT_CREDENTIAL);
 	key_derive(root, "freehold sign grants v1", own + AT_SEED);
+	key_derive(root, "freehold sign tokens v1", own + AT_TOKEN);
 }
 
 int keyring_new(const char *root_key_file, bool make, struct keyring **ret_keyring,
@@ -365,4 +366,16 @@ void keyring_signing_pair(const struct keyring *keyring, uint8_t public_key[SIGN
                           uint8_t secret_key[SIGN_SECRET_BYTES])
 {
 	sign_keypair_from(secret_bytes(keyring->own) + AT_SEED, public_key, secret_key);
+}
+
+void keyring_token_pair(const struct keyring *keyring, uint32_t version,
+                        uint8_t public_key[SIGN_PUBLIC_BYTES],
+                        uint8_t secret_key[SIGN_SECRET_BYTES])
+{
+	char purpose[64];
+	uint8_t seed[KEY_BYTES];
+	snprintf(purpose, sizeof purpose, "freehold token key v1/%" PRIu32, version);
+	key_derive(secret_bytes(keyring->own) + AT_TOKEN, purpose, seed);
+	sign_keypair_from(seed, public_key, secret_key);
+	secret_wipe(seed, sizeof seed);
 }

@@ -37,6 +37,10 @@ void keyring_forget(struct keyring *keyring, const char *tenant); /* drop the ca
  * hash, the grant signer's seed. */
 const uint8_t *keyring_state_key(const struct keyring *keyring);
 const uint8_t *keyring_credential_key(const struct keyring *keyring);
+/* The pair that signs tokens, version 1, 2, ... (control/tokens.h). */
+void keyring_token_pair(const struct keyring *keyring, uint32_t version,
+                        uint8_t public_key[SIGN_PUBLIC_BYTES],
+                        uint8_t secret_key[SIGN_SECRET_BYTES]);
 void keyring_signing_pair(const struct keyring *keyring, uint8_t public_key[SIGN_PUBLIC_BYTES],
                           uint8_t secret_key[SIGN_SECRET_BYTES]);
 

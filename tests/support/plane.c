@@ -167,7 +167,7 @@ struct door {
 	const struct asked *asked;
 	char path[1024];
 	char query[1024];
-	char authorization[256];
+	char authorization[16 * 1024];
 	struct arena *arena;
 };
 
