@@ -45,8 +45,20 @@ void revoked_free(struct revoked *revoked)
 
 bool revoked_by(enum action action)
 {
-	return action == ACTION_PRINCIPAL_WRITE || action == ACTION_TENANT_WRITE ||
-		action == ACTION_TOKENKEY_WRITE;
+	switch (action) {
+	case ACTION_TENANT_WRITE:
+	case ACTION_TENANT_SUSPEND:
+	case ACTION_TENANT_SEAL:
+	case ACTION_TENANT_ERASE:
+	case ACTION_DOMAIN_WRITE:        /* owners */
+	case ACTION_PRINCIPAL_WRITE:
+	case ACTION_GROUP_WRITE:
+	case ACTION_ROLEBINDING_WRITE:
+	case ACTION_TOKENKEY_WRITE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 int revoked_mark(struct change *change, int64_t now_ms, struct err *err)
