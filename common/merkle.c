@@ -76,10 +76,28 @@ int merkle_range_read(uint64_t size, const void *edge, size_t len, struct merkle
 
 /* --- proofs, made --- */
 
+/* `from` is a multiple of each of the powers of two that count is the sum of. */
+static int subtree_of_nodes(const struct merkle_source *source, uint64_t from, uint64_t count,
+                            uint8_t out[MERKLE_BYTES], struct err *err)
+{
+	struct merkle_range range = { .size = count };
+	size_t edge = 0;
+	for (int level = MERKLE_DEPTH_MAX - 1; level >= 0; level--) {
+		if (!(count >> level & 1))
+			continue;
+		TRY(source->node(source->context, level, from >> level, range.edge[edge++], err));
+		from += UINT64_C(1) << level;
+	}
+	merkle_root(&range, out);
+	return 0;
+}
+
 static int subtree(const struct merkle_source *source, uint64_t from, uint64_t count,
                    uint8_t out[MERKLE_BYTES], struct err *err)
 {
 	struct merkle_range range = { 0 };
+	if (source->node)
+		return subtree_of_nodes(source, from, count, out, err);
 	uint8_t leaf[MERKLE_BYTES];
 	for (uint64_t i = 0; i < count; i++) {
 		TRY(source->leaf(source->context, from + i, leaf, err));

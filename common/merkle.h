@@ -34,12 +34,20 @@ MUST_USE int merkle_range_read(uint64_t size, const void *edge, size_t len,
 /* The hash of leaf index, which is below the size that is asked about. */
 typedef int merkle_source_fn(void *context, uint64_t index, uint8_t out[MERKLE_BYTES],
                              struct err *err);
-struct merkle_source { merkle_source_fn *leaf; void *context; };
+/* The root of the whole subtree of 2^level leaves that begins at leaf index * 2^level. */
+typedef int merkle_node_fn(void *context, int level, uint64_t index, uint8_t out[MERKLE_BYTES],
+                           struct err *err);
+struct merkle_source {
+	merkle_source_fn *leaf;
+	void *context;
+	merkle_node_fn *node;        /* instead of leaf, and then leaf is not asked; or NULL */
+};
 struct merkle_proof {
 	size_t count;
 	uint8_t hashes[MERKLE_PROOF_MAX][MERKLE_BYTES];
 };
-/* That leaf index is in the log of that size; E_INVALID: it is not below it. Reads every leaf. */
+/* That leaf index is in the log of that size; E_INVALID: it is not below it. Reads every leaf,
+ * or as many nodes as the proof has hashes and some more. */
 MUST_USE int merkle_inclusion(const struct merkle_source *source, uint64_t index, uint64_t size,
                               struct merkle_proof *ret_proof, struct err *err);
 /* That the log of size is that of old with more behind it; E_INVALID: old is 0 or past size. */

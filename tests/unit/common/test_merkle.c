@@ -71,8 +71,8 @@ static void assert_hash(const uint8_t hash[MERKLE_BYTES], const char *hex)
 	cr_assert_str_eq(got, hex);
 }
 
-static const struct merkle_source vectors = { vector_leaf, NULL };
-static const struct merkle_source numbers = { number_leaf, NULL };
+static const struct merkle_source vectors = { .leaf = vector_leaf, .context = NULL };
+static const struct merkle_source numbers = { .leaf = number_leaf, .context = NULL };
 
 Test(merkle, the_roots_are_those_that_are_published)
 {
