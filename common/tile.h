@@ -13,7 +13,7 @@
 
 enum { TILE_HEIGHT = 8, TILE_WIDTH = 256, TILE_LEVELS = 6, TILE_PATH_MAX = 64,
        TILE_ENTRY_MAX = 65535 };
-enum { TILE_ENTRIES = -1 };          /* as a level: the bundle of entries beside a tile of level 0 */
+enum { TILE_ENTRIES = -1 };          /* as a level: the bundle of entries */
 
 struct tile {
 	int level;                   /* TILE_ENTRIES, or 0 to TILE_LEVELS - 1 */

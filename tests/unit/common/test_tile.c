@@ -1,4 +1,4 @@
-/* test_tile.c - the tree out of tiles is the tree out of leaves: roots, proofs, after any growth. */
+/* test_tile.c - the tree out of tiles is the tree out of leaves: roots, proofs, after growth. */
 #include "common/defs.h"
 #include "common/crypto.h"
 #include "common/tile.h"
