@@ -33,9 +33,17 @@ static const char *const task_names[] = {
 #define F(kind, name, need, arg, sub, doc) { FIELD_##kind, need, #name, arg, sub, doc },
 #define F_END { FIELD_TEXT, false, NULL, NULL, NULL, NULL }
 
+static const struct field egress_fields[] = {
+	F(TEXT, host,    REQUIRED, "253", NULL, "a name, *.NAME or an address")
+	F(ENUM, scheme,  OPTIONAL, "https|http", NULL, "default https")
+	F(INT,  port,    OPTIONAL, "65535", NULL, "default the scheme's")
+	F(TEXT, network, OPTIONAL, "64", NULL, "a private range it may lead to")
+	F_END
+};
 static const struct field ingest_fields[] = {
-	F(ENUM, connector,   REQUIRED, "file", NULL, "a row of worker/connectors.def")
-	F(TEXT, path,        REQUIRED, "1024", NULL, "what the connector opens")
+	F(ENUM, connector,   REQUIRED, "file|http", NULL, "a row of worker/connectors.def")
+	F(TEXT, path,        REQUIRED, "2047", NULL, "what the connector opens: a path or a URL")
+	F(OBJECTS, egress,   OPTIONAL, NULL, egress_fields, "hosts that may be called")
 	F(ENUM, format,      REQUIRED, "csv|jsonl|parquet", NULL, "how the bytes read")
 	F(ENUM, compression, OPTIONAL, "none|gzip|zstd", NULL, "default: by the path's ending")
 	F(ENUM, mode,        REQUIRED, "append|replace", NULL, "what happens to the rows before")

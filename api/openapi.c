@@ -80,7 +80,7 @@ static struct value *answer_content(struct arena *arena, const struct route_row 
 		return content(arena, "text/event-stream", schema_type(arena, "string", NULL));
 	if (name && strcmp(name, "object") == 0)
 		return content(arena, JSON, schema_type(arena, "object", NULL));
-	return content(arena, JSON, schema_ref(arena, name));
+	return content(arena, JSON, name ? schema_ref(arena, name) : NULL);
 }
 
 static bool has_parameter(const struct route_row *row, const char *id)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 enum {
 	TIMEOUT_MS = 5000, CONNECT_TIMEOUT_MS = 2000, CONNECTIONS = 16, CONNECTIONS_MAX = 1024,
@@ -42,12 +43,14 @@ struct transfer {
 	bool ended;                /* data() asked to end */
 	int failure;               /* our own reason to abort, or 0 */
 	struct curl_slist *headers;
+	struct curl_slist *pins;
 	char reason[CURL_ERROR_SIZE];
 };
 
 static void transfer_release(struct transfer *transfer)
 {
 	curl_slist_free_all(transfer->headers);
+	curl_slist_free_all(transfer->pins);
 }
 
 static int copy_path(const char *path, char **ret_copy, struct err *err)
@@ -246,6 +249,33 @@ static int set_tls(CURL *curl, const struct fetch *fetch, struct err *err)
 	return 0;
 }
 
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	const struct fetch_call *call = context;
+	if (purpose != CURLSOCKTYPE_IPCXN || !call->may_connect(call->context, &to->addr))
+		return CURL_SOCKET_BAD;
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+/* Where it may connect to; a connection that is kept was never asked about. */
+static int set_places(CURL *curl, const struct fetch_call *call, struct transfer *transfer,
+		      struct err *err)
+{
+	if (call->pin) {
+		transfer->pins = curl_slist_append(NULL, call->pin);
+		if (!transfer->pins)
+			return err_set(err, E_NOMEM, "no memory for a request's address");
+		SET(CURLOPT_RESOLVE, transfer->pins);
+	}
+	if (!call->may_connect)
+		return 0;
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, (void *)(uintptr_t)call);
+	SET(CURLOPT_FRESH_CONNECT, 1L);
+	SET(CURLOPT_FORBID_REUSE, 1L);
+	return 0;
+}
+
 /* HTTP/1.1 only: etcd starves a watch that shares a connection, and a pool gives no less. */
 static int set_common(CURL *curl, const struct fetch *fetch, const struct fetch_call *call,
 		      struct transfer *transfer, struct err *err)
@@ -270,6 +300,7 @@ static int set_common(CURL *curl, const struct fetch *fetch, const struct fetch_
 	TRY(headers_build(transfer, call, err));
 	SET(CURLOPT_HTTPHEADER, transfer->headers);
 	TRY(set_method(curl, call, transfer, err));
+	TRY(set_places(curl, call, transfer, err));
 	return set_tls(curl, fetch, err);
 }
 
@@ -424,4 +455,22 @@ int fetch_stream(struct fetch *fetch, const struct fetch_call *call, fetch_data_
 	curl_multi_cleanup(multi);
 	transfer_release(&transfer);
 	return rc;
+}
+
+int fetch_join(const char *url, const char *location, struct buf *out, struct err *err)
+{
+	CURLU *parts = curl_url();
+	char *joined = NULL;
+	int rc = 0;
+	if (!parts)
+		return err_set(err, E_NOMEM, "no memory for an address");
+	if (curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
+	    curl_url_set(parts, CURLUPART_URL, location, CURLU_URLENCODE) != CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_URL, &joined, 0) != CURLUE_OK)
+		rc = err_set(err, E_INVALID, "what an answer leads to is no address");
+	else
+		buf_puts(out, joined);
+	curl_free(joined);
+	curl_url_cleanup(parts);
+	return rc < 0 ? rc : buf_check(out, err);
 }

@@ -4,6 +4,8 @@
 
 #include "common/buf.h"
 
+struct sockaddr;
+
 struct fetch;   /* a pool of connections; any thread */
 
 struct fetch_conf {
@@ -24,6 +26,11 @@ struct fetch_call {
 	int timeout_ms;              /* 0: 5000 */
 	struct buf *head;            /* a stream's: gets its status and header lines, before the
 				      * first data; NULL: nobody asks */
+	const char *pin;             /* "HOST:PORT:ADDRESS,ADDRESS": the host is not looked up;
+				      * NULL: it is */
+	/* Asked before every connection, which is then a new one; NULL: all may be made. */
+	bool (*may_connect)(void *context, const struct sockaddr *address);
+	void *context;               /* of may_connect */
 };
 /* The status (200, 404 ...) is a result, not a failure. E_UNAVAILABLE: no connection, so the
  * request was not sent. E_UNKNOWN_OUTCOME: it may have arrived. E_TOO_LARGE: over ret_body's max.
@@ -39,5 +46,8 @@ typedef bool fetch_data_fn(void *context, const char *data, size_t len);
 MUST_USE int fetch_stream(struct fetch *fetch, const struct fetch_call *call, fetch_data_fn *data,
 			  void *context, int idle_ms, const volatile int *stop, int *ret_status,
 			  struct err *err);
+
+/* What a redirect's Location means where the URL was asked (RFC 3986, section 5). E_INVALID. */
+MUST_USE int fetch_join(const char *url, const char *location, struct buf *out, struct err *err);
 
 #endif

@@ -181,12 +181,31 @@ static void copy_members(struct value *to, const struct value *from, const char 
 			value_set(to, names[i], value_copy(arena, value_get(from, names[i])));
 }
 
-/* The data interval that the path may hold. */
-static int fill_path(struct plan *plan, struct err *err)
+/* The hosts that the tenant's tasks may call, as its resource says now. */
+static int fill_egress(struct plan *plan, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct value *tenant = NULL;
+	catalog_key(key, KIND_TENANT, plan->work->tenant, NULL, plan->work->tenant);
+	int rc = catalog_get(plan->control->catalog, plan->arena, key, &tenant, NULL, err);
+	if (rc < 0 && rc != E_NOT_FOUND)
+		return rc;
+	const struct value *egress = value_get(value_get(tenant, "spec"), "egress");
+	if (egress)
+		value_set(plan->done, "egress", value_copy(plan->arena, egress));
+	return 0;
+}
+
+/* The data interval that the path or URL may hold. */
+static int fill_path(struct plan *plan, const struct value *source, struct err *err)
 {
 	int64_t from_ms = 0, to_ms = 0;
 	const struct value *interval = plan->work->interval;
-	const char *path = value_get_str(plan->done, "path");
+	const char *connector = value_get_str(source, "connector");
+	bool http = connector && strcmp(connector, "http") == 0;
+	const char *path = value_get_str(source, http ? "url" : "path");
+	if (http)
+		TRY(fill_egress(plan, err));
 	if (interval)
 		TRY(time_parse(value_get_str(interval, "from"), &from_ms, err));
 	if (interval)
@@ -200,7 +219,7 @@ static int fill_path(struct plan *plan, struct err *err)
 static int plan_ingest(struct plan *plan, struct err *err)
 {
 	static const char *const members[] = {
-		"connector", "path", "format", "compression", "mode", "delimiter", "header",
+		"connector", "format", "compression", "mode", "delimiter", "header",
 		"nullText",
 		"rejectLimit",
 	};
@@ -211,7 +230,7 @@ static int plan_ingest(struct plan *plan, struct err *err)
 	              &dataset, err));
 	value_set_str(plan->done, "mode", "append");
 	copy_members(plan->done, source.spec, members, ARRAY_LEN(members), plan->arena);
-	TRY(fill_path(plan, err));
+	TRY(fill_path(plan, source.spec, err));
 	TRY(tables_new(plan, 0, 1, err));
 	return fill_dataset(plan, &dataset, false, &plan->outputs[plan->output_count++], err);
 }

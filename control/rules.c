@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/rules.h"
 
+#include "api/hosts.h"
 #include "control/home.h"
 #include "api/graph.h"
 #include "control/grants.h"
@@ -365,9 +366,28 @@ static int view_rules(struct control *control, struct request *request,
 
 /* --- sources and transformations --- */
 
-static int source_rules(const struct value *spec, struct err *err)
+static int url_rules(const struct value *spec, struct err *err)
+{
+	struct host_target target;
+	const char *url = value_get_str(spec, "url");
+	if (!url)
+		return err_set(err, E_INVALID, "spec.url: is missing; connector http needs it");
+	if (value_get(spec, "path"))
+		return err_set(err, E_INVALID, "spec.path: connector http has url instead");
+	if (placeholder_check(url, err) < 0)
+		return err_prefix(err, "spec.url");
+	/* What a schedule's interval fills in is looked at when it is. */
+	return !strchr(url, '{') && host_target_parse(url, &target, err) < 0
+		? err_prefix(err, "spec.url") : 0;
+}
+
+static int path_rules(const struct value *spec, struct err *err)
 {
 	const char *path = value_get_str(spec, "path");
+	if (!path)
+		return err_set(err, E_INVALID, "spec.path: is missing; connector file needs it");
+	if (value_get(spec, "url"))
+		return err_set(err, E_INVALID, "spec.url: connector file has path instead");
 	for (const char *at = path; at && *at;) {
 		size_t len = strcspn(at, "/");
 		bool above = len == 2 && at[0] == '.' && at[1] == '.';
@@ -377,7 +397,13 @@ static int source_rules(const struct value *spec, struct err *err)
 			               "leading / and no .. in it");
 		at += len + (at[len] == '/');
 	}
-	return path && placeholder_check(path, err) < 0 ? err_prefix(err, "spec.path") : 0;
+	return placeholder_check(path, err) < 0 ? err_prefix(err, "spec.path") : 0;
+}
+
+static int source_rules(const struct value *spec, struct err *err)
+{
+	bool http = strcmp(value_get_str(spec, "connector"), "http") == 0;
+	return http ? url_rules(spec, err) : path_rules(spec, err);
 }
 
 struct written { char domain[64], name[64]; };
@@ -430,6 +456,8 @@ static int by_kind(struct control *control, struct request *request,
 		return principal_rules(control, request, manifest, before, err);
 	case KIND_FEATUREVIEW:
 		return view_rules(control, request, manifest->spec, err);
+	case KIND_TENANT:
+		return hosts_check(value_get(manifest->spec, "egress"), "spec.egress", err);
 	case KIND_SOURCE:
 		return source_rules(manifest->spec, err);
 	case KIND_TRANSFORMATION:

@@ -24,6 +24,7 @@ void attempt_cancel(struct attempt *attempt)
 {
 	pthread_mutex_lock(&attempt->mutex);
 	attempt->cancelled = true;
+	__atomic_store_n(&attempt->stop, 1, __ATOMIC_RELEASE);
 	if (attempt->executor_fd >= 0)
 		(void)!syscall(SYS_pidfd_send_signal, attempt->executor_fd, SIGKILL, NULL, 0);
 	pthread_mutex_unlock(&attempt->mutex);

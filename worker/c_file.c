@@ -79,15 +79,15 @@ static int open_folder(const struct runner *runner, const char *tenant, int *ret
 	return 0;
 }
 
-int c_file_open(const struct runner *runner, const char *tenant, const struct value *work,
-                int *ret_fd, int64_t *ret_bytes, struct err *err)
+int c_file_open(const struct connector_call *call, int *ret_fd, int64_t *ret_bytes,
+                struct err *err)
 {
-	const char *path = value_get_str(work, "path");
+	const char *path = value_get_str(call->work, "path");
 	if (!path || !*path)
 		return err_set(err, E_INPUT,
 		               "path: is missing; name a file below the tenant's folder");
 	int folder = -1;
-	TRY(open_folder(runner, tenant, &folder, err));
+	TRY(open_folder(call->runner, call->tenant, &folder, err));
 	int fd = open_beneath(folder, path), why = errno;
 	close(folder);
 	if (fd < 0)

@@ -6,10 +6,17 @@
 
 struct runner;
 
-/* Opens what work.path names for tenant: a descriptor of a regular file (or memfd), the caller's,
- * and its length. E_INPUT names the path as it was written. */
-typedef int connector_open_fn(const struct runner *runner, const char *tenant,
-                              const struct value *work, int *ret_fd, int64_t *ret_bytes,
+struct connector_call {
+	const struct runner *runner;
+	const char *tenant;
+	const struct value *work;    /* the grant's */
+	int64_t timeout_ms;
+	const volatile int *stop;    /* set by another thread to end it soon; NULL: nobody does */
+};
+
+/* Opens what work.path names for the tenant: a descriptor of a regular file (or memfd), the
+ * caller's, and its length. E_INPUT names the path as it was written. */
+typedef int connector_open_fn(const struct connector_call *call, int *ret_fd, int64_t *ret_bytes,
                               struct err *err);
 
 connector_open_fn *connector_by_name(const char *name); /* NULL: none */

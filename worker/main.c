@@ -4,6 +4,7 @@
 
 #include "worker/access_link.h"
 #include "worker/agent.h"
+#include "worker/egress.h"
 #include "worker/executor.h"
 #include "worker/machine.h"
 #include "worker/online.h"
@@ -236,6 +237,17 @@ static int start_agent(struct worker *worker, struct err *err)
 	return 0;
 }
 
+static int open_egress(struct worker *worker, struct err *err)
+{
+	const struct worker_conf *conf = &worker->conf;
+	const struct egress_conf egress = {
+		.deny = conf->egress_deny, .allow = conf->egress_allow_private,
+		.ca_file = conf->egress_ca_file,
+		.bytes_max = (int64_t)conf->egress_max_mib << MIB_SHIFT,
+	};
+	return egress_new(&egress, &worker->runner.egress, err);
+}
+
 static int build(struct worker *worker, struct err *err)
 {
 	const struct pool_conf pool = { .ready = worker->conf.ready, .clock = clock_system() };
@@ -248,6 +260,7 @@ static int build(struct worker *worker, struct err *err)
 	TRY(pool_new(&pool, &worker->runner.pool, err));
 	TRY(open_stores(worker, err));
 	TRY(make_box(worker, err));
+	TRY(open_egress(worker, err));
 	TRY(open_link(worker, err));
 	TRY(open_door(worker, err));
 	return start_agent(worker, err);
@@ -267,6 +280,7 @@ static void end(struct worker *worker)
 	online_free(worker->runner.online);
 	object_store_free(worker->runner.objects);
 	pool_free(worker->runner.pool);
+	egress_free(worker->runner.egress);
 	secret_free(worker->box_secret);
 	recent_release(&worker->recent);
 }

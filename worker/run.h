@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 struct pool;
+struct egress;
 struct online;
 struct recent;
 
@@ -21,6 +22,7 @@ struct runner {
 	struct online *online; /* NULL: this worker serves nothing, and refuses to materialize */
 	struct grant_opener opener;
 	struct recent *recent; /* the datasets it has had in its hands; NULL: nobody asks */
+	struct egress *egress; /* connector "http"; NULL: this worker calls no hosts */
 	const char *files_root; /* connector "file": below files_root/TENANT/; NULL: none */
 };
 
@@ -30,6 +32,7 @@ struct attempt {
 	struct progress progress; /* guarded by mutex */
 	char phase[32];
 	bool cancelled;  /* guarded by mutex; set with attempt_cancel */
+	int stop;        /* the same, atomic, for who cannot wait for the mutex */
 	int executor_fd; /* pidfd of the running executor, -1: none; guarded by mutex */
 };
 void attempt_init(struct attempt *attempt);

@@ -7,6 +7,7 @@
 #include "worker/run_impl.h"
 #include "worker/shop.h"
 #include "api/field.h"
+#include "api/hosts.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,6 +15,22 @@
 enum { NAMES_MAX = 200, FIRST_MAX = 5 };
 
 /* --- agent --- */
+
+/* A URL's parameters may be a secret, and its ending says nothing: executors need neither them nor
+ * the list of hosts. */
+static int hide_secrets(struct run *run, const char *connector, struct err *err)
+{
+	struct value *work = value_get_mut(run->job, "work");
+	struct host_target target;
+	char shown[HOST_URL_MAX];
+	value_remove(work, "egress");
+	if (strcmp(connector, "http") != 0)
+		return 0;
+	TRY(host_target_parse(value_get_str(work, "path"), &target, err));
+	host_target_print(&target, shown);
+	value_set_str(work, "path", shown);
+	return value_check(work, err);
+}
 
 static int ingest_open(struct run *run, struct err *err)
 {
@@ -25,8 +42,12 @@ static int ingest_open(struct run *run, struct err *err)
 		               connector ? connector : "");
 	int fd = -1;
 	int64_t bytes = 0;
-	TRY(open(run->runner, run->grant->tenant, work, &fd, &bytes, err));
+	const struct connector_call call = { run->runner, run->grant->tenant, work,
+		                             run->grant->limits.deadline_ms, &run->attempt->stop };
+	attempt_progress(run->attempt, "opening", 0, 0, -1);
+	TRY(open(&call, &fd, &bytes, err));
 	TRY(run_add_fd(run, "source", fd, err));
+	TRY(hide_secrets(run, connector, err));
 	value_set_int(run->job, "sourceBytes", bytes);
 	run->usage.bytes_read = bytes;
 	const struct value *schema = run->grant->outputs[0].schema;

@@ -371,6 +371,22 @@ Test(admit, names_the_field_that_is_wrong)
 		           "'format':'csv'}"),
 		  "spec.path" },
 		{ "/sources/s",
+		  MANIFEST("Source", "s", "{'connector':'file','dataset':'there','format':'csv'}"),
+		  "spec.path" },
+		{ "/sources/s",
+		  MANIFEST("Source", "s", "{'connector':'http','dataset':'there','format':'csv'}"),
+		  "spec.url" },
+		{ "/sources/s",
+		  MANIFEST("Source", "s",
+		           "{'connector':'http','url':'https://user@example.com/x',"
+		           "'dataset':'there','format':'csv'}"),
+		  "spec.url" },
+		{ "/sources/s",
+		  MANIFEST("Source", "s",
+		           "{'connector':'http','url':'https://example.com/','path':'x',"
+		           "'dataset':'there','format':'csv'}"),
+		  "spec.path" },
+		{ "/sources/s",
 		  MANIFEST("Source", "s",
 		           "{'connector':'file','path':'x','dataset':'nowhere',"
 		           "'format':'csv'}"),
@@ -726,5 +742,22 @@ Test(admit, cancels_a_waiting_task_and_may_be_asked_again)
 	}
 	cr_expect_str_eq(value_get_str(ended.body, "state"), "cancelled", "%s", ended.text);
 	cr_expect_eq(plane_call(plane, admin, "POST", cancel, NULL).status, 200);
+	plane_stop(plane);
+}
+
+Test(admit, the_hosts_that_a_tenants_tasks_may_call_are_the_operators)
+{
+	struct plane *plane = plane_start();
+	const char *key = plane_tenant(plane, "acme", "flights");
+	static const char fine[] =
+		MANIFEST("Tenant", "acme", "{'egress':[{'host':'*.example.com'}]}");
+	static const char bad[] = MANIFEST("Tenant", "acme", "{'egress':[{'host':'*'}]}");
+	struct answer answer = plane_call(plane, key, "PUT", "/v1/tenants/acme", fine);
+	cr_expect_eq(answer.status, 403, "%d %s", answer.status, answer.text);
+	answer = plane_call(plane, plane->operator_key, "PUT", "/v1/tenants/acme", bad);
+	cr_expect_eq(answer.status, 400);
+	cr_expect(strstr(answer.detail, "spec.egress[0].host"), "%s", answer.detail);
+	answer = plane_call(plane, plane->operator_key, "PUT", "/v1/tenants/acme", fine);
+	cr_expect_eq(answer.status, 200, "%d %s", answer.status, answer.text);
 	plane_stop(plane);
 }

@@ -154,3 +154,26 @@ Test(plan, a_report_publishes_only_files_of_its_own_attempt)
 	change_free(change);
 	desk_end(desk);
 }
+
+Test(plan, an_ingest_over_http_carries_the_tenants_hosts_as_they_are_now)
+{
+	struct desk *desk = desk_new(false);
+	struct grant *grant = NULL;
+	struct work work;
+	desk_story(desk);
+	desk_put(desk, KIND_SOURCE, "acme", "ops", "web", "{'connector':'http','url':"
+	         "'https://data.example.com/a.csv?key=1','dataset':'raw','format':'csv'}");
+	desk_submit(desk, "acme", TASK_INGEST, "{'source':'web'}");
+	cr_assert_eq(plan(desk, &grant, &work), 0, "%s", desk->err.text);
+	cr_assert_null(value_get(grant->work, "egress"), "by default nothing may be called");
+	desk_put(desk, KIND_TENANT, "acme", NULL, "acme", "{'egress':[{'host':"
+	         "'data.example.com','network':'10.0.0.0/8'}]}");
+	cr_assert_eq(plan_grant(&desk->control, desk->arena, &work, "w1", &grant, &desk->err), 0);
+	cr_assert_str_eq(value_get_str(grant->work, "path"),
+	                 "https://data.example.com/a.csv?key=1");
+	const struct value *entry = value_at(value_get(grant->work, "egress"), 0);
+	cr_assert_str_eq(value_get_str(entry, "host"), "data.example.com");
+	cr_assert_eq(fields_check(grant_work_fields(TASK_INGEST), grant->work, "work", &desk->err),
+	             0, "%s", desk->err.text);
+	desk_end(desk);
+}
