@@ -11,6 +11,7 @@
 
 struct outflow {
 	pthread_mutex_t mutex;       /* guards all below */
+	pthread_cond_t taken_all;    /* or nothing more will be */
 	struct outflow_reader reader;
 	struct buf kept;
 	size_t taken;
@@ -27,6 +28,7 @@ int outflow_new(size_t kept_max, const struct outflow_reader *reader,
 	if (!outflow)
 		return err_set(err, E_NOMEM, "no memory for a stream; ask again later");
 	pthread_mutex_init(&outflow->mutex, NULL);
+	pthread_cond_init(&outflow->taken_all, NULL);
 	buf_init(&outflow->kept, kept_max);
 	outflow->reader = *reader;
 	*ret_outflow = outflow;
@@ -35,6 +37,7 @@ int outflow_new(size_t kept_max, const struct outflow_reader *reader,
 
 static void outflow_free(struct outflow *outflow)
 {
+	pthread_cond_destroy(&outflow->taken_all);
 	pthread_mutex_destroy(&outflow->mutex);
 	buf_release(&outflow->kept);
 	free(outflow);
@@ -53,6 +56,7 @@ static void drop(struct outflow *outflow)
 	outflow->dropped = true;
 	outflow->taken = 0;
 	buf_release(&outflow->kept);
+	pthread_cond_signal(&outflow->taken_all);
 	wake(outflow);
 }
 
@@ -66,6 +70,16 @@ bool outflow_put(struct outflow *outflow, const void *data, size_t len)
 	}
 	if (open)
 		wake(outflow);
+	pthread_mutex_unlock(&outflow->mutex);
+	return open;
+}
+
+bool outflow_wait(struct outflow *outflow)
+{
+	pthread_mutex_lock(&outflow->mutex);
+	while (!outflow->left && !outflow->dropped && outflow->kept.len > 0)
+		pthread_cond_wait(&outflow->taken_all, &outflow->mutex);
+	bool open = !outflow->left && !outflow->dropped;
 	pthread_mutex_unlock(&outflow->mutex);
 	return open;
 }
@@ -101,6 +115,7 @@ static int take(struct outflow *outflow, char *out, size_t most)
 	if (outflow->taken == outflow->kept.len) {
 		buf_clear(&outflow->kept);
 		outflow->taken = 0;
+		pthread_cond_signal(&outflow->taken_all);
 	}
 	return (int)len;
 }
@@ -126,6 +141,7 @@ void outflow_leave(struct outflow *outflow)
 	REQUIRE(!outflow->left);
 	outflow->left = true;
 	outflow->parked = false;
+	pthread_cond_signal(&outflow->taken_all);
 	bool last = outflow->ended;
 	pthread_mutex_unlock(&outflow->mutex);
 	if (last)

@@ -1,7 +1,7 @@
 /* outflow.h - bytes on their way from a writer in any thread into an answer that stays open. Two
- * hold it, its writer and its reader; the second of outflow_end and outflow_leave frees it. The
- * reader is never waited for: what it has not taken is kept up to a bound, and beyond that it is
- * dropped. */
+ * hold it, its writer and its reader; the second of outflow_end and outflow_leave frees it. What
+ * the reader has not taken is kept up to a bound, and beyond that it is dropped; it is waited for
+ * only by a writer that asks to (outflow_wait). */
 #ifndef OUTFLOW_H
 #define OUTFLOW_H
 
@@ -20,6 +20,9 @@ MUST_USE int outflow_new(size_t kept_max, const struct outflow_reader *reader,
 
 /* The writer's. False: nothing more arrives (the reader left or was dropped); only end remains. */
 bool outflow_put(struct outflow *outflow, const void *data, size_t len);
+/* Waits until all that was put is taken: for a writer with a thread of its own, which thus goes as
+ * fast as its reader. False as above. */
+bool outflow_wait(struct outflow *outflow);
 void outflow_end(struct outflow *outflow);
 
 /* The reader's. Bytes taken; 0: none yet, and it is parked; OUTFLOW_OVER: all was said;

@@ -221,7 +221,7 @@ static int authorize(struct control *control, struct request *request, struct er
 
 /* --- pass on --- */
 
-handler_fn h_apikey_list, h_snapshot_list, h_task_events, h_run_events;
+handler_fn h_apikey_list, h_snapshot_list, h_task_events, h_run_events, h_backup;
 
 /* What every replica knows: resources, as far as its catalog is as new as the asker wants it. */
 static bool is_everywhere(struct control *control, const struct request *request)
@@ -321,7 +321,7 @@ static int pass_on(struct control *control, struct request *request, struct err 
 	if (!part)
 		return 0;
 	bool streams = request->route->handler == h_task_events ||
-		request->route->handler == h_run_events;
+		request->route->handler == h_run_events || request->route->handler == h_backup;
 	int code = streams ? forward_refer(control->forward, part, request, err)
 	                   : forward_request(control->forward, part, request, err);
 	if (code < 0 && stays_here(control, request))
@@ -493,6 +493,7 @@ static void answer_problem(struct request *request)
 	reply->location = NULL;
 	reply->retry_after_s = retry_after_s(&request->failure);
 	feed_free(MOVE(reply->feed));
+	reply->backup = false;
 	/* Who leads is logged when it changes (control/forward.c). */
 	if (reply->status >= 500 && request->failure.code != E_NOT_LEADER)
 		log_warn(&context, "request_failed", "method=%s path=%s code=%s reason=\"%s\"",

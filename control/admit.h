@@ -39,6 +39,7 @@ struct reply {
 	const char *location;        /* NULL: none */
 	int retry_after_s;           /* 0: none */
 	struct feed *feed;           /* it goes on as events; feed_attach or feed_free; NULL: no */
+	bool backup;                 /* it goes on as one: backups_pour */
 	const char *allow;           /* for 405 */
 	int64_t revision;            /* Freehold-Revision: of what was read from; 0: none */
 	char request_id[ID_LEN + 1]; /* X-Request-Id */

@@ -15,7 +15,8 @@ static const struct setting rows[] = {
 };
 
 static const struct settings settings = {
-	rows, ARRAY_LEN(rows), "freehold-control: the control plane of Freehold"
+	rows, ARRAY_LEN(rows),
+	"freehold-control [restore | verify-backup]: the control plane of Freehold"
 };
 
 int conf_read(int argc, char *const *argv, struct conf *ret_conf, struct err *err)

@@ -7,11 +7,13 @@
 #include "common/store.h"
 #include "control/catalog.h"
 #include "control/journal.h"
+#include "control/era.h"
 #include "control/shard.h"
 #include "tenant/keyring.h"
 
 struct archive;
 struct bindings;
+struct backups;
 struct dispatch;
 struct schedules;
 struct events;
@@ -59,6 +61,8 @@ struct control {
 	int worker_cert_s;           /* how long their certificates are valid; 0: a day */
 	_Atomic int64_t join_due_ms; /* refused joins: when the next one would be in time (GCRA) */
 	bool nameless;               /* workers that have not joined may poll too */
+	struct era era;              /* tokens of an epoch up to its base are of an earlier one */
+	struct backups *backups;
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct revoked *revoked; /* what was revoked, for memory that follows */
 	struct tokens *tokens;   /* short-lived ones, and the keys that sign them */

@@ -192,6 +192,9 @@ static void adopt(struct dispatch *dispatch, struct worker *worker, const char *
 	struct err err;
 	bool cancel = false;
 	*ret_given = NULL;
+	/* Of before a restore: what it wrote and was given is of another era. */
+	if (token->epoch <= dispatch->control->era.base)
+		return;
 	if (!shard_adopt(dispatch->part->shard, dispatch->replay, task, token, worker->name,
 	                 &cancel))
 		return;

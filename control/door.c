@@ -5,6 +5,7 @@
 #include "api/problem.h"
 #include "api/sse.h"
 #include "control/admit.h"
+#include "control/backups.h"
 #include "control/events.h"
 #include "control/forward.h"
 
@@ -48,6 +49,22 @@ static void add_headers(struct http_request *http, const struct reply *reply)
 	}
 }
 
+static void serve_problem(struct http_request *http, struct reply *reply, const struct err *err)
+{
+	int status = problem_print(err, reply->request_id, &reply->body);
+	http_answer(http, status, PROBLEM_TYPE, &reply->body);
+}
+
+static void serve_backup(struct control *control, struct http_request *http, struct reply *reply)
+{
+	struct outflow *outflow = NULL;
+	struct err err = { 0 };
+	if (http_answer_stream(http, reply->content_type, BACKUPS_KEPT_MAX, &outflow, &err) == 0)
+		backups_pour(control->backups, outflow);
+	else
+		serve_problem(http, reply, &err);
+}
+
 /* The head goes out now, and events as they come. */
 static void serve_stream(struct http_request *http, struct reply *reply)
 {
@@ -59,8 +76,7 @@ static void serve_stream(struct http_request *http, struct reply *reply)
 		return;
 	}
 	feed_free(reply->feed);
-	int status = problem_print(&err, reply->request_id, &reply->body);
-	http_answer(http, status, PROBLEM_TYPE, &reply->body);
+	serve_problem(http, reply, &err);
 }
 
 void door_serve(void *control, struct http_request *http)
@@ -75,6 +91,8 @@ void door_serve(void *control, struct http_request *http)
 	add_headers(http, &reply);
 	if (reply.feed)
 		serve_stream(http, &reply);
+	else if (reply.backup)
+		serve_backup(control, http, &reply);
 	else
 		http_answer(http, reply.status, reply.content_type, &reply.body);
 	buf_release(&reply.body);

@@ -4,10 +4,12 @@
 #include "api/http.h"
 #include "api/link.h"
 #include "common/store_etcd.h"
+#include "common/store_shift.h"
 #include "common/text.h"
 #include "control/conf.h"
 #include "control/dispatch.h"
 #include "control/door.h"
+#include "control/recovery.h"
 #include "control/start.h"
 
 #include <errno.h>
@@ -23,6 +25,7 @@ struct process {
 	struct conf conf;
 	struct keyring *keyring;
 	struct store *store;
+	struct era era;
 	struct control *control;
 	struct http_server *http;
 	struct link_server *link;
@@ -56,6 +59,18 @@ static int open_store(struct process *process, struct err *err)
 	return store_etcd_new(&etcd, clock_system(), &process->store, err);
 }
 
+/* After a restore, revisions go on where they were. */
+static int begin_era(struct process *process, struct err *err)
+{
+	struct store *shifted = NULL;
+	TRY(era_load(process->store, keyring_state_key(process->keyring), &process->era, err));
+	if (!process->era.base)
+		return 0;
+	TRY(store_shift_new(process->store, process->era.base, &shifted, err));
+	process->store = shifted;
+	return 0;
+}
+
 static int build_control(struct process *process, struct err *err)
 {
 	const struct conf *conf = &process->conf;
@@ -65,6 +80,7 @@ static int build_control(struct process *process, struct err *err)
 		.clock = clock_system(),
 		.store = process->store,
 		.keyring = process->keyring,
+		.era = process->era,
 		.replica = conf->replica ? conf->replica : "control",
 		.lead = { .ttl_s = conf->lead_ttl_s, .url = url[0] ? url : NULL,
 		          .bootstrap_key_file = conf->bootstrap_key_file },
@@ -122,6 +138,7 @@ static int build(struct process *process, struct err *err)
 	TRY(crypto_start(err));
 	TRY(keyring_new(conf->root_key_file, conf->make_root_key, &process->keyring, err));
 	TRY(open_store(process, err));
+	TRY(begin_era(process, err));
 	TRY(build_control(process, err));
 	return open_doors(process, err);
 }
@@ -145,6 +162,24 @@ static void wait_for_end(const sigset_t *signals)
 	while (sigwait(signals, &number) != 0)
 		;
 	log_info(NULL, "ending", "signal=%d", number);
+}
+
+/* restore, verify-backup: see control/recovery.h. */
+static int recover(struct process *process, bool writes)
+{
+	struct err err = { 0 };
+	const struct conf *conf = &process->conf;
+	int code = crypto_start(&err);
+	if (code == 0)
+		code = keyring_new(conf->root_key_file, false, &process->keyring, &err);
+	if (code == 0 && writes)
+		code = open_store(process, &err);
+	if (code == 0)
+		code = recovery(conf, process->keyring, process->store, clock_system(), &err);
+	if (code < 0)
+		fprintf(stderr, "freehold-control: %s\n", err.text);
+	end(process);
+	return code < 0 ? 1 : 0;
 }
 
 static int run(struct process *process, const sigset_t *signals)
@@ -174,12 +209,34 @@ static int print_help(void)
 	return fputs((char *)out.data, stdout) == EOF;
 }
 
+enum mode { MODE_SERVE, MODE_RESTORE, MODE_VERIFY, MODE_NONE };
+
+/* A first word that is no flag; it is taken off. */
+static enum mode take_mode(int *argc, char ***argv)
+{
+	const char *word = *argc > 1 ? (*argv)[1] : "-";
+	if (word[0] == '-')
+		return MODE_SERVE;
+	--*argc;
+	++*argv;
+	if (strcmp(word, "restore") == 0)
+		return MODE_RESTORE;
+	if (strcmp(word, "verify-backup") == 0)
+		return MODE_VERIFY;
+	fprintf(stderr, "freehold-control: there is no mode %.60s; there are restore and "
+	        "verify-backup\n", word);
+	return MODE_NONE;
+}
+
 int main(int argc, char **argv)
 {
 	struct process process = { .keyring = NULL };
 	struct err err = { 0 };
 	enum log_level level = LOG_INFO;
 	sigset_t signals;
+	enum mode mode = take_mode(&argc, &argv);
+	if (mode == MODE_NONE)
+		return 2;
 	if (conf_read(argc, argv, &process.conf, &err) < 0 ||
 	    conf_log_level(&process.conf, &level, &err) < 0) {
 		fprintf(stderr, "freehold-control: %s\n", err.text);
@@ -189,6 +246,8 @@ int main(int argc, char **argv)
 		return print_help();
 	if (process.conf.version)
 		return printf("freehold-control %s\n", FREEHOLD_VERSION) < 0;
+	if (mode != MODE_SERVE)
+		return recover(&process, mode == MODE_RESTORE);
 	log_start("control", level);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);

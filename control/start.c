@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "control/admit.h"
+#include "control/backups.h"
 #include "control/bindings.h"
 #include "control/dispatch.h"
 #include "control/events.h"
@@ -186,6 +187,7 @@ static int make_signer(struct control *control, struct err *err)
 	keyring_signing_pair(control->keyring, control->signer_public, secret_data(secret_key));
 	TRY(secret_new(BOX_SECRET_BYTES, &control->link_secret, err));
 	sign_to_box_secret(secret_bytes(secret_key), secret_data(control->link_secret));
+	era_signing_pair(&control->era, control->signer_public, secret_data(secret_key));
 	return grant_signer_new(secret_bytes(secret_key), &control->signer, err);
 }
 
@@ -285,6 +287,7 @@ static int make_all(struct control *control, const struct start_conf *conf, stru
 	TRY(make_parts(control, conf, err));
 	TRY(make_signer(control, err));
 	TRY(nodes_new(control->catalog, control->link_secret, &control->nodes, err));
+	TRY(backups_new(control, &control->backups, err));
 	TRY(make_events(control, conf, err));
 	return start_parts(control, conf, err);
 }
@@ -297,6 +300,7 @@ int control_new(const struct start_conf *conf, struct control **ret_control, str
 	control->clock = conf->clock;
 	control->store = conf->store;
 	control->keyring = conf->keyring;
+	control->era = conf->era;
 	control->replica = conf->replica;
 	control->held_max = conf->held_max;
 	control->worker_silent_ms = conf->worker_silent_ms;
@@ -322,6 +326,7 @@ static void stop_schedules(struct control *control)
 void control_stop(struct control *control)
 {
 	stop_schedules(control);
+	backups_stop(control->backups);
 	if (control->events)
 		events_stop(control->events);
 	for (int i = 0; i < control->part_count; i++)
@@ -335,6 +340,7 @@ void control_free(struct control *control)
 		return;
 	struct catalog *catalog = control->catalog;
 	stop_schedules(control);
+	backups_free(MOVE(control->backups));
 	if (control->events)
 		events_stop(control->events);
 	for (int i = 0; i < control->part_count; i++)

@@ -12,6 +12,7 @@ struct start_conf {
 	struct clock *clock;
 	struct store *store;         /* outlives the control */
 	struct keyring *keyring;     /* outlives the control */
+	struct era era;              /* the store is shifted by its base */
 	const char *replica;         /* outlives the control */
 	struct lead_conf lead;       /* of each part; its url need not outlive the call */
 	const char *peer_ca_file;    /* what other replicas are checked with; NULL: the system's */

@@ -105,6 +105,9 @@ const char *client_path(struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
  * last_id then names the last one. E_UNKNOWN_OUTCOME: cut off in the middle. */
 MUST_USE int client_stream(struct cli *cli, const char *path, char last_id[SSE_ID_MAX + 1],
                            sse_event_fn *event, void *context, struct err *err);
+/* The bytes of a route that answers with a long body, as they come; its end may be a cut. */
+MUST_USE int client_download(struct cli *cli, const char *path, fetch_data_fn *data, void *context,
+                             struct err *err);
 /* All pages of a list route into one list value. */
 MUST_USE int client_list(struct cli *cli, const char *path, size_t most, struct value **ret_list,
                          struct err *err);

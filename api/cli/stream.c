@@ -1,5 +1,5 @@
-/* stream.c - a route that goes on and on: server-sent events as they come. Whoever is not the
- * leader names the one who is, once. */
+/* stream.c - a route that goes on and on: server-sent events or bytes as they come. Whoever is not
+ * the leader names the one who is, once. */
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
@@ -15,6 +15,8 @@ struct stream {
 	struct buf head;             /* status line and headers */
 	struct buf body;             /* of an answer that is no stream */
 	struct sse_reader reader;
+	fetch_data_fn *data;         /* NULL: they are events, for the reader */
+	void *context;
 	struct err err;              /* of what was said; code 0: none */
 };
 
@@ -32,6 +34,8 @@ static bool on_data(void *context, const char *data, size_t len)
 	struct stream *stream = context;
 	if (status_of(stream) != 200)
 		return buf_put(&stream->body, data, len) == 0;
+	if (stream->data)
+		return stream->data(stream->context, data, len);
 	return sse_read(&stream->reader, data, len, &stream->err) == 0;
 }
 
@@ -55,7 +59,8 @@ static int read_once(struct cli *cli, const char *url, struct stream *stream, in
 {
 	const char *last = stream->reader.id[0] ? arena_printf(cli->arena, "Last-Event-ID: %s",
 	                                                       stream->reader.id) : NULL;
-	const char *headers[] = { cli->authorization, "Accept: " SSE_TYPE, last, NULL };
+	const char *accept = stream->data ? "Accept: */*" : "Accept: " SSE_TYPE;
+	const char *headers[] = { cli->authorization, accept, last, NULL };
 	const struct fetch_call call = {
 		.method = "GET", .url = url, .headers = headers, .timeout_ms = BEGIN_MS,
 		.head = &stream->head,
@@ -111,6 +116,18 @@ int client_stream(struct cli *cli, const char *path, char last_id[SSE_ID_MAX + 1
 	int rc = run(cli, path, &stream, err);
 	memcpy(last_id, stream.reader.id, SSE_ID_MAX + 1);
 	sse_reader_release(&stream.reader);
+	buf_release(&stream.head);
+	buf_release(&stream.body);
+	return rc;
+}
+
+int client_download(struct cli *cli, const char *path, fetch_data_fn *data, void *context,
+                    struct err *err)
+{
+	struct stream stream = { .data = data, .context = context };
+	buf_init(&stream.head, HEAD_MAX);
+	buf_init(&stream.body, PROBLEM_MAX);
+	int rc = run(cli, path, &stream, err);
 	buf_release(&stream.head);
 	buf_release(&stream.body);
 	return rc;

@@ -5,6 +5,7 @@
 
 #include "common/store_etcd.h"
 #include "common/store_mem.h"
+#include "common/store_shift.h"
 #include "tests/support/etcd.h"
 #include "tests/support/follow.h"
 
@@ -38,10 +39,22 @@ static void run_on_etcd(body_fn *body)
 	etcd_stop(etcd);
 }
 
+/* Whatever was restored is on a store like this. */
+static void run_on_shift(body_fn *body)
+{
+	struct err err = { 0 };
+	struct store *inner = NULL;
+	AUTO(store) *store = NULL;
+	cr_assert_eq(store_mem_new(clock_system(), &inner, &err), 0, "%s", err.text);
+	cr_assert_eq(store_shift_new(inner, INT64_C(1) << 50, &store, &err), 0, "%s", err.text);
+	body(store);
+}
+
 #define ON_BOTH(sentence) \
 	static void sentence(struct store *store); \
 	Test(store_mem, sentence) { run_on_mem(sentence); } \
 	Test(store_etcd, sentence) { run_on_etcd(sentence); } \
+	Test(store_shift, sentence) { run_on_shift(sentence); } \
 	static void sentence(struct store *store)
 
 static struct store_txn *txn_new(void)

@@ -256,6 +256,9 @@ Test(openapi, gives_no_two_schemas_one_name)
 
 Test(openapi, without_memory_is_marked_as_failed_and_never_half_a_document)
 {
+	AUTO_BUF whole;
+	buf_init(&whole, 8 * MIB);
+	openapi_print(&whole);
 	for (long n = 0; ; n++) {
 		AUTO_BUF out;
 		buf_init(&out, 8 * MIB);
@@ -265,6 +268,8 @@ Test(openapi, without_memory_is_marked_as_failed_and_never_half_a_document)
 		alloc_fail_after(-1);
 		if (!fired)
 			break;
-		cr_expect(out.failed, "allocation %ld", n);
+		/* What was missing may have been of a part that another then took the place of. */
+		bool same = out.len == whole.len && memcmp(out.data, whole.data, out.len) == 0;
+		cr_expect(out.failed || same, "allocation %ld", n);
 	}
 }
