@@ -4,6 +4,7 @@
  * the waiter's mutex, then the clock's. A waiter stays until nobody holds it pinned. */
 #include "common/defs.h"
 #include "common/clock.h"
+#include "common/date.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -189,31 +190,6 @@ bool clock_wait(struct clock *clock, pthread_cond_t *cond, pthread_mutex_t *mute
 	return wait_simulated(clock, &waiter);
 }
 
-/* Days since 1970-01-01 of a proleptic Gregorian date, and back
- * (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"). */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-	year -= month <= 2;
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t year_of_era = year - era * 400;
-	int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-	return era * 146097 + day_of_era - 719468;
-}
-
-static void date_of(int64_t days, int *ret_year, int *ret_month, int *ret_day)
-{
-	days += 719468;
-	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	int64_t doe = days - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-	*ret_day = (int)(doy - (153 * mp + 2) / 5 + 1);
-	*ret_month = (int)(mp < 10 ? mp + 3 : mp - 9);
-	*ret_year = (int)(yoe + era * 400 + (*ret_month <= 2));
-}
-
 static const int64_t day_ms = 86400000;
 static const int64_t unix_ms_least = -62135596800000;    /* 0001-01-01T00:00:00.000Z */
 static const int64_t unix_ms_most = 253402300799999;     /* 9999-12-31T23:59:59.999Z */
@@ -224,12 +200,12 @@ static const char *print_time(int64_t unix_ms, bool fraction, char out[TIME_TEXT
 		unix_ms = unix_ms_least;
 	if (unix_ms > unix_ms_most)
 		unix_ms = unix_ms_most;
-	int64_t days = (unix_ms >= 0 ? unix_ms : unix_ms - (day_ms - 1)) / day_ms;
+	int64_t days = date_floor(unix_ms, day_ms);
 	int rest = (int)(unix_ms - days * day_ms);
-	int year = 0, month = 0, day = 0;
-	date_of(days, &year, &month, &day);
-	int used = snprintf(out, TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
-	                    rest / 3600000, rest / 60000 % 60, rest / 1000 % 60);
+	struct date date = date_of_days(days);
+	int used = snprintf(out, TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d", (int)date.year,
+	                    date.month, date.day, rest / 3600000, rest / 60000 % 60,
+	                    rest / 1000 % 60);
 	if (fraction)
 		used += snprintf(out + used, (size_t)(TIME_TEXT_MAX - used), ".%03d", rest % 1000);
 	snprintf(out + used, (size_t)(TIME_TEXT_MAX - used), "Z");
@@ -272,21 +248,14 @@ static bool take_char(const char **at, const char *any_of)
 	return true;
 }
 
-static int month_days(int year, int month)
-{
-	if (month == 2)
-		return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
-	return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
-}
-
 static bool take_date(const char **at, int64_t *ret_days)
 {
 	int year = 0, month = 0, day = 0;
 	if (!take_digits(at, 4, 1, 9999, &year) || !take_char(at, "-") ||
 	    !take_digits(at, 2, 1, 12, &month) || !take_char(at, "-") ||
-	    !take_digits(at, 2, 1, month_days(year, month), &day))
+	    !take_digits(at, 2, 1, date_month_days(year, month), &day))
 		return false;
-	*ret_days = days_of(year, month, day);
+	*ret_days = date_to_days(year, month, day);
 	return true;
 }
 
