@@ -118,26 +118,54 @@ static struct sched_branch *first_kid(const struct heap *heap)
 	return first ? HEAP_OWNER(first, struct sched_branch, in_kids) : NULL;
 }
 
-/* A class's next: cohorts whose first may not borrow now are set aside for the moment. */
+/* Branches that are taken off the top of a heap to see what is below, and put back after. */
+struct aside {
+	struct heap *heap;
+	struct heap_node *(*place)(struct sched_branch *branch);     /* its own in that heap */
+	struct sched_branch *first;
+};
+
+static struct heap_node *place_of_kid(struct sched_branch *branch)
+{
+	return &branch->in_kids;
+}
+
+static struct heap_node *place_of_age(struct sched_branch *branch)
+{
+	return &branch->in_ages;
+}
+
+static void set_top_aside(struct aside *aside, struct sched_branch *top)
+{
+	top->set_aside = aside->heap->items[0].key;
+	heap_remove(aside->heap, aside->place(top));
+	top->park_next = aside->first;
+	aside->first = top;
+}
+
+static void put_back(struct aside *aside)
+{
+	for (struct sched_branch *at = aside->first, *next = NULL; at; at = next) {
+		next = at->park_next;
+		at->park_next = NULL;
+		heap_add(aside->heap, aside->place(at), at->set_aside);
+	}
+}
+
+/* A class's next: cohorts whose first may not borrow now are passed. */
 static struct sched_queue *class_next(struct sched_class *class)
 {
-	struct sched_branch *aside = NULL, *cohort = first_kid(&class->cohorts);
+	struct aside aside = { &class->cohorts, place_of_kid, NULL };
+	struct sched_branch *cohort = NULL;
 	struct sched_queue *queue = NULL;
-	for (; cohort; cohort = first_kid(&class->cohorts)) {
+	while (!queue && (cohort = first_kid(&class->cohorts))) {
 		queue = (struct sched_queue *)(void *)first_kid(&first_kid(&cohort->kids)->kids);
 		if (path_has_room(queue))
 			break;
 		queue = NULL;
-		cohort->set_aside = class->cohorts.items[0].key;
-		heap_remove(&class->cohorts, &cohort->in_kids);
-		cohort->park_next = aside;
-		aside = cohort;
+		set_top_aside(&aside, cohort);
 	}
-	for (struct sched_branch *next = NULL; aside; aside = next) {
-		next = aside->park_next;
-		aside->park_next = NULL;
-		heap_add(&class->cohorts, &aside->in_kids, aside->set_aside);
-	}
+	put_back(&aside);
 	return queue;
 }
 
@@ -146,7 +174,7 @@ typedef bool room_fn(const struct sched_queue *queue);
 static struct sched_queue *class_aged(struct sched_class *class, int64_t until_ms,
                                       room_fn *has_room)
 {
-	struct sched_branch *aside = NULL;
+	struct aside aside = { &class->ages, place_of_age, NULL };
 	struct sched_queue *found = NULL;
 	for (int i = 0; !found && i < AGED_LOOKS && class->ages.len > 0; i++) {
 		struct sched_branch *tenant = HEAP_OWNER(heap_first(&class->ages),
@@ -155,20 +183,12 @@ static struct sched_queue *class_aged(struct sched_class *class, int64_t until_m
 			HEAP_OWNER(heap_first(&tenant->ages), struct sched_queue, branch.in_ages);
 		if (entry_since(queue_oldest(queue)) > until_ms)
 			break;
-		if (has_room(queue)) {
+		if (has_room(queue))
 			found = queue;
-			break;
-		}
-		tenant->set_aside = class->ages.items[0].key;
-		heap_remove(&class->ages, &tenant->in_ages);
-		tenant->park_next = aside;
-		aside = tenant;
+		else
+			set_top_aside(&aside, tenant);
 	}
-	for (struct sched_branch *next = NULL; aside; aside = next) {
-		next = aside->park_next;
-		aside->park_next = NULL;
-		heap_add(&class->ages, &aside->in_ages, aside->set_aside);
-	}
+	put_back(&aside);
 	return found;
 }
 
