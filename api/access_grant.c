@@ -24,6 +24,8 @@ static const struct wire feature_wire = {
 };
 
 static const struct wire_member view_members[] = {
+	W_NAME_OPT(struct access_view, tenant, "tenant"),
+	W_NAME_OPT(struct access_view, account, "account"),
 	W_NAME(struct access_view, domain, "domain"),
 	W_NAME(struct access_view, name, "name"),
 	W_TEXT(struct access_view, uid, "uid", 1, ID_TEXT_MAX),
@@ -59,8 +61,12 @@ static const struct wire access_wire = {
 	"access grant", sizeof(struct access_form), true, access_members
 };
 
-static int check_view(const struct access_view *view, struct err *err)
+static int check_view(const struct access_grant *grant, const struct access_view *view,
+                      struct err *err)
 {
+	if (view->tenant && strcmp(view->tenant, grant->tenant) == 0)
+		return err_set(err, E_INVALID, "access grant: \"%s\" is its own tenant's; its "
+		               "tenant is left out", view->name);
 	if (strcmp(view->key_type, "string") != 0 && strcmp(view->key_type, "int64") != 0)
 		return err_set(err, E_INVALID, "access grant: keyType of \"%s\" must be string or "
 		               "int64", view->name);
@@ -74,7 +80,7 @@ static int check_view(const struct access_view *view, struct err *err)
 static int check_views(const struct access_grant *grant, struct err *err)
 {
 	for (size_t i = 0; i < grant->view_count; i++)
-		TRY(check_view(&grant->views[i], err));
+		TRY(check_view(grant, &grant->views[i], err));
 	return 0;
 }
 

@@ -105,16 +105,17 @@ static const struct field sweep_fields[] = {
 struct work_shape {
 	const struct field *fields;
 	size_t inputs_min, inputs_max, outputs;
+	bool shares;                 /* an input may be another tenant's */
 };
 
 static const struct work_shape shapes[TASK_COUNT_] = {
-	[TASK_INGEST] = { ingest_fields, 0, 0, 1 },
-	[TASK_TRANSFORM] = { transform_fields, 0, GRANT_TABLES_MAX, 1 },
-	[TASK_MATERIALIZE] = { materialize_fields, 1, 1, 1 },
-	[TASK_PROBE] = { probe_fields, 0, 0, 0 },
-	[TASK_ARCHIVE] = { archive_fields, 0, 1, 1 },
-	[TASK_HISTORY] = { history_fields, 1, 1, 0 },
-	[TASK_SWEEP] = { sweep_fields, 0, 0, 0 },
+	[TASK_INGEST] = { ingest_fields, 0, 0, 1, false },
+	[TASK_TRANSFORM] = { transform_fields, 0, GRANT_TABLES_MAX, 1, true },
+	[TASK_MATERIALIZE] = { materialize_fields, 1, 1, 1, true },
+	[TASK_PROBE] = { probe_fields, 0, 0, 0, false },
+	[TASK_ARCHIVE] = { archive_fields, 0, 1, 1, false },
+	[TASK_HISTORY] = { history_fields, 1, 1, 0, false },
+	[TASK_SWEEP] = { sweep_fields, 0, 0, 0, false },
 };
 
 const struct field *grant_work_fields(enum task_type type)
@@ -141,6 +142,7 @@ static const struct wire_member file_members[] = {
 static const struct wire file_wire = { "file", sizeof(struct grant_file), true, file_members };
 
 static const struct wire_member table_members[] = {
+	W_NAME_OPT(struct grant_table, tenant, "tenant"),
 	W_NAME(struct grant_table, domain, "domain"),
 	W_NAME(struct grant_table, name, "name"),
 	W_TEXT(struct grant_table, uid, "uid", 1, UID_MAX),
@@ -222,13 +224,29 @@ static bool path_below(const char *path, const char *folder)
 	return strncmp(path, folder, len) == 0 && path[len] == '/';
 }
 
+/* Only what is read may be another's, and nothing says so of its own. */
+static int check_tenant(const struct grant *grant, const struct grant_table *table, bool input,
+                        struct err *err)
+{
+	if (!table->tenant)
+		return 0;
+	if (!input || !shapes[grant->type].shares)
+		return err_set(err, E_INVALID, "grant: \"%s\" may not be another tenant's; only "
+		               "an input of a transform or materialize may", table->name);
+	if (strcmp(table->tenant, grant->tenant) == 0)
+		return err_set(err, E_INVALID, "grant: the input \"%s\" is its own tenant's; its "
+		               "tenant is left out", table->name);
+	return 0;
+}
+
 static int check_files(const struct grant *grant, const struct grant_table *table, struct err *err)
 {
+	const char *tenant = table->tenant ? table->tenant : grant->tenant;
 	for (size_t i = 0; i < table->file_count; i++)
 		if (!path_valid(table->files[i].path) ||
-		    !path_below(table->files[i].path, grant->tenant))
+		    !path_below(table->files[i].path, tenant))
 			return err_set(err, E_INVALID, "grant: a file of \"%s\" must be an object "
-			               "path below \"%s/\"", table->name, grant->tenant);
+			               "path below \"%s/\"", table->name, tenant);
 	return 0;
 }
 
@@ -253,10 +271,14 @@ static int check_tables(const struct grant *grant, struct err *err)
 		               "outputs, this one has %zu and %zu", task_names[grant->type],
 		               shape->inputs_min, shape->inputs_max, shape->outputs,
 		               grant->input_count, grant->output_count);
-	for (size_t i = 0; i < grant->input_count; i++)
+	for (size_t i = 0; i < grant->input_count; i++) {
+		TRY(check_tenant(grant, &grant->inputs[i], true, err));
 		TRY(check_files(grant, &grant->inputs[i], err));
-	for (size_t i = 0; i < grant->output_count; i++)
+	}
+	for (size_t i = 0; i < grant->output_count; i++) {
+		TRY(check_tenant(grant, &grant->outputs[i], false, err));
 		TRY(check_files(grant, &grant->outputs[i], err));
+	}
 	return check_names(grant, err);
 }
 

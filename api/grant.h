@@ -27,7 +27,8 @@ struct grant_file {
 
 /* A dataset (or a view's online data) the attempt may touch. */
 struct grant_table {
-	const char *domain;
+	const char *tenant;          /* whose, of an input that another tenant shares; NULL: own */
+	const char *domain;          /* of a shared one: the name it is accepted under */
 	/* what SQL calls it: NAME in its own domain, DOMAIN.NAME everywhere */
 	const char *name;
 	const char *uid;
@@ -57,10 +58,12 @@ struct grant {
 };
 
 /* The table `work` is checked against. Tables by type: ingest 0 in, 1 out; transform any in, 1 out;
- * materialize 1 in (the dataset), 1 out (the view's online data); archive 0 or 1 in (the history,
+ * materialize 1 in (the dataset), 1 out (the view's online data); of these two an input may be
+ * another tenant's; archive 0 or 1 in (the history,
  * to be replaced), 1 out; history 1 in; probe and sweep none. */
 const struct field *grant_work_fields(enum task_type type);
-/* What output_prefix must be: "TENANT/DOMAIN/EPOCH-COUNTER". Inputs' files lie below "TENANT/". */
+/* What output_prefix must be: "TENANT/DOMAIN/EPOCH-COUNTER". Inputs' files lie below "TENANT/",
+ * a shared one's below its own tenant's. */
 void grant_prefix(const char *tenant, const char *domain, struct token token,
                   char out[GRANT_PREFIX_MAX]);
 
@@ -112,6 +115,8 @@ struct access_feature {
 	const char *type;
 };
 struct access_view {
+	const char *tenant;          /* whose, if another tenant shares it; NULL: the grant's */
+	const char *account;         /* domain that pays for reading it; NULL: its own */
 	const char *domain, *name, *uid;
 	const char *join_key;        /* entity column */
 	const char *key_type;        /* "string" or "int64" */

@@ -73,6 +73,8 @@ MUST_USE int wire_read(struct arena *arena, const struct wire *wire, const struc
 #define W_TEXT_OPT(type, field, key, lo, hi) \
 	{ W_AT(type, field, key, WIRE_TEXT, lo, hi), .optional = true }
 #define W_NAME(type, field, key) { W_AT(type, field, key, WIRE_NAME, 0, 0) }
+#define W_NAME_OPT(type, field, key) \
+	{ W_AT(type, field, key, WIRE_NAME, 0, 0), .optional = true }
 #define W_FIXED(type, field, key, len) { W_AT(type, field, key, WIRE_FIXED, len, len) }
 #define W_BIN(type, field, count, key, lo, hi) \
 	{ W_AT(type, field, key, WIRE_BIN, lo, hi), .count_offset = offsetof(type, count) }

@@ -10,6 +10,7 @@
 #include "control/audit.h"
 #include "control/identity.h"
 #include "control/keys.h"
+#include "control/sharing.h"
 #include "control/tenancy.h"
 
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct asked {
 	struct asker asker;
 	int64_t now_ms;
 	struct access_view *views;
+	struct shared_read *reads;   /* one a view; shared.offer NULL: the tenant's own */
 	size_t count;
 };
 
@@ -97,6 +99,43 @@ static int place(const struct asked *asked, const char *ref, char domain[64], ch
 	return 0;
 }
 
+/* An acceptance's name holds in its own domain: the first of those that the asker may read in. */
+static int look_for_alias(void *context, const char *key, const struct value *domain,
+                          int64_t revision, struct err *err)
+{
+	struct search *search = context;
+	const char *name = strrchr(key, '/') + 1;
+	const struct reader reader = { search->asked->asker.tenant, name };
+	(void)domain;
+	(void)revision;
+	(void)err;
+	if (search->found || !may(search->asked, ACTION_FEATURES_READ, name) ||
+	    !sharing_is_alias(search->asked->control, &reader, search->name))
+		return 0;
+	search->found++;
+	snprintf(search->domain, sizeof search->domain, "%s", name);
+	return 0;
+}
+
+/* Where the rights to read it count: in the domain itself, or in that which accepted it. */
+static int find_reader(const struct asked *asked, const char *domain, char reader[64],
+                       struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct search search = { .asked = asked, .name = domain };
+	bool more = false;
+	snprintf(reader, 64, "%s", domain);
+	catalog_key(key, KIND_DOMAIN, asked->asker.tenant, NULL, domain);
+	if (catalog_has(asked->control->catalog, key))
+		return 0;
+	snprintf(key, sizeof key, "r/domain/%s/", asked->asker.tenant);
+	TRY(catalog_list(asked->control->catalog, asked->arena, key, NULL, DOMAINS_MOST,
+	                 look_for_alias, &search, &more, err));
+	if (search.found)
+		snprintf(reader, 64, "%s", search.domain);
+	return 0;
+}
+
 /* Whoever may see the views of a domain is told that it may not read them, whether they exist or
  * not; everyone else, that there is nothing. */
 static int authorize(const struct asked *asked, const char *domain, struct err *err)
@@ -113,25 +152,25 @@ static int authorize(const struct asked *asked, const char *domain, struct err *
 
 /* --- what the grant says of it --- */
 
-static int get(const struct asked *asked, enum kind kind, const char *domain, const char *name,
-               struct value **ret_value, struct err *err)
+static int get(const struct asked *asked, const char *tenant, enum kind kind, const char *domain,
+               const char *name, struct value **ret_value, struct err *err)
 {
 	char key[STORE_KEY_MAX];
-	catalog_key(key, kind, asked->asker.tenant, domain, name);
+	catalog_key(key, kind, tenant, domain, name);
 	int code = catalog_get(asked->control->catalog, asked->arena, key, ret_value, NULL, err);
 	return code == E_NOT_FOUND ? hidden(err) : code;
 }
 
-static int fill_entity(const struct asked *asked, const struct value *spec,
-                       struct access_view *view, struct err *err)
+static int fill_entity(const struct asked *asked, const struct shared *shared,
+                       const struct value *spec, struct access_view *view, struct err *err)
 {
 	char domain[64], name[64];
 	struct value *entity = NULL;
 	const char *ref = value_as_str(value_at(value_get(spec, "entities"), 0));
 	if (!ref)
 		return hidden(err);
-	TRY(catalog_ref(ref, view->domain, domain, name, err));
-	TRY(get(asked, KIND_ENTITY, domain, name, &entity, err));
+	TRY(catalog_ref(ref, shared->domain, domain, name, err));
+	TRY(get(asked, shared->tenant, KIND_ENTITY, domain, name, &entity, err));
 	const struct value *own = value_get(entity, "spec");
 	const char *type = value_get_str(own, "valueType");
 	view->join_key = value_get_str(own, "joinKey");
@@ -157,22 +196,53 @@ static int fill_features(const struct asked *asked, const struct value *spec,
 	return ttl ? duration_parse(ttl, &view->ttl_ms, err) : 0;
 }
 
-static int fill(struct asked *asked, const char *ref, struct access_view *view, struct err *err)
+/* Of another tenant: whose, and that the reader's domain pays. */
+static int fill_shared(struct asked *asked, const char *reader, struct access_view *view,
+                       struct shared_read *read, struct err *err)
 {
-	char domain[64], name[64];
+	const struct reader who = { asked->asker.tenant, reader };
+	int code = sharing_resolve(asked->control, asked->arena, &who, KIND_FEATUREVIEW,
+	                           view->domain, view->name, &read->shared, err);
+	if (code == E_INPUT)
+		return hidden(err);
+	TRY(code);
+	if (!read->shared.offer)
+		return 0;
+	view->tenant = read->shared.tenant;
+	view->account = arena_strdup(asked->arena, reader);
+	read->reader = (struct reader){ asked->asker.tenant, view->account };
+	return view->account ? 0 : err_set(err, E_NOMEM, "no memory for a view");
+}
+
+static int fill(struct asked *asked, const char *ref, struct access_view *view,
+                struct shared_read *read, struct err *err)
+{
+	char domain[64], name[64], reader[64];
 	struct value *resource = NULL;
 	TRY(place(asked, ref, domain, name, err));
-	TRY(authorize(asked, domain, err));
-	TRY(get(asked, KIND_FEATUREVIEW, domain, name, &resource, err));
+	TRY(find_reader(asked, domain, reader, err));
+	TRY(authorize(asked, reader, err));
 	view->domain = arena_strdup(asked->arena, domain);
 	view->name = arena_strdup(asked->arena, name);
-	view->uid = value_get_str(value_get(resource, "metadata"), "uid");
-	if (!view->domain || !view->name || !view->uid)
+	if (!view->domain || !view->name)
 		return err_set(err, E_NOMEM, "no memory for a view");
-	TRY(fill_entity(asked, value_get(resource, "spec"), view, err));
+	TRY(fill_shared(asked, reader, view, read, err));
+	const struct shared *shared = &read->shared;
+	TRY(get(asked, shared->tenant, KIND_FEATUREVIEW, shared->domain, shared->name, &resource,
+	        err));
+	view->uid = value_get_str(value_get(resource, "metadata"), "uid");
+	if (!view->uid)
+		return err_set(err, E_CORRUPT, "a feature view has no uid");
+	TRY(fill_entity(asked, shared, value_get(resource, "spec"), view, err));
 	TRY(fill_features(asked, value_get(resource, "spec"), view, err));
-	return keys_open_resource(asked->control, asked->arena, asked->asker.tenant, resource,
-	                          view->key, &view->key_version, err);
+	return keys_open_resource(asked->control, asked->arena, shared->tenant, resource, view->key,
+	                          &view->key_version, err);
+}
+
+/* The domain whose rights and quota count. */
+static const char *account_of(const struct access_view *view)
+{
+	return view->account ? view->account : view->domain;
 }
 
 static int check_quota(const struct asked *asked, struct err *err)
@@ -181,7 +251,7 @@ static int check_quota(const struct asked *asked, struct err *err)
 	one.v[DIM_ONLINE_READS] = 1;
 	for (size_t i = 0; i < asked->count; i++)
 		TRY(shard_check(asked->part->shard, asked->asker.tenant,
-		                asked->views[i].domain, &one, err));
+		                account_of(&asked->views[i]), &one, err));
 	return 0;
 }
 
@@ -192,10 +262,12 @@ static int decide(struct asked *asked, const struct access_ask *ask, struct err 
 		               ACCESS_VIEWS_MAX, ask->view_count);
 	TRY(tenancy_needs(asked->control, asked->asker.tenant, TENANCY_RUN, err));
 	asked->views = arena_alloc(asked->arena, ask->view_count * sizeof *asked->views);
-	if (!asked->views)
+	asked->reads = arena_alloc(asked->arena, ask->view_count * sizeof *asked->reads);
+	if (!asked->views || !asked->reads)
 		return err_set(err, E_NOMEM, "no memory for %zu views", ask->view_count);
 	for (; asked->count < ask->view_count; asked->count++)
-		TRY(fill(asked, ask->views[asked->count], &asked->views[asked->count], err));
+		TRY(fill(asked, ask->views[asked->count], &asked->views[asked->count],
+		         &asked->reads[asked->count], err));
 	return check_quota(asked, err);
 }
 
@@ -215,8 +287,22 @@ static const char *views_text(struct arena *arena, const struct access_ask *ask)
 static const char *rule_of(const struct asked *asked)
 {
 	const struct target target = { .tenant = asked->asker.tenant,
-	                               .domain = asked->views[0].domain };
+	                               .domain = account_of(&asked->views[0]) };
 	return policy_decide(&asked->asker, ACTION_FEATURES_READ, &target).rule;
+}
+
+static int audit_shared(const struct asked *asked, struct change *change, struct err *err)
+{
+	for (size_t i = 0; i < asked->count; i++) {
+		struct shared_read *read = &asked->reads[i];
+		if (!read->shared.offer)
+			continue;
+		read->kind = KIND_FEATUREVIEW;
+		read->principal = asked->asker.principal;
+		read->at_ms = asked->now_ms;
+		TRY(sharing_audit_read(asked->control, asked->part, change, read, err));
+	}
+	return 0;
 }
 
 static int audit(const struct asked *asked, const struct access_ask *ask, int code, struct err *err)
@@ -238,6 +324,8 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 	AUTO(change) *change = NULL;
 	TRY(change_new(&change, err));
 	TRY(audit_add(change, &event, err));
+	if (!code)
+		TRY(audit_shared(asked, change, err));
 	return journal_commit(asked->part->journal, change, err);
 }
 

@@ -60,6 +60,7 @@ struct request {
 	const char *tenant, *domain, *name, *task, *key, *run;  /* of the path; NULL: not in it */
 	struct value *body;          /* after read; NULL: none */
 	bool dry_run;
+	struct value *via;           /* of a PUT: what only an offer of another domain allows */
 	struct value *missing;       /* of a dry run's PUT: what it rests on and is not there yet */
 	struct change *change;       /* what record commits; handle adds to it */
 	const char *submitted;       /* task id reserved by handle; withdrawn if record fails */

@@ -27,9 +27,13 @@ static int make_grant(struct dispatch *dispatch, struct worker *worker, struct a
                       const struct work *work, struct buf *out, struct err *err)
 {
 	struct grant *grant = NULL;
-	TRY(plan_grant(dispatch->control, arena, work, worker->name, &grant, err));
+	struct plan_reads reads;
+	TRY(plan_grant_reads(dispatch->control, arena, work, worker->name, &grant, &reads, err));
 	int rc = sign(dispatch->control->signer, grant, worker, out, err);
 	grant_wipe(grant);
+	for (size_t i = 0; rc == 0 && i < reads.count; i++)
+		if (!job_shared(dispatch, &reads.items[i]))
+			rc = err_set(err, E_NOMEM, "no memory for the event of a shared read");
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "control/dispatch.h"
 #include "control/queue.h"
 #include "control/settle.h"
+#include "control/sharing.h"
 #include "control/workers.h"
 
 enum {
@@ -41,6 +42,8 @@ struct job {                         /* POST_JOB: to the settler, and back with 
 	struct message *message;     /* what item points into; NULL: nothing */
 	char worker[128], task[ID_LEN + 1];
 	char text[480];
+	struct shared_read *shared;  /* SETTLE_SHARED, in: */
+	struct arena *arena;         /* NULL: none */
 	bool settled;                /* durable, or it changed nothing */
 };
 
@@ -97,6 +100,8 @@ bool job_lost(struct dispatch *dispatch, const char *worker, const char *task,
               const struct token *token, int code, const char *text);
 bool job_report(struct dispatch *dispatch, struct message *message, const struct report *report);
 bool job_reads(struct dispatch *dispatch, struct message *message);
+/* A grant that has left gives this, another tenant's. */
+bool job_shared(struct dispatch *dispatch, const struct shared_read *read);
 /* The next cancelled task that waits; false: there is none. */
 bool job_cancelled(struct dispatch *dispatch);
 

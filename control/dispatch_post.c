@@ -13,6 +13,8 @@
 
 #define REMOVED_TEXT "the worker %s was removed; join it again with a new token if it is to come back"
 
+enum { READ_ARENA_MAX = 16 * 1024 };
+
 /* --- messages --- */
 
 static void message_free(struct message *message)
@@ -180,8 +182,10 @@ void post_drop(struct post *post)
 		message_unref((struct message *)post);
 		return;
 	}
-	if (post->kind == POST_JOB)
+	if (post->kind == POST_JOB) {
 		message_unref(((struct job *)post)->message);
+		arena_free(((struct job *)post)->arena);
+	}
 	free(post);
 }
 
@@ -248,6 +252,39 @@ bool job_reads(struct dispatch *dispatch, struct message *message)
 	job->item.reads = message->poll.reads;
 	job->item.reads_count = message->poll.reads_count;
 	return job_send(dispatch, job);
+}
+
+static bool copy_read(struct arena *arena, const struct shared_read *from, struct shared_read *to)
+{
+	const char *const texts[] = { from->reader.tenant, from->reader.domain, from->principal,
+	                              from->task, from->shared.tenant, from->shared.domain,
+	                              from->shared.name, from->shared.offer };
+	const char **const copies[] = { &to->reader.tenant, &to->reader.domain, &to->principal,
+	                                &to->task, &to->shared.tenant, &to->shared.domain,
+	                                &to->shared.name, &to->shared.offer };
+	*to = *from;
+	to->rule = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		*copies[i] = texts[i] ? arena_strdup(arena, texts[i]) : NULL;
+		if (texts[i] && !*copies[i])
+			return false;
+	}
+	return true;
+}
+
+bool job_shared(struct dispatch *dispatch, const struct shared_read *read)
+{
+	struct job *job = job_new(SETTLE_SHARED, NULL, NULL);
+	if (!job)
+		return false;
+	bool copied = arena_new(READ_ARENA_MAX, &job->arena, NULL) == 0 &&
+		(job->shared = arena_alloc(job->arena, sizeof *job->shared)) &&
+		copy_read(job->arena, read, job->shared);
+	job->item.shared = job->shared;
+	if (copied)
+		return job_send(dispatch, job);
+	post_drop(&job->post);
+	return false;
 }
 
 bool job_cancelled(struct dispatch *dispatch)

@@ -9,6 +9,7 @@
 #include "control/home.h"
 #include "control/keys.h"
 #include "control/rules.h"
+#include "control/rules_sharing.h"
 #include "control/shard_interval.h"
 #include "control/snapshots.h"
 #include "control/tenancy.h"
@@ -121,5 +122,6 @@ int h_resource_delete(struct control *control, struct request *request, struct e
 		return 0;
 	TRY(request_change(request, &change, err));
 	TRY(change_delete(change, key, revision, err));
+	TRY(rules_sharing_tell(control, request, stored, NULL, err));
 	return delete_with(control, request, stored, change, err);
 }

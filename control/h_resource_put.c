@@ -6,6 +6,7 @@
 
 #include "control/keys.h"
 #include "control/rules.h"
+#include "control/rules_sharing.h"
 #include "control/tenancy.h"
 
 #include <inttypes.h>
@@ -169,10 +170,14 @@ int h_resource_put(struct control *control, struct request *request, struct err 
 	resource_key(put->key, &put->manifest);
 	TRY(compare(control, request, put, &before, err));
 	TRY(rules_put(control, request, &put->manifest, before, err));
+	if (request->via)
+		value_set(put->stored, "via", request->via);
 	if (value_len(put->diff) == 0 && before)
 		put->stored = before;
 	else if (!request->dry_run)
 		TRY(write_it(control, request, put, err));
+	if (request->change)
+		TRY(rules_sharing_tell(control, request, before, put->stored, err));
 	request->state = put;
 	request->finish = finish;
 	return 0;

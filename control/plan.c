@@ -6,9 +6,11 @@
 #include "control/archive.h"
 #include "control/keys.h"
 #include "control/placeholder.h"
+#include "control/sharing.h"
 #include "control/snapshots.h"
 #include "control/sweep.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { GRACE_MS = 60000 };           /* between the deadline and the grant's expiry */
@@ -20,12 +22,16 @@ struct plan {
 	struct value *done;          /* the grant's `work` */
 	struct grant_table *inputs, *outputs;
 	size_t input_count, output_count;
+	struct shared_read *reads;   /* of the inputs those that another tenant shares */
+	size_t read_count;
 };
 
 /* A resource that a task names, as the catalog has it. */
 struct thing {
 	enum kind kind;
+	const char *tenant;
 	char domain[64], name[64];
+	const char *alias;           /* what the reader calls the domain; NULL: by its name */
 	const char *key;
 	struct value *resource;
 	const struct value *spec;
@@ -37,25 +43,36 @@ static int nomem(struct err *err)
 	return err_set(err, E_NOMEM, "no memory to plan a task");
 }
 
+/* tenant, domain, name (and alias) are set: reads the rest. */
+static int thing_get(struct control *control, struct arena *arena, struct thing *thing,
+                     struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	enum kind kind = thing->kind;
+	catalog_key(key, kind, thing->tenant, thing->domain, thing->name);
+	int rc = catalog_get(control->catalog, arena, key, &thing->resource, &thing->revision,
+	                     err);
+	if (rc == E_NOT_FOUND)
+		return err_set(err, E_NOT_FOUND, "the %s %s.%s does not exist; apply it and run "
+		               "the task again", kind_info[kind].name,
+		               thing->alias ? thing->alias : thing->domain, thing->name);
+	TRY(rc);
+	thing->key = arena_strdup(arena, key);
+	if (!thing->key)
+		return nomem(err);
+	thing->spec = value_get(thing->resource, "spec");
+	return 0;
+}
+
 static int thing_find(struct control *control, struct arena *arena, const char *tenant,
                       enum kind kind, const char *ref, const char *own_domain,
                       struct thing *ret_thing, struct err *err)
 {
-	char key[STORE_KEY_MAX];
-	struct thing thing = { .kind = kind };
+	struct thing thing = { .kind = kind, .tenant = tenant };
 	if (!ref)
 		return err_set(err, E_INVALID, "the task names no %s", kind_info[kind].name);
 	TRY(catalog_ref(ref, own_domain, thing.domain, thing.name, err));
-	catalog_key(key, kind, tenant, thing.domain, thing.name);
-	int rc = catalog_get(control->catalog, arena, key, &thing.resource, &thing.revision, err);
-	if (rc == E_NOT_FOUND)
-		return err_set(err, E_NOT_FOUND, "the %s %s.%s does not exist; apply it and run "
-		               "the task again", kind_info[kind].name, thing.domain, thing.name);
-	TRY(rc);
-	thing.key = arena_strdup(arena, key);
-	if (!thing.key)
-		return nomem(err);
-	thing.spec = value_get(thing.resource, "spec");
+	TRY(thing_get(control, arena, &thing, err));
 	*ret_thing = thing;
 	return 0;
 }
@@ -100,7 +117,8 @@ static int schema_of(struct arena *arena, const struct value *columns,
 static int table_name(const struct plan *plan, const struct thing *thing, struct grant_table *table,
                       struct err *err)
 {
-	table->domain = arena_strdup(plan->arena, thing->domain);
+	table->tenant = thing->alias ? thing->tenant : NULL;
+	table->domain = arena_strdup(plan->arena, thing->alias ? thing->alias : thing->domain);
 	table->name = arena_strdup(plan->arena, thing->name);
 	table->uid = uid_of(thing);
 	if (!table->domain || !table->name)
@@ -108,7 +126,7 @@ static int table_name(const struct plan *plan, const struct thing *thing, struct
 	if (!table->uid)
 		return err_set(err, E_CORRUPT, "the %s %s.%s has no uid",
 		               kind_info[thing->kind].name, thing->domain, thing->name);
-	return keys_open_resource(plan->control, plan->arena, plan->work->tenant, thing->resource,
+	return keys_open_resource(plan->control, plan->arena, thing->tenant, thing->resource,
 	                          table->key, &table->key_version, err);
 }
 
@@ -131,7 +149,7 @@ static int table_files(const struct plan *plan, const struct snapshot *snapshot,
 static int fill_dataset(const struct plan *plan, const struct thing *thing, bool reads,
                         struct grant_table *table, struct err *err)
 {
-	struct dataset_at at = { plan->work->tenant, thing->domain, thing->name };
+	struct dataset_at at = { thing->tenant, thing->domain, thing->name };
 	const struct value *declared = value_get(thing->spec, "schema");
 	struct snapshot *snapshot = NULL;
 	int64_t revision = 0;
@@ -139,7 +157,7 @@ static int fill_dataset(const struct plan *plan, const struct thing *thing, bool
 	                      err));
 	if (reads && !snapshot)
 		return err_set(err, E_INPUT, "the dataset %s.%s has no data yet; load it first",
-		               thing->domain, thing->name);
+		               thing->alias ? thing->alias : thing->domain, thing->name);
 	if (snapshot)
 		table->snapshot = snapshot->id;
 	if (reads)
@@ -152,10 +170,58 @@ static int fill_dataset(const struct plan *plan, const struct thing *thing, bool
 	return table_name(plan, thing, table, err);
 }
 
-static int add_input(struct plan *plan, const char *ref, const char *own_domain, struct err *err)
+/* What was allowed by an offer of its domain when `by` was applied is allowed as long as there is
+ * one (h_resource_put.c keeps which these are). */
+static int still_offered(const struct plan *plan, const struct thing *by, const char *domain,
+                         const char *name, struct err *err)
 {
-	struct thing thing;
-	TRY(plan_find(plan, KIND_DATASET, ref, own_domain, &thing, err));
+	const struct reader reader = { plan->work->tenant, by->domain };
+	const struct value *via = value_get(by->resource, "via");
+	const char *ref = arena_printf(plan->arena, "%s.%s", domain, name);
+	bool needed = !ref;
+	for (size_t i = 0; ref && i < value_len(via); i++)
+		needed |= strcmp(value_as_str(value_at(via, i)), ref) == 0;
+	if (!needed || sharing_offers(plan->control, plan->arena, &reader, KIND_DATASET, domain,
+	                              name))
+		return 0;
+	return err_set(err, E_INPUT, "%s.%s: the domain %s offers it to the domain %s no more; ask "
+	               "its owners, or apply the %s again as somebody who may read there", domain,
+	               name, domain, by->domain, kind_info[by->kind].name);
+}
+
+static void note_read(struct plan *plan, const struct shared *shared, const char *domain)
+{
+	const struct work *work = plan->work;
+	plan->reads[plan->read_count++] = (struct shared_read){
+		.reader = { work->tenant, domain }, .principal = work->principal, .task = work->id,
+		.kind = KIND_DATASET, .shared = *shared,
+		.at_ms = clock_unix_ms(plan->control->clock),
+	};
+}
+
+/* by: what names it, in whose domain the name holds. */
+static int add_input(struct plan *plan, const char *ref, const struct thing *by, struct err *err)
+{
+	struct thing thing = { .kind = KIND_DATASET, .tenant = plan->work->tenant };
+	const struct reader reader = { plan->work->tenant, by->domain };
+	struct shared shared;
+	char domain[64];
+	if (!ref)
+		return err_set(err, E_INVALID, "the task names no dataset");
+	TRY(catalog_ref(ref, by->domain, domain, thing.name, err));
+	TRY(sharing_resolve(plan->control, plan->arena, &reader, KIND_DATASET, domain, thing.name,
+	                    &shared, err));
+	TRY(still_offered(plan, by, domain, thing.name, err));
+	thing.tenant = shared.tenant;
+	snprintf(thing.domain, sizeof thing.domain, "%s", shared.domain);
+	if (shared.offer) {
+		thing.alias = arena_strdup(plan->arena, domain);
+		shared.name = arena_strdup(plan->arena, thing.name);
+		if (!thing.alias || !shared.name)
+			return nomem(err);
+		note_read(plan, &shared, by->domain);
+	}
+	TRY(thing_get(plan->control, plan->arena, &thing, err));
 	return fill_dataset(plan, &thing, true, &plan->inputs[plan->input_count++], err);
 }
 
@@ -166,7 +232,8 @@ static int tables_new(struct plan *plan, size_t inputs, size_t outputs, struct e
 		               "allowed", inputs, GRANT_TABLES_MAX);
 	plan->inputs = arena_alloc(plan->arena, (inputs + 1) * sizeof *plan->inputs);
 	plan->outputs = arena_alloc(plan->arena, (outputs + 1) * sizeof *plan->outputs);
-	return plan->inputs && plan->outputs ? 0 : nomem(err);
+	plan->reads = arena_alloc(plan->arena, (inputs + 1) * sizeof *plan->reads);
+	return plan->inputs && plan->outputs && plan->reads ? 0 : nomem(err);
 }
 
 /* --- task types --- */
@@ -248,7 +315,7 @@ static int plan_transform(struct plan *plan, struct err *err)
 	              transformation.domain, &output, err));
 	TRY(tables_new(plan, value_len(inputs), 1, err));
 	for (size_t i = 0; i < value_len(inputs); i++)
-		TRY(add_input(plan, value_as_str(value_at(inputs, i)), transformation.domain, err));
+		TRY(add_input(plan, value_as_str(value_at(inputs, i)), &transformation, err));
 	return fill_dataset(plan, &output, false, &plan->outputs[plan->output_count++], err);
 }
 
@@ -275,7 +342,7 @@ static int plan_materialize(struct plan *plan, struct err *err)
 	value_set_str(plan->done, "timestampField", value_get_str(view.spec, "timestampField"));
 	TRY(features_of(plan, value_get(view.spec, "features"), err));
 	TRY(tables_new(plan, 1, 1, err));
-	TRY(add_input(plan, value_get_str(view.spec, "dataset"), view.domain, err));
+	TRY(add_input(plan, value_get_str(view.spec, "dataset"), &view, err));
 	return table_name(plan, &view, &plan->outputs[plan->output_count++], err);
 }
 
@@ -299,7 +366,7 @@ static int plan_archive(struct plan *plan, struct err *err)
 	value_set_str(plan->done, "rows", rows);
 	TRY(tables_new(plan, 1, 1, err));
 	if (joins)
-		TRY(add_input(plan, HOME_TASKS, PLATFORM_DOMAIN, err));
+		TRY(add_input(plan, HOME_TASKS, &tasks, err));
 	return fill_dataset(plan, &tasks, false, &plan->outputs[plan->output_count++], err);
 }
 
@@ -309,8 +376,10 @@ static int plan_history(struct plan *plan, struct err *err)
 		"domain", "states", "type", "run", "schedule", "id", "from", "before", "limit",
 	};
 	copy_members(plan->done, plan->work->spec, members, ARRAY_LEN(members), plan->arena);
+	struct thing tasks;
+	TRY(plan_find(plan, KIND_DATASET, HOME_TASKS, PLATFORM_DOMAIN, &tasks, err));
 	TRY(tables_new(plan, 1, 0, err));
-	return add_input(plan, HOME_TASKS, PLATFORM_DOMAIN, err);
+	return add_input(plan, HOME_TASKS, &tasks, err);
 }
 
 static int plan_sweep(struct plan *plan, struct err *err)
@@ -361,6 +430,14 @@ static void wipe(struct plan *plan)
 int plan_grant(struct control *control, struct arena *arena, const struct work *work,
                const char *worker, struct grant **ret_grant, struct err *err)
 {
+	struct plan_reads reads;
+	return plan_grant_reads(control, arena, work, worker, ret_grant, &reads, err);
+}
+
+int plan_grant_reads(struct control *control, struct arena *arena, const struct work *work,
+                     const char *worker, struct grant **ret_grant, struct plan_reads *ret_reads,
+                     struct err *err)
+{
 	struct plan plan = {
 		.control = control, .arena = arena, .work = work, .done = value_map(arena)
 	};
@@ -373,6 +450,7 @@ int plan_grant(struct control *control, struct arena *arena, const struct work *
 		return rc;
 	}
 	*ret_grant = grant;
+	*ret_reads = (struct plan_reads){ plan.reads, plan.read_count };
 	return 0;
 }
 

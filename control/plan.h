@@ -12,6 +12,17 @@
 MUST_USE int plan_grant(struct control *control, struct arena *arena, const struct work *work,
                         const char *worker, struct grant **ret_grant, struct err *err);
 
+/* The same, and which of its inputs another tenant shares: an event of both logs each. */
+struct shared_read;
+struct plan_reads {
+	const struct shared_read *items;     /* in the arena */
+	size_t count;
+};
+MUST_USE int plan_grant_reads(struct control *control, struct arena *arena,
+                              const struct work *work, const char *worker,
+                              struct grant **ret_grant, struct plan_reads *ret_reads,
+                              struct err *err);
+
 /* The dataset a task writes, as things are now. */
 struct plan_output {
 	const char *domain, *name, *uid;     /* uid NULL: the task writes no dataset */

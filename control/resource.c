@@ -3,6 +3,7 @@
 #include "control/resource.h"
 
 #include "api/table.h"
+#include "control/sharing.h"
 #include "control/snapshots.h"
 #include "control/tenancy.h"
 
@@ -99,7 +100,17 @@ int resource_store(struct request *request, const struct manifest *manifest,
 	return 0;
 }
 
-/* {snapshot: {...}} of a dataset with data; {state, ...} of a tenant. */
+static int set_agreement(struct control *control, struct arena *arena, const struct value *stored,
+                         struct value *shown, struct err *err)
+{
+	struct value *status = NULL;
+	TRY(sharing_status(control, arena, stored, &status, err));
+	if (status)
+		value_set(shown, "status", status);
+	return 0;
+}
+
+/* {snapshot: {...}} of a dataset with data; {state, ...} of a tenant, offer or acceptance. */
 static int set_status(struct control *control, struct arena *arena, const struct value *stored,
                       struct value *shown, struct err *err)
 {
@@ -113,7 +124,7 @@ static int set_status(struct control *control, struct arena *arena, const struct
 	if (kind == KIND_TENANT)
 		value_set(shown, "status", tenancy_status(arena, stored));
 	if (kind != KIND_DATASET)
-		return 0;
+		return set_agreement(control, arena, stored, shown, err);
 	TRY(snapshots_current(control->catalog, arena, &at, &snapshot, NULL, &revision, err));
 	if (!snapshot)
 		return 0;

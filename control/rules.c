@@ -10,7 +10,9 @@
 #include "control/intents.h"
 #include "control/placeholder.h"
 #include "control/refs.h"
+#include "control/rules_sharing.h"
 #include "control/rules_schedule.h"
+#include "control/sharing.h"
 
 #include <stdio.h>
 #include <inttypes.h>
@@ -86,6 +88,33 @@ static enum action action_for(const struct check *check, const struct ref *ref)
 	                                           : read_action[ref->kind];
 }
 
+/* What can be another domain's or tenant's by an offer: datasets that are only read. */
+static bool shares(const struct check *check, const struct ref *ref)
+{
+	bool reads = check->owner == KIND_FEATUREVIEW || check->owner == KIND_TRANSFORMATION;
+	return reads && ref->kind == KIND_DATASET && !writes_to(check->owner, ref->field);
+}
+
+static bool is_alias(const struct check *check, const struct ref *ref)
+{
+	const struct reader reader = { check->request->tenant, check->request->domain };
+	return shares(check, ref) && sharing_is_alias(check->control, &reader, ref->domain);
+}
+
+/* Allowed by an offer inside the tenant: kept with the resource, to be looked at for every task. */
+static bool is_offered(const struct check *check, const struct ref *ref)
+{
+	struct request *request = check->request;
+	const struct reader reader = { request->tenant, request->domain };
+	if (!shares(check, ref) || !sharing_offers(check->control, request->arena, &reader,
+	                                           ref->kind, ref->domain, ref->name))
+		return false;
+	if (!request->via)
+		request->via = value_list(request->arena);
+	value_add_str(request->via, arena_printf(request->arena, "%s.%s", ref->domain, ref->name));
+	return value_check(request->via, NULL) == 0;
+}
+
 /* Asked only of other domains: within its own, who may write may refer. */
 static int may_use(void *context, const struct ref *ref, struct err *err)
 {
@@ -95,11 +124,11 @@ static int may_use(void *context, const struct ref *ref, struct err *err)
 		return err_set(err, E_DENIED,
 		               "%s: the domain %s is the platform's own; its data is read, not "
 		               "written", ref->path, PLATFORM_DOMAIN);
-	if (strcmp(ref->domain, request->domain) == 0)
+	if (strcmp(ref->domain, request->domain) == 0 || is_alias(check, ref))
 		return 0;
 	const struct target target = { .tenant = request->tenant, .domain = ref->domain };
 	enum action action = action_for(check, ref);
-	if (policy_decide(&request->asker, action, &target).allowed)
+	if (policy_decide(&request->asker, action, &target).allowed || is_offered(check, ref))
 		return 0;
 	return err_set(err, E_DENIED, "%s: refers to the domain %s, where %s/%s may not %s; a "
 	               "tenant-admin of %s can grant it", ref->path, ref->domain,
@@ -115,6 +144,9 @@ static int note(void *context, const struct ref *ref, struct err *err)
 	if (!check->rests)
 		return 0;
 	catalog_key(key, ref->kind, check->request->tenant, ref->domain, ref->name);
+	if (is_alias(check, ref))
+		catalog_key(key, KIND_ACCEPTANCE, check->request->tenant, check->request->domain,
+		            ref->domain);
 	return rest_on(check->rests, key, err);
 }
 
@@ -139,6 +171,12 @@ static int must_exist(void *context, const struct ref *ref, struct err *err)
 	const struct check *check = context;
 	struct request *request = check->request;
 	char key[STORE_KEY_MAX];
+	const struct reader reader = { request->tenant, request->domain };
+	struct shared shared;
+	if (is_alias(check, ref))
+		return sharing_resolve(check->control, request->arena, &reader, ref->kind,
+		                       ref->domain, ref->name, &shared, err) < 0
+		       ? err_prefix(err, "%s", ref->path) : 0;
 	catalog_key(key, ref->kind, request->tenant, ref->domain, ref->name);
 	if (catalog_has(check->control->catalog, key))
 		return 0;
@@ -327,8 +365,12 @@ static int read_schema(struct control *control, struct request *request, const c
 {
 	char domain[64], name[64], key[STORE_KEY_MAX];
 	struct value *resource = NULL;
+	const struct reader reader = { request->tenant, request->domain };
+	struct shared shared;
 	TRY(catalog_ref(dataset, request->domain, domain, name, err));
-	catalog_key(key, KIND_DATASET, request->tenant, domain, name);
+	TRY(sharing_resolve(control, request->arena, &reader, KIND_DATASET, domain, name, &shared,
+	                    err));
+	catalog_key(key, KIND_DATASET, shared.tenant, shared.domain, shared.name);
 	*ret_schema = NULL;
 	if (request->dry_run && !catalog_has(control->catalog, key))
 		return 0;
@@ -464,6 +506,10 @@ static int by_kind(struct control *control, struct request *request,
 		return transformation_rules(manifest, err);
 	case KIND_SHARE:
 		return share_rules(manifest->spec, err);
+	case KIND_OFFER:
+		return rules_offer(control, request, manifest, before, err);
+	case KIND_ACCEPTANCE:
+		return rules_acceptance(control, request, manifest, err);
 	case KIND_PIPELINE:
 		return rules_graph(control, request, value_get(manifest->spec, "tasks"),
 		                   "spec.tasks", false, err);
@@ -486,14 +532,16 @@ int rules_home(const struct manifest *manifest, struct err *err)
 	               "nothing in it is changed by clients", PLATFORM_DOMAIN, HOME_TASKS);
 }
 
-/* A domain is a schema to SQL: under one of these names a table is another's, or not found. */
+/* A domain is a schema to SQL, and so is an acceptance's name: under one of these names a table is
+ * another's, or not found. */
 static int rules_reserved(const struct manifest *manifest, const struct value *before,
                           struct err *err)
 {
 	static const char *const reserved[] = {
 		"system", "temp", "memory", "main", "information_schema", "pg_catalog",
 	};
-	for (size_t i = 0; manifest->kind == KIND_DOMAIN && !before && i < ARRAY_LEN(reserved); i++)
+	bool schema = manifest->kind == KIND_DOMAIN || manifest->kind == KIND_ACCEPTANCE;
+	for (size_t i = 0; schema && !before && i < ARRAY_LEN(reserved); i++)
 		if (strcmp(manifest->name, reserved[i]) == 0)
 			return err_set(err, E_INVALID, "metadata.name: %s is a catalog or schema "
 			               "of SQL itself; no domain is named system, temp, memory, "
@@ -509,6 +557,8 @@ int rules_put(struct control *control, struct request *request, const struct man
 	struct rests rests;
 	TRY(rules_home(manifest, err));
 	TRY(rules_reserved(manifest, before, err));
+	if (manifest->kind == KIND_DOMAIN && !before)
+		TRY(rules_alias_free(control, manifest, err));
 	TRY(rests_new(request->arena, &rests, err));
 	struct check check = { control, request, &rests, manifest->kind };
 	TRY(scope_rests(manifest, &rests, err));

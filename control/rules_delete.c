@@ -18,10 +18,27 @@ struct search {
 	char last[STORE_KEY_MAX];
 };
 
+/* Offers are withdrawn before what they give is deleted: say to whom it is given. */
+static int still_offered(const struct search *search, const struct value *offer, struct err *err)
+{
+	const struct value *metadata = value_get(offer, "metadata");
+	const struct value *to = value_get(value_get(offer, "spec"), "to");
+	const char *tenant = value_get_str(to, "tenant"), *domain = value_get_str(to, "domain");
+	return err_set(err, E_CONFLICT,
+	               "the %s %s is offered to %s%s%s%s%s by the offer %s.%s; withdraw that first",
+	               kind_info[search->target->kind].name, search->target->name,
+	               tenant ? "the tenant " : "", tenant ? tenant : "",
+	               tenant && domain ? ", " : "", domain ? "the domain " : "",
+	               domain ? domain : "", value_get_str(metadata, "domain"),
+	               value_get_str(metadata, "name"));
+}
+
 static int still_used(const struct search *search, const struct value *resource, struct err *err)
 {
 	const struct value *metadata = value_get(resource, "metadata");
 	const char *domain = value_get_str(metadata, "domain");
+	if (search->kind == KIND_OFFER)
+		return still_offered(search, resource, err);
 	return err_set(err, E_CONFLICT,
 	               "the %s %s is still used by the %s %s%s%s; delete that first",
 	               kind_info[search->target->kind].name, search->target->name,

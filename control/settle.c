@@ -9,6 +9,7 @@
 #include "control/publish.h"
 #include "control/record.h"
 #include "control/shard_archive.h"
+#include "control/sharing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ typedef int step_fn(struct settlement *settlement, struct err *err);
 
 static bool is_task(const struct settlement *settlement)
 {
-	return settlement->item->kind != SETTLE_READS;
+	return settlement->item->kind != SETTLE_READS &&
+		settlement->item->kind != SETTLE_SHARED;
 }
 
 /* The task waits again. */
@@ -104,6 +106,11 @@ static int match(struct settlement *settlement, struct err *err)
 		return match_reads(settlement);
 	if (item->kind == SETTLE_CANCEL)
 		return match_waiting(settlement, err);
+	if (item->kind == SETTLE_SHARED) {
+		settlement->done = true;
+		return sharing_audit_read(settlement->control, settlement->part,
+		                          settlement->change, item->shared, err);
+	}
 	int current = shard_match(shard, settlement->arena, item->report->task,
 	                          &item->report->token, &settlement->work, err);
 	TRY(current);
@@ -449,6 +456,17 @@ static int settle_some(struct part *part, struct settle_item *const *items, size
 	return any ? journal_commit(part->journal, change, err) : 0;
 }
 
+/* Of one task, or reads of one worker. */
+static bool are_one(const struct settle_item *a, const struct settle_item *b)
+{
+	bool reads = a->kind == SETTLE_READS;
+	if (a->kind == SETTLE_SHARED || b->kind == SETTLE_SHARED ||
+	    reads != (b->kind == SETTLE_READS))
+		return false;
+	return reads ? strcmp(a->worker, b->worker) == 0 :
+		strcmp(a->report->task, b->report->task) == 0;
+}
+
 /* How many of the first items may share a change: at most one that could publish, no task twice,
  * one batch of reads of a worker. */
 static size_t sharers(struct settle_item *const *items, size_t count)
@@ -460,14 +478,9 @@ static size_t sharers(struct settle_item *const *items, size_t count)
 		if (outputs && publishes)
 			return i;
 		publishes |= outputs;
-		for (size_t j = 0; j < i; j++) {
-			bool reads = items[i]->kind == SETTLE_READS;
-			if (reads != (items[j]->kind == SETTLE_READS))
-				continue;
-			if (reads ? strcmp(items[i]->worker, items[j]->worker) == 0 :
-			    strcmp(items[i]->report->task, items[j]->report->task) == 0)
+		for (size_t j = 0; j < i; j++)
+			if (are_one(items[i], items[j]))
 				return i;
-		}
 	}
 	return count < BATCH_MAX ? count : BATCH_MAX;
 }

@@ -11,7 +11,8 @@
 enum settle_kind {
 	SETTLE_REPORT,       /* an attempt has ended, says its worker, or control for a lost one */
 	SETTLE_CANCEL,       /* a waiting task was asked to end, or has expired */
-	SETTLE_READS         /* online reads since the last batch */
+	SETTLE_READS,        /* online reads since the last batch */
+	SETTLE_SHARED        /* an attempt was granted another tenant's data: both logs */
 };
 
 /* All borrowed until the item is settled. */
@@ -23,6 +24,7 @@ struct settle_item {
 	int64_t meter_seq;           /* SETTLE_READS, as all below */
 	const struct reads *reads;
 	size_t reads_count;
+	const struct shared_read *shared;    /* SETTLE_SHARED */
 	bool ignored;                /* set: it told of nothing current, and changed nothing */
 };
 

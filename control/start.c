@@ -17,9 +17,11 @@
 #include "control/schedule.h"
 #include "control/shard_interval.h"
 #include "control/shard_emit.h"
+#include "control/sharing.h"
 #include "control/tenancy.h"
 #include "control/tokens.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +73,25 @@ static void access_changed(struct control *control, const char *rest)
 	dispatch_drop_access(part_of(control, tenant)->dispatch, tenant);
 }
 
+static void drop_reader(void *context, const char *tenant)
+{
+	struct control *control = context;
+	dispatch_drop_access(part_of(control, tenant)->dispatch, tenant);
+}
+
+/* An offer, or the state of the tenant that made it: who accepted one reads no more on the strength
+ * of an old grant. Only leaders have given any. */
+static void provider_changed(struct control *control, const char *rest)
+{
+	char tenant[64];
+	bool leads = false;
+	snprintf(tenant, sizeof tenant, "%.*s", (int)strcspn(rest, "/"), rest);
+	for (int i = 0; i < control->part_count; i++)
+		leads |= part_leads(&control->parts[i]);
+	if (leads)
+		sharing_readers(control, tenant, drop_reader, control);
+}
+
 static void worker_changed(struct control *control, const char *name)
 {
 	for (int i = 0; i < control->part_count; i++)
@@ -109,7 +130,9 @@ static void schedule_changed(struct control *control, const char *key)
 static void on_change(void *context, const char *key, const struct value *value)
 {
 	static const enum kind access[] = { KIND_PRINCIPAL, KIND_GROUP, KIND_ROLEBINDING,
-	                                   KIND_DOMAIN, KIND_FEATUREVIEW, KIND_ENTITY };
+	                                   KIND_DOMAIN, KIND_FEATUREVIEW, KIND_ENTITY,
+	                                   KIND_ACCEPTANCE };
+	static const enum kind provider[] = { KIND_OFFER, KIND_TENANT, KIND_FEATUREVIEW };
 	struct control *control = context;
 	const char *rest = NULL;
 	bindings_changed(control->bindings, key, value);
@@ -128,6 +151,9 @@ static void on_change(void *context, const char *key, const struct value *value)
 	for (size_t i = 0; i < ARRAY_LEN(access); i++)
 		if (is_kind(key, access[i], &rest))
 			access_changed(control, rest);
+	for (size_t i = 0; i < ARRAY_LEN(provider); i++)
+		if (is_kind(key, provider[i], &rest))
+			provider_changed(control, rest);
 	node_changed(control, key);
 	if (strncmp(key, "r/tokenkey/", strlen("r/tokenkey/")) == 0)
 		tokens_changed(control->tokens);

@@ -307,8 +307,10 @@ static int source_init(struct access_plan *plan, const struct access_view *view,
 	source->feature_count = view->feature_count;
 	source->join_key_len = strlen(source->join_key);
 	source->ttl_us = view->ttl_ms * 1000;
-	TRY(meter_slot(cache->conf.meter, plan->tenant, view->domain, &source->meter_slot, err));
-	TRY(served_use(cache, plan->tenant, view, layout, &served, err));
+	TRY(meter_slot(cache->conf.meter, plan->tenant,
+	               view->account ? view->account : view->domain, &source->meter_slot, err));
+	TRY(served_use(cache, view->tenant ? view->tenant : plan->tenant, view, layout, &served,
+	               err));
 	source->served = served;
 	source->online = served->online;
 	return 0;

@@ -20,6 +20,8 @@ static void note_tables(const struct runner *runner, const struct grant *grant,
 {
 	char name[RECENT_NAME_LEN + 1];
 	for (size_t i = 0; i < count; i++) {
+		if (tables[i].tenant)        /* others' names are not this tenant's to place by */
+			continue;
 		snprintf(name, sizeof name, "%s/%s/%s", grant->tenant, tables[i].domain,
 		         tables[i].name);
 		recent_add(runner->recent, name);

@@ -68,8 +68,8 @@ static int make_ticket(int fd, uint64_t len, const struct seal_label *label, con
 static int add_file(struct run *run, const struct grant_table *table, size_t i, struct value *files,
                     struct value *sealed, struct err *err)
 {
-	struct seal_label label = {run->grant->tenant, table->uid, table->files[i].path,
-	                           table->key_version};
+	const char *tenant = table->tenant ? table->tenant : run->grant->tenant;
+	struct seal_label label = {tenant, table->uid, table->files[i].path, table->key_version};
 	int fd = -1;
 	uint64_t len = 0;
 	TRY(object_open(run->runner->objects, label.path, &fd, &len, err));

@@ -26,6 +26,8 @@ static const struct field table[] = {
 	{ FIELD_REFS, true, "inputs", "dataset", NULL, "what is read" },
 	{ FIELD_ENUMS, false, "roles", "producer|consumer", NULL, "roles" },
 	{ FIELD_OBJECTS, false, "schema", NULL, column, "columns" },
+	{ FIELD_SUBJECT, false, "subject", NULL, NULL, "a subject" },
+	{ FIELD_SUBJECTS, false, "subjects", NULL, NULL, "subjects" },
 	{ FIELD_MAP, false, "labels", NULL, NULL, "labels" },
 	{ FIELD_OBJECT, false, "any", NULL, NULL, "anything" },
 	{ FIELD_TEXT, false, NULL, NULL, NULL, NULL }
@@ -92,7 +94,8 @@ Test(field, shows_an_unknown_name_in_print_and_in_part)
 {
 	REFUSED("\"a\\nb\\u00e9\":1,\"x\":1",
 	        "spec.a?b??: unknown field; known here: description, domain, dataset, rejectLimit, "
-	        "ratio, header, ttl, format, names, inputs, roles, schema, labels, any");
+	        "ratio, header, ttl, format, names, inputs, roles, schema, subject, "
+	        "subjects, labels, any");
 	char *long_name = arena_alloc(arena, 5000);
 	memset(long_name, 'x', 4000);
 	const char *text = verdict(arena_printf(arena, "\"%s\":1", long_name));
@@ -237,4 +240,14 @@ Test(field, writes_a_json_schema_of_a_table)
 	const struct value *format = value_get(properties, "format");
 	cr_expect_eq(value_len(value_get(format, "enum")), 3);
 	cr_expect_eq(value_get_int(value_get(properties, "rejectLimit"), "maximum", 0), 1000);
+}
+
+Test(field, a_subject_is_a_principal_or_a_group)
+{
+	ACCEPTED("\"subject\":\"ann\",\"subjects\":[\"ann\",\"group:crew\"]");
+	cr_expect_str_neq(verdict("\"subject\":\"group:\""), "");
+	cr_expect_str_neq(verdict("\"subject\":\"Group:crew\""), "");
+	cr_expect_str_neq(verdict("\"subjects\":[\"group:crew/x\"]"), "");
+	cr_expect_str_neq(verdict("\"subjects\":[\"ann\",\"ann\"]"), "");
+	cr_expect_str_neq(verdict("\"subjects\":[7]"), "");
 }

@@ -399,3 +399,83 @@ Test(grant, one_key_agreement_seals_many_grants_to_one_life_of_a_worker)
 	grant_seal_free(other);
 	bench_release(&bench);
 }
+
+/* --- inputs that another tenant shares --- */
+
+static const struct grant_file theirs[] = { { "globex/trips/1-1/part-0", 1000, 10 } };
+
+static int sign_shared(struct bench *bench, const struct grant *grant, struct err *err)
+{
+	buf_clear(&bench->out);
+	return grant_sign(bench->signer, grant, bench->opener.box_public, &bench->out, err);
+}
+
+Test(grant, an_input_that_another_tenant_shares_says_so_and_opens)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct err err = { 0 };
+	struct grant grant = sample(&bench), *got;
+	struct grant_table input = grant.inputs[0];
+	input.tenant = "globex";
+	input.files = theirs;
+	grant.inputs = &input;
+	sign(&bench, &grant);
+	cr_assert_eq(open_grant(&bench, NOW_MS, &got, &err), 0, "%s", err.text);
+	cr_expect_str_eq(got->inputs[0].tenant, "globex");
+	cr_expect_null(got->outputs[0].tenant);
+	bench_release(&bench);
+}
+
+Test(grant, names_each_table_that_is_anothers_and_lets_no_other_file_of_its_in)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct err err = { 0 };
+	struct grant grant = sample(&bench);
+	struct grant_table inputs[2] = { grant.inputs[0], grant.inputs[0] };
+	grant.inputs = inputs;
+	inputs[0].files = theirs;    /* another's file without being another's table */
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID, "%s", err.text);
+	inputs[0].tenant = "globex";
+	inputs[0].files = files;     /* and the other way round */
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID, "%s", err.text);
+	inputs[0].files = theirs;
+	inputs[1].name = "second";
+	inputs[1].files = theirs;    /* beside a table that is */
+	grant.input_count = 2;
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID, "%s", err.text);
+	inputs[1].tenant = "initech";
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID, "%s", err.text);
+	inputs[1].tenant = "globe";  /* a prefix of a name is another name */
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID, "%s", err.text);
+	inputs[1].tenant = "globex";
+	cr_expect_eq(sign_shared(&bench, &grant, &err), 0, "%s", err.text);
+	bench_release(&bench);
+}
+
+Test(grant, never_writes_to_another_tenant_nor_lets_other_tasks_read_one)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct err err = { 0 };
+	struct grant grant = sample(&bench);
+	struct grant_table output = grant.outputs[0], input = grant.inputs[0];
+	output.tenant = "globex";
+	grant.outputs = &output;
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID);
+	cr_expect_not_null(strstr(err.text, "hourly"), "%s", err.text);
+	grant = sample(&bench);
+	input.tenant = "acme";       /* one form for what is its own */
+	grant.inputs = &input;
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID);
+	grant.type = TASK_HISTORY;
+	grant.work = value_map(bench.arena);
+	value_set_int((struct value *)(uintptr_t)grant.work, "limit", 1);
+	grant.output_count = 0;
+	input.tenant = "globex";
+	input.files = theirs;
+	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID);
+	cr_expect_not_null(strstr(err.text, "transform"), "%s", err.text);
+	bench_release(&bench);
+}
