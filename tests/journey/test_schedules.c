@@ -426,21 +426,29 @@ Test(schedules, run_an_interval_by_hand_once)
 	close_cast(&cast);
 }
 
+/* The only interval of the schedule "tick" has failed; the path that starts it anew. */
+static const char *fail_first(struct cast *cast, const char *what, const char *list,
+                              const char *verb)
+{
+	const struct ending bad = {.outcome = OUTCOME_FAILED, .code = E_INPUT};
+	struct arena *arena = cast->stage->plane->arena;
+	cast->idle = true;
+	must_put(cast, "Schedule", SALES("schedules/tick"),
+	         arena_printf(arena, "{'every':'5s','start':'{T0}','end':'{T5}',%s}", what));
+	pass(cast, 7);
+	for (int i = 0; i < PUPPETS; i++)
+		puppet_end(cast->puppets[i], 0, &bad);
+	await_count(cast, "tick", "failed", 1);
+	struct answer ended = call(cast, "GET", list, NULL);
+	const char *id = value_get_str(value_at(value_get(ended.body, "items"), 0), "id");
+	return arena_printf(arena, "%s/%s/%s", list, id, verb);
+}
+
 Test(schedules, know_when_a_failed_interval_is_started_anew)
 {
 	struct cast cast;
-	const struct ending bad = {.outcome = OUTCOME_FAILED, .code = E_INPUT};
 	open_cast(&cast);
-	cast.idle = true;
-	must_put(&cast, "Schedule", SALES("schedules/tick"),
-	         "{'every':'5s','start':'{T0}','end':'{T5}'," PROBE "}");
-	pass(&cast, 7);
-	for (int i = 0; i < PUPPETS; i++)
-		puppet_end(cast.puppets[i], 0, &bad);
-	await_count(&cast, "tick", "failed", 1);
-	struct answer list = call(&cast, "GET", SALES("tasks"), NULL);
-	const char *id = value_get_str(value_at(value_get(list.body, "items"), 0), "id");
-	const char *replay = arena_printf(cast.stage->plane->arena, SALES("tasks/%s/replay"), id);
+	const char *replay = fail_first(&cast, PROBE, SALES("tasks"), "replay");
 	struct answer again = call(&cast, "POST", replay, NULL);
 	cr_assert_lt(again.status, 300, "%s", again.text);
 	await_count(&cast, "tick", "running", 1);
@@ -457,21 +465,11 @@ Test(schedules, know_when_a_failed_interval_is_started_anew)
 Test(schedules, know_when_a_failed_run_is_resumed)
 {
 	struct cast cast;
-	const struct ending bad = {.outcome = OUTCOME_FAILED, .code = E_INPUT};
 	open_cast(&cast);
-	cast.idle = true;
 	must_put(&cast, "Pipeline", SALES("pipelines/two"),
 	         "{'tasks':[{'name':'a','type':'probe'},{'name':'b','type':'probe',"
 	         "'dependsOn':[{'task':'a'}]}]}");
-	must_put(&cast, "Schedule", SALES("schedules/tick"),
-	         "{'every':'5s','start':'{T0}','end':'{T5}','pipeline':'two'}");
-	pass(&cast, 7);
-	for (int i = 0; i < PUPPETS; i++)
-		puppet_end(cast.puppets[i], 0, &bad);
-	await_count(&cast, "tick", "failed", 1);
-	struct answer list = call(&cast, "GET", SALES("runs?state=failed"), NULL);
-	const char *id = value_get_str(value_at(value_get(list.body, "items"), 0), "id");
-	const char *resume = arena_printf(cast.stage->plane->arena, SALES("runs/%s/resume"), id);
+	const char *resume = fail_first(&cast, "'pipeline':'two'", SALES("runs"), "resume");
 	cr_assert_lt(call(&cast, "POST", resume, NULL).status, 300);
 	await_count(&cast, "tick", "running", 1);
 	cr_expect_eq(count_of(&cast, "tick", "failed"), 0);
@@ -488,18 +486,8 @@ Test(schedules, know_when_a_failed_run_is_resumed)
 Test(schedules, refuse_to_start_anew_what_another_has_run_since)
 {
 	struct cast cast;
-	const struct ending bad = {.outcome = OUTCOME_FAILED, .code = E_INPUT};
 	open_cast(&cast);
-	cast.idle = true;
-	must_put(&cast, "Schedule", SALES("schedules/tick"),
-	         "{'every':'5s','start':'{T0}','end':'{T5}'," PROBE "}");
-	pass(&cast, 7);
-	for (int i = 0; i < PUPPETS; i++)
-		puppet_end(cast.puppets[i], 0, &bad);
-	await_count(&cast, "tick", "failed", 1);
-	struct answer list = call(&cast, "GET", SALES("tasks"), NULL);
-	const char *id = value_get_str(value_at(value_get(list.body, "items"), 0), "id");
-	const char *replay = arena_printf(cast.stage->plane->arena, SALES("tasks/%s/replay"), id);
+	const char *replay = fail_first(&cast, PROBE, SALES("tasks"), "replay");
 	cast.idle = false;
 	cr_expect_eq(call(&cast, "POST", SALES("schedules/tick/trigger"), "{}").status, 202);
 	await_count(&cast, "tick", "done", 1);
