@@ -100,6 +100,9 @@ static const struct field sweep_fields[] = {
 	F(INT,  graceMs, REQUIRED, NULL, NULL, "what is younger stays")
 	F_END
 };
+static const struct field rekey_fields[] = {
+	F_END
+};
 
 /* How many tables of each sort a task of a type has. */
 struct work_shape {
@@ -116,6 +119,7 @@ static const struct work_shape shapes[TASK_COUNT_] = {
 	[TASK_ARCHIVE] = { archive_fields, 0, 1, 1, false },
 	[TASK_HISTORY] = { history_fields, 1, 1, 0, false },
 	[TASK_SWEEP] = { sweep_fields, 0, 0, 0, false },
+	[TASK_REKEY] = { rekey_fields, 0, GRANT_TABLES_MAX, 0, false },
 };
 
 const struct field *grant_work_fields(enum task_type type)
@@ -141,6 +145,26 @@ static const struct wire_member file_members[] = {
 };
 static const struct wire file_wire = { "file", sizeof(struct grant_file), true, file_members };
 
+/* Only where there is one: a worker of an earlier release refuses members it does not know. */
+static struct value *old_version_write(struct arena *arena, const void *member)
+{
+	const uint32_t *version = member;
+	return *version ? value_int(arena, *version) : NULL;
+}
+
+static int old_version_read(struct arena *arena, const struct value *value, void *ret_member,
+                            struct err *err)
+{
+	int64_t version = value_as_int(value, 0);
+	(void)arena;
+	if (version < 1 || version > UINT32_MAX)
+		return err_set(err, E_INVALID, "must be from 1 to %u", UINT32_MAX);
+	*(uint32_t *)ret_member = (uint32_t)version;
+	return 0;
+}
+
+static const struct wire_hook old_version_hook = { old_version_write, old_version_read };
+
 static const struct wire_member table_members[] = {
 	W_NAME_OPT(struct grant_table, tenant, "tenant"),
 	W_NAME(struct grant_table, domain, "domain"),
@@ -148,6 +172,7 @@ static const struct wire_member table_members[] = {
 	W_TEXT(struct grant_table, uid, "uid", 1, UID_MAX),
 	W_INT(struct grant_table, snapshot, "snapshot", 0, INT64_MAX),
 	W_UINT32(struct grant_table, key_version, "keyVersion", 0, UINT32_MAX),
+	W_HOOK(struct grant_table, old_version, "oldKeyVersion", &old_version_hook),
 	W_VALUE_OPT(struct grant_table, schema, "schema", WIRE_LIST_OF, 0, COLUMNS_MAX),
 	W_STRUCTS(struct grant_table, files, file_count, "files", 0, TABLE_FILES_MAX, &file_wire),
 	W_END
@@ -166,7 +191,8 @@ static const struct wire limits_wire = { "limits", sizeof(struct limits), true, 
 
 struct grant_form {
 	struct grant grant;
-	const uint8_t *keys;         /* in a box: the inputs' keys, then the outputs' */
+	/* In a box: the inputs' keys, then the outputs', then in the same order the old ones. */
+	const uint8_t *keys;
 	size_t keys_len;
 };
 
@@ -187,7 +213,7 @@ static const struct wire_member grant_members[] = {
 	W_INT(struct grant_form, grant.expires_ms, "expires", 1, INT64_MAX),
 	W_TEXT(struct grant_form, grant.output_prefix, "outputPrefix", 1, GRANT_PREFIX_MAX),
 	W_BIN(struct grant_form, keys, keys_len, "keys", BOX_OVERHEAD,
-	      BOX_OVERHEAD + 2 * GRANT_TABLES_MAX * KEY_BYTES),
+	      BOX_OVERHEAD + 4 * GRANT_TABLES_MAX * KEY_BYTES),
 	W_END
 };
 static const struct wire grant_wire = {
@@ -298,7 +324,7 @@ static int check_grant(const struct grant *grant, struct err *err)
 
 /* ---- keys ---- */
 
-static size_t key_count(const struct grant *grant)
+static size_t table_count(const struct grant *grant)
 {
 	return grant->input_count + grant->output_count;
 }
@@ -308,11 +334,28 @@ static const struct grant_table *table_at(const struct grant *grant, size_t i)
 	return i < grant->input_count ? &grant->inputs[i] : &grant->outputs[i - grant->input_count];
 }
 
+static size_t key_count(const struct grant *grant)
+{
+	size_t count = table_count(grant);
+	for (size_t i = 0; i < table_count(grant); i++)
+		count += table_at(grant, i)->old_version > 0;
+	return count;
+}
+
 static int gather_keys(const struct grant *grant, struct secret **ret_keys, struct err *err)
 {
-	TRY(secret_new(key_count(grant) * KEY_BYTES, ret_keys, err));
-	for (size_t i = 0; i < key_count(grant); i++)
-		memcpy(secret_data(*ret_keys) + i * KEY_BYTES, table_at(grant, i)->key, KEY_BYTES);
+	AUTO(secret) *keys = NULL;
+	size_t tables = table_count(grant), old = tables;
+	TRY(secret_new(key_count(grant) * KEY_BYTES, &keys, err));
+	for (size_t i = 0; i < tables; i++) {
+		const struct grant_table *table = table_at(grant, i);
+		if (!table->key || (table->old_version && !table->old_key))
+			return err_set(err, E_INVALID, "grant: \"%s\" has no key", table->name);
+		memcpy(secret_data(keys) + i * KEY_BYTES, table->key, KEY_BYTES);
+		if (table->old_version)
+			memcpy(secret_data(keys) + old++ * KEY_BYTES, table->old_key, KEY_BYTES);
+	}
+	*ret_keys = MOVE(keys);
 	return 0;
 }
 
@@ -336,14 +379,16 @@ static int lock_keys(struct arena *arena, const struct grant_seal *seal, struct 
 
 static int unbox_keys(const struct grant_opener *opener, struct grant_form *form, struct err *err)
 {
-	AUTO(secret) *keys = NULL;
-	size_t count = key_count(&form->grant);
-	TRY(keys_open(opener, form->keys, form->keys_len, count, &keys, err));
-	for (size_t i = 0; i < count; i++) {
+	struct grant *grant = &form->grant;
+	size_t tables = table_count(grant), old = tables;
+	TRY(keys_open(opener, form->keys, form->keys_len, key_count(grant), &grant->keys, err));
+	const uint8_t *keys = secret_bytes(grant->keys);
+	for (size_t i = 0; i < tables; i++) {
 		/* The tables were made by wire_read, in our arena. */
-		const struct grant_table *at = table_at(&form->grant, i);
-		struct grant_table *table = (struct grant_table *)(uintptr_t)at;
-		memcpy(table->key, secret_bytes(keys) + i * KEY_BYTES, KEY_BYTES);
+		struct grant_table *table = (struct grant_table *)(uintptr_t)table_at(grant, i);
+		table->key = keys + i * KEY_BYTES;
+		if (table->old_version)
+			table->old_key = keys + old++ * KEY_BYTES;
 	}
 	return 0;
 }
@@ -399,10 +444,14 @@ int grant_open(const struct grant_opener *opener, int64_t now_ms, struct arena *
 
 void grant_wipe(struct grant *grant)
 {
-	for (size_t i = 0; grant && i < key_count(grant); i++) {
+	if (!grant)
+		return;
+	for (size_t i = 0; i < table_count(grant); i++) {
 		struct grant_table *table = (struct grant_table *)(uintptr_t)table_at(grant, i);
-		secret_wipe(table->key, KEY_BYTES);
+		table->key = table->old_key = NULL;
 	}
+	secret_free(grant->keys);
+	grant->keys = NULL;
 }
 
 int grant_peek(struct arena *arena, const void *data, size_t len, struct grant_hint *ret_hint,

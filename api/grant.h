@@ -33,8 +33,11 @@ struct grant_table {
 	const char *name;
 	const char *uid;
 	int64_t snapshot;            /* that is read, or that an output builds on; 0: none yet */
-	uint32_t key_version;
-	uint8_t key[KEY_BYTES];      /* dataset key; in a sealed box while on the wire */
+	uint32_t key_version;        /* what is written is sealed under that one */
+	uint32_t old_version;        /* what is read may still be under this; 0: no other */
+	/* KEY_BYTES each, in the grant's `keys` or whoever made it; in a sealed box while on the
+	 * wire. old_key NULL without old_version. */
+	const uint8_t *key, *old_key;
 	const struct value *schema;  /* list of {name, type, required}; NULL: not known yet */
 	const struct grant_file *files;
 	size_t file_count;
@@ -55,12 +58,13 @@ struct grant {
 	struct limits limits;
 	int64_t expires_ms;          /* unix; start before, and finish by the deadline */
 	const char *output_prefix;   /* the object path every output lies under: holds the token */
+	struct secret *keys;         /* what its tables' keys point into; freed by grant_wipe */
 };
 
 /* The table `work` is checked against. Tables by type: ingest 0 in, 1 out; transform any in, 1 out;
  * materialize 1 in (the dataset), 1 out (the view's online data); of these two an input may be
  * another tenant's; archive 0 or 1 in (the history,
- * to be replaced), 1 out; history 1 in; probe and sweep none. */
+ * to be replaced), 1 out; history 1 in; rekey any in; probe and sweep none. */
 const struct field *grant_work_fields(enum task_type type);
 /* What output_prefix must be: "TENANT/DOMAIN/EPOCH-COUNTER". Inputs' files lie below "TENANT/",
  * a shared one's below its own tenant's. */
@@ -94,7 +98,8 @@ void grant_seal_free(struct grant_seal *seal);
 DEFINE_AUTO(grant_seal)
 MUST_USE int grant_sign_with(const struct grant_signer *signer, const struct grant *grant,
                              const struct grant_seal *seal, struct buf *out, struct err *err);
-/* Everything in ret_grant lies in the arena; wipe the keys with grant_wipe when done. */
+/* Everything in ret_grant lies in the arena but the keys, which lie in locked memory until
+ * grant_wipe. */
 MUST_USE int grant_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
                         const void *data, size_t len, struct grant **ret_grant, struct err *err);
 void grant_wipe(struct grant *grant);

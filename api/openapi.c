@@ -61,13 +61,17 @@ static const char *operation_id(struct arena *arena, const struct route_row *row
 		const char *kind = kind_info[row->kind].kind;
 		return arena_printf(arena, "%s%s%s", handler + 9, kind, list ? "List" : "");
 	}
-	char *id = arena_alloc(arena, strlen(handler) + 1);
+	/* One handler for several kinds: the kind tells them apart. */
+	const char *kind = row->kind == KIND_NONE ? "" : kind_info[row->kind].kind;
+	char *id = arena_alloc(arena, strlen(handler) + strlen(kind) + 1);
 	size_t n = 0;
 	for (bool up = false; id && *handler; handler++) {
 		if (*handler != '_')
 			id[n++] = up ? (char)toupper((unsigned char)*handler) : *handler;
 		up = *handler == '_';
 	}
+	if (id)
+		memcpy(id + n, kind, strlen(kind));
 	return id;
 }
 

@@ -8,6 +8,8 @@
 
 struct object_store;
 
+enum { OBJECT_PATH_MAX = 400 };
+
 MUST_USE int object_store_dir(const char *root, struct object_store **ret_store, struct err *err);
 void object_store_free(struct object_store *store);
 DEFINE_AUTO(object_store)
@@ -28,6 +30,23 @@ DEFINE_AUTO(object_writer)
 MUST_USE int object_open(struct object_store *store, const char *path, int *ret_fd,
 			 uint64_t *ret_len, struct err *err);
 MUST_USE int object_delete(struct object_store *store, const char *path, struct err *err);
+
+/* A new head for the same body: the first len bytes become `head` if they are `was` now (of the
+ * same length), durably. Whatever is interrupted, and whoever reads meanwhile: object_head gives
+ * one or the other, whole. E_PRECONDITION: the object begins otherwise. Time and length stay. */
+enum { OBJECT_HEAD_MAX = 4096 };
+MUST_USE int object_rehead(struct object_store *store, const char *path, const void *was,
+			   const void *head, size_t len, struct err *err);
+/* The first bytes of an object that is open as fd, up to cap. Only what is below OBJECT_HEAD_MAX
+ * may differ from what pread gives. When the bytes do not verify, ask once more: a head may have
+ * been replaced between. */
+MUST_USE int object_head(struct object_store *store, const char *path, int fd, void *out,
+			 size_t cap, size_t *ret_len, struct err *err);
+/* For tests: called between the steps of object_rehead. */
+enum object_step { OBJECT_SIDE_MADE, OBJECT_HEAD_TORN, OBJECT_HEAD_MADE };
+typedef void object_step_fn(void *context, enum object_step step);
+void object_on_step(struct object_store *store, object_step_fn *step, void *context);
+
 /* Every object whose path begins with prefix ("" for all), in no order. A visit that fails ends it;
  * it may delete what it was shown. */
 struct object_info {

@@ -3,7 +3,7 @@
  * outside root is touched; a file has its name only when its bytes and its folders are durable.
  * Unfinished files lie in root/.tmp, which no object path can name. */
 #include "common/defs.h"
-#include "common/object.h"
+#include "common/object_impl.h"
 #include "common/crypto.h"
 
 #include <dirent.h>
@@ -18,18 +18,13 @@
 #include <unistd.h>
 
 enum {
-	PATH_LEN_MAX = 400, SEGMENT_LEN_MAX = 255,
+	PATH_LEN_MAX = OBJECT_PATH_MAX, SEGMENT_LEN_MAX = 255,
 	ORPHAN_AGE_S = 3600,      /* a younger file may belong to a writer that is still at work */
 	COMMIT_TRIES = 100,         /* a deletion may remove the folder that was just made */
-	TEMP_NAME = 40
+	TEMP_NAME = OBJECT_TEMP_NAME
 };
 
-static const char temp_folder[] = ".tmp";
-
-struct object_store {
-	int root;
-	int temp;
-};
+static const char temp_folder[] = ".tmp", heads_folder[] = ".head";
 
 struct object_writer {
 	struct object_store *store;
@@ -158,13 +153,17 @@ int object_store_dir(const char *root, struct object_store **ret_store, struct e
 	AUTO(object_store) *store = malloc(sizeof *store);
 	if (!store)
 		return err_set(err, E_NOMEM, "no memory for an object store");
-	*store = (struct object_store){ .root = -1, .temp = -1 };
+	*store = (struct object_store){ .root = -1, .temp = -1, .heads = -1 };
 	if (folder_open(AT_FDCWD, root, &store->root) < 0)
 		return err_errno(err, errno, "cannot open the object folder %s", root);
 	if (folder_open(store->root, temp_folder, &store->temp) < 0)
 		return err_errno(err, errno, "cannot open the folder %s in the object folder %s",
 				 temp_folder, root);
+	if (folder_open(store->root, heads_folder, &store->heads) < 0)
+		return err_errno(err, errno, "cannot open the folder %s in the object folder %s",
+				 heads_folder, root);
 	sweep_orphans(store->temp);
+	TRY(object_heads_finish(store, err));
 	*ret_store = MOVE(store);
 	return 0;
 }
@@ -173,6 +172,7 @@ void object_store_free(struct object_store *store)
 {
 	if (!store)
 		return;
+	close_fd(store->heads);
 	close_fd(store->temp);
 	close_fd(store->root);
 	free(store);
@@ -180,7 +180,7 @@ void object_store_free(struct object_store *store)
 
 /* Writing. */
 
-static void temp_name(char out[TEMP_NAME])
+void object_temp_name(char out[TEMP_NAME])
 {
 	uint64_t noise[2];
 	random_bytes(noise, sizeof noise);
@@ -196,7 +196,7 @@ int object_writer_new(struct object_store *store, const char *path,
 		return err_set(err, E_NOMEM, "no memory for writing an object");
 	*writer = (struct object_writer){ .store = store };
 	snprintf(writer->path, sizeof writer->path, "%s", path);
-	temp_name(writer->temp);
+	object_temp_name(writer->temp);
 	writer->fd =
 		openat(store->temp, writer->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (writer->fd < 0) {
@@ -296,14 +296,14 @@ void object_writer_free(struct object_writer *writer)
 
 /* Reading and deleting. */
 
-int object_open(struct object_store *store, const char *path, int *ret_fd, uint64_t *ret_len,
-		struct err *err)
+int object_file(struct object_store *store, const char *path, int flags, int *ret_fd,
+		uint64_t *ret_len, struct err *err)
 {
 	TRY(check_path(path, false, err));
 	const char *name = NULL;
 	int parent = parent_open(store->root, path, false, &name);
 	int fd = parent < 0 ? -1
-			    : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+			    : openat(parent, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int why = errno;
 	close_fd(parent);
 	if (fd < 0)
@@ -317,6 +317,12 @@ int object_open(struct object_store *store, const char *path, int *ret_fd, uint6
 	*ret_fd = fd;
 	*ret_len = (uint64_t)st.st_size;
 	return 0;
+}
+
+int object_open(struct object_store *store, const char *path, int *ret_fd, uint64_t *ret_len,
+		struct err *err)
+{
+	return object_file(store, path, O_RDONLY, ret_fd, ret_len, err);
 }
 
 /* Removes the folders above path that are empty now. A writer that is about to use one retries. */

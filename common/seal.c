@@ -185,6 +185,28 @@ int seal_peek(const uint8_t *head, size_t len, uint32_t *ret_version, size_t *re
 	return 0;
 }
 
+int seal_whose(const uint8_t *head, size_t len, char ret_dataset[SEAL_NAME_MAX + 1],
+	       uint32_t *ret_version, size_t *ret_body_offset, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	TRY(arena_new(SEAL_PARSE_BYTES, &arena, err));
+	struct seal_header header;
+	TRY(seal_header_read(arena, head, len, &header, err));
+	if (strlen(header.dataset) > SEAL_NAME_MAX)
+		return err_set(err, E_CORRUPT, "the sealed object's dataset has a name of %zu "
+			       "bytes; at most %d are allowed",
+			       strlen(header.dataset), SEAL_NAME_MAX);
+	strcpy(ret_dataset, header.dataset);
+	*ret_version = header.version;
+	*ret_body_offset = header.len;
+	return 0;
+}
+
+bool seal_is(const uint8_t *head, size_t len)
+{
+	return len > 3 && memcmp(head, "FHS1", 4) == 0;
+}
+
 int seal_rewrap(const struct seal_label *label, const uint8_t old_key[KEY_BYTES],
 		uint32_t new_version, const uint8_t new_key[KEY_BYTES], const uint8_t *head,
 		size_t head_len, struct buf *ret_head, struct err *err)

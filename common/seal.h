@@ -48,6 +48,13 @@ DEFINE_AUTO(sealer)
 MUST_USE int seal_peek(const uint8_t *head, size_t len, uint32_t *ret_version,
 		       size_t *ret_body_offset, struct err *err);
 
+/* Whose it says it is: the dataset's uid, and what seal_peek tells. seal_is: whether it begins as a
+ * sealed object does. */
+enum { SEAL_NAME_MAX = 255 };
+MUST_USE int seal_whose(const uint8_t *head, size_t len, char ret_dataset[SEAL_NAME_MAX + 1],
+			uint32_t *ret_version, size_t *ret_body_offset, struct err *err);
+bool seal_is(const uint8_t *head, size_t len);
+
 /* An open object: random access by chunk, from many threads at once (each with its own buffers).
  * head: at least the header and the body's first 56 bytes. sealed_len: of the whole object. The
  * last chunk must be verified before the length is trusted: opener_new is given it by `tail`, the

@@ -196,6 +196,22 @@ static int fill_features(const struct asked *asked, const struct value *spec,
 	return ttl ? duration_parse(ttl, &view->ttl_ms, err) : 0;
 }
 
+/* Until a view is materialized under its new key, what is online lies under the one before. */
+static int fill_key(const struct asked *asked, const char *tenant,
+                    const struct value *resource, struct access_view *view, struct err *err)
+{
+	uint8_t newest[KEY_BYTES], old[KEY_BYTES];
+	struct key_pair pair = { .key = newest, .old_key = old };
+	int rc = keys_open_pair(asked->control, asked->arena, tenant, resource, &pair, err);
+	if (rc == 0) {
+		view->key_version = pair.old_version ? pair.old_version : pair.version;
+		memcpy(view->key, pair.old_version ? old : newest, KEY_BYTES);
+	}
+	secret_wipe(newest, sizeof newest);
+	secret_wipe(old, sizeof old);
+	return rc;
+}
+
 /* Of another tenant: whose, and that the reader's domain pays. */
 static int fill_shared(struct asked *asked, const char *reader, struct access_view *view,
                        struct shared_read *read, struct err *err)
@@ -235,8 +251,7 @@ static int fill(struct asked *asked, const char *ref, struct access_view *view,
 		return err_set(err, E_CORRUPT, "a feature view has no uid");
 	TRY(fill_entity(asked, shared, value_get(resource, "spec"), view, err));
 	TRY(fill_features(asked, value_get(resource, "spec"), view, err));
-	return keys_open_resource(asked->control, asked->arena, shared->tenant, resource, view->key,
-	                          &view->key_version, err);
+	return fill_key(asked, shared->tenant, resource, view, err);
 }
 
 /* The domain whose rights and quota count. */

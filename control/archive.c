@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "control/dispatch.h"
 #include "control/record.h"
+#include "control/rekey.h"
 #include "control/sweep.h"
 
 #include <inttypes.h>
@@ -227,6 +228,8 @@ static bool look(struct archive *archive, int64_t from_ms, int64_t to_ms)
 	int rc = archive_look(archive->part, &archive->conf.rules, &submitted, &err);
 	if (rc == 0 && archive->conf.sweep_every_ms > 0)
 		rc = sweep_look(archive->part, archive->conf.sweep_every_ms, from_ms, to_ms, &err);
+	if (rc == 0)
+		rc = rekey_look(archive->part, &err);
 	if (rc < 0 && rc != E_NOT_LEADER)
 		log_warn(NULL, "archive_not_submitted", "code=%s reason=\"%s\"", err_name(rc),
 		         err.text);

@@ -196,6 +196,12 @@ void dispatch_seal(struct dispatch *dispatch, const char *tenant)
 		         "reason=\"out of memory; it is tried again in a second\"");
 }
 
+bool dispatch_end(struct dispatch *dispatch, const char *task, const struct token *token, int code,
+                  const char *text)
+{
+	return job_lost(dispatch, NULL, task, token, code, text);
+}
+
 void dispatch_status(struct dispatch *dispatch, struct arena *arena, struct dispatch_status *ret)
 {
 	pthread_mutex_lock(&dispatch->mutex);

@@ -39,6 +39,10 @@ MUST_USE int dispatch_workers(struct dispatch *dispatch, struct arena *arena,
  * once if no worker has it. E_NOT_FOUND, E_CONFLICT (it has ended). */
 MUST_USE int dispatch_cancel(struct dispatch *dispatch, const char *tenant, const char *task,
                              struct err *err);
+/* A running attempt ends as failed, with that code and sentence, whatever its worker says. False:
+ * out of memory. */
+bool dispatch_end(struct dispatch *dispatch, const char *task, const struct token *token, int code,
+                  const char *text);
 /* For /readyz and /metrics: workers known alive, slots, running, and one serving URL (arena;
  * NULL: none). */
 struct dispatch_status { int workers, slots, running; const char *serve_url; };

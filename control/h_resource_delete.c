@@ -8,6 +8,7 @@
 #include "control/dispatch.h"
 #include "control/home.h"
 #include "control/keys.h"
+#include "control/rekey.h"
 #include "control/rules.h"
 #include "control/rules_sharing.h"
 #include "control/shard_interval.h"
@@ -58,6 +59,8 @@ static int delete_tenant(struct control *control, struct request *request,
 		               "/v1/tenants/%s/deletion says how far that is", request->tenant,
 		               request->tenant);
 	TRY(change_delete(change, keys_tenant_key(key, request->tenant), -1, err));
+	if (catalog_has(control->catalog, rekey_key(key, request->tenant)))
+		TRY(change_delete(change, key, -1, err));
 	TRY(home_delete(control, request->tenant, change, err));
 	TRY(delete_all(control, request, KIND_QUOTA, change, err));
 	return delete_all(control, request, KIND_SHARE, change, err);

@@ -84,16 +84,20 @@ static int add_tenant_key(struct control *control, struct request *request, cons
 	return change_put(change, keys_tenant_key(key, tenant), value, 0, err);
 }
 
+/* Under the tenant's key as it is when this is committed: a version that is being retired gets
+ * nothing new. */
 static int add_own_key(struct control *control, struct request *request, struct put *put,
-                       struct err *err)
+                       struct change *change, struct err *err)
 {
 	char at[STORE_KEY_MAX];
+	int64_t revision = 0;
 	const char *tenant = put->manifest.tenant;
 	const char *uid = value_get_str(value_get(put->stored, "metadata"), "uid");
 	struct value *tenant_key = NULL, *key = NULL;
 	TRY(tenancy_needs(control, tenant, TENANCY_KEYS, err));
 	TRY(catalog_get(control->catalog, request->arena, keys_tenant_key(at, tenant), &tenant_key,
-	                NULL, err));
+	                &revision, err));
+	TRY(change_expect(change, at, revision, err));
 	TRY(keys_make_resource(control->keyring, request->arena, tenant, tenant_key, uid, &key,
 	                       err));
 	value_set(put->stored, "key", key);
@@ -130,7 +134,7 @@ static int write_it(struct control *control, struct request *request, struct put
 	enum kind kind = put->manifest.kind;
 	TRY(request_change(request, &change, err));
 	if (!put->revision && has_own_key(kind))
-		TRY(add_own_key(control, request, put, err));
+		TRY(add_own_key(control, request, put, change, err));
 	if (!put->revision && kind == KIND_TENANT)
 		TRY(add_tenant_key(control, request, put->manifest.name, change, err));
 	return change_put(change, put->key, put->stored, put->revision, err);

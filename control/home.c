@@ -81,14 +81,16 @@ static int make_dataset(struct control *control, struct arena *arena, const char
 {
 	char key[STORE_KEY_MAX], at[STORE_KEY_MAX];
 	struct value *tenant_key = NULL, *wrapped = NULL;
+	int64_t revision = 0;
 	catalog_key(key, KIND_DATASET, tenant, PLATFORM_DOMAIN, HOME_TASKS);
 	if (catalog_has(control->catalog, key))
 		return 0;
 	struct value *dataset = value_map(arena), *spec = value_map(arena);
 	struct value *metadata = metadata_new(control, arena, tenant, PLATFORM_DOMAIN, HOME_TASKS);
 	TRY(value_check(metadata, err));
-	TRY(catalog_get(control->catalog, arena, keys_tenant_key(at, tenant), &tenant_key, NULL,
-	                err));
+	TRY(catalog_get(control->catalog, arena, keys_tenant_key(at, tenant), &tenant_key,
+	                &revision, err));
+	TRY(change_expect(change, at, revision, err));
 	TRY(keys_make_resource(control->keyring, arena, tenant, tenant_key,
 	                       value_get_str(metadata, "uid"), &wrapped, err));
 	value_set_str(spec, "description", "one row for each ended task of the tenant");

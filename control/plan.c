@@ -6,6 +6,7 @@
 #include "control/archive.h"
 #include "control/keys.h"
 #include "control/placeholder.h"
+#include "control/rekey.h"
 #include "control/sharing.h"
 #include "control/snapshots.h"
 #include "control/sweep.h"
@@ -24,6 +25,8 @@ struct plan {
 	size_t input_count, output_count;
 	struct shared_read *reads;   /* of the inputs those that another tenant shares */
 	size_t read_count;
+	struct secret *keys;         /* room for two a table */
+	size_t keys_used;
 };
 
 /* A resource that a task names, as the catalog has it. */
@@ -114,7 +117,25 @@ static int schema_of(struct arena *arena, const struct value *columns,
 	return 0;
 }
 
-static int table_name(const struct plan *plan, const struct thing *thing, struct grant_table *table,
+static int table_keys(struct plan *plan, const struct thing *thing, struct grant_table *table,
+                      struct err *err)
+{
+	uint8_t *at = secret_data(plan->keys) + plan->keys_used * KEY_BYTES;
+	struct key_pair pair = { .key = at, .old_key = at + KEY_BYTES };
+	REQUIRE((plan->keys_used + 2) * KEY_BYTES <= secret_len(plan->keys));
+	if (keys_open_pair(plan->control, plan->arena, thing->tenant, thing->resource, &pair,
+	                   err) < 0)
+		return err_prefix(err, "%s %s.%s", kind_info[thing->kind].kind, thing->domain,
+		                  thing->name);
+	plan->keys_used += 2;
+	table->key_version = pair.version;
+	table->old_version = pair.old_version;
+	table->key = at;
+	table->old_key = pair.old_version ? at + KEY_BYTES : NULL;
+	return 0;
+}
+
+static int table_name(struct plan *plan, const struct thing *thing, struct grant_table *table,
                       struct err *err)
 {
 	table->tenant = thing->alias ? thing->tenant : NULL;
@@ -126,8 +147,7 @@ static int table_name(const struct plan *plan, const struct thing *thing, struct
 	if (!table->uid)
 		return err_set(err, E_CORRUPT, "the %s %s.%s has no uid",
 		               kind_info[thing->kind].name, thing->domain, thing->name);
-	return keys_open_resource(plan->control, plan->arena, thing->tenant, thing->resource,
-	                          table->key, &table->key_version, err);
+	return table_keys(plan, thing, table, err);
 }
 
 static int table_files(const struct plan *plan, const struct snapshot *snapshot,
@@ -146,7 +166,7 @@ static int table_files(const struct plan *plan, const struct snapshot *snapshot,
 }
 
 /* What is declared, or else what the data has. Files only where they are read. */
-static int fill_dataset(const struct plan *plan, const struct thing *thing, bool reads,
+static int fill_dataset(struct plan *plan, const struct thing *thing, bool reads,
                         struct grant_table *table, struct err *err)
 {
 	struct dataset_at at = { thing->tenant, thing->domain, thing->name };
@@ -233,7 +253,10 @@ static int tables_new(struct plan *plan, size_t inputs, size_t outputs, struct e
 	plan->inputs = arena_alloc(plan->arena, (inputs + 1) * sizeof *plan->inputs);
 	plan->outputs = arena_alloc(plan->arena, (outputs + 1) * sizeof *plan->outputs);
 	plan->reads = arena_alloc(plan->arena, (inputs + 1) * sizeof *plan->reads);
-	return plan->inputs && plan->outputs && plan->reads ? 0 : nomem(err);
+	if (!plan->inputs || !plan->outputs || !plan->reads)
+		return nomem(err);
+	return inputs + outputs ? secret_new(2 * (inputs + outputs) * KEY_BYTES, &plan->keys, err)
+	                        : 0;
 }
 
 /* --- task types --- */
@@ -388,11 +411,29 @@ static int plan_sweep(struct plan *plan, struct err *err)
 	return tables_new(plan, 0, 0, err);
 }
 
+static int plan_rekey(struct plan *plan, struct err *err)
+{
+	const char *at = value_get_str(plan->work->spec, "datasets");
+	struct rekey_name name;
+	TRY(tables_new(plan, GRANT_TABLES_MAX, 0, err));
+	while (plan->input_count < GRANT_TABLES_MAX && rekey_next(&at, &name)) {
+		struct thing thing;
+		int rc = plan_find(plan, KIND_DATASET, name.text, PLATFORM_DOMAIN, &thing, err);
+		if (rc == E_NOT_FOUND || (rc == 0 && !keys_rotating(thing.resource)))
+			continue;            /* deleted, destroyed or done meanwhile */
+		TRY(rc);
+		if (value_get_int(value_get(thing.resource, "key"), "version", 0) != name.version)
+			continue;            /* begun anew: for another task */
+		TRY(table_name(plan, &thing, &plan->inputs[plan->input_count++], err));
+	}
+	return 0;
+}
+
 static plan_fn *const plan_by_type[TASK_COUNT_] = {
 	[TASK_INGEST] = plan_ingest, [TASK_TRANSFORM] = plan_transform,
 	[TASK_MATERIALIZE] = plan_materialize, [TASK_PROBE] = plan_probe,
 	[TASK_ARCHIVE] = plan_archive, [TASK_HISTORY] = plan_history,
-	[TASK_SWEEP] = plan_sweep,
+	[TASK_SWEEP] = plan_sweep, [TASK_REKEY] = plan_rekey,
 };
 
 /* --- the grant --- */
@@ -419,14 +460,6 @@ static int fill_grant(struct plan *plan, const char *worker, struct grant *grant
 	return 0;
 }
 
-static void wipe(struct plan *plan)
-{
-	for (size_t i = 0; i < plan->input_count; i++)
-		secret_wipe(plan->inputs[i].key, KEY_BYTES);
-	for (size_t i = 0; i < plan->output_count; i++)
-		secret_wipe(plan->outputs[i].key, KEY_BYTES);
-}
-
 int plan_grant(struct control *control, struct arena *arena, const struct work *work,
                const char *worker, struct grant **ret_grant, struct err *err)
 {
@@ -446,9 +479,10 @@ int plan_grant_reads(struct control *control, struct arena *arena, const struct 
 		return nomem(err);
 	int rc = fill_grant(&plan, worker, grant, err);
 	if (rc < 0) {
-		wipe(&plan);
+		secret_free(plan.keys);
 		return rc;
 	}
+	grant->keys = plan.keys;
 	*ret_grant = grant;
 	*ret_reads = (struct plan_reads){ plan.reads, plan.read_count };
 	return 0;

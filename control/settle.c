@@ -205,24 +205,29 @@ static int publish_output(struct settlement *settlement, struct err *err)
 	return 0;
 }
 
-/* What a sweep tells of itself: whole numbers. */
-static int sweep_outputs(struct settlement *settlement, struct err *err)
+/* What a sweep or a rekey tells of itself: whole numbers. */
+static int told_outputs(struct settlement *settlement, const char *const *names, size_t count,
+                        struct err *err)
 {
-	static const char *const names[] = { "objectsSeen", "objectsDeleted", "bytesDeleted" };
 	const struct value *result = settlement->item->report->result;
 	struct value *list = value_list(settlement->arena), *told = value_map(settlement->arena);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < count; i++)
 		value_set_int(told, names[i], value_get_int(result, names[i], 0));
 	value_add(list, told);
 	settlement->outputs = list;
 	return value_check(list, err);
 }
 
+
 static int publish_step(struct settlement *settlement, struct err *err)
 {
 	bool wrote = is_task(settlement) && settlement->event == EVENT_SUCCEEDED;
+	static const char *const swept[] = { "objectsSeen", "objectsDeleted", "bytesDeleted" };
+	static const char *const rekeyed[] = { "objectsSeen", "objectsRewritten", "bytesWritten" };
 	if (wrote && settlement->work.type == TASK_SWEEP)
-		return sweep_outputs(settlement, err);
+		return told_outputs(settlement, swept, ARRAY_LEN(swept), err);
+	if (wrote && settlement->work.type == TASK_REKEY)
+		return told_outputs(settlement, rekeyed, ARRAY_LEN(rekeyed), err);
 	return wrote ? publish_output(settlement, err) : 0;
 }
 

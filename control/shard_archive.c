@@ -405,6 +405,15 @@ static bool is_before(const struct token *a, const struct token *b)
 	return a->epoch != b->epoch ? a->epoch < b->epoch : a->counter < b->counter;
 }
 
+/* The token that an attempt of the task may still act under; NULL: there is none. */
+static const struct token *token_alive(const struct task *task)
+{
+	/* A worker may still tell of an attempt that an earlier leader began. */
+	if (task->inherited && task->state == STATE_QUEUED)
+		return &task->dead;
+	return task->state == STATE_RUNNING ? &task->token : NULL;
+}
+
 bool shard_token_floor(struct shard *shard, const char *tenant, struct token *ret_floor)
 {
 	struct token floor = { INT64_MAX, INT64_MAX };
@@ -412,13 +421,27 @@ bool shard_token_floor(struct shard *shard, const char *tenant, struct token *re
 	const struct account *account = account_find(shard, tenant);
 	bool known = shard->sound && !shard->replaying;
 	for (const struct task *task = account ? account->newest : NULL; task; task = task->older) {
-		/* A worker may still tell of an attempt that an earlier leader began. */
-		bool adoptable = task->inherited && task->state == STATE_QUEUED;
-		const struct token *least = adoptable ? &task->dead : &task->token;
-		if ((adoptable || task->state == STATE_RUNNING) && is_before(least, &floor))
-			floor = *least;
+		const struct token *alive = token_alive(task);
+		if (alive && is_before(alive, &floor))
+			floor = *alive;
 	}
 	shard_unlock(shard);
 	*ret_floor = floor;
+	return known;
+}
+
+bool shard_token_newest(struct shard *shard, const char *tenant, struct token *ret_newest)
+{
+	struct token newest = { 0, 0 };
+	shard_lock(shard);
+	const struct account *account = account_find(shard, tenant);
+	bool known = shard->sound && !shard->replaying;
+	for (const struct task *task = account ? account->newest : NULL; task; task = task->older) {
+		const struct token *alive = token_alive(task);
+		if (alive && is_before(&newest, alive))
+			newest = *alive;
+	}
+	shard_unlock(shard);
+	*ret_newest = newest;
 	return known;
 }

@@ -56,5 +56,8 @@ bool task_is_question(enum task_type type);
 /* A token before which no attempt of the tenant can publish any more. False: a replay is under
  * way. */
 bool shard_token_floor(struct shard *shard, const char *tenant, struct token *ret_floor);
+/* The newest token of an attempt of the tenant that is under way; zeroes: none is. What is planned
+ * from now on has a newer one. False likewise. */
+bool shard_token_newest(struct shard *shard, const char *tenant, struct token *ret_newest);
 
 #endif

@@ -214,6 +214,63 @@ int shard_find(struct shard *shard, struct arena *arena, const char *tenant, con
 	return rc < 0 ? rc : task != NULL;
 }
 
+static size_t count_running(const struct account *account)
+{
+	size_t count = 0;
+	for (const struct task *task = account ? account->newest : NULL; task; task = task->older)
+		count += task->state == STATE_RUNNING;
+	return count;
+}
+
+static int copy_running(const struct account *account, struct arena *arena,
+                        struct work **ret_works, size_t *ret_count, struct err *err)
+{
+	size_t count = 0;
+	struct work *works = arena_alloc(arena, (count_running(account) + 1) * sizeof *works);
+	if (!works)
+		return err_set(err, E_NOMEM, "no memory for a tenant's running tasks");
+	for (const struct task *task = account ? account->newest : NULL; task; task = task->older)
+		if (task->state == STATE_RUNNING)
+			TRY(task_copy(task, arena, &works[count++], err));
+	*ret_works = works;
+	*ret_count = count;
+	return 0;
+}
+
+int shard_running(struct shard *shard, const char *tenant, struct arena *arena,
+                  struct work **ret_works, size_t *ret_count, struct err *err)
+{
+	shard_lock(shard);
+	int rc = copy_running(account_find(shard, tenant), arena, ret_works, ret_count, err);
+	shard_unlock(shard);
+	return rc < 0 ? rc : 0;
+}
+
+static bool says(const struct task *task, const char *member, const char *text)
+{
+	AUTO(arena) *arena = NULL;
+	struct value *spec = NULL;
+	if (arena_new(MIB, &arena, NULL) < 0 ||
+	    pack_read(arena, task->spec.data, task->spec.len, &spec, NULL) < 0)
+		return false;
+	const char *said = value_get_str(spec, member);
+	return said && strcmp(said, text) == 0;
+}
+
+bool shard_succeeded(struct shard *shard, const char *tenant, enum task_type type,
+                     const struct token *since, const char *member, const char *text)
+{
+	bool found = false;
+	shard_lock(shard);
+	const struct account *account = account_find(shard, tenant);
+	const struct task *task = account ? account->newest : NULL;
+	for (; task && !found; task = task->older)
+		found = task->type == type && task->state == STATE_SUCCEEDED &&
+			token_newer(&task->token, since) && says(task, member, text);
+	shard_unlock(shard);
+	return found;
+}
+
 /* It then stands in no line: only its outcome is still to come. */
 bool shard_take_cancelled(struct shard *shard, bool inherited, char id[ID_LEN + 1])
 {

@@ -64,6 +64,13 @@ MUST_USE int shard_match(struct shard *shard, struct arena *arena, const char *i
 /* A task by id, in whatever state; tenant NULL: any. 1 or 0. */
 MUST_USE int shard_find(struct shard *shard, struct arena *arena, const char *tenant,
                         const char *id, struct work *ret_work, struct err *err);
+/* The tenant's running tasks, in no order; question tasks among them. */
+MUST_USE int shard_running(struct shard *shard, const char *tenant, struct arena *arena,
+                           struct work **ret_works, size_t *ret_count, struct err *err);
+/* Whether a task of that type, whose spec has that text as member, succeeded under a token after
+ * `since`. Known while the task is in memory. */
+bool shard_succeeded(struct shard *shard, const char *tenant, enum task_type type,
+                     const struct token *since, const char *member, const char *text);
 /* The next waiting task that was asked to end; each is named once. inherited: as in a pick. */
 bool shard_take_cancelled(struct shard *shard, bool inherited, char id[ID_LEN + 1]);
 /* Tasks whose time is over (placement.expires): one that waits is named by shard_take_cancelled

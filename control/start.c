@@ -157,6 +157,8 @@ static void on_change(void *context, const char *key, const struct value *value)
 	node_changed(control, key);
 	if (strncmp(key, "r/tokenkey/", strlen("r/tokenkey/")) == 0)
 		tokens_changed(control->tokens);
+	if (strncmp(key, "r/key/", 6) == 0)      /* replaced or destroyed, by any replica */
+		keyring_forget(control->keyring, key + 6);
 	schedule_changed(control, key);
 }
 

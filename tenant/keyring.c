@@ -352,6 +352,23 @@ int keyring_open_dataset(struct keyring *keyring, const char *tenant, uint32_t t
 	return open_box(secret_bytes(key), &place, "dataset", dataset_box, out, err);
 }
 
+int keyring_move_dataset(struct keyring *keyring, const char *tenant,
+                         const struct tenant_box *from, const struct tenant_box *to,
+                         const char *uid, uint32_t version,
+                         const uint8_t dataset_box[WRAPPED_KEY_BYTES],
+                         uint8_t out[WRAPPED_KEY_BYTES], struct err *err)
+{
+	struct place place;
+	AUTO(secret) *under = NULL, *key = NULL;
+	TRY(place_dataset(&place, tenant, uid, version, err));
+	TRY(secret_new(KEY_BYTES, &key, err));
+	TRY(keyring_open_dataset(keyring, tenant, from->version, from->box, uid, version,
+	                         dataset_box, secret_data(key), err));
+	TRY(tenant_key(keyring, tenant, to->version, to->box, &under, err));
+	lockbox_seal(secret_bytes(under), place.text, place.len, secret_bytes(key), KEY_BYTES, out);
+	return 0;
+}
+
 const uint8_t *keyring_state_key(const struct keyring *keyring)
 {
 	return secret_bytes(keyring->own) + AT_STATE;

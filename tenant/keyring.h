@@ -31,6 +31,13 @@ MUST_USE int keyring_open_dataset(struct keyring *keyring, const char *tenant,
                                   const uint8_t tenant_box[WRAPPED_KEY_BYTES], const char *uid,
                                   uint32_t version, const uint8_t dataset_box[WRAPPED_KEY_BYTES],
                                   uint8_t out[KEY_BYTES], struct err *err);
+/* The same dataset key in a box under another version of the tenant's key. */
+struct tenant_box { uint32_t version; const uint8_t *box; };
+MUST_USE int keyring_move_dataset(struct keyring *keyring, const char *tenant,
+                                  const struct tenant_box *from, const struct tenant_box *to,
+                                  const char *uid, uint32_t version,
+                                  const uint8_t dataset_box[WRAPPED_KEY_BYTES],
+                                  uint8_t out[WRAPPED_KEY_BYTES], struct err *err);
 void keyring_forget(struct keyring *keyring, const char *tenant); /* drop the cached keys */
 
 /* Keys of the installation itself, derived from the root by purpose: the state seal, the API key

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = SEAL_HEADER_MAX + 128 };
+enum { HEAD_BYTES = SEAL_HEADER_MAX + 128, HEAD_TRIES = 3 };
 
 int run_add_fd(struct run *run, const char *member, int fd, struct err *err)
 {
@@ -44,13 +44,33 @@ static int read_at(int fd, uint8_t *out, size_t len, uint64_t offset, size_t *re
 	return 0;
 }
 
+/* Which of the table's keys the object is under now. */
+static int pick_key(const struct grant_table *table, const uint8_t *head, size_t head_len,
+                    struct seal_label *label, const uint8_t **ret_key, struct err *err)
+{
+	size_t body = 0;
+	TRY(seal_peek(head, head_len, &label->version, &body, err));
+	*ret_key = label->version == table->key_version ? table->key : table->old_key;
+	if (label->version == table->key_version || label->version == table->old_version)
+		return 0;
+	if (label->version > table->key_version)
+		return err_set(err, E_PRECONDITION, "its key was rotated meanwhile; the next "
+		               "attempt is given the new one");
+	label->version = table->key_version;   /* the opener says what is wrong */
+	*ret_key = table->key;
+	return 0;
+}
+
 /* Checks head and tail and makes the ticket. */
-static int make_ticket(int fd, uint64_t len, const struct seal_label *label, const uint8_t *key,
-                       uint8_t ticket[OPENER_TICKET_BYTES], struct err *err)
+static int make_ticket(struct run *run, const struct grant_table *table, int fd, uint64_t len,
+                       struct seal_label *label, uint8_t ticket[OPENER_TICKET_BYTES],
+                       struct err *err)
 {
 	uint8_t head[HEAD_BYTES], tail[SEAL_CHUNK_SEALED];
-	size_t head_len, tail_len;
-	TRY(read_at(fd, head, sizeof head, 0, &head_len, err));
+	const uint8_t *key = NULL;
+	size_t head_len = 0, tail_len = 0;
+	TRY(object_head(run->runner->objects, label->path, fd, head, sizeof head, &head_len, err));
+	TRY(pick_key(table, head, head_len, label, &key, err));
 	struct seal_span span;
 	TRY(seal_tail(head, head_len, len, &span, err));
 	if (span.len > sizeof tail)
@@ -65,6 +85,17 @@ static int make_ticket(int fd, uint64_t len, const struct seal_label *label, con
 	return 0;
 }
 
+/* While an object gets a new head it may once read as neither. */
+static int open_ticket(struct run *run, const struct grant_table *table, int fd, uint64_t len,
+                       struct seal_label *label, uint8_t ticket[OPENER_TICKET_BYTES],
+                       struct err *err)
+{
+	int rc = E_CORRUPT;
+	for (int i = 0; i < HEAD_TRIES && rc == E_CORRUPT; i++)
+		rc = make_ticket(run, table, fd, len, label, ticket, err);
+	return rc;
+}
+
 static int add_file(struct run *run, const struct grant_table *table, size_t i, struct value *files,
                     struct value *sealed, struct err *err)
 {
@@ -76,7 +107,7 @@ static int add_file(struct run *run, const struct grant_table *table, size_t i, 
 	int index = run_add_fd(run, NULL, fd, err);
 	TRY(index);
 	uint8_t ticket[OPENER_TICKET_BYTES];
-	int rc = make_ticket(fd, len, &label, table->key, ticket, err);
+	int rc = open_ticket(run, table, fd, len, &label, ticket, err);
 	if (rc < 0)
 		return err_prefix(err, "dataset %s.%s, file %zu of %zu", table->domain, table->name,
 		                  i + 1, table->file_count);

@@ -118,12 +118,16 @@ const struct value *worksite_map(struct worksite *site, const char *json)
 	return map;
 }
 
+/* The key of every table here. */
+static const uint8_t sevens[KEY_BYTES] = {7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+                                          7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
+
 struct grant_table worksite_table(const char *name, const char *uid, const struct value *schema,
                                   const struct output *output, struct worksite *site)
 {
 	struct grant_table table = {
-		.domain = "sales", .name = name, .uid = uid, .key_version = 1, .schema = schema};
-	memset(table.key, 7, sizeof table.key);
+		.domain = "sales", .name = name, .uid = uid, .key_version = 1, .key = sevens,
+		.schema = schema};
 	if (!output)
 		return table;
 	struct grant_file *files = arena_alloc(site->arena, output->file_count * sizeof *files);

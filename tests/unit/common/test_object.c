@@ -104,7 +104,7 @@ Test(object, nothing_shows_before_the_commit_and_nothing_stays_without_it)
 	cr_expect_eq(entries(".tmp"), 1);
 	object_writer_free(writer);
 	cr_expect_eq(entries(".tmp"), 0);
-	cr_expect_eq(entries(""), 1, "only .tmp");
+	cr_expect_eq(entries(""), 2, "only .tmp and .head");
 }
 
 Test(object, an_object_is_never_replaced)
@@ -190,7 +190,7 @@ Test(object, deleting_removes_the_object_and_its_empty_folders)
 	cr_expect_eq(entries("a"), 1);
 	cr_expect(holds("a/d", "y"));
 	cr_assert_eq(object_delete(store, "a/d", NULL), 0);
-	cr_expect_eq(entries(""), 1, "only .tmp");
+	cr_expect_eq(entries(""), 2, "only .tmp and .head");
 }
 
 /* Listing. */
@@ -246,7 +246,7 @@ Test(object, a_visit_may_delete_what_it_was_shown)
 		cr_assert_eq(put(path, "x", NULL), 0);
 	}
 	cr_assert_eq(object_list(store, "a/", drop, NULL, NULL), 0);
-	cr_expect_eq(entries(""), 1);
+	cr_expect_eq(entries(""), 2);
 }
 
 /* Crashes, full disks, races. */
@@ -292,7 +292,7 @@ static int fill_disk(void)
 	if (object_commit(writer, &err) != E_NO_SPACE)
 		return 3;
 	object_writer_free(writer);
-	return entries(".tmp") == 0 && entries("") == 1 ? 0 : 4;
+	return entries(".tmp") == 0 && entries("") == 2 ? 0 : 4;
 }
 
 Test(object, a_full_disk_is_named_and_leaves_nothing)
