@@ -102,6 +102,27 @@ Test(isolation, refers_to_nothing_of_another_tenant_from_any_task)
 	strangers_close(&w);
 }
 
+/* An offer to somebody else is none. */
+Test(isolation, accepts_no_offer_that_was_made_to_another)
+{
+	static const char path[] = "/v1/tenants/globex/domains/own/acceptances/mine-a";
+	static const char spec[] = "{'from':{'tenant':'%s','domain':'%s','offer':'acmething'}}";
+	struct strangers w;
+	strangers_open(&w);
+	const char *theirs = strangers_manifest(&w, KIND_ACCEPTANCE, "mine-a",
+	                                        strangers_text(&w, spec, "acme", "acmedomain"));
+	const char *none = strangers_swap(&w, theirs, "acmething", "nonething");
+	struct answer a = plane_call(w.plane, w.globex, "PUT", path, theirs);
+	struct answer b = plane_call(w.plane, w.globex, "PUT", path, none);
+	none = strangers_swap(&w, strangers_swap(&w, none, "acmedomain", "nonedomain"), "'acme'",
+	                      "'none'");
+	struct answer c = plane_call(w.plane, w.globex, "PUT", path, none);
+	cr_expect_geq(a.status, 400, "%s", a.text);
+	strangers_same(&w, "an offer of another tenant", a, b);
+	strangers_same(&w, "a tenant that is none", a, c);
+	strangers_close(&w);
+}
+
 /* --- parameters --- */
 
 struct search {

@@ -31,6 +31,8 @@ static const struct {
 	{"RoleBinding", "{'role':'consumer','subjects':['acmething']}"},
 	{"Quota", "{'tasks':1000}"},
 	{"RateCard", "{'currency':'EUR'}"},
+	{"Offer", "{'datasets':['acmething'],'to':{'tenant':'initech'}}"},
+	{"Acceptance", "{'from':{'tenant':'initech','domain':'gifts','offer':'gift'}}"},
 };
 
 const char *strangers_text(struct strangers *w, const char *fmt, const char *a, const char *b)
@@ -213,6 +215,17 @@ static const char *start(struct strangers *w, const char *what, const char *body
 	return value_get_str(answer.body, "id");
 }
 
+/* A third tenant, which acme takes something from and offers something to. */
+static void offer_to_acme(struct plane *plane)
+{
+	static const char domain[] = "/v1/tenants/initech/domains/gifts";
+	const char *key = plane_tenant(plane, "initech", "gifts");
+	plane_put(plane, key, "Dataset", arena_printf(plane->arena, "%s/datasets/given", domain),
+	          "{}");
+	plane_put(plane, key, "Offer", arena_printf(plane->arena, "%s/offers/gift", domain),
+	          "{'datasets':['given'],'to':{'tenant':'acme'}}");
+}
+
 void strangers_open(struct strangers *w)
 {
 	static const char task[] = "{'type':'ingest','spec':{'source':'acmething'}}";
@@ -223,6 +236,7 @@ void strangers_open(struct strangers *w)
 	plane_principal(plane, "globex", "someone", "'consumer'", NULL);
 	plane_put(plane, w->acme, "Dataset", "/v1/tenants/acme/domains/acmedomain/datasets/acmeout",
 	          "{}");
+	offer_to_acme(plane);
 	put_kinds(w);
 	struct answer key = plane_call(plane, w->acme, "POST",
 	                               "/v1/tenants/acme/principals/acmething/keys", NULL);
