@@ -186,10 +186,12 @@ static int domain_exists(struct control *control, const struct request *request,
 	return err_set(err, E_INVALID, "%s: there is no domain %s; apply it first", path, domain);
 }
 
+/* Owners may come later: an applied file brings its domains before its principals. Who makes one is
+ * held to what it then has. */
 static int all_exist(struct control *control, const struct request *request,
                      const struct manifest *manifest, struct err *err)
 {
-	static const char *const lists[] = {"subjects", "members", "owners"};
+	static const char *const lists[] = { "subjects", "members" };
 	char path[64];
 	const struct value *roles = value_get(manifest->spec, "roles");
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {

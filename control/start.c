@@ -127,12 +127,25 @@ static void schedule_changed(struct control *control, const char *key)
 	schedules_changed(part_of(control, tenant)->schedules, key);
 }
 
-static void on_change(void *context, const char *key, const struct value *value)
+/* Who may read what: online grants that rest on it are dropped. */
+static void rights_changed(struct control *control, const char *key)
 {
 	static const enum kind access[] = { KIND_PRINCIPAL, KIND_GROUP, KIND_ROLEBINDING,
-	                                   KIND_DOMAIN, KIND_FEATUREVIEW, KIND_ENTITY,
-	                                   KIND_ACCEPTANCE };
-	static const enum kind provider[] = { KIND_OFFER, KIND_TENANT, KIND_FEATUREVIEW };
+	                                    KIND_DOMAIN, KIND_FEATUREVIEW, KIND_ENTITY,
+	                                    KIND_ACCEPTANCE };
+	static const enum kind provider[] = { KIND_OFFER, KIND_TENANT, KIND_FEATUREVIEW,
+	                                      KIND_ENTITY };
+	const char *rest = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(access); i++)
+		if (is_kind(key, access[i], &rest))
+			access_changed(control, rest);
+	for (size_t i = 0; i < ARRAY_LEN(provider); i++)
+		if (is_kind(key, provider[i], &rest))
+			provider_changed(control, rest);
+}
+
+static void on_change(void *context, const char *key, const struct value *value)
+{
 	struct control *control = context;
 	const char *rest = NULL;
 	bindings_changed(control->bindings, key, value);
@@ -148,12 +161,7 @@ static void on_change(void *context, const char *key, const struct value *value)
 		keyring_forget(control->keyring, key + 6);
 	if (is_kind(key, KIND_WORKER, &rest))
 		worker_changed(control, rest);
-	for (size_t i = 0; i < ARRAY_LEN(access); i++)
-		if (is_kind(key, access[i], &rest))
-			access_changed(control, rest);
-	for (size_t i = 0; i < ARRAY_LEN(provider); i++)
-		if (is_kind(key, provider[i], &rest))
-			provider_changed(control, rest);
+	rights_changed(control, key);
 	node_changed(control, key);
 	if (strncmp(key, "r/tokenkey/", strlen("r/tokenkey/")) == 0)
 		tokens_changed(control->tokens);
