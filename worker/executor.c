@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +92,9 @@ static int open_sealed(struct shop *shop, struct err *err)
 static int begin(struct shop *shop, struct err *err)
 {
 	TRY(open_sealed(shop, err));
+	for (size_t i = 0; i < shop->fd_count; i++)
+		TRY(lens_grant(shop->fds[i], err));
+	TRY(lens_shut(err));
 	int64_t threads = value_get_int(shop->job, "threads", 1);
 	struct duck_limits limits = {
 		.threads = (int)(threads < THREADS_MAX ? threads : THREADS_MAX),
@@ -102,7 +104,7 @@ static int begin(struct shop *shop, struct err *err)
 	return shop_tables(shop, err);
 }
 
-static int work(struct shop *shop, struct err *err)
+int executor_work(struct shop *shop, struct err *err)
 {
 	enum task_type type = task_by_name(value_get_str(shop->job, "type"));
 	if (type == TASK_NONE)
@@ -131,17 +133,44 @@ static int answer(struct shop *shop, int rc, const struct err *why)
 	return send_event(shop, failed, "error", NULL);
 }
 
-static int say_ready(struct shop *shop, struct err *err)
+static int say_ready(struct shop *shop, const struct cage_report *cage, struct err *err)
 {
 	struct value *ready = value_map(shop->arena);
 	value_set_int(ready, "pid", getpid());
+	if (cage)
+		value_set(ready, "cage", cage_report_value(shop->arena, cage));
 	return send_event(shop, ready, "ready", err);
 }
 
-/* In the new process: the agent's child from here on, on a channel and in a cage of its own. */
-static int become_executor(struct shop *shop, int agent, int socket, struct err *err)
+static void say_failed(struct shop *shop, const struct err *why)
 {
-	bool network = true;
+	struct value *failed = value_map(shop->arena);
+	value_set_str(failed, "code", err_name(why->code));
+	value_set_str(failed, "text", why->text);
+	(void)!send_event(shop, failed, "failed", NULL);
+}
+
+/* What is printed from here on may be data. A sanitizer's report is wanted all the same. */
+static void close_errors(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	(void)!dup2(STDOUT_FILENO, STDERR_FILENO);
+#endif
+}
+
+/* Into the cage, and what may be done there before there is a job. */
+static int go_in(struct shop *shop, struct cage *cage, int agent, struct err *err)
+{
+	close_errors();
+	TRY(cage_enter(cage, agent, err));
+	TRY(duck_start_threads(shop->duck, err));
+	return say_ready(shop, &cage->report, err);
+}
+
+/* In the new process: the agent's child from here on, on a channel and in a cage of its own. */
+static int become_executor(struct shop *shop, struct cage *cage, int agent, int socket,
+                           struct err *err)
+{
 	while (getppid() != agent) {
 		if (getppid() == 1)
 			return err_set(err, E_UNAVAILABLE, "the worker is gone");
@@ -149,9 +178,10 @@ static int become_executor(struct shop *shop, int agent, int socket, struct err 
 	}
 	if (dup2(socket, shop->socket) < 0 || close(socket) != 0 || setpgid(0, 0) != 0)
 		return err_errno(err, errno, "an executor's channel");
-	TRY(cage_enter(agent, &network, err));
-	TRY(duck_start_threads(shop->duck, err));
-	return say_ready(shop, err);
+	int rc = go_in(shop, cage, agent, err);
+	if (rc < 0)
+		say_failed(shop, err);
+	return rc;
 }
 
 /* True in the new process. Its parent, the process between, ends at once, which makes it the
@@ -178,7 +208,8 @@ static bool is_fork(const struct value *message)
 }
 
 /* Forks as often as it is asked to; returns in a process that has a job. */
-static int wait_for_job(struct shop *shop, int agent, int fds[CHANNEL_FDS_MAX], struct err *err)
+static int wait_for_job(struct shop *shop, struct cage *cage, int agent, int fds[CHANNEL_FDS_MAX],
+                        struct err *err)
 {
 	for (;;) {
 		struct value *message = NULL;
@@ -191,53 +222,72 @@ static int wait_for_job(struct shop *shop, int agent, int fds[CHANNEL_FDS_MAX], 
 		if (shop->fd_count != 1)
 			return err_set(err, E_INVALID, "a fork takes one channel");
 		if (hatch(fds[0]))
-			TRY(become_executor(shop, agent, fds[0], err));
+			TRY(become_executor(shop, cage, agent, fds[0], err));
 	}
 }
 
-static int serve_one(struct shop *shop, int agent, int fds[CHANNEL_FDS_MAX], struct err *err)
+/* Until there is a job; the zygote has none and stays outside: it has to fork. */
+static int await_job(struct shop *shop, bool zygote, int fds[CHANNEL_FDS_MAX], struct err *err)
 {
-	TRY(say_ready(shop, err));
-	TRY(wait_for_job(shop, agent, fds, err));
+	struct cage cage;
+	int agent = getppid();
+	TRY(crypto_start(err));
+	TRY(duck_new(&shop->duck, err));
+	TRY(cage_prepare(&cage, EXECUTOR_SOCKET, err));
+	int rc = zygote ? say_ready(shop, NULL, err) : go_in(shop, &cage, agent, err);
+	if (rc == 0)
+		rc = wait_for_job(shop, &cage, agent, fds, err);
+	cage_release(&cage);
+	return rc;
+}
+
+static int serve_one(struct shop *shop, bool zygote, executor_work_fn *work, struct err *err)
+{
+	int fds[CHANNEL_FDS_MAX];
+	TRY(await_job(shop, zygote, fds, err));
 	struct err why = {0};
 	int rc = work(shop, &why);
 	return answer(shop, rc, &why);
 }
 
-static int start(struct err *err)
+/* It ends by the agent's hand, which first drains its pipes and reads what it took. The engine is
+ * left as it is: the kernel clears up faster, and the watcher still looks at it. */
+static void await_end(void)
 {
-	TRY(crypto_start(err));
-	bool network = true;
-	int agent = getppid();
-	TRY(cage_enter(agent, &network, err));
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max < LENS_FDS_MAX ? files.rlim_max : LENS_FDS_MAX;
-		(void)!setrlimit(RLIMIT_NOFILE, &files);
-	}
+	close_range(EXECUTOR_SOCKET + 1, ~0U, 0);
+	for (;;)
+		pause();
+}
+
+static int start(bool zygote, executor_work_fn *work, struct err *err)
+{
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(JOB_ARENA_MAX, &arena, err));
 	struct shop shop = {.arena = arena, .socket = EXECUTOR_SOCKET, .phase = "starting"};
 	shop.result = value_map(arena);
 	pthread_mutex_init(&shop.mutex, NULL);
-	TRY(duck_new(&shop.duck, err));
-	int fds[CHANNEL_FDS_MAX];
-	int rc = serve_one(&shop, agent, fds, err);
-	/* It ends by the agent's hand, which first drains its pipes and reads what it took. The
-	 * engine is left as it is: the kernel clears up faster, and the watcher still looks at it.
-	 */
-	close_range(EXECUTOR_SOCKET + 1, ~0U, 0);
-	while (rc >= 0)
-		pause();
+	int rc = serve_one(&shop, zygote, work, err);
+	if (rc >= 0)
+		await_end();
+	if (rc != E_UNAVAILABLE)
+		say_failed(&shop, err);
 	_exit(1);
 }
 
-void executor_main(void)
+const char *executor_role(int argc, char *const *argv)
+{
+	static const char *const roles[] = {"executor", "zygote"};
+	for (size_t i = 0; argc == 2 && i < ARRAY_LEN(roles); i++)
+		if (strcmp(argv[1], roles[i]) == 0)
+			return roles[i];
+	return NULL;
+}
+
+void executor_main(const char *role, executor_work_fn *work)
 {
 	struct err err = {0};
 	close_range(EXECUTOR_SOCKET + 1, ~0U, 0);
-	int rc = start(&err);
-	if (rc < 0 && err.code != E_UNAVAILABLE)
+	if (start(strcmp(role, "zygote") == 0, work, &err) < 0)
 		dprintf(STDERR_FILENO, "freehold executor: %s\n", err.text);
 	_exit(1);
 }

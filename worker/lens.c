@@ -22,14 +22,15 @@
 enum { BATCH = 16, SLOTS = 64, PATH_PREFIX = 14 };
 
 struct lens_file {
-	struct opener *opener;
-	int fd;       /* a duplicate of our own */
-	uint64_t len; /* plain bytes */
+	struct opener *opener; /* NULL: a file that is read as it is */
+	int fd;                /* a duplicate of our own */
+	uint64_t len;          /* plain bytes */
 };
 
 struct lens_entry {
 	_Atomic(struct lens_file *) file;
 	_Atomic uint64_t position; /* for read and lseek */
+	_Atomic bool pipe;         /* granted, and the kernel's to read and write */
 };
 
 /* One thread's scratch; which slot is whose is settled by the flag. */
@@ -46,6 +47,7 @@ struct lens {
 	struct lens_entry entries[LENS_FDS_MAX];
 	struct lens_slot slots[SLOTS];
 	_Atomic uint64_t bytes;
+	_Atomic bool shut; /* no path is known but those of granted descriptors */
 	atomic_flag failing;
 	_Atomic int failed; /* code of the first failure, set after failure */
 	struct err failure;
@@ -106,7 +108,7 @@ static struct lens *lens_get(struct err *err)
 	return none;
 }
 
-int lens_take(int fd, struct opener *opener, struct err *err)
+static int take(int fd, struct opener *opener, uint64_t len, struct err *err)
 {
 	struct lens *lens = lens_get(err);
 	struct lens_file *file = lens ? calloc(1, sizeof *file) : NULL;
@@ -114,7 +116,7 @@ int lens_take(int fd, struct opener *opener, struct err *err)
 		opener_free(opener);
 		return err_set(err, E_NOMEM, "no memory for reading sealed files");
 	}
-	*file = (struct lens_file){opener, fcntl(fd, F_DUPFD_CLOEXEC, 3), opener_len(opener)};
+	*file = (struct lens_file){opener, fcntl(fd, F_DUPFD_CLOEXEC, 3), len};
 	if (file->fd < 0 || fd < 0 || fd >= LENS_FDS_MAX) {
 		int code =
 			err_errno(err, file->fd < 0 ? errno : EMFILE, "a sealed file's descriptor");
@@ -126,6 +128,36 @@ int lens_take(int fd, struct opener *opener, struct err *err)
 	}
 	atomic_store(&lens->entries[fd].position, 0);
 	atomic_store(&lens->entries[fd].file, file);
+	return 0;
+}
+
+int lens_take(int fd, struct opener *opener, struct err *err)
+{
+	return take(fd, opener, opener_len(opener), err);
+}
+
+int lens_grant(int fd, struct err *err)
+{
+	struct stat stat;
+	struct lens *lens = lens_get(err);
+	if (!lens)
+		return E_NOMEM;
+	if (fd < 0 || fd >= LENS_FDS_MAX || syscall(SYS_fstat, fd, &stat) != 0)
+		return err_errno(err, fd < LENS_FDS_MAX ? errno : EMFILE, "a file's descriptor");
+	if (entry_of(fd))
+		return 0;
+	if (S_ISREG(stat.st_mode))
+		return take(fd, NULL, (uint64_t)stat.st_size, err);
+	atomic_store(&lens->entries[fd].pipe, true);
+	return 0;
+}
+
+int lens_shut(struct err *err)
+{
+	struct lens *lens = lens_get(err);
+	if (!lens)
+		return E_NOMEM;
+	atomic_store(&lens->shut, true);
 	return 0;
 }
 
@@ -239,6 +271,8 @@ static int read_step(struct lens *lens, const struct lens_file *file, struct len
 
 static ssize_t lens_read(const struct lens_file *file, uint8_t *out, size_t len, uint64_t offset)
 {
+	if (!file->opener)
+		return real_pread(file->fd, out, len, (off_t)offset);
 	if (offset >= file->len)
 		return 0;
 	if (len > file->len - offset)
@@ -257,33 +291,48 @@ static ssize_t lens_read(const struct lens_file *file, uint8_t *out, size_t len,
 	return rc < 0 ? fail(lens, &err) : (ssize_t)done;
 }
 
-/* The descriptor of ours that a path names, or -1. */
-static int sealed_path(const char *path)
+/* The descriptor that was granted and that a path names, or -1. */
+static int granted(const char *path)
 {
-	if (!path || strncmp(path, "/proc/self/fd/", PATH_PREFIX) != 0 || !path[PATH_PREFIX])
+	struct lens *lens = atomic_load_explicit(&lens_state, memory_order_acquire);
+	if (!lens || !path || strncmp(path, "/proc/self/fd/", PATH_PREFIX) != 0 ||
+	    path[PATH_PREFIX] < '0' || path[PATH_PREFIX] > '9')
 		return -1;
 	char *end = NULL;
 	long fd = strtol(path + PATH_PREFIX, &end, 10);
-	return *end == 0 && fd >= 0 && fd < LENS_FDS_MAX && entry_of((int)fd) ? (int)fd : -1;
+	if (*end != 0 || fd >= LENS_FDS_MAX)
+		return -1;
+	return entry_of((int)fd) || atomic_load(&lens->entries[fd].pipe) ? (int)fd : -1;
 }
 
-static int open_sealed(int fd, int flags)
+/* True: this path is nobody's, and the kernel is not asked about it. */
+static bool shut(int why)
+{
+	struct lens *lens = atomic_load_explicit(&lens_state, memory_order_acquire);
+	if (!lens || !atomic_load_explicit(&lens->shut, memory_order_relaxed))
+		return false;
+	errno = why;
+	return true;
+}
+
+static int open_granted(int fd, int flags)
 {
 	struct lens *lens = atomic_load(&lens_state);
-	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)) {
+	struct lens_entry *entry = entry_of(fd);
+	if (entry && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))) {
 		errno = EACCES;
 		return -1;
 	}
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (copy < 0)
-		return -1;
+	if (copy < 0 || !entry)
+		return copy;
 	if (copy >= LENS_FDS_MAX) {
 		real_close(copy);
 		errno = EMFILE;
 		return -1;
 	}
 	atomic_store(&lens->entries[copy].position, 0);
-	atomic_store(&lens->entries[copy].file, atomic_load(&lens->entries[fd].file));
+	atomic_store(&lens->entries[copy].file, atomic_load(&entry->file));
 	return copy;
 }
 
@@ -295,9 +344,10 @@ int open(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
 	va_end(args);
-	int fd = sealed_path(path);
-	return fd >= 0 ? open_sealed(fd, flags)
-	               : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+	int fd = granted(path);
+	if (fd >= 0)
+		return open_granted(fd, flags);
+	return shut(EACCES) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
@@ -372,25 +422,70 @@ off64_t lseek64(int fd, off64_t offset, int whence) __attribute__((alias("lseek"
 int fstat(int fd, struct stat *ret_stat)
 {
 	struct lens_entry *entry = entry_of(fd);
-	if (fstatat(fd, "", ret_stat, AT_EMPTY_PATH) != 0)
+	if (syscall(SYS_fstat, fd, ret_stat) != 0)
 		return -1;
 	if (entry)
 		ret_stat->st_size = (off_t)((struct lens_file *)atomic_load(&entry->file))->len;
 	return 0;
 }
 
-/* libduckdb was built against a libc that had fstat under this name; version 1 is struct stat. */
+/* libduckdb was built against a libc that had these under other names; the version says which
+ * struct stat, of which there is one. */
 int __fxstat(int version, int fd, struct stat *ret_stat);
+int __xstat(int version, const char *path, struct stat *ret_stat);
+int __lxstat(int version, const char *path, struct stat *ret_stat);
+
 int __fxstat(int version, int fd, struct stat *ret_stat)
 {
 	(void)version;
 	return fstat(fd, ret_stat);
 }
 
+int __xstat(int version, const char *path, struct stat *ret_stat)
+{
+	(void)version;
+	int fd = granted(path);
+	if (fd >= 0)
+		return fstat(fd, ret_stat);
+	return shut(ENOENT) ? -1 : fstatat(AT_FDCWD, path, ret_stat, 0);
+}
+
+int __lxstat(int version, const char *path, struct stat *ret_stat)
+{
+	(void)version;
+	int fd = granted(path);
+	if (fd >= 0)
+		return fstat(fd, ret_stat);
+	return shut(ENOENT) ? -1 : fstatat(AT_FDCWD, path, ret_stat, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Of a granted descriptor there is nothing to resolve: its path is its only name. */
+char *realpath(const char *path, char *out)
+{
+	bool ours = granted(path) >= 0;
+	if (!ours && shut(ENOENT))
+		return NULL;
+	char *found = ours ? strdup(path) : canonicalize_file_name(path);
+	if (!found || !out)
+		return found;
+	strcpy(out, found);     /* both have at most PATH_MAX bytes */
+	free(found);
+	return out;
+}
+
+int access(const char *path, int mode)
+{
+	if (granted(path) >= 0)
+		return 0;
+	return shut(ENOENT) ? -1 : (int)syscall(SYS_faccessat, AT_FDCWD, path, mode);
+}
+
 int close(int fd)
 {
-	struct lens_entry *entry = entry_of(fd);
-	if (entry)
-		atomic_store(&entry->file, NULL);
+	struct lens *lens = atomic_load_explicit(&lens_state, memory_order_acquire);
+	if (lens && fd >= 0 && fd < LENS_FDS_MAX) {
+		atomic_store(&lens->entries[fd].file, NULL);
+		atomic_store(&lens->entries[fd].pipe, false);
+	}
 	return real_close(fd);
 }

@@ -368,8 +368,9 @@ static int run_agent(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], "executor") == 0)
-		executor_main();
+	const char *role = executor_role(argc, argv);
+	if (role)
+		executor_main(role, executor_work);
 	/* "agent" may be said; it is what the program is without a word. */
 	bool said = argc > 1 && strcmp(argv[1], "agent") == 0;
 	return run_agent(argc - said, argv + said);

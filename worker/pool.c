@@ -47,10 +47,11 @@ struct pool {
 
 /* The keeper. */
 
-static int start_cold(struct pool *pool, struct child *ret_child, struct err *err)
+static int start_cold(struct pool *pool, const char *role, struct child *ret_child,
+                      struct err *err)
 {
 	struct child child;
-	TRY(child_start(pool->program, &child, err));
+	TRY(child_start(pool->program, role, &child, err));
 	int rc = child_ready(&child, err);
 	if (rc < 0)
 		child_end(&child, NULL, NULL);
@@ -67,7 +68,7 @@ static int fork_one(struct pool *pool, struct child *ret_child, struct err *err)
 	if (pool->zygote.pid < 0 && !pthread_equal(pthread_self(), pool->keeper))
 		return err_set(err, E_UNAVAILABLE, "no executor can be forked now");
 	if (pool->zygote.pid < 0)
-		TRY(start_cold(pool, &pool->zygote, err));
+		TRY(start_cold(pool, "zygote", &pool->zygote, err));
 	int rc = child_fork(&pool->zygote, ret_child, err);
 	if (rc < 0)
 		child_end(&pool->zygote, NULL, NULL);
@@ -78,11 +79,11 @@ static int fork_one(struct pool *pool, struct child *ret_child, struct err *err)
 static int start_one(struct pool *pool, struct child *ret_child, struct err *err)
 {
 	if (pool->conf.ready == 0)
-		return start_cold(pool, ret_child, err);
+		return start_cold(pool, "executor", ret_child, err);
 	pthread_mutex_lock(&pool->zygote_mutex);
 	int rc = fork_one(pool, ret_child, err);
 	pthread_mutex_unlock(&pool->zygote_mutex);
-	return rc < 0 ? start_cold(pool, ret_child, err) : rc;
+	return rc < 0 ? start_cold(pool, "executor", ret_child, err) : rc;
 }
 
 static void bury(struct pool *pool)
@@ -145,7 +146,7 @@ int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *e
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_mutex_init(&pool->zygote_mutex, NULL);
 	clock_cond_init(&pool->cond);
-	pool->zygote = (struct child){.pid = -1, .pidfd = -1, .socket = -1};
+	pool->zygote = (struct child){.pid = -1, .pidfd = -1, .socket = -1, .errors = -1};
 	pool->conf = *conf;
 	if (conf->ready < 0 || conf->ready > READY_MAX)
 		return err_set(err, E_INVALID, "executors kept ready: 0 to %d, not %d", READY_MAX,
@@ -370,7 +371,7 @@ static int step(struct job_run *run)
 static int converse(struct job_run *run)
 {
 	TRY(watch_cancel(run));
-	child_limit_cpu(&run->child, run->job->limits->cpu_ms);
+	child_limit(&run->child, run->job->limits);
 	TRY(channel_send(run->child.socket, run->job->message, run->job->fds, run->job->fd_count,
 	                 run->err));
 	close_fds(run->job);

@@ -22,13 +22,23 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_MS_MAX = 30000, READY_ARENA = 64 * 1024, ENV_MAX = 8 };
+enum {
+	START_MS_MAX = 30000,
+	READY_ARENA = 64 * 1024,
+	ENV_MAX = 8,
+	SAID_MAX = 256, /* bytes of what one printed that could not start */
+	SAID_MS = 200,
+	MEMORY_SPARE_BYTES = 128 * 1024 * 1024,
+	THREAD_BYTES = 16 * 1024 * 1024
+};
 
-static int make_actions(posix_spawn_file_actions_t *actions, int socket)
+static int make_actions(posix_spawn_file_actions_t *actions, int socket, int errors)
 {
 	if (posix_spawn_file_actions_init(actions) != 0)
 		return -1;
 	if (posix_spawn_file_actions_adddup2(actions, socket, EXECUTOR_SOCKET) == 0 &&
+	    (errors < 0 ||
+	     posix_spawn_file_actions_adddup2(actions, errors, STDERR_FILENO) == 0) &&
 	    posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
 	    posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0) == 0)
 		return 0;
@@ -68,11 +78,11 @@ static void make_environment(const char *out[ENV_MAX + 1])
 	out[count] = NULL;
 }
 
-static int spawn(const char *program, int socket, pid_t *ret_pid)
+static int spawn(const char *program, const char *role, int socket, int errors, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	if (make_actions(&actions, socket) != 0)
+	if (make_actions(&actions, socket, errors) != 0)
 		return ENOMEM;
 	if (make_attributes(&attributes) != 0) {
 		posix_spawn_file_actions_destroy(&actions);
@@ -80,7 +90,7 @@ static int spawn(const char *program, int socket, pid_t *ret_pid)
 	}
 	const char *environment[ENV_MAX + 1];
 	make_environment(environment);
-	const char *args[] = {"freehold-worker", "executor", NULL};
+	const char *args[] = {"freehold-worker", role, NULL};
 	int rc = posix_spawn(ret_pid, program, &actions, &attributes, (char *const *)args,
 	                     (char *const *)environment);
 	posix_spawnattr_destroy(&attributes);
@@ -88,14 +98,35 @@ static int spawn(const char *program, int socket, pid_t *ret_pid)
 	return rc;
 }
 
-int child_start(const char *program, struct child *ret_child, struct err *err)
+/* What an executor prints goes to us, not into a file: it may write none. A sanitizer's report has
+ * a way of its own. */
+static void open_errors(int errors[2])
 {
-	int pair[2];
+	errors[0] = errors[1] = -1;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	if (pipe2(errors, O_CLOEXEC | O_NONBLOCK) != 0)
+		errors[0] = errors[1] = -1;
+#endif
+}
+
+static void shut(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+int child_start(const char *program, const char *role, struct child *ret_child, struct err *err)
+{
+	int pair[2], errors[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_errno(err, errno, "an executor's channel");
-	struct child child = {.pid = -1, .pidfd = -1, .socket = pair[0]};
-	int rc = spawn(program ? program : "/proc/self/exe", pair[1], &child.pid);
+	open_errors(errors);
+	struct child child = {
+		.pid = -1, .pidfd = -1, .socket = pair[0], .errors = errors[0]};
+	int rc = spawn(program ? program : "/proc/self/exe", role, pair[1], errors[1], &child.pid);
 	close(pair[1]);
+	shut(&errors[1]);
 	if (rc == 0)
 		child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
 	if (rc == 0 && child.pidfd >= 0) {
@@ -108,6 +139,7 @@ int child_start(const char *program, struct child *ret_child, struct err *err)
 		waitpid(child.pid, NULL, 0);
 	}
 	close(pair[0]);
+	shut(&errors[0]);
 	return code;
 }
 
@@ -118,12 +150,27 @@ int child_adopt(struct err *err)
 	return 0;
 }
 
+/* "failed" is what it said of itself, and is told as it is. */
+static int take_ready(const struct value *message, struct child *child, pid_t *ret_pid,
+                      struct err *err)
+{
+	const char *event = value_get_str(message, "event"), *text = value_get_str(message, "text");
+	if (event && text && strcmp(event, "failed") == 0)
+		return err_set(err, err_by_name(value_get_str(message, "code")),
+		               "an executor did not start: %s", text);
+	if (!event || strcmp(event, "ready") != 0)
+		return err_set(err, E_INTERNAL, "an executor did not begin with \"ready\"");
+	cage_report_read(value_get(message, "cage"), &child->cage);
+	*ret_pid = (pid_t)value_get_int(message, "pid", -1);
+	return 0;
+}
+
 /* Waits for "ready"; ret_pid is the process's own word for who it is. */
-static int await_ready(int socket, pid_t *ret_pid, struct err *err)
+static int await_ready(struct child *child, pid_t *ret_pid, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	TRY(arena_new(READY_ARENA, &arena, err));
-	struct pollfd wait = {.fd = socket, .events = POLLIN};
+	struct pollfd wait = {.fd = child->socket, .events = POLLIN};
 	int n;
 	do
 		n = poll(&wait, 1, START_MS_MAX);
@@ -132,18 +179,37 @@ static int await_ready(int socket, pid_t *ret_pid, struct err *err)
 		return err_set(err, E_TIMEOUT, "an executor was not ready within %d ms",
 		               START_MS_MAX);
 	struct value *message;
-	TRY(channel_receive(socket, arena, &message, NULL, 0, NULL, err));
-	const char *event = value_get_str(message, "event");
-	if (!event || strcmp(event, "ready") != 0)
-		return err_set(err, E_INTERNAL, "an executor did not begin with \"ready\"");
-	*ret_pid = (pid_t)value_get_int(message, "pid", -1);
-	return 0;
+	TRY(channel_receive(child->socket, arena, &message, NULL, 0, NULL, err));
+	return take_ready(message, child, ret_pid, err);
+}
+
+/* Behind an error that says no more than that it is gone: what it printed, a line of it. */
+static void add_said(const struct child *child, struct err *err)
+{
+	char said[SAID_MAX + 1];
+	struct pollfd wait = {.fd = child->errors, .events = POLLIN};
+	if (!err || child->errors < 0 || poll(&wait, 1, SAID_MS) <= 0)
+		return;
+	ssize_t len = read(child->errors, said, SAID_MAX);
+	for (ssize_t i = 0; i < len; i++)
+		if (said[i] < ' ' || said[i] > '~')
+			said[i] = ' ';
+	if (len <= 0)
+		return;
+	said[len] = 0;
+	char text[sizeof err->text];
+	snprintf(text, sizeof text, "%.200s: it printed: %s", err->text, said);
+	(void)err_set(err, err->code, "%s", text);
 }
 
 int child_ready(struct child *child, struct err *err)
 {
 	pid_t pid;
-	return await_ready(child->socket, &pid, err);
+	int rc = await_ready(child, &pid, err);
+	if (rc < 0)
+		add_said(child, err);
+	shut(&child->errors);
+	return rc;
 }
 
 static int ask_fork(const struct child *zygote, int socket, struct err *err)
@@ -168,11 +234,11 @@ int child_fork(const struct child *zygote, struct child *ret_child, struct err *
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_errno(err, errno, "an executor's channel");
-	struct child child = {.pid = -1, .pidfd = -1, .socket = pair[0]};
+	struct child child = {.pid = -1, .pidfd = -1, .socket = pair[0], .errors = -1};
 	int rc = ask_fork(zygote, pair[1], err);
 	close(pair[1]);
 	if (rc >= 0)
-		rc = await_ready(pair[0], &child.pid, err);
+		rc = await_ready(&child, &child.pid, err);
 	if (rc >= 0)
 		child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
 	if (rc >= 0 && (child.pidfd < 0 || !is_ours(child.pidfd)))
@@ -240,12 +306,25 @@ void child_usage(const struct child *child, struct usage *usage)
 	usage->memory_peak_bytes = peak_bytes(child);
 }
 
-void child_limit_cpu(const struct child *child, int64_t cpu_ms)
+/* Behind the agent's own look, should the agent be slow: what a process asks for beyond this is not
+ * given. Stacks of threads count too, so there is room above the task's own figure. */
+static void limit_memory(const struct child *child, uint64_t memory_bytes, int threads)
 {
-	/* Behind the agent's own look at the clock, should the agent be slow. */
-	rlim_t seconds = (rlim_t)(cpu_ms / 1000 + 2);
+	rlim_t most = memory_bytes + MEMORY_SPARE_BYTES + (rlim_t)threads * THREAD_BYTES;
+	struct rlimit limit = {most, most};
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	(void)!prlimit(child->pid, RLIMIT_DATA, &limit, NULL);
+#else
+	(void)limit;
+#endif
+}
+
+void child_limit(const struct child *child, const struct limits *limits)
+{
+	rlim_t seconds = (rlim_t)(limits->cpu_ms / 1000 + 2);
 	struct rlimit limit = {seconds, seconds};
 	(void)!prlimit(child->pid, RLIMIT_CPU, &limit, NULL);
+	limit_memory(child, limits->memory_bytes, (int)limits->threads);
 }
 
 void child_kill(const struct child *child)
@@ -273,5 +352,6 @@ void child_end(struct child *child, struct usage *usage, int *ret_status)
 		*ret_status = status;
 	close(child->pidfd);
 	close(child->socket);
-	*child = (struct child){.pid = -1, .pidfd = -1, .socket = -1};
+	shut(&child->errors);
+	*child = (struct child){.pid = -1, .pidfd = -1, .socket = -1, .errors = -1};
 }

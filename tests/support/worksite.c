@@ -17,11 +17,15 @@
 
 enum { SITE_ARENA = 256 * 1024 * 1024 };
 
+/* What this program's executors do with a job, where a suite says something else. */
+extern executor_work_fn *const worksite_work __attribute__((weak));
+
 /* Before main: the pool starts this program again, as `freehold-worker executor`. */
 __attribute__((constructor)) static void become_executor(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "executor") == 0)
-		executor_main();
+	const char *role = executor_role(argc, argv);
+	if (role)
+		executor_main(role, &worksite_work ? worksite_work : executor_work);
 }
 
 static void check(int rc, const struct err *err)

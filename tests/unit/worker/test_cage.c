@@ -2,92 +2,146 @@
 #include "common/defs.h"
 #include "worker/cage.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 10000, CHANNEL = 3 };
 
-/* What `act` returns in a process that is caged; 99: it could not be. */
-static int caged(int (*act)(bool network, const void *context), const void *context)
+static int prepare(struct cage *cage, struct err *err)
+{
+	return cage_prepare(cage, CHANNEL, err);
+}
+
+/* How a process ends that goes into a cage and then does `act`; status 99: it could not go in. */
+static int caged(int (*act)(const struct cage *cage))
 {
 	int parent = getpid(), status = 0;
 	pid_t pid = fork();
 	if (pid == 0) {
-		bool network = true;
-		_exit(cage_enter(parent, &network, NULL) < 0 ? 99 : act(network, context));
+		struct cage cage;
+		struct err err = {0};
+		if (prepare(&cage, &err) < 0 || cage_enter(&cage, parent, &err) < 0)
+			_exit(99);
+		_exit(act(&cage));
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert(WIFEXITED(status), "signal %d", WTERMSIG(status));
-	return WEXITSTATUS(status);
+	return status;
 }
 
-static int gave_up(bool network, const void *context)
+static int has_the_least(const struct cage *cage)
 {
-	struct rlimit core, file;
-	(void)network;
-	(void)context;
-	int signal_ = 0;
-	if (prctl(PR_GET_PDEATHSIG, &signal_) != 0 || signal_ != SIGKILL)
-		return 1;
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-		return 2;
-	if (prctl(PR_GET_DUMPABLE) != 0)
-		return 3;
-	if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0)
-		return 4;
-	if (getrlimit(RLIMIT_FSIZE, &file) != 0 || file.rlim_cur != 0 || file.rlim_max != 0)
-		return 5;
+	return cage->report.layers[CAGE_SECCOMP].on && cage->report.layers[CAGE_LIMITS].on &&
+	       cage->report.layers[CAGE_PRIVILEGES].on ? 0 : 1;
+}
+
+Test(cage, has_a_filter_limits_and_no_new_privileges_on_any_host)
+{
+	cr_expect_eq(caged(has_the_least), 0);
+}
+
+static int says_why(const struct cage *cage)
+{
+	for (int i = 0; i < CAGE_LAYERS; i++)
+		if (cage->report.layers[i].on == (cage->report.layers[i].why[0] != 0))
+			return 1 + i;
 	return 0;
 }
 
-Test(cage, gives_up_privileges_dumps_and_files_for_good)
+Test(cage, says_of_every_layer_that_is_off_why)
 {
-	cr_expect_eq(caged(gave_up, NULL), 0);
+	cr_expect_eq(caged(says_why), 0);
 }
 
-static int connects(bool network, const void *context)
+static int limited(const struct cage *cage)
 {
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	bool reached = fd >= 0 && connect(fd, context, sizeof(struct sockaddr_in)) == 0;
-	return reached == network ? 0 : 1;
-}
-
-Test(cage, says_truly_whether_it_still_has_a_network)
-{
-	struct sockaddr_in here = {.sin_family = AF_INET};
-	socklen_t len = sizeof here;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&here, sizeof here), 0);
-	cr_assert_eq(listen(fd, 4), 0);
-	cr_assert_eq(getsockname(fd, (struct sockaddr *)&here, &len), 0);
-	cr_expect_eq(caged(connects, &here), 0);
-	close(fd);
-}
-
-static int writes_to_nobody(bool network, const void *context)
-{
-	int pair[2];
-	(void)network;
-	(void)context;
-	if (pipe(pair) != 0)
+	struct rlimit core, file;
+	(void)cage;
+	if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max != 0)
 		return 1;
-	close(pair[0]);
-	return write(pair[1], "x", 1) < 0 && errno == EPIPE ? 0 : 2;
+	return getrlimit(RLIMIT_FSIZE, &file) == 0 && file.rlim_max == 0 ? 0 : 2;
+}
+
+Test(cage, can_write_no_core_and_no_file)
+{
+	cr_expect_eq(caged(limited), 0);
+}
+
+static int sees_others_user(const struct cage *cage)
+{
+	return cage->report.layers[CAGE_UID].on && (getuid() == 0 || getgid() == 0) ? 1 : 0;
+}
+
+Test(cage, is_another_user_where_it_says_so)
+{
+	cr_expect_eq(caged(sees_others_user), 0);
+}
+
+static int opens(const struct cage *cage)
+{
+	(void)cage;
+	return open("/", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES ? 0 : 1;
+}
+
+Test(cage, opens_no_path)
+{
+	cr_expect_eq(caged(opens), 0);
+}
+
+static int writes_to_nobody(const struct cage *cage)
+{
+	static char byte = 'x';
+	(void)cage;
+	return write(STDIN_FILENO, &byte, 1) < 0 && errno == EPIPE ? 0 : 2;
 }
 
 Test(cage, a_reader_that_went_is_an_error_and_no_death)
 {
-	cr_expect_eq(caged(writes_to_nobody, NULL), 0);
+	int pair[2];
+	cr_assert_eq(pipe(pair), 0);
+	close(pair[0]);
+	cr_assert_eq(dup2(pair[1], STDIN_FILENO), STDIN_FILENO);
+	close(pair[1]);
+	cr_expect_eq(caged(writes_to_nobody), 0);
+}
+
+static int writes_a_file(const struct cage *cage)
+{
+	(void)cage;
+	return write(STDIN_FILENO, "x", 1) == -1 && errno == EFBIG ? 0 : 1;
+}
+
+Test(cage, writes_no_file_that_is_open_already)
+{
+	char path[] = "/tmp/cage-XXXXXX";
+	int fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	unlink(path);
+	cr_assert_eq(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+	cr_expect_eq(caged(writes_a_file), 0);
+	close(fd);
+}
+
+Test(cage, is_not_entered_when_the_parent_is_gone)
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct cage cage;
+		if (prepare(&cage, NULL) < 0)
+			_exit(2);
+		_exit(cage_enter(&cage, getpid(), NULL) == E_UNAVAILABLE ? 0 : 1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0);
 }
 
 /* A process whose caged child holds the pipe's end and waits for ever. */
@@ -95,8 +149,9 @@ static void keep_a_child(int fd)
 {
 	int parent = getpid();
 	if (fork() == 0) {
-		bool network;
-		if (cage_enter(parent, &network, NULL) == 0 && write(fd, "c", 1) == 1)
+		struct cage cage;
+		if (prepare(&cage, NULL) == 0 && cage_enter(&cage, parent, NULL) == 0 &&
+		    write(fd, "c", 1) == 1)
 			for (;;)
 				pause();
 		_exit(1);
