@@ -153,6 +153,7 @@ static const struct wire_member poll_members[] = {
 	LATER_LIST(struct poll, labels, label_count, "labels", WIRE_STRUCTS, POLL_LABELS_MAX,
 	           &label_wire),
 	LATER_LIST(struct poll, caches, cache_count, "caches", WIRE_TEXTS, POLL_CACHES_MAX, NULL),
+	LATER(struct poll, cage, "cage", WIRE_TEXT, 1, 160),
 	LATER(struct poll, protocol, "protocol", WIRE_INT32, 0, INT32_MAX),
 	W_FIXED(struct poll, box_public, "box", BOX_PUBLIC_BYTES),
 	W_TEXT_OPT(struct poll, serve_url, "serveUrl", 1, 512),

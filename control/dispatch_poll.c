@@ -271,6 +271,7 @@ static void read_self(const struct poll *poll, const struct worker *worker,
 	snprintf(ret_self->version, sizeof ret_self->version, "%s", poll->version);
 	snprintf(ret_self->serve_url, sizeof ret_self->serve_url, "%s",
 	         poll->serve_url ? poll->serve_url : "");
+	snprintf(ret_self->cage, sizeof ret_self->cage, "%s", poll->cage ? poll->cage : "");
 	for (size_t i = 0; i < poll->label_count; i++) {
 		snprintf(ret_self->labels[i].key, sizeof ret_self->labels[i].key, "%s",
 		         poll->labels[i].key);

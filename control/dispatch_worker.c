@@ -396,6 +396,8 @@ static struct value *row(const struct dispatch *dispatch, const struct worker *w
 	set_capacity(arena, map, "free", worker->slots, worker->memory_bytes, -1);
 	value_set_int(map, "running", (int64_t)worker->given_count);
 	value_set_bool(map, "serves", self->serve_url[0]);
+	if (self->cage[0])
+		value_set_str(map, "cage", self->cage);
 	value_set_bool(map, "cordoned", worker->cordoned);
 	value_set_bool(map, "draining", self->draining || worker->drained);
 	value_set_bool(map, "connected", worker->gone_ms == 0);

@@ -41,6 +41,7 @@ struct drop { char tenant[64]; int said; };
 /* What a worker says of itself; compared as bytes, so made from zeroes. */
 struct worker_self {
 	char pool[64], version[72], serve_url[256];     /* serve_url "": serves nothing */
+	char cage[161];              /* the layers of its executors' cage; "": not said */
 	struct { char key[64], value[64]; } labels[POLL_LABELS_MAX];
 	size_t label_count;
 	int slots, protocol;

@@ -299,7 +299,7 @@ static int make_poll(struct line *line, struct arena *arena, struct value **ret_
 		.shard = line->shard, .slots = free_slots(agent), .slots_max = agent->conf.slots,
 		.memory_bytes = free_memory(agent), .box_public = agent->conf.box_public,
 		.serve_url = agent->conf.serve_url, .version = FREEHOLD_VERSION,
-		.draining = agent->draining, .protocol = POLL_PROTOCOL,
+		.cage = agent->conf.cage, .draining = agent->draining, .protocol = POLL_PROTOCOL,
 		.pool = agent->conf.pool, .labels = agent->conf.labels,
 		.label_count = agent->conf.label_count,
 		.memory_bytes_max = agent->conf.memory_bytes,

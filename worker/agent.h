@@ -31,6 +31,7 @@ struct agent_conf {              /* all borrowed for the agent's life */
 	void *removed_context;
 	const uint8_t *box_public;
 	const char *serve_url;       /* NULL: nothing is served here */
+	const char *cage;            /* the layers of executors, in short; NULL: it does not say */
 	const char *pool;            /* NULL: "default" */
 	const struct poll_label *labels;
 	size_t label_count;

@@ -1,6 +1,6 @@
-/* cage.c - see cage.h. The order matters: a user namespace of one's own and a change of user take the
- * parent's death signal away again; what needs a privilege comes before it is given up; the filter of
- * system calls comes last, since it forbids most of the others. */
+/* cage.c - see cage.h. The order matters: a user namespace of one's own and a change of user take
+ * the parent's death signal away again; what needs a privilege comes before it is given up; the
+ * filter of system calls comes last, since it forbids most of the others. */
 #include "common/defs.h"
 #include "worker/cage.h"
 #include "worker/cage_calls.h"

@@ -1,8 +1,8 @@
-/* cage.h - what a process that runs other people's SQL gives up before it does, in layers (cage.def).
- * cage_prepare is done once, by the process that executors are forked from, and gives up what all of
- * them share; cage_enter by each executor, before it waits for its job. Nothing of it can be taken
- * back. A layer that the host does not give is left out, and the report says why; who needs it looks
- * there. The layer "cgroup" is the agent's to give (cage_group.h). */
+/* cage.h - what a process that runs other people's SQL gives up before it does, in layers
+ * (cage.def). cage_prepare is done once, by the process that executors are forked from, and gives
+ * up what all of them share; cage_enter by each executor, before it waits for its job. Nothing of
+ * it can be taken back. A layer that the host does not give is left out, and the report says why;
+ * who needs it looks there. The layer "cgroup" is the agent's to give (cage_group.h). */
 #ifndef CAGE_H
 #define CAGE_H
 

@@ -1,6 +1,6 @@
 /* cage_calls.h - the system calls that an executor may make, as a filter of its kernel
- * (seccomp(2)). Three answers: what DuckDB and libc need is done; what is dangerous ends the process
- * at once (SIGSYS); anything else fails with EPERM. Nothing that takes a path is done. */
+ * (seccomp(2)). Three answers: what DuckDB and libc need is done; what is dangerous ends the
+ * process at once (SIGSYS); anything else fails with EPERM. Nothing that takes a path is done. */
 #ifndef CAGE_CALLS_H
 #define CAGE_CALLS_H
 

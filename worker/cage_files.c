@@ -1,5 +1,5 @@
-/* cage_files.c - see cage_files.h. A ruleset that handles all there is and allows nothing of it; what
- * a kernel handles depends on its version of the interface. Source: Linux's
+/* cage_files.c - see cage_files.h. A ruleset that handles all there is and allows nothing of it;
+ * what a kernel handles depends on its version of the interface. Source: Linux's
  * Documentation/userspace-api/landlock.rst. */
 #include "common/defs.h"
 #include "worker/cage_files.h"

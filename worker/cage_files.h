@@ -1,5 +1,5 @@
-/* cage_files.h - no file by any path, no port, no signal to others (landlock(7)). What is open stays
- * open. */
+/* cage_files.h - no file by any path, no port, no signal to others (landlock(7)). What is open
+ * stays open. */
 #ifndef CAGE_FILES_H
 #define CAGE_FILES_H
 

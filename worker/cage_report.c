@@ -114,6 +114,18 @@ void cage_report_print(const struct cage_report *report, char out[CAGE_TEXT_MAX]
 	}
 }
 
+void cage_report_short(const struct cage_report *report, char out[CAGE_SHORT_MAX])
+{
+	int on = 0;
+	for (int i = 0; i < CAGE_LAYERS; i++)
+		on += report->layers[i].on;
+	size_t at = (size_t)snprintf(out, CAGE_SHORT_MAX, "%d of %d", on, CAGE_LAYERS);
+	for (int i = 0, off = 0; i < CAGE_LAYERS && at < CAGE_SHORT_MAX; i++)
+		if (!report->layers[i].on)
+			at += (size_t)snprintf(out + at, CAGE_SHORT_MAX - at, "%s%s",
+			                       off++ ? " " : ", not ", layers[i].name);
+}
+
 void cage_report_json(const struct cage_report *report, struct buf *out)
 {
 	for (int i = 0; i < CAGE_LAYERS; i++) {

@@ -12,7 +12,7 @@ enum cage_layer {
 	CAGE_LAYERS
 };
 
-enum { CAGE_WHY_MAX = 160, CAGE_TEXT_MAX = 1024 };
+enum { CAGE_WHY_MAX = 160, CAGE_TEXT_MAX = 1024, CAGE_SHORT_MAX = 160 };
 
 struct cage_report {
 	struct {
@@ -35,6 +35,8 @@ void cage_report_read(const struct value *value, struct cage_report *ret_report)
 MUST_USE int cage_report_check(const struct cage_report *report, unsigned layers, struct err *err);
 /* "network seccomp ...; not cgroup (why)", as it is shown. */
 void cage_report_print(const struct cage_report *report, char out[CAGE_TEXT_MAX]);
+/* "9 of 10, not cgroup" */
+void cage_report_short(const struct cage_report *report, char out[CAGE_SHORT_MAX]);
 /* [{"name":..,"on":..,"detail":..}, ...] */
 void cage_report_json(const struct cage_report *report, struct buf *out);
 

@@ -1,11 +1,11 @@
-/* executor.h - the process that runs one task's SQL: `freehold-worker executor`, started by pool.h
- * with its channel as descriptor 3. It opens the engine, goes into its cage, says so, takes one job,
- * does it, and ends. It holds no key but those of the files it was given, and can write nothing but
- * its pipes.
+/* executor.h - the process that runs one task's SQL: `freehold-worker executor`, started by
+ * pool.h with its channel as descriptor 3. It opens the engine, goes into its cage, says so,
+ * takes one job, does it, and ends. It holds no key but those of the files it was given, and can
+ * write nothing but its pipes.
  *
  * Loading and opening the engine takes tens of milliseconds, forking a process that has done so a
- * quarter of one. So the pool keeps `freehold-worker zygote`, which never gets a job and is asked to
- * fork instead: {event: "fork"} with a channel's end; the child becomes the agent's own child
+ * quarter of one. So the pool keeps `freehold-worker zygote`, which never gets a job and is asked
+ * to fork instead: {event: "fork"} with a channel's end; the child becomes the agent's own child
  * (PR_SET_CHILD_SUBREAPER), goes into a cage of its own, and says "ready" on that channel.
  * ready   {event, pid, cage: {layer: "" or why not}}; the zygote's has no cage
  * failed  {event, code, text}: it cannot be one */

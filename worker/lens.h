@@ -1,12 +1,12 @@
 /* lens.h - sealed files read as plaintext: for listed descriptors, this process's open, read,
- * pread, lseek, stat, access and close are ours instead of libc's, and open chunks as they are asked
- * for. A path of a granted descriptor is opened without asking the kernel, so that the kernel may
- * refuse every path there is.
+ * pread, lseek, stat, access and close are ours instead of libc's, and open chunks as they are
+ * asked for. A path of a granted descriptor is opened without asking the kernel, so that the
+ * kernel may refuse every path there is.
  *
  * libduckdb calls these through the dynamic linker, so whoever links worker/lens.o into an
- * executable (with --export-dynamic) has them. Every other descriptor goes to the kernel unchanged.
- * Plaintext exists in the reader's memory only. Reading is from many threads at once and takes no
- * lock. */
+ * executable (with --export-dynamic) has them. Every other descriptor goes to the kernel
+ * unchanged. Plaintext exists in the reader's memory only. Reading is from many threads at once
+ * and takes no lock. */
 #ifndef LENS_H
 #define LENS_H
 

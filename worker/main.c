@@ -34,6 +34,8 @@ struct worker {
 	struct worker_labels labels;
 	struct recent recent;
 	struct { int slots; uint64_t memory_bytes; int64_t cpu_millis; } capacity;   /* of tasks */
+	struct cage_report cage;
+	char cage_short[CAGE_SHORT_MAX];
 	struct secret *box_secret;
 	struct runner runner;                     /* its parts are owned here */
 	struct meter *meter;
@@ -189,7 +191,7 @@ static int open_door(struct worker *worker, struct err *err)
 			.connections_per_address_max = conf->serve_connections_of_address,
 		},
 		.clock = clock_system(), .cache = worker->cache, .online = worker->runner.online,
-		.meter = worker->meter,
+		.meter = worker->meter, .cage = &worker->cage,
 	};
 	TRY(serve_new(&serve, &worker->serve, err));
 	return set_serve_url(worker, err);
@@ -227,7 +229,7 @@ static int start_agent(struct worker *worker, struct err *err)
 		.runner = &worker->runner,
 		.meter = worker->meter, .drop = drop_access, .drop_context = worker,
 		.box_public = worker->runner.opener.box_public, .serve_url = worker->serve_url,
-		.pool = conf->pool, .labels = worker->labels.labels,
+		.cage = worker->cage_short, .pool = conf->pool, .labels = worker->labels.labels,
 		.label_count = worker->labels.count, .recent = &worker->recent,
 		.slots = worker->capacity.slots, .memory_bytes = worker->capacity.memory_bytes,
 		.cpu_millis = worker->capacity.cpu_millis,
@@ -248,16 +250,31 @@ static int open_egress(struct worker *worker, struct err *err)
 	return egress_new(&egress, &worker->runner.egress, err);
 }
 
+/* What executors can do to each other and to this host is said before one has a task. */
+static int open_pool(struct worker *worker, struct err *err)
+{
+	char text[CAGE_TEXT_MAX];
+	struct pool_conf pool = {
+		.ready = worker->conf.ready, .clock = clock_system(), .groups = true,
+	};
+	TRY(cage_layers_parse(worker->conf.require_cage, &pool.required, err));
+	TRY(pool_new(&pool, &worker->runner.pool, err));
+	TRY(pool_cage(worker->runner.pool, &worker->cage, err));
+	cage_report_short(&worker->cage, worker->cage_short);
+	cage_report_print(&worker->cage, text);
+	log_info(NULL, "cage", "layers=\"%s\" detail=\"%s\"", worker->cage_short, text);
+	return 0;
+}
+
 static int build(struct worker *worker, struct err *err)
 {
-	const struct pool_conf pool = { .ready = worker->conf.ready, .clock = clock_system() };
 	worker->runner.clock = clock_system();
 	worker->runner.files_root = worker->conf.files;
 	recent_init(&worker->recent);
 	worker->runner.recent = &worker->recent;
 	set_capacity(worker);
 	TRY(crypto_start(err));
-	TRY(pool_new(&pool, &worker->runner.pool, err));
+	TRY(open_pool(worker, err));
 	TRY(open_stores(worker, err));
 	TRY(make_box(worker, err));
 	TRY(open_egress(worker, err));

@@ -6,6 +6,7 @@
 #include "common/defs.h"
 #include "worker/pool.h"
 #include "common/log.h"
+#include "worker/cage_group.h"
 #include "worker/channel.h"
 #include "worker/run.h"
 #include "worker/spawn.h"
@@ -29,6 +30,9 @@ enum {
 	MESSAGE_ARENA = 128 * 1024 * 1024
 };
 
+/* What every kernel gives that this is built for. */
+#define ALWAYS (1u << CAGE_SECCOMP | 1u << CAGE_PRIVILEGES | 1u << CAGE_LIMITS)
+
 struct pool {
 	struct pool_conf conf;
 	char *program;
@@ -43,6 +47,11 @@ struct pool {
 	int dead_count;
 	pthread_mutex_t zygote_mutex; /* held over a fork; before mutex, where both are */
 	struct child zygote;          /* guarded by zygote_mutex; pid -1: none */
+	struct cage_groups *groups;   /* NULL: none */
+	char no_groups[CAGE_WHY_MAX];
+	bool told;                    /* guarded by mutex: cage is one that was */
+	struct cage_report cage;
+	struct err failure;           /* of the latest start that failed; code 0: none did */
 };
 
 /* The keeper. */
@@ -75,15 +84,48 @@ static int fork_one(struct pool *pool, struct child *ret_child, struct err *err)
 	return rc;
 }
 
+static void end_child(struct pool *pool, struct child *child, struct usage *usage, int *ret_status)
+{
+	int pid = (int)child->pid;
+	child_end(child, usage, ret_status);
+	if (pool->groups)
+		cage_groups_drop(pool->groups, pid);
+}
+
+/* Nobody's data goes where a layer is missing that was asked for. */
+static int vet(struct pool *pool, struct child *child, struct err *err)
+{
+	if (pool->groups)
+		cage_report_on(&child->cage, CAGE_CGROUP);
+	else
+		cage_report_off(&child->cage, CAGE_CGROUP, "%s", pool->no_groups);
+	int rc = cage_report_check(&child->cage, pool->conf.required | ALWAYS, err);
+	if (rc < 0) {
+		child_end(child, NULL, NULL);
+		return rc;
+	}
+	pthread_mutex_lock(&pool->mutex);
+	pool->cage = child->cage;
+	pool->told = true;
+	pthread_mutex_unlock(&pool->mutex);
+	return 0;
+}
+
 /* Where executors are kept ready there is a zygote; if it fails, the long way still works. */
 static int start_one(struct pool *pool, struct child *ret_child, struct err *err)
 {
-	if (pool->conf.ready == 0)
-		return start_cold(pool, "executor", ret_child, err);
-	pthread_mutex_lock(&pool->zygote_mutex);
-	int rc = fork_one(pool, ret_child, err);
-	pthread_mutex_unlock(&pool->zygote_mutex);
-	return rc < 0 ? start_cold(pool, "executor", ret_child, err) : rc;
+	struct child child;
+	int rc = E_UNAVAILABLE;
+	if (pool->conf.ready > 0) {
+		pthread_mutex_lock(&pool->zygote_mutex);
+		rc = fork_one(pool, &child, err);
+		pthread_mutex_unlock(&pool->zygote_mutex);
+	}
+	if (rc < 0)
+		TRY(start_cold(pool, "executor", &child, err));
+	TRY(vet(pool, &child, err));
+	*ret_child = child;
+	return 0;
 }
 
 static void bury(struct pool *pool)
@@ -95,7 +137,7 @@ static void bury(struct pool *pool)
 	pool->dead_count = 0;
 	pthread_mutex_unlock(&pool->mutex);
 	for (int i = 0; i < count; i++)
-		child_end(&dead[i], NULL, NULL);
+		end_child(pool, &dead[i], NULL, NULL);
 }
 
 /* Outside the mutex: starting takes its time. */
@@ -106,6 +148,10 @@ static bool fill_one(struct pool *pool)
 	if (start_one(pool, &child, &err) < 0) {
 		log_warn(NULL, "executor_not_started", "code=%s reason=\"%s\"", err_name(err.code),
 		         err.text);
+		pthread_mutex_lock(&pool->mutex);
+		pool->failure = err;
+		pthread_cond_broadcast(&pool->cond);
+		pthread_mutex_unlock(&pool->mutex);
 		return false;
 	}
 	pthread_mutex_lock(&pool->mutex);
@@ -138,6 +184,13 @@ static void *keep(void *context)
 	return NULL;
 }
 
+static void open_groups(struct pool *pool)
+{
+	struct err why = {.text = "the worker was not asked to make control groups"};
+	if (!pool->conf.groups || cage_groups_new("", &pool->groups, &why) < 0)
+		snprintf(pool->no_groups, sizeof pool->no_groups, "%.150s", why.text);
+}
+
 int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *err)
 {
 	AUTO(pool) *pool = calloc(1, sizeof *pool);
@@ -153,6 +206,7 @@ int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *e
 		               conf->ready);
 	if (conf->program && !(pool->program = strdup(conf->program)))
 		return err_set(err, E_NOMEM, "no memory for the executors' pool");
+	open_groups(pool);
 	if (conf->ready > 0) {
 		TRY(child_adopt(err));
 		if (pthread_create(&pool->keeper, NULL, keep, pool) != 0)
@@ -182,8 +236,34 @@ void pool_free(struct pool *pool)
 	pthread_mutex_destroy(&pool->zygote_mutex);
 	pthread_cond_destroy(&pool->cond);
 	pthread_mutex_destroy(&pool->mutex);
+	cage_groups_free(pool->groups);
 	free(pool->program);
 	free(pool);
+}
+
+static int await_first(struct pool *pool, struct cage_report *ret_cage, struct err *err)
+{
+	pthread_mutex_lock(&pool->mutex);
+	while (!pool->told && pool->failure.code == 0)
+		pthread_cond_wait(&pool->cond, &pool->mutex);
+	int rc = pool->told ? 0 : pool->failure.code;
+	if (rc == 0)
+		*ret_cage = pool->cage;
+	else if (err)
+		*err = pool->failure;
+	pthread_mutex_unlock(&pool->mutex);
+	return rc;
+}
+
+int pool_cage(struct pool *pool, struct cage_report *ret_cage, struct err *err)
+{
+	struct child child;
+	if (pool->kept)
+		return await_first(pool, ret_cage, err);
+	TRY(start_one(pool, &child, err));
+	*ret_cage = child.cage;
+	child_end(&child, NULL, NULL);
+	return 0;
 }
 
 int pool_ready(struct pool *pool)
@@ -368,9 +448,22 @@ static int step(struct job_run *run)
 	return 0;
 }
 
+static int hold(struct job_run *run)
+{
+	struct pool *pool = run->pool;
+	struct err why = {0};
+	if (!pool->groups ||
+	    cage_groups_put(pool->groups, (int)run->child.pid, run->job->limits, &why) == 0)
+		return 0;
+	log_warn(NULL, "executor_without_group", "reason=\"%s\"", why.text);
+	return pool->conf.required & 1u << CAGE_CGROUP ? err_set(run->err, why.code, "%s", why.text)
+	                                               : 0;
+}
+
 static int converse(struct job_run *run)
 {
 	TRY(watch_cancel(run));
+	TRY(hold(run));
 	child_limit(&run->child, run->job->limits);
 	TRY(channel_send(run->child.socket, run->job->message, run->job->fds, run->job->fd_count,
 	                 run->err));
@@ -391,10 +484,20 @@ static int converse(struct job_run *run)
 }
 
 /* An executor that went without a word: why, as far as the kernel says. */
-static int explain(struct job_run *run, int status)
+static int explain(struct job_run *run, int status, bool killed, int64_t cpu_ms)
 {
 	int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	if (signal_number == SIGXCPU)
+	bool spent = signal_number == SIGKILL && cpu_ms > run->job->limits->cpu_ms;
+	if (signal_number == SIGSYS)
+		return err_set(run->err, E_DENIED,
+		               "cage: the attempt's process asked its kernel for what no task may "
+		               "do, and was ended for it (seccomp)");
+	if (killed)
+		return err_set(run->err, E_RESOURCES,
+		               "memoryBytes: the attempt took more than the %" PRIu64
+		               " bytes it may; raise limits.memoryBytes",
+		               run->job->limits->memory_bytes);
+	if (signal_number == SIGXCPU || spent)
 		return err_set(run->err, E_RESOURCES,
 		               "cpuSeconds: the attempt took more than the %" PRId64
 		               " ms of cpu it may; raise limits.cpuSeconds",
@@ -431,15 +534,22 @@ static int run_in_child(struct job_run *run, struct usage *usage)
 	bool cancelled = unwatch_cancel(run);
 	/* One that is gone by itself is waited for as it is; child_end's signal then comes too
 	 * late. */
-	if (rc < 0)
+	struct pool *pool = run->pool;
+	bool killed = false;
+	if (rc < 0) {
+		int pid = (int)run->child.pid;
 		child_end(&run->child, usage, &status);
-	else if (!leave_to_keeper(run, usage))
-		child_end(&run->child, NULL, NULL);
+		killed = pool->groups && cage_groups_killed(pool->groups, pid);
+		if (pool->groups)
+			cage_groups_drop(pool->groups, pid);
+	} else if (!leave_to_keeper(run, usage)) {
+		end_child(pool, &run->child, NULL, NULL);
+	}
 	usage->bytes_read += run->read_bytes;
 	if (rc < 0 && cancelled)
 		return err_set(run->err, E_CANCELLED, "the task was cancelled");
 	if (rc == E_UNAVAILABLE)
-		return explain(run, status);
+		return explain(run, status, killed, usage->cpu_ms);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #include "api/usage.h"
 #include "common/buf.h"
 #include "common/clock.h"
+#include "worker/cage_report.h"
 
 struct pool;
 struct attempt;
@@ -16,6 +17,8 @@ struct pool_conf {
 	const char *program; /* of the executor; NULL: /proc/self/exe */
 	int ready;           /* kept waiting; 0: none, every start is cold */
 	struct clock *clock;
+	unsigned required;   /* layers of the cage without which nothing runs, 1 << cage_layer */
+	bool groups;         /* a control group for each, where this process may make them */
 };
 MUST_USE int pool_new(const struct pool_conf *conf, struct pool **ret_pool, struct err *err);
 void pool_free(struct pool *pool);
@@ -50,6 +53,9 @@ struct pool_job {
 MUST_USE int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt,
                       struct arena *arena, struct value **ret_result, struct usage *usage,
                       struct err *err);
+/* Waits for the first executor: what its cage is, which all others' is too. Fails as that did: where
+ * a required layer is missing, the error names it. */
+MUST_USE int pool_cage(struct pool *pool, struct cage_report *ret_cage, struct err *err);
 /* Executors that are waiting now. */
 int pool_ready(struct pool *pool);
 

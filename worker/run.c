@@ -182,6 +182,14 @@ static void run_release(struct run *run)
 		grant_wipe(run->grant);
 }
 
+/* What is said of a task's SQL quotes it: that is for its owner alone. What its cage stopped is the
+ * operator's to know. */
+static bool quotes_sql(const struct run_step *step, int code, const struct err *err)
+{
+	return code == E_INVALID || (code == E_DENIED && step->step == run_run &&
+	                             strncmp(err->text, "cage: ", 6) != 0);
+}
+
 static int run_steps(struct run *run, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
@@ -190,9 +198,9 @@ static int run_steps(struct run *run, struct err *err)
 			continue;
 		struct log_context context = {.tenant = run->grant ? run->grant->tenant : NULL,
 		                              .task = run->grant ? run->grant->task : NULL};
-		/* What is said of a task's SQL quotes it: that is for its owner alone. */
 		log_warn(&context, "attempt_ended", "step=%s code=%s reason=\"%s\"", steps[i].name,
-		         err_name(rc), rc == E_INVALID ? "told to its owner" : err->text);
+		         err_name(rc), quotes_sql(&steps[i], rc, err) ? "told to its owner"
+		                                                      : err->text);
 		return rc;
 	}
 	return 0;

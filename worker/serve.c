@@ -163,8 +163,13 @@ static int print_ready(struct serve *serve, struct buf *out)
 	bool ready = agent_state(serve, &status) && status.connected;
 	const char *truth = ready ? "true" : "false";
 	buf_printf(out, "{\"ready\":%s,\"checks\":[{\"name\":\"control\",\"ok\":%s,"
-	           "\"required\":true,\"detail\":\"%s\"}]}", truth, truth,
+	           "\"required\":true,\"detail\":\"%s\"}]", truth, truth,
 	           ready ? "it answers polls" : "no control replica that leads has answered");
+	if (serve->conf.cage) {
+		buf_puts(out, ",\"cage\":");
+		cage_report_json(serve->conf.cage, out);
+	}
+	buf_putc(out, '}');
 	return ready ? 200 : 503;
 }
 

@@ -7,6 +7,7 @@
 #include "api/http.h"
 #include "worker/access_cache.h"
 #include "worker/agent.h"
+#include "worker/cage_report.h"
 
 /* borrowed for the door's life; http's callbacks are filled in here */
 struct serve_conf {
@@ -15,6 +16,7 @@ struct serve_conf {
 	struct access_cache *cache;
 	struct online *online;
 	struct meter *meter;
+	const struct cage_report *cage; /* of executors, told in /readyz; NULL: it says nothing */
 };
 struct serve;
 MUST_USE int serve_new(const struct serve_conf *conf, struct serve **ret_serve, struct err *err);

@@ -53,6 +53,7 @@ static void row(struct cli *cli, struct table *table, const struct value *worker
 	capacity_cells(cli, table, worker);
 	table_number(table, value_get_int(worker, "running", 0));
 	table_cellf(table, "%.1f s", (double)value_get_int(worker, "heardAgoMs", 0) / 1000);
+	table_cell(table, value_get_str(worker, "cage"));
 	table_cell(table, value_get_str(worker, "version"));
 	table_cell(table, labels_text(cli, value_get(worker, "labels")));
 }
@@ -61,7 +62,7 @@ static int list(struct cli *cli, struct err *err)
 {
 	static const char *const titles[] = {"NAME",   "POOL",    "STATE", "SLOTS",
 	                                     "CORES",  "MEMORY",  "TASKS", "HEARD",
-	                                     "VERSION", "LABELS", NULL};
+	                                     "CAGE",   "VERSION", "LABELS", NULL};
 	struct value *answer = NULL;
 	struct call call = {.method = "GET", .path = "/v1/workers"};
 	TRY(client_call(cli, &call, &answer, err));
