@@ -85,8 +85,7 @@ struct poll {
 	int protocol;                /* POLL_PROTOCOL; 0: the first */
 	const uint8_t *box_public;   /* BOX_PUBLIC_BYTES */
 	const char *serve_url;       /* where online reads are answered; NULL: not here */
-	const char *version;
-	const char *cage;            /* the layers its executors have, as it is shown; NULL: not said */
+	const char *version, *cage;  /* layers that its executors have; NULL: not said */
 	bool draining;
 	const struct running *running;
 	size_t running_count;

@@ -53,8 +53,8 @@ struct pool_job {
 MUST_USE int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt,
                       struct arena *arena, struct value **ret_result, struct usage *usage,
                       struct err *err);
-/* Waits for the first executor: what its cage is, which all others' is too. Fails as that did: where
- * a required layer is missing, the error names it. */
+/* Waits for the first executor: what its cage is, which all others' is too. Fails as that did:
+ * where a required layer is missing, the error names it. */
 MUST_USE int pool_cage(struct pool *pool, struct cage_report *ret_cage, struct err *err);
 /* Executors that are waiting now. */
 int pool_ready(struct pool *pool);
