@@ -2,7 +2,7 @@
 
 SUITES   := unit conformance journey fault isolation system chaos
 suite_src = $(sort $(shell find tests/$(1) -name 'test_*.c') $(wildcard tests/support/*.c))
-FUZZ_SECONDS ?= 5
+FUZZ_SECONDS ?= 3
 JOBS := $(shell nproc)
 
 # The command line is in no archive: its units are tested without its main.
@@ -84,7 +84,8 @@ FUZZ_CC := clang-14
 FUZZ_FLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	-D_GNU_SOURCE -DFREEHOLD_VERSION='"fuzz"' -I. -isystem $(THIRD)/include -pthread
 FUZZ_SRC := $(call src,common) $(call src,api) $(call src,tenant) $(call src,policy) \
-	$(addprefix control/,batch.c change.c checkpoint.c position.c)
+	$(addprefix control/,batch.c change.c checkpoint.c placeholder.c position.c) \
+	$(addprefix worker/,ask.c cell.c channel.c)
 $(BUILD)/fuzz/obj/%.o: %.c | $(THIRD)/libduckdb.so
 	@mkdir -p $(@D)
 	@$(FUZZ_CC) $(subst fuzzer$(comma),fuzzer-no-link$(comma),$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
@@ -98,7 +99,7 @@ $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libfuzzed.a
 fuzz-build: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS))
 fuzz:
 	@$(MAKE) --no-print-directory -j$(JOBS) fuzz-build
-	@sh tests/fuzz/run.sh $(BUILD) $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+	@FUZZ_JOBS=$(JOBS) sh tests/fuzz/run.sh $(BUILD) $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: check
 check: all $(BUILD)/gen-docs ## style, layers, doors, sizes, globals, generated docs

@@ -1,30 +1,32 @@
 #!/bin/sh
-# Runs fuzz targets: run.sh BUILD SECONDS TARGETS... One line a target; fails on a finding.
-# The corpus in the tree is only read; what a run discovers is thrown away, what it breaks is kept.
+# Runs fuzz targets, FUZZ_JOBS at a time: run.sh BUILD SECONDS TARGETS... One line a target; fails on a
+# finding. A target runs its whole corpus first, then looks for SECONDS. The corpus in the tree is only
+# read; what a run discovers is thrown away, what it breaks is kept.
 set -u
-build=$1 seconds=$2
-shift 2
+if [ "$1" != --one ]; then
+	build=$1 seconds=$2
+	shift 2
+	printf '%s\n' "$@" | xargs -P "${FUZZ_JOBS:-1}" -I{} sh "$0" --one "$build" "$seconds" {}
+	exit $?
+fi
+build=$2 seconds=$3 target=$4
 here=$(dirname "$0")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-bad=0
-for target in "$@"; do
-	mkdir -p "$work/$target"
-	if [ -d "$here/corpus/$target" ]; then
-		cp -r "$here/corpus/$target/." "$work/$target/"
-	fi
-	keep=$build/fuzz/findings/$target-
-	mkdir -p "$build/fuzz/findings"
-	if "$build/fuzz/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-		-max_len=16384 -print_final_stats=1 -verbosity=1 -artifact_prefix="$keep" \
-		"$work/$target" >"$work/log" 2>&1; then
-		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
-		cover=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$work/log" | tail -1)
-		printf 'fuzz %-12s ok       %s inputs, %s edges\n' "$target" "${runs:-?}" "${cover:-?}"
-	else
-		printf 'fuzz %-12s FINDING  see %s*\n' "$target" "$keep"
-		tail -40 "$work/log"
-		bad=1
-	fi
-done
-exit $bad
+mkdir -p "$work/corpus"
+if [ -d "$here/corpus/$target" ]; then
+	cp -r "$here/corpus/$target/." "$work/corpus/"
+fi
+keep=$build/fuzz/findings/$target-
+mkdir -p "$build/fuzz/findings"
+if "$build/fuzz/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+	-max_len=16384 -print_final_stats=1 -verbosity=1 -artifact_prefix="$keep" \
+	"$work/corpus" >"$work/log" 2>&1; then
+	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
+	cover=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$work/log" | tail -1)
+	printf 'fuzz %-14s ok       %s inputs, %s edges\n' "$target" "${runs:-?}" "${cover:-?}"
+else
+	printf 'fuzz %-14s FINDING  see %s*\n' "$target" "$keep"
+	tail -40 "$work/log"
+	exit 1
+fi
