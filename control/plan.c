@@ -123,10 +123,8 @@ static int table_keys(struct plan *plan, const struct thing *thing, struct grant
 	uint8_t *at = secret_data(plan->keys) + plan->keys_used * KEY_BYTES;
 	struct key_pair pair = { .key = at, .old_key = at + KEY_BYTES };
 	REQUIRE((plan->keys_used + 2) * KEY_BYTES <= secret_len(plan->keys));
-	if (keys_open_pair(plan->control, plan->arena, thing->tenant, thing->resource, &pair,
-	                   err) < 0)
-		return err_prefix(err, "%s %s.%s", kind_info[thing->kind].kind, thing->domain,
-		                  thing->name);
+	TRY(keys_open_pair(plan->control, plan->arena, thing->tenant, thing->resource, &pair,
+	                   err));
 	plan->keys_used += 2;
 	table->key_version = pair.version;
 	table->old_version = pair.old_version;
