@@ -29,8 +29,7 @@ struct grant_file {
 struct grant_table {
 	const char *tenant;          /* whose, of an input that another tenant shares; NULL: own */
 	const char *domain;          /* of a shared one: the name it is accepted under */
-	/* what SQL calls it: NAME in its own domain, DOMAIN.NAME everywhere */
-	const char *name;
+	const char *name;            /* to SQL NAME in its own domain, DOMAIN.NAME everywhere */
 	const char *uid;
 	int64_t snapshot;            /* that is read, or that an output builds on; 0: none yet */
 	uint32_t key_version;        /* what is written is sealed under that one */

@@ -71,8 +71,41 @@ static int get_one(struct cli *cli, struct value **ret_resource, struct err *err
 	return client_call(cli, &call, ret_resource, err);
 }
 
+static const char *roles_text(struct cli *cli, const struct value *roles)
+{
+	const char *text = NULL;
+	for (size_t i = 0; i < value_len(roles); i++)
+		text = arena_printf(cli->arena, "%s%s%s", text ? text : "", text ? " " : "",
+		                    value_as_str(value_at(roles, i)));
+	return text;
+}
+
+static void print_principals(struct cli *cli, const struct value *items)
+{
+	static const char *const titles[] = {"NAME",  "TYPE", "ROLES", "DOMAIN",
+	                                     "STATE", "AGE",  NULL};
+	struct table *table = table_new(cli, titles);
+	for (size_t i = 0; i < value_len(items); i++) {
+		const struct value *metadata = value_get(value_at(items, i), "metadata");
+		const struct value *spec = value_get(value_at(items, i), "spec");
+		const char *type = value_get_str(spec, "type");
+		table_cell(table, value_get_str(metadata, "name"));
+		table_cell(table, type ? type : "user");
+		table_cell(table, roles_text(cli, value_get(spec, "roles")));
+		table_cell(table, value_get_str(spec, "domain"));
+		table_cell(table, value_get_bool(spec, "disabled", false) ? "disabled" : "enabled");
+		table_cell(table, human_age(cli, value_get_str(metadata, "createdAt")));
+	}
+	table_print(table);
+}
+
 static void print_rows(struct cli *cli, const struct value *items)
 {
+	const char *kind = value_get_str(value_at(items, 0), "kind");
+	if (kind && strcmp(kind, kind_info[KIND_PRINCIPAL].kind) == 0) {
+		print_principals(cli, items);
+		return;
+	}
 	static const char *const titles[] = {"NAME",     "DOMAIN", "ROWS", "SIZE",
 	                                     "SNAPSHOT", "AGE",    NULL};
 	struct table *table = table_new(cli, titles);
