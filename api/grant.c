@@ -100,6 +100,10 @@ static const struct field sweep_fields[] = {
 	F(INT,  graceMs, REQUIRED, NULL, NULL, "what is younger stays")
 	F_END
 };
+static const struct field erase_fields[] = {
+	F(TEXT, uid, REQUIRED, "32", NULL, "of the tenant that is erased")
+	F_END
+};
 static const struct field rekey_fields[] = {
 	F_END
 };
@@ -120,6 +124,7 @@ static const struct work_shape shapes[TASK_COUNT_] = {
 	[TASK_HISTORY] = { history_fields, 1, 1, 0, false },
 	[TASK_SWEEP] = { sweep_fields, 0, 0, 0, false },
 	[TASK_REKEY] = { rekey_fields, 0, GRANT_TABLES_MAX, 0, false },
+	[TASK_ERASE] = { erase_fields, 0, 0, 0, false },
 };
 
 const struct field *grant_work_fields(enum task_type type)

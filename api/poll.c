@@ -141,6 +141,23 @@ static const struct wire label_wire = {
 	"label", sizeof(struct poll_label), false, label_members
 };
 
+static const struct wire_member erased_members[] = {
+	W_NAME(struct erased, tenant, "tenant"),
+	W_TEXT(struct erased, uid, "uid", 1, UID_MAX),
+	W_INT(struct erased, rows, "rows", 0, INT64_MAX),
+	W_END
+};
+static const struct wire erased_wire = { "erased", sizeof(struct erased), false, erased_members };
+
+static const struct wire_member erasure_members[] = {
+	W_NAME(struct erasure, tenant, "tenant"),
+	W_TEXT(struct erasure, uid, "uid", 1, UID_MAX),
+	W_END
+};
+static const struct wire erasure_wire = {
+	"erasure", sizeof(struct erasure), false, erasure_members
+};
+
 static const struct wire_member poll_members[] = {
 	LATER(struct poll, shard, "shard", WIRE_INT32, 0, POLL_SHARDS_MAX - 1),
 	W_INT32(struct poll, slots, "slots", 0, POLL_SLOTS_MAX),
@@ -164,6 +181,8 @@ static const struct wire_member poll_members[] = {
 	W_STRUCTS(struct poll, done, done_count, "done", 0, POLL_DONE_MAX, &report_wire),
 	W_INT(struct poll, meter_seq, "meterSeq", 0, INT64_MAX),
 	W_STRUCTS(struct poll, reads, reads_count, "reads", 0, READS_MAX, &reads_wire),
+	LATER_LIST(struct poll, erased, erased_count, "erased", WIRE_STRUCTS, POLL_ERASED_MAX,
+	           &erased_wire),
 	W_END
 };
 static const struct wire poll_wire = { "poll", sizeof(struct poll), false, poll_members };
@@ -184,6 +203,8 @@ static const struct wire_member answer_members[] = {
 	W_STRUCTS(struct poll_answer, acks, ack_count, "acks", 0, TOKENS_MAX, &token_wire),
 	W_INT(struct poll_answer, meter_ack, "meterAck", 0, INT64_MAX),
 	W_TEXTS(struct poll_answer, drop, drop_count, "drop", 0, DROPS_MAX),
+	LATER_LIST(struct poll_answer, erase, erase_count, "erase", WIRE_STRUCTS, POLL_ERASED_MAX,
+	           &erasure_wire),
 	W_END
 };
 static const struct wire answer_wire = {

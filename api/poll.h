@@ -17,10 +17,10 @@
 
 enum {
 	POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64, POLL_LABELS_MAX = 16,
-	POLL_CACHES_MAX = 64, POLL_SLOTS_MAX = 4096,
+	POLL_CACHES_MAX = 64, POLL_ERASED_MAX = 64, POLL_SLOTS_MAX = 4096,
 	/* Grows with every addition within an ENVELOPE_VERSION. 1: the first; 2: pool, labels,
-	 * cpu, caches, hand-back; 3: shards. Unknown members are passed over, missing ones 0. */
-	POLL_PROTOCOL = 3, POLL_SHARDS_MAX = 64
+	 * cpu, caches, hand-back; 3: shards; 4: erasures. Unknown members are passed over, missing ones 0. */
+	POLL_PROTOCOL = 4, POLL_SHARDS_MAX = 64
 };
 
 enum outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
@@ -67,6 +67,10 @@ struct reads {                   /* online reads since the last acknowledged pol
 	int64_t count;
 };
 
+/* A tenant that is erased: its online data is to go from every worker. */
+struct erasure { const char *tenant, *uid; };
+struct erased { const char *tenant, *uid; int64_t rows; };       /* rows: that it had here */
+
 struct poll_label { const char *key, *value; };
 
 struct poll {
@@ -94,6 +98,8 @@ struct poll {
 	int64_t meter_seq;           /* of `reads`; counted once by control however often sent */
 	const struct reads *reads;
 	size_t reads_count;
+	const struct erased *erased; /* said again until an answer does not ask for it any more */
+	size_t erased_count;
 };
 
 struct poll_task { const uint8_t *grant; size_t grant_len; };
@@ -112,6 +118,8 @@ struct poll_answer {
 	int64_t meter_ack;           /* the meter_seq that is durable */
 	const char *const *drop;     /* tenants whose access grants are to be forgotten */
 	size_t drop_count;
+	const struct erasure *erase;
+	size_t erase_count;
 };
 
 MUST_USE int poll_value(struct arena *arena, const struct poll *poll, struct value **ret_value,

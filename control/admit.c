@@ -351,7 +351,7 @@ static int reserve(struct control *control, struct request *request, struct err 
 static int handle(struct control *control, struct request *request, struct err *err)
 {
 	bool writes = strcmp(request->route->method, "GET") != 0;
-	if (request->tenant && writes)
+	if (request->tenant && writes && request->route->action != ACTION_TENANT_ERASE)
 		TRY(tenancy_needs(control, request->tenant, TENANCY_WRITE, err));
 	return request->route->handler(control, request, err);
 }

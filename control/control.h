@@ -16,6 +16,7 @@ struct bindings;
 struct backups;
 struct dispatch;
 struct schedules;
+struct erasures;
 struct events;
 struct forward;
 struct intents;
@@ -40,6 +41,7 @@ struct part {
 	struct schedules *schedules; /* runs schedules and backfills while it leads */
 	struct lead *lead;
 	struct archive *archive;     /* ended tasks to their history; NULL: they stay */
+	struct erasures *erasures;   /* drives the erasure of its tenants; NULL: nobody does */
 	_Atomic int64_t led;         /* the epoch that is replayed and in force here; 0: none */
 };
 
@@ -72,6 +74,7 @@ struct control {
 	struct forward *forward;     /* to the replica that leads; NULL: there is no other */
 	_Atomic int held;            /* requests that wait for a task now */
 	int held_max;                /* more are answered at once */
+	int64_t erase_after_ms;      /* a deletion can be cancelled for that long, at least */
 	int worker_silent_ms;        /* a silent worker is given up after that; 0: the default */
 };
 

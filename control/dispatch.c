@@ -256,6 +256,7 @@ static void take_note(struct dispatch *dispatch, struct note *note)
 	case POST_POLICY: take_policy(dispatch, note->name); break;
 	case POST_SEAL: take_seal(dispatch, note->name); break;
 	case POST_NODE: take_node(dispatch, note->name); break;
+	case POST_ERASE: take_erase(dispatch, note->name); break;
 	default: break;
 	}
 	post_drop(&note->post);

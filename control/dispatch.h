@@ -26,6 +26,13 @@ void dispatch_drop_access(struct dispatch *dispatch, const char *tenant);
 /* A tenant's tasks are not to run now: what does is handed back, and its access grants are to be
  * forgotten. */
 void dispatch_seal(struct dispatch *dispatch, const char *tenant);
+/* A tenant is erased: every worker that serves is asked to delete its online data, each until it
+ * says so. Ask again for those that come later. */
+void dispatch_erase(struct dispatch *dispatch, const char *tenant, const char *uid);
+void dispatch_erase_end(struct dispatch *dispatch, const char *uid);     /* nobody is asked more */
+/* Who said so since the last time: a list in arena of {worker, rows}. */
+MUST_USE int dispatch_erased(struct dispatch *dispatch, const char *uid, struct arena *arena,
+                             struct value **ret_list, struct err *err);
 /* A worker's policy (cordoned, drain) changed in the catalog. */
 void dispatch_policy(struct dispatch *dispatch, const char *worker);
 /* A worker's record as a node (control/nodes.h) changed: it joined, or was removed. */

@@ -20,7 +20,7 @@ enum {
 
 enum post_kind {
 	POST_CALL, POST_JOB, POST_CANCEL, POST_DROP, POST_GONE, POST_POLICY, POST_NODE, POST_TABLE,
-	POST_SEAL
+	POST_SEAL, POST_ERASE
 };
 struct post { struct queue_item item; enum post_kind kind; };
 
@@ -49,8 +49,14 @@ struct job {                         /* POST_JOB: to the settler, and back with 
 
 struct note {                        /* POST_CANCEL: a task; POST_DROP, POST_SEAL: a tenant; */
 	struct post post;            /* POST_POLICY, POST_NODE: a worker; POST_GONE: a connection */
-	char name[64];
+	char name[NAME_MAX_LEN + ID_LEN + 2];        /* POST_ERASE: TENANT/UID */
 	uint32_t pipe;
+};
+
+enum { CONFIRMED_MAX = 256 };
+struct confirmed {                   /* a worker has erased a tenant's online data */
+	char uid[ID_LEN + 1], worker[128];
+	int64_t rows;
 };
 
 struct table {                       /* POST_TABLE: somebody waits for it */
@@ -86,6 +92,8 @@ struct dispatch {
 	pthread_mutex_t mutex;       /* guards what follows */
 	struct dispatch_status status;
 	char serve_url[256];
+	struct confirmed confirmed[CONFIRMED_MAX];   /* until somebody asks for it */
+	size_t confirmed_count;
 };
 
 /* dispatch_post.c: posts, made and ended */
@@ -135,6 +143,8 @@ void take_gone(struct dispatch *dispatch, uint32_t pipe);
 void take_policy(struct dispatch *dispatch, const char *name);
 void take_seal(struct dispatch *dispatch, const char *tenant);
 void take_node(struct dispatch *dispatch, const char *name);
+void take_erase(struct dispatch *dispatch, const char *name);
+void take_erased(struct dispatch *dispatch, struct worker *worker, const struct poll *poll);
 void workers_look(struct dispatch *dispatch);        /* whose time has come */
 struct value *workers_table(struct dispatch *dispatch, struct arena *arena);
 

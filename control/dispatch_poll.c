@@ -101,6 +101,13 @@ static size_t drops_now(const struct worker *worker, const char *names[DROPS_MAX
 	return worker->drop_count;
 }
 
+static size_t erases_now(const struct worker *worker, struct erasure erases[ERASES_MAX])
+{
+	for (size_t i = 0; i < worker->erase_count; i++)
+		erases[i] = (struct erasure){ worker->erases[i].tenant, worker->erases[i].uid };
+	return worker->erase_count;
+}
+
 static void drops_said(struct worker *worker)
 {
 	size_t count = 0;
@@ -158,6 +165,7 @@ void worker_answer(struct dispatch *dispatch, struct worker *worker)
 	struct poll_task tasks[GRANTS_PER_ANSWER];
 	struct token cancels[CANCELS_MAX], backs[CANCELS_MAX];
 	const char *drops[DROPS_MAX];
+	struct erasure erases[ERASES_MAX];
 	struct err err;
 	const struct envelope asked = { .incarnation = worker->incarnation, .seq = worker->seq,
 	                                .proof = worker->proof };
@@ -167,6 +175,7 @@ void worker_answer(struct dispatch *dispatch, struct worker *worker)
 		.acks = worker->acks, .ack_count = worker->ack_count,
 		.meter_ack = worker->meter_ack,
 		.drop = drops, .drop_count = drops_now(worker, drops),
+		.erase = erases, .erase_count = erases_now(worker, erases),
 	};
 	gather(worker, &answer, tasks, cancels, backs);
 	struct link_call *call = MOVE(worker->call);
@@ -361,6 +370,7 @@ static void take_body(struct dispatch *dispatch, struct worker *worker, struct m
 	}
 	if (worker->drop_count > 0)
 		worker_prompt(worker);
+	take_erased(dispatch, worker, poll);
 	if (poll->reads_count > 0)
 		take_reads(dispatch, worker, message);
 	take_free(worker, poll);

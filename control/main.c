@@ -97,6 +97,8 @@ static int build_control(struct process *process, struct err *err)
 		.link_ca_file = conf->link_ca_file,
 		.worker_cert_s = conf->worker_cert_s,
 		.events = { conf->event_streams, conf->event_streams_of_tenant },
+		.erasure.workers_ms = (int64_t)conf->erase_workers_s * 1000,
+		.erase_after_ms = (int64_t)conf->erase_after_s * 1000,
 		.archive.rules = {
 			.enough = conf->history_batch > 0 ? (size_t)conf->history_batch : 0,
 			.young_ms = (int64_t)conf->history_after_s * 1000,

@@ -427,11 +427,19 @@ static int plan_rekey(struct plan *plan, struct err *err)
 	return 0;
 }
 
+static int plan_erase(struct plan *plan, struct err *err)
+{
+	static const char *const members[] = { "uid" };
+	copy_members(plan->done, plan->work->spec, members, ARRAY_LEN(members), plan->arena);
+	return tables_new(plan, 0, 0, err);
+}
+
 static plan_fn *const plan_by_type[TASK_COUNT_] = {
 	[TASK_INGEST] = plan_ingest, [TASK_TRANSFORM] = plan_transform,
 	[TASK_MATERIALIZE] = plan_materialize, [TASK_PROBE] = plan_probe,
 	[TASK_ARCHIVE] = plan_archive, [TASK_HISTORY] = plan_history,
 	[TASK_SWEEP] = plan_sweep, [TASK_REKEY] = plan_rekey,
+	[TASK_ERASE] = plan_erase,
 };
 
 /* --- the grant --- */

@@ -205,7 +205,7 @@ static int publish_output(struct settlement *settlement, struct err *err)
 	return 0;
 }
 
-/* What a sweep or a rekey tells of itself: whole numbers. */
+/* What a sweep, an erasure or a rekey tells of itself: whole numbers. */
 static int told_outputs(struct settlement *settlement, const char *const *names, size_t count,
                         struct err *err)
 {
@@ -224,7 +224,8 @@ static int publish_step(struct settlement *settlement, struct err *err)
 	bool wrote = is_task(settlement) && settlement->event == EVENT_SUCCEEDED;
 	static const char *const swept[] = { "objectsSeen", "objectsDeleted", "bytesDeleted" };
 	static const char *const rekeyed[] = { "objectsSeen", "objectsRewritten", "bytesWritten" };
-	if (wrote && settlement->work.type == TASK_SWEEP)
+	if (wrote && (settlement->work.type == TASK_SWEEP ||
+	              settlement->work.type == TASK_ERASE))
 		return told_outputs(settlement, swept, ARRAY_LEN(swept), err);
 	if (wrote && settlement->work.type == TASK_REKEY)
 		return told_outputs(settlement, rekeyed, ARRAY_LEN(rekeyed), err);

@@ -290,6 +290,8 @@ static int start_parts(struct control *control, const struct start_conf *conf, s
 		TRY(lead_start(control->parts[i].lead, err));
 		TRY(archive_new(&control->parts[i], &conf->archive, &control->parts[i].archive,
 		                err));
+		TRY(erasures_new(&control->parts[i], &conf->erasure, &control->parts[i].erasures,
+		                 err));
 	}
 	return 0;
 }
@@ -344,6 +346,7 @@ int control_new(const struct start_conf *conf, struct control **ret_control, str
 	control->worker_links = conf->worker_links;
 	control->link_ca_file = conf->link_ca_file;
 	control->worker_cert_s = conf->worker_cert_s;
+	control->erase_after_ms = conf->erase_after_ms;
 	int code = make_all(control, conf, err);
 	if (code < 0)
 		control_free(control);
@@ -382,8 +385,10 @@ void control_free(struct control *control)
 	for (int i = 0; i < control->part_count; i++)
 		if (control->parts[i].lead)
 			lead_stop(control->parts[i].lead);
-	for (int i = 0; i < control->part_count; i++)
+	for (int i = 0; i < control->part_count; i++) {
 		archive_free(MOVE(control->parts[i].archive));
+		erasures_free(MOVE(control->parts[i].erasures));
+	}
 	forward_free(control->forward);
 	if (catalog)
 		catalog_unfollow(catalog);

@@ -5,6 +5,7 @@
 
 #include "control/archive.h"
 #include "control/control.h"
+#include "control/erasure.h"
 #include "control/events.h"
 #include "control/lead.h"
 
@@ -23,6 +24,8 @@ struct start_conf {
 	int64_t checkpoint_bytes;    /* of the journal; 0: 64 MiB */
 	struct events_conf events;
 	struct archive_conf archive;
+	struct erasure_conf erasure;
+	int64_t erase_after_ms;      /* a deletion can be cancelled for that long, at least */
 	int held_max;                /* requests that may wait for a task at one time */
 	const char *worker_links;    /* as in struct control; both outlive it */
 	const char *link_ca_file;

@@ -347,3 +347,25 @@ void worker_drop_access(struct worker *worker, const char *tenant)
 	worker->drops[at].said = 0;
 	worker_prompt(worker);
 }
+
+static struct erase *erase_find(struct worker *worker, const char *uid)
+{
+	for (size_t i = 0; i < worker->erase_count; i++)
+		if (strcmp(worker->erases[i].uid, uid) == 0)
+			return &worker->erases[i];
+	return NULL;
+}
+
+void worker_erase(struct worker *worker, const struct erase *erase)
+{
+	if (!erase_find(worker, erase->uid) && worker->erase_count < ERASES_MAX)
+		worker->erases[worker->erase_count++] = *erase;
+	worker_prompt(worker);
+}
+
+void worker_erased(struct worker *worker, const char *uid)
+{
+	struct erase *at = erase_find(worker, uid);
+	if (at)
+		*at = worker->erases[--worker->erase_count];
+}

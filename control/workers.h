@@ -50,6 +50,9 @@ struct worker_self {
 	bool draining;
 };
 
+enum { ERASES_MAX = 16 };
+struct erase { char tenant[NAME_MAX_LEN + 1], uid[ID_LEN + 1]; };
+
 enum worker_line { LINE_NONE, LINE_FRESH, LINE_TRIED, LINE_COUNT_ };
 
 struct worker {
@@ -90,6 +93,8 @@ struct worker {
 	size_t told_count;
 	struct drop drops[DROPS_MAX];
 	size_t drop_count;
+	struct erase erases[ERASES_MAX];     /* tenants whose online data is to go from it */
+	size_t erase_count;
 	int64_t meter_ack, meter_settling;
 };
 
@@ -141,5 +146,8 @@ void worker_ack(struct worker *worker, const struct token *token);
 /* A zombie's attempt is to end; true when it was not told before. */
 bool worker_end_zombie(struct worker *worker, const struct token *token);
 void worker_drop_access(struct worker *worker, const char *tenant);
+/* Until it says that it is done; once more than ERASES_MAX are, it is asked for the rest later. */
+void worker_erase(struct worker *worker, const struct erase *erase);
+void worker_erased(struct worker *worker, const char *uid);
 
 #endif

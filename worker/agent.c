@@ -64,6 +64,7 @@ struct agent {
 	struct job *jobs;                /* in order of arrival */
 	struct token seen[SEEN_MAX];     /* grants that came, as a ring: a repeat starts nothing */
 	size_t seen_count;
+	struct gone gone;
 	bool draining, stopping, removed;
 	int pollers;                     /* threads that poll */
 	int64_t polls, tasks;
@@ -310,6 +311,7 @@ static int make_poll(struct line *line, struct arena *arena, struct value **ret_
 	TRY(fill_running(line, arena, &poll, err));
 	TRY(fill_done(line, arena, &poll, err));
 	TRY(fill_reads(line, arena, &poll, err));
+	TRY(gone_fill(&agent->gone, line->shard, arena, &poll, err));
 	return poll_value(arena, &poll, ret_body, err);
 }
 
@@ -363,6 +365,42 @@ static void hand_back(struct job *job)
 	attempt_cancel(&job->attempt);
 }
 
+static bool is_gone(struct line *line, const struct erasure *erasure)
+{
+	pthread_mutex_lock(&line->agent->mutex);
+	bool known = gone_has(&line->agent->gone, line->shard, erasure->uid);
+	pthread_mutex_unlock(&line->agent->mutex);
+	return known;
+}
+
+/* What cannot be done now is asked for again. Outside the mutex. */
+static void erase(struct line *line, const struct erasure *erasure)
+{
+	const struct agent_conf *conf = &line->agent->conf;
+	const struct log_context context = { .tenant = erasure->tenant };
+	int64_t rows = 0;
+	struct err err = { 0 };
+	if (conf->drop)
+		conf->drop(conf->drop_context, erasure->tenant);
+	if (conf->erase && conf->erase(conf->drop_context, erasure->tenant, &rows, &err) < 0) {
+		log_info(&context, "online_data_not_erased", "code=%s reason=\"%s\"",
+		         err_name(err.code), err.text);
+		return;
+	}
+	pthread_mutex_lock(&line->agent->mutex);
+	line->owed |= gone_add(&line->agent->gone, line->shard, erasure, rows);
+	pthread_cond_broadcast(&line->agent->news);
+	pthread_mutex_unlock(&line->agent->mutex);
+	log_info(&context, "online_data_erased", "rows=%" PRId64, rows);
+}
+
+static void erase_asked(struct line *line, const struct poll_answer *answer)
+{
+	for (size_t i = 0; i < answer->erase_count; i++)
+		if (!is_gone(line, &answer->erase[i]))
+			erase(line, &answer->erase[i]);
+}
+
 static void apply_answer(struct line *line, struct arena *arena, const struct poll_answer *answer)
 {
 	struct agent *agent = line->agent;
@@ -383,6 +421,7 @@ static void apply_answer(struct line *line, struct arena *arena, const struct po
 	for (size_t i = 0; i < answer->task_count; i++)
 		take_task(line, arena, &answer->tasks[i]);
 	line->done_max = POLL_DONE_MAX;
+	gone_heard(&agent->gone, line->shard, answer);
 }
 
 /* ---- polling ---- */
@@ -461,6 +500,8 @@ static int exchange(struct line *line, struct arena *arena, const struct value *
 	size_t drops = ret_answer->leader && agent->conf.drop ? ret_answer->drop_count : 0;
 	for (size_t i = 0; i < drops; i++)
 		agent->conf.drop(agent->conf.drop_context, ret_answer->drop[i]);
+	if (ret_answer->leader)
+		erase_asked(line, ret_answer);
 	return 0;
 }
 

@@ -203,6 +203,14 @@ static void drop_access(void *context, const char *tenant)
 	access_cache_drop(worker->cache, tenant);
 }
 
+static int erase_online(void *context, const char *tenant, int64_t *ret_rows, struct err *err)
+{
+	struct worker *worker = context;
+	*ret_rows = 0;
+	return worker->runner.online ? online_erase(worker->runner.online, tenant, ret_rows, err)
+	                             : 0;
+}
+
 /* What is not set is what the machine has, or this process's control group allows. */
 static void set_capacity(struct worker *worker)
 {
@@ -227,7 +235,8 @@ static int start_agent(struct worker *worker, struct err *err)
 	const struct agent_conf agent = {
 		.clock = clock_system(), .peer = worker->peer, .run = run_grant,
 		.runner = &worker->runner,
-		.meter = worker->meter, .drop = drop_access, .drop_context = worker,
+		.meter = worker->meter, .drop = drop_access, .erase = erase_online,
+		.drop_context = worker,
 		.box_public = worker->runner.opener.box_public, .serve_url = worker->serve_url,
 		.cage = worker->cage_short, .pool = conf->pool, .labels = worker->labels.labels,
 		.label_count = worker->labels.count, .recent = &worker->recent,

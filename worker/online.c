@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
 	TENANTS_MAX = 1024,          /* environments open at one time */
@@ -213,6 +214,69 @@ static int env_use(struct online *online, const char *tenant, struct tenant_env 
 	int rc = env_find(online, tenant, ret_env, err);
 	if (rc == 0)
 		(*ret_env)->views++;
+	pthread_mutex_unlock(&online->mutex);
+	return rc;
+}
+
+/* --- erased --- */
+
+static int64_t env_rows(const struct tenant_env *env)
+{
+	MDB_stat stat;
+	MDB_txn *txn = NULL;
+	if (mdb_txn_begin(env->env, NULL, MDB_RDONLY, &txn) != 0)
+		return 0;
+	int rc = mdb_stat(txn, env->dbi, &stat);
+	mdb_txn_abort(txn);
+	return rc == 0 ? (int64_t)stat.ms_entries : 0;
+}
+
+/* Each may be gone already: an erasure that was cut short is done again. */
+static int remove_files(const char *folder, struct err *err)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb" };
+	char path[4096];
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+		if (unlink(path) < 0 && errno != ENOENT)
+			return err_errno(err, errno, "online store: delete %s", path);
+	}
+	if (rmdir(folder) < 0 && errno != ENOENT)
+		return err_errno(err, errno, "online store: delete the folder %s", folder);
+	return 0;
+}
+
+/* mutex held */
+static int erase(struct online *online, const char *tenant, const char *folder,
+                 int64_t *ret_rows, struct err *err)
+{
+	struct tenant_env *env = NULL;
+	*ret_rows = 0;
+	if (access(folder, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	if (env_find(online, tenant, &env, err) < 0)         /* damaged: it goes all the same */
+		return remove_files(folder, err);
+	if (env->views > 0)
+		return err_set(err, E_BUSY, "online store: %d views of %s are open", env->views,
+		               tenant);
+	*ret_rows = env_rows(env);
+	struct tenant_env **at = &online->envs;
+	while (*at != env)
+		at = &(*at)->next;
+	*at = env->next;
+	online->count--;
+	env_free(env);
+	return remove_files(folder, err);
+}
+
+int online_erase(struct online *online, const char *tenant, int64_t *ret_rows, struct err *err)
+{
+	char folder[4000];
+	TRY(name_check("tenant", tenant, err));
+	if (snprintf(folder, sizeof folder, "%s/%s", online->folder, tenant) >= (int)sizeof folder)
+		return err_set(err, E_INVALID, "online store: the folder's path is too long");
+	pthread_mutex_lock(&online->mutex);
+	int rc = erase(online, tenant, folder, ret_rows, err);
 	pthread_mutex_unlock(&online->mutex);
 	return rc;
 }

@@ -19,6 +19,11 @@ MUST_USE int online_new(const char *folder, size_t map_bytes_max, struct online 
 void online_free(struct online *online);
 DEFINE_AUTO(online)
 
+/* Deletes a tenant's values, all of them, and its folder; ret_rows: how many there were. E_BUSY
+ * while a view of it is open. */
+MUST_USE int online_erase(struct online *online, const char *tenant, int64_t *ret_rows,
+                          struct err *err);
+
 /* For /metrics: environments open, and bytes they take on disk. */
 void online_status(struct online *online, int64_t *ret_tenants, int64_t *ret_bytes);
 

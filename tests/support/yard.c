@@ -97,6 +97,12 @@ static void drop_access(void *context, const char *tenant)
 	access_cache_drop(yard->cache, tenant);
 }
 
+static int erase_online(void *context, const char *tenant, int64_t *ret_rows, struct err *err)
+{
+	struct yard *yard = context;
+	return online_erase(yard->runner.online, tenant, ret_rows, err);
+}
+
 static void start_agent(struct yard *yard)
 {
 	struct err err = {0};
@@ -107,6 +113,7 @@ static void start_agent(struct yard *yard)
 		.runner = &yard->runner,
 		.meter = yard->meter,
 		.drop = drop_access,
+		.erase = erase_online,
 		.drop_context = yard,
 		.box_public = yard->runner.opener.box_public,
 		.serve_url = yard->serve_url,

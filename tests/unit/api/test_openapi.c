@@ -166,7 +166,8 @@ Test(openapi, options_stand_where_they_work)
 		const char *handler = row->operation->handler;
 		bool put = strcmp(handler, "resource_put") == 0;
 		bool gone = strcmp(handler, "resource_delete") == 0;
-		bool state = strncmp(handler, "tenant_", 7) == 0;
+		bool state = strncmp(handler, "tenant_", 7) == 0 ||
+			strcmp(handler, "deletion_begin") == 0;
 		cr_expect_eq(has_option(operation, "If-Match"), put || gone || state);
 		cr_expect_eq(has_option(operation, "If-None-Match"), put);
 		cr_expect_eq(has_option(operation, "Idempotency-Key"),
