@@ -22,6 +22,7 @@ struct forward;
 struct intents;
 struct keyuse;
 struct lead;
+struct logins;
 struct metrics;
 struct revoked;
 struct nodes;
@@ -67,6 +68,7 @@ struct control {
 	struct backups *backups;
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct revoked *revoked; /* what was revoked, for memory that follows */
+	struct logins *logins;   /* by tokens of identity providers */
 	struct tokens *tokens;   /* short-lived ones, and the keys that sign them */
 	struct keyuse *keyuse;   /* when API keys were last used */
 	struct metrics *metrics;

@@ -63,6 +63,7 @@ static int delete_tenant(struct control *control, struct request *request,
 		TRY(change_delete(change, key, -1, err));
 	TRY(home_delete(control, request->tenant, change, err));
 	TRY(delete_all(control, request, KIND_QUOTA, change, err));
+	TRY(delete_all(control, request, KIND_IDENTITYPROVIDER, change, err));
 	return delete_all(control, request, KIND_SHARE, change, err);
 }
 

@@ -5,8 +5,10 @@
 
 #include "control/bindings.h"
 #include "control/keyuse.h"
+#include "control/logins.h"
 #include "control/tokens.h"
 #include "tenant/apikey.h"
+#include "tenant/jwt.h"
 #include "tenant/paseto.h"
 
 #include <stdio.h>
@@ -126,6 +128,23 @@ static int key_stands(struct control *control, struct arena *arena, const char *
 	return 0;
 }
 
+/* --- logins --- */
+
+static int login_stands(struct control *control, struct arena *arena, const struct value *proof,
+                        int64_t now_ms, struct asker *asker, struct err *err)
+{
+	int64_t expires_ms = value_get_int(proof, "expiresMs", 0);
+	if (now_ms >= expires_ms)
+		return refused(err);
+	int code = logins_asker(control->logins, arena, proof, asker, err);
+	if (code < 0)
+		return code == E_NOT_FOUND ? refused(err) : code;
+	asker->auth = AUTH_OIDC;
+	asker->expires_ms = expires_ms;
+	bindings_fill(control->bindings, arena, asker);
+	return 0;
+}
+
 /* --- tokens --- */
 
 /* Less than the owner may, as the claims say; never more. A role that a token confines to a domain
@@ -163,7 +182,10 @@ static int token_stands(struct control *control, struct arena *arena, const stru
 	const char *tenant = value_get_str(claims, "tenant");
 	if (now_ms >= expires_ms)
 		return refused(err);
-	TRY(key_stands(control, arena, value_get_str(claims, "key"), now_ms, asker, err));
+	if (value_get_str(claims, "idp"))
+		TRY(login_stands(control, arena, claims, now_ms, asker, err));
+	else
+		TRY(key_stands(control, arena, value_get_str(claims, "key"), now_ms, asker, err));
 	if (!tenant || strcmp(tenant, asker->tenant) != 0)
 		return refused(err);
 	asker->auth = AUTH_TOKEN;
@@ -181,6 +203,8 @@ int identity_again(struct control *control, struct arena *arena, const struct va
 	struct asker asker = { .tenant = NULL };
 	if (is(proof, "kind", "key"))
 		TRY(key_stands(control, arena, value_get_str(proof, "id"), now_ms, &asker, err));
+	else if (is(proof, "kind", "oidc"))
+		TRY(login_stands(control, arena, proof, now_ms, &asker, err));
 	else if (is(proof, "kind", "token"))
 		TRY(token_stands(control, arena, proof, now_ms, &asker, err));
 	else
@@ -196,11 +220,18 @@ static int verify(struct control *control, struct arena *arena, const struct ide
 {
 	if (!ask->credential)
 		return refused(err);
-	if (!paseto_is(ask->credential))
-		return verify_key(control, arena, ask, ret_proof, err);
-	int code = tokens_verify(control->tokens, arena, ask->credential, ask->audience,
-	                         ask->now_ms, ret_proof, err);
-	return code == E_UNAUTHENTICATED ? refused(err) : code;
+	int code = 0;
+	/* The serving door's asks come one after the other: none may wait for an issuer. */
+	const struct login_ask login = { ask->credential, ask->tenant, ask->now_ms,
+		.may_wait = strcmp(ask->audience, "serving") != 0 };
+	if (paseto_is(ask->credential))
+		code = tokens_verify(control->tokens, arena, ask->credential, ask->audience,
+		                     ask->now_ms, ret_proof, err);
+	else if (jwt_is(ask->credential))
+		code = logins_verify(control->logins, arena, &login, ret_proof, err);
+	else
+		code = verify_key(control, arena, ask, ret_proof, err);
+	return code == E_UNAUTHENTICATED || code == E_UNAVAILABLE ? refused(err) : code;
 }
 
 int identity_check(struct control *control, struct arena *arena, const struct identity_ask *ask,

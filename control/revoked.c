@@ -54,6 +54,7 @@ bool revoked_by(enum action action)
 	case ACTION_PRINCIPAL_WRITE:
 	case ACTION_GROUP_WRITE:
 	case ACTION_ROLEBINDING_WRITE:
+	case ACTION_IDENTITYPROVIDER_WRITE:
 	case ACTION_TOKENKEY_WRITE:
 		return true;
 	default:

@@ -8,6 +8,7 @@
 #include "api/graph.h"
 #include "control/grants.h"
 #include "control/intents.h"
+#include "control/logins.h"
 #include "control/placeholder.h"
 #include "control/refs.h"
 #include "control/rules_sharing.h"
@@ -504,6 +505,8 @@ static int by_kind(struct control *control, struct request *request,
 		return source_rules(manifest->spec, err);
 	case KIND_TRANSFORMATION:
 		return transformation_rules(manifest, err);
+	case KIND_IDENTITYPROVIDER:
+		return logins_rules(control, request, manifest, before, err);
 	case KIND_SHARE:
 		return share_rules(manifest->spec, err);
 	case KIND_OFFER:

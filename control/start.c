@@ -11,6 +11,7 @@
 #include "control/forward.h"
 #include "control/intents.h"
 #include "control/keyuse.h"
+#include "control/logins.h"
 #include "control/metrics.h"
 #include "control/revoked.h"
 #include "control/nodes.h"
@@ -127,6 +128,17 @@ static void schedule_changed(struct control *control, const char *key)
 	schedules_changed(part_of(control, tenant)->schedules, key);
 }
 
+static void identity_changed(struct control *control, const char *key)
+{
+	const char *rest = NULL;
+	if (strncmp(key, "r/tokenkey/", strlen("r/tokenkey/")) == 0)
+		tokens_changed(control->tokens);
+	if (!is_kind(key, KIND_IDENTITYPROVIDER, &rest))
+		return;
+	logins_changed(control->logins);
+	access_changed(control, rest);
+}
+
 /* Who may read what: online grants that rest on it are dropped. */
 static void rights_changed(struct control *control, const char *key)
 {
@@ -163,10 +175,9 @@ static void on_change(void *context, const char *key, const struct value *value)
 		worker_changed(control, rest);
 	rights_changed(control, key);
 	node_changed(control, key);
-	if (strncmp(key, "r/tokenkey/", strlen("r/tokenkey/")) == 0)
-		tokens_changed(control->tokens);
 	if (strncmp(key, "r/key/", 6) == 0)      /* replaced or destroyed, by any replica */
 		keyring_forget(control->keyring, key + 6);
+	identity_changed(control, key);
 	schedule_changed(control, key);
 }
 
@@ -312,6 +323,9 @@ static int make_identity(struct control *control, const struct start_conf *conf,
 	};
 	TRY(revoked_new(conf->store, &control->revoked, err));
 	TRY(tokens_new(conf->keyring, control->catalog, &control->tokens, err));
+	const struct issuers_conf issuers = { .clock = conf->clock,
+	                                      .loopback = conf->issuer_loopback };
+	TRY(logins_new(control->catalog, &issuers, &control->logins, err));
 	return keyuse_new(&keyuse, &control->keyuse, err);
 }
 
@@ -406,6 +420,7 @@ void control_free(struct control *control)
 	events_free(control->events);
 	keyuse_free(control->keyuse);
 	tokens_free(control->tokens);
+	logins_free(control->logins);
 	revoked_free(control->revoked);
 	catalog_free(catalog);
 	bindings_free(control->bindings);

@@ -45,6 +45,7 @@ static void begin(struct plane *plane)
 		.clock = plane->clock ? plane->clock : clock_system(), .store = plane->store,
 		.keyring = plane->keyring, .shards = plane->shards,
 		.replica = plane->replica ? plane->replica : "control-1", .held_max = 4,
+		.issuer_loopback = true,
 		.checkpoint_bytes = CHECKPOINT_BYTES, .nameless = true,
 		.lead = { .ttl_s = 2, .bootstrap_key_file = plane->bootstrap_key,
 		          .url = plane->url[0] ? plane->url : NULL },

@@ -6,10 +6,12 @@
 #include "control/dispatch.h"
 #include "control/identity.h"
 #include "control/keys.h"
+#include "tests/support/idp.h"
 #include "tests/support/plane.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FLIGHTS "/v1/tenants/acme/domains/flights"
 
@@ -277,4 +279,64 @@ Test(access, names_the_shard_whose_leader_can_answer_to_who_may_know_it)
 	control_stop(w.plane->control);
 	link_server_free(server);
 	plane_stop(w.plane);
+}
+
+/* --- tokens and logins at this door --- */
+
+static const char *token(struct world *w, const char *key, const char *body)
+{
+	struct answer made = plane_call(w->plane, key, "POST", "/v1/token", body);
+	cr_assert_eq(made.status, 201, "%s", made.text);
+	return value_get_str(made.body, "token");
+}
+
+Test(access, a_token_reads_when_it_is_for_serving_and_of_that_scope)
+{
+	struct world w;
+	struct err err = { 0 };
+	AUTO_BUF bytes;
+	struct access_grant *grant = NULL;
+	start(&w);
+	cr_expect_eq(try_ask(&w, token(&w, w.reader, NULL), "delays", &err), 0, "%s", err.text);
+	cr_expect_eq(try_ask(&w, token(&w, w.reader, "{'audience':['control']}"), "delays", &err),
+	             E_UNAUTHENTICATED);
+	cr_expect_eq(try_ask(&w, token(&w, w.reader, "{'scope':['dataset:*']}"), "delays", &err),
+	             E_NOT_FOUND, "%s", err.text);
+	const char *soon = token(&w, w.reader, "{'audience':['serving'],'scope':['features:read'],"
+	                         "'lifetime':'20s'}");
+	cr_assert_eq(ask(&w, soon, "delays", &bytes, &err), 0, "%s", err.text);
+	struct grant_opener opener = { .worker = "w1", .box_secret = w.box_secret };
+	memcpy(opener.control_key, w.plane->control->signer_public, SIGN_PUBLIC_BYTES);
+	memcpy(opener.box_public, w.box_public, BOX_PUBLIC_BYTES);
+	int64_t now_ms = clock_unix_ms(clock_system());
+	cr_assert_eq(access_open(&opener, now_ms, w.plane->arena, bytes.data, bytes.len, &grant,
+	                         &err), 0, "%s", err.text);
+	cr_expect_leq(grant->expires_ms, now_ms + 21 * 1000, "no longer than the token");
+	access_wipe(grant);
+	buf_release(&bytes);
+	end(&w);
+}
+
+Test(access, a_login_reads_and_does_not_make_this_door_wait_for_its_issuer)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	struct idp *idp = idp_start();
+	idp_add_key(idp, "k", SIGNATURE_EDDSA);
+	plane_put(w.plane, w.admin, "IdentityProvider", "/v1/tenants/acme/identityproviders/corp",
+	          arena_printf(w.plane->arena, "{'issuer':'%s','audiences':['freehold'],'groups':"
+	          "[{'claim':'g','roles':['consumer'],'domain':'flights'}]}", idp_url(idp)));
+	const char *text = idp_jwt(idp, w.plane->arena, "k", arena_printf(w.plane->arena,
+		"{'iss':'%s','aud':'freehold','sub':'ada','groups':'g','exp':%lld}", idp_url(idp),
+		(long long)(clock_unix_ms(clock_system()) / 1000 + 600)));
+	int code = try_ask(&w, text, "delays", &err);
+	cr_expect_eq(code, E_UNAUTHENTICATED, "the keys are fetched behind it");
+	for (int ms = 0; code != 0; ms++) {
+		cr_assert_lt(ms, 20000, "%s", err.text);
+		usleep(1000);
+		code = try_ask(&w, text, "delays", &err);
+	}
+	end(&w);
+	idp_stop(idp);
 }
