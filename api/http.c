@@ -565,6 +565,7 @@ static int start_daemon(struct http_server *server, int fd, const char *cert, co
 	struct MHD_OptionItem tls[] = {
 		{ cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)cert },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key },
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, http_tls_chooser() },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL }
 	};
@@ -581,6 +582,19 @@ static int start_daemon(struct http_server *server, int fd, const char *cert, co
 	               "descriptors for %d connections?", conf->connections_max);
 }
 
+static int start_with(struct http_server *server, int fd, const struct buf *cert,
+                      const struct buf *key, struct err *err)
+{
+	const struct cert_set set = { NULL, (const char *)cert->data, (const char *)key->data };
+	server->https = true;
+	struct err why;
+	int rc = http_server_set_tls(server, &set, &why);
+	if (rc < 0)
+		return err_set(err, rc, "the HTTPS server does not start: %s; are certificate and "
+		               "key PEM and of one pair?", why.text);
+	return start_daemon(server, fd, set.cert, set.key, err);
+}
+
 static int start_tls(struct http_server *server, int fd, const char *cert_file,
                      const char *key_file, struct err *err)
 {
@@ -590,7 +604,7 @@ static int start_tls(struct http_server *server, int fd, const char *cert_file,
 	TRY(read_pem("certificate", cert_file, &cert, err));
 	int rc = read_pem("key", key_file, &key, err);
 	if (rc == 0)
-		rc = start_daemon(server, fd, (const char *)cert.data, (const char *)key.data, err);
+		rc = start_with(server, fd, &cert, &key, err);
 	if (key.data)
 		secret_wipe(key.data, key.cap);
 	return rc;
@@ -708,6 +722,7 @@ void http_server_free(struct http_server *server)
 	}
 	crew_free(server->crew);
 	overdue_free(server->overdue);
+	http_pair_free(server->pair);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->mutex);
 	free(server);

@@ -7,6 +7,7 @@
 
 #include "api/outflow.h"
 #include "common/buf.h"
+#include "common/cert_pem.h"
 #include "common/arena.h"
 
 struct http_server;
@@ -34,6 +35,10 @@ struct http_conf {
 };
 MUST_USE int http_server_new(const struct http_conf *conf, struct http_server **ret_server,
                              struct err *err);
+/* The certificate for connections from now on; those that stand go on. Any thread. E_INVALID: it
+ * is not good, or this server speaks plain HTTP, and what was stays. */
+MUST_USE int http_server_set_tls(struct http_server *server, const struct cert_set *set,
+                                 struct err *err);
 int http_server_port(const struct http_server *server);
 /* Stops accepting, answers what is under way, joins the threads. */
 void http_server_free(struct http_server *server);

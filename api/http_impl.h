@@ -4,6 +4,7 @@
 
 #include "api/http.h"
 #include "api/overdue.h"
+#include "common/cert_pem.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -52,6 +53,8 @@ struct http_stream {
 struct http_server {
 	struct http_conf conf;       /* defaults filled in; listen and files are not kept */
 	struct MHD_Daemon *daemon;
+	bool https;
+	struct http_pair *pair;      /* that is shown now; guarded by mutex; NULL: plain HTTP */
 	struct crew *crew;
 	struct overdue *overdue;
 	int port;
@@ -64,6 +67,10 @@ struct http_server {
 	bool no_streams;             /* guarded by mutex */
 	bool closed;                 /* guarded by mutex; nothing is handed over any more */
 };
+
+void http_pair_free(struct http_pair *pair);
+/* What libmicrohttpd is given for MHD_OPTION_HTTPS_CERT_CALLBACK2. */
+void *http_tls_chooser(void);
 
 /* The response to a request that is answered by a stream; NULL: no memory. */
 struct MHD_Response *http_stream_response(struct http_request *request);

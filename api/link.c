@@ -5,6 +5,7 @@
 #include "api/link.h"
 
 #include "common/crypto.h"
+#include "common/loopback.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,13 +56,7 @@ static int failed(int rv, const char *what, struct err *err)
 
 static bool is_loopback(const char *host)
 {
-	struct in_addr v4;
-	struct in6_addr v6;
-	if (strcmp(host, "localhost") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+	return loopback_host(host, strlen(host));
 }
 
 static bool is_address(const char *host)
@@ -123,6 +118,28 @@ static int read_pem(const char *path, struct buf *out, struct err *err)
 	if (room && n < 0)
 		return err_errno(err, why, "link: read %s", path);
 	return buf_check(out, err);
+}
+
+/* The same out of memory. */
+static int fill_config_of(nng_tls_config *config, const struct cert_set *set, struct err *err)
+{
+	TRY(failed(nng_tls_config_own_cert(config, set->cert, set->key, NULL), "certificate", err));
+	TRY(failed(nng_tls_config_ca_chain(config, set->ca, NULL), "CA", err));
+	return failed(nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED), "TLS", err);
+}
+
+static int tls_config_of(const struct cert_set *set, nng_tls_mode mode,
+                         nng_tls_config **ret_config, struct err *err)
+{
+	nng_tls_config *config = NULL;
+	TRY(failed(nng_tls_config_alloc(&config, mode), "TLS", err));
+	int rc = fill_config_of(config, set, err);
+	if (rc < 0) {
+		nng_tls_config_free(config);
+		return rc;
+	}
+	*ret_config = config;
+	return 0;
 }
 
 static int load_pair(nng_tls_config *config, const struct link_tls *tls, struct buf *cert,
@@ -360,6 +377,15 @@ static int start_listening(struct link_server *server, const struct link_server_
 	return failed(nng_listener_start(server->listener, 0), conf->url, err);
 }
 
+int link_server_set_tls(struct link_server *server, const struct cert_set *set, struct err *err)
+{
+	nng_tls_config *config = NULL;
+	TRY(tls_config_of(set, NNG_TLS_MODE_SERVER, &config, err));
+	int rv = nng_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, config);
+	nng_tls_config_free(config);
+	return failed(rv, "TLS", err);
+}
+
 static int watch_connections(struct link_server *server, struct err *err)
 {
 	int rv = server->gone ? nng_pipe_notify(server->socket, NNG_PIPE_EV_REM_POST, on_gone,
@@ -437,6 +463,8 @@ void link_server_free(struct link_server *server)
 struct replica {
 	struct link_client *client;
 	nng_socket socket;
+	nng_dialer dialer;
+	char tls_name[256];          /* that its certificate is to have; "": no TLS */
 	int pipes;                   /* connections that stand; guarded by client->mutex */
 };
 
@@ -482,22 +510,45 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 	pthread_mutex_unlock(&client->mutex);
 }
 
-static int dial_tls(nng_dialer dialer, const struct link_tls *tls, const char *host,
-                    struct err *err)
+/* mbedTLS 2 compares names only: an address stands for the name of this machine, or nothing. */
+static int name_for(const char *host, char out[256], struct err *err)
 {
-	/* mbedTLS 2 compares names only: an address stands for the name of this machine, or
-	 * nothing. */
 	const char *name = is_loopback(host) ? "localhost" : host;
 	if (is_address(name))
 		return err_set(err, E_INVALID, "link: %s is an address; TLS checks names: use the "
 		               "replica's DNS name", host);
-	nng_tls_config *config = NULL;
-	TRY(tls_config_new(tls, NNG_TLS_MODE_CLIENT, &config, err));
-	int rv = nng_tls_config_server_name(config, name);
+	snprintf(out, 256, "%s", name);
+	return 0;
+}
+
+static int dial_with(struct replica *replica, nng_tls_config *config, struct err *err)
+{
+	int rv = nng_tls_config_server_name(config, replica->tls_name);
 	if (rv == 0)
-		rv = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
+		rv = nng_dialer_set_ptr(replica->dialer, NNG_OPT_TLS_CONFIG, config);
 	nng_tls_config_free(config);
 	return failed(rv, "TLS", err);
+}
+
+int link_client_set_tls(struct link_client *client, const struct cert_set *set, struct err *err)
+{
+	for (int i = 0; i < client->count; i++) {
+		nng_tls_config *config = NULL;
+		if (!client->replicas[i].tls_name[0])
+			continue;
+		TRY(tls_config_of(set, NNG_TLS_MODE_CLIENT, &config, err));
+		TRY(dial_with(&client->replicas[i], config, err));
+	}
+	return 0;
+}
+
+static int dial_tls(struct replica *replica, const struct link_tls *tls, const char *host,
+                    struct err *err)
+{
+	nng_tls_config *config = NULL;
+	TRY(name_for(host, replica->tls_name, err));
+	TRY(tls_config_new(tls, NNG_TLS_MODE_CLIENT, &config, err));
+	return dial_with(replica, config, err);
 }
 
 static int set_options(nng_socket socket, const struct link_client_conf *conf)
@@ -516,7 +567,6 @@ static int replica_start(struct replica *replica, const char *url_text,
                          const struct link_client_conf *conf, struct err *err)
 {
 	struct link_url url;
-	nng_dialer dialer;
 	TRY(read_url(url_text, &conf->tls, &url, err));
 	TRY(failed(nng_req0_open(&replica->socket), url_text, err));
 	TRY(failed(set_options(replica->socket, conf), url_text, err));
@@ -524,10 +574,10 @@ static int replica_start(struct replica *replica, const char *url_text,
 	           url_text, err));
 	TRY(failed(nng_pipe_notify(replica->socket, NNG_PIPE_EV_REM_POST, on_pipe, replica),
 	           url_text, err));
-	TRY(failed(nng_dialer_create(&dialer, replica->socket, url_text), url_text, err));
+	TRY(failed(nng_dialer_create(&replica->dialer, replica->socket, url_text), url_text, err));
 	if (url.tls)
-		TRY(dial_tls(dialer, &conf->tls, url.host, err));
-	return failed(nng_dialer_start(dialer, NNG_FLAG_NONBLOCK), url_text, err);
+		TRY(dial_tls(replica, &conf->tls, url.host, err));
+	return failed(nng_dialer_start(replica->dialer, NNG_FLAG_NONBLOCK), url_text, err);
 }
 
 static int client_alloc(struct link_client **ret_client, struct err *err)

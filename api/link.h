@@ -4,7 +4,7 @@
 #ifndef LINK_H
 #define LINK_H
 
-#include "common/buf.h"
+#include "common/cert_pem.h"
 
 enum { LINK_MESSAGE_MAX = 4 * 1024 * 1024 };
 
@@ -35,6 +35,10 @@ struct link_server_conf {
 };
 MUST_USE int link_server_new(const struct link_server_conf *conf, struct link_server **ret_server,
                              struct err *err);
+/* Connections from now on are made with these; those that stand go on. Any thread. E_INVALID: the
+ * URL is not of TLS, or what is given is not good, and what was stays. */
+MUST_USE int link_server_set_tls(struct link_server *server, const struct cert_set *set,
+                                 struct err *err);
 int link_server_port(const struct link_server *server);
 /* Drops what is held; no call may be answered or dropped afterwards. */
 void link_server_free(struct link_server *server);
@@ -65,6 +69,9 @@ DEFINE_AUTO(link_client)
  * (loopback addresses stand for "localhost"). */
 MUST_USE int link_client_call(struct link_client *client, int replica, const void *data, size_t len,
                               int timeout_ms, struct buf *ret_answer, struct err *err);
+/* As link_server_set_tls, for connections to every replica. */
+MUST_USE int link_client_set_tls(struct link_client *client, const struct cert_set *set,
+                                 struct err *err);
 int link_client_count(const struct link_client *client);
 /* Ends every call under way with E_CANCELLED, so that a held poll can be renewed at once. */
 void link_client_interrupt(struct link_client *client);

@@ -167,7 +167,9 @@ static bool set_name(X509_NAME *name, const char *text)
 
 static bool set_times(X509 *cert, const X509 *issuer, int64_t lifetime_s)
 {
-	if (!X509_gmtime_adj(X509_getm_notBefore(cert), -SKEW_S) ||
+	/* Clocks differ; but a short life is not to look half over when it begins. */
+	int64_t skew_s = lifetime_s / 10 < SKEW_S ? lifetime_s / 10 : SKEW_S;
+	if (!X509_gmtime_adj(X509_getm_notBefore(cert), -(long)skew_s) ||
 	    !X509_gmtime_adj(X509_getm_notAfter(cert), (long)lifetime_s))
 		return false;
 	if (!issuer ||

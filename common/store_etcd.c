@@ -1,6 +1,7 @@
 /* store_etcd.c - the etcd backing: its configuration, its reads, its housekeeping.
  * Every key has the configured prefix in etcd and loses it on the way back. */
 #include "common/defs.h"
+#include "common/loopback.h"
 #include "common/store_etcd_impl.h"
 
 #include "common/text.h"
@@ -276,6 +277,11 @@ static int endpoint_add(struct store_etcd *etcd, const char *text, size_t len, s
 	char *endpoint = strndup(text, len);
 	if (!endpoint)
 		return err_set(err, E_NOMEM, "no memory for etcd's endpoints");
+	int rc = loopback_check_url("an etcd endpoint", endpoint, err);
+	if (rc < 0) {
+		free(endpoint);
+		return rc;
+	}
 	etcd->endpoints[etcd->endpoint_count++] = endpoint;
 	return 0;
 }

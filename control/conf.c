@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "control/conf.h"
 
+#include "common/loopback.h"
 #include "common/settings.h"
 
 #include <stdio.h>
@@ -49,8 +50,8 @@ int conf_advertise(const struct conf *conf, char ret_url[256], struct err *err)
 {
 	const char *url = conf->advertise_url;
 	size_t len = url ? strlen(url) : 0;
-	if (len && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-		return err_set(err, E_INVALID, "--advertise-url begins with http:// or https://");
+	if (len)
+		TRY(loopback_check_url("--advertise-url", url, err));
 	while (len && url[len - 1] == '/')
 		len--;
 	if (len >= 256)

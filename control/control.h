@@ -60,7 +60,7 @@ struct control {
 	struct secret *link_secret;  /* its X25519 key on the link: the signer's */
 	struct nodes *nodes;         /* the workers that have joined; NULL: none is known */
 	const char *worker_links;    /* what workers that join are told to dial; NULL: nothing */
-	const char *link_ca_file;    /* what the link's own certificate is of; NULL: the platform's CA */
+	const char *link_ca_file;    /* of the link's own certificate; NULL: the platform's */
 	int worker_cert_s;           /* how long their certificates are valid; 0: a day */
 	_Atomic int64_t join_due_ms; /* refused joins: when the next one would be in time (GCRA) */
 	bool nameless;               /* workers that have not joined may poll too */

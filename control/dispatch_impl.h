@@ -31,6 +31,7 @@ struct message {                     /* POST_CALL */
 	struct envelope envelope;
 	struct poll poll;            /* kind "poll" */
 	struct access_ask ask;       /* kind "access" */
+	const char *request;         /* kind "renew": for a certificate, PEM */
 	uint8_t public_key[BOX_PUBLIC_BYTES];        /* the sender has joined with; 0: it has not */
 	int refs;                    /* of the dispatcher and of jobs; its thread alone counts */
 };

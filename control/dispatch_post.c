@@ -81,6 +81,10 @@ static int read_body(struct message *message, const struct node_sender *sender, 
 	}
 	if (strcmp(envelope->kind, "access") == 0)
 		return access_ask_read(message->arena, envelope->body, &message->ask, err);
+	if (strcmp(envelope->kind, "renew") == 0 && envelope->proof.key) {
+		message->request = value_get_str(envelope->body, "request");
+		return message->request ? 0 : err_set(err, E_INVALID, "renew: request is missing");
+	}
 	return err_set(err, E_INVALID, "the message's kind is none that control knows; upgrade it "
 	               "first, then the workers");
 }
@@ -141,9 +145,9 @@ void message_new(struct control *control, struct link_call *call, const uint8_t 
 		message_refuse(control, message, &err);
 		return;
 	}
-	bool access = strcmp(message->envelope.kind, "access") == 0;
+	bool polls = strcmp(message->envelope.kind, "poll") == 0;
 	struct dispatch *dispatch = control->parts[message->poll.shard].dispatch;
-	if (!queue_push(access ? dispatch->asks : dispatch->inbox, &message->post.item))
+	if (!queue_push(polls ? dispatch->inbox : dispatch->asks, &message->post.item))
 		message_free(message);
 }
 

@@ -79,6 +79,36 @@ static int add_absent(void *context, const char *key, const struct value *stored
 	return add(gathering, item, err);
 }
 
+/* What is known of its identity, beside what it says of itself; one that has only that is listed
+ * too. */
+static int add_node(void *context, const char *key, const struct value *record, int64_t revision,
+                    struct err *err)
+{
+	struct gathering *gathering = context;
+	const char *name = value_get_str(record, "name");
+	char text[TIME_TEXT_MAX];
+	int64_t until_ms = value_get_int(record, "certificateUntil", 0);
+	(void)key;
+	(void)revision;
+	struct value *item = name ? item_of(gathering, name) : NULL;
+	if (name && !item) {
+		item = value_map(gathering->arena);
+		value_set_str(item, "name", name);
+		value_set_str(item, "pool", value_get_str(record, "pool"));
+		value_set_int(item, "running", 0);
+		value_set_bool(item, "cordoned", false);
+		value_set_bool(item, "draining", false);
+		value_set_bool(item, "connected", false);
+		TRY(add(gathering, item, err));
+	}
+	bool removed = value_get_int(record, "removedAt", 0) != 0;
+	value_set_bool(item, "joined", !removed);
+	value_set_bool(item, "removed", removed);
+	if (until_ms)
+		value_set_str(item, "certificateExpiresAt", time_print_ms(until_ms, text));
+	return 0;
+}
+
 static int gather(struct gathering *gathering, struct request *request, struct err *err)
 {
 	struct control *control = gathering->control;
@@ -91,8 +121,10 @@ static int gather(struct gathering *gathering, struct request *request, struct e
 	}
 	if (!any)
 		return part_needs_lead(request->part, err);
-	return catalog_list(control->catalog, gathering->arena, "r/worker/", NULL, ABSENT_MAX,
-	                    add_absent, gathering, &more, err);
+	TRY(catalog_list(control->catalog, gathering->arena, "r/worker/", NULL, ABSENT_MAX,
+	                 add_absent, gathering, &more, err));
+	return catalog_list(control->catalog, gathering->arena, "r/node/", NULL, ABSENT_MAX,
+	                    add_node, gathering, &more, err);
 }
 
 int h_workers(struct control *control, struct request *request, struct err *err)

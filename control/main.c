@@ -6,6 +6,7 @@
 #include "common/store_etcd.h"
 #include "common/store_shift.h"
 #include "common/text.h"
+#include "control/certs.h"
 #include "control/conf.h"
 #include "control/dispatch.h"
 #include "control/door.h"
@@ -29,6 +30,7 @@ struct process {
 	struct control *control;
 	struct http_server *http;
 	struct link_server *link;
+	struct certs *certs;
 };
 
 /* Written whole under another name first: a worker never reads half a key. */
@@ -129,7 +131,14 @@ static int open_doors(struct process *process, struct err *err)
 		.context = process->control,
 	};
 	TRY(http_server_new(&http, &process->http, err));
-	return link_server_new(&link, &process->link, err);
+	TRY(link_server_new(&link, &process->link, err));
+	const struct certs_conf certs = {
+		.control = process->control, .http = process->http, .link = process->link,
+		.cert_file = conf->cert_file, .key_file = conf->key_file,
+		.link_ca_file = conf->link_ca_file, .link_cert_file = conf->link_cert_file,
+		.link_key_file = conf->link_key_file,
+	};
+	return certs_new(&certs, &process->certs, err);
 }
 
 static int build(struct process *process, struct err *err)
@@ -148,6 +157,7 @@ static int build(struct process *process, struct err *err)
 
 static void end(struct process *process)
 {
+	certs_free(process->certs);
 	http_server_free(process->http);
 	if (process->control)                /* it holds calls of the link */
 		control_stop(process->control);

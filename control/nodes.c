@@ -24,6 +24,8 @@ struct nodes {
 	pthread_mutex_t mutex;       /* guards what follows */
 	struct hashmap by_name;
 	uint64_t changes;
+	nodes_authority_fn *made;
+	void *made_context;
 };
 
 const char *node_record_key(char out[STORE_KEY_MAX], const char *name)
@@ -86,6 +88,22 @@ void nodes_changed(struct nodes *nodes, const char *name)
 	pthread_mutex_lock(&nodes->mutex);
 	nodes->changes++;
 	forget(nodes, name);
+	pthread_mutex_unlock(&nodes->mutex);
+}
+
+void nodes_on_authority(struct nodes *nodes, nodes_authority_fn *made, void *context)
+{
+	pthread_mutex_lock(&nodes->mutex);
+	nodes->made = made;
+	nodes->made_context = context;
+	pthread_mutex_unlock(&nodes->mutex);
+}
+
+void nodes_authority_made(struct nodes *nodes)
+{
+	pthread_mutex_lock(&nodes->mutex);
+	if (nodes->made)
+		nodes->made(nodes->made_context);
 	pthread_mutex_unlock(&nodes->mutex);
 }
 

@@ -18,6 +18,11 @@ DEFINE_AUTO(nodes)
 /* Its record changed: what is cached of it is dropped. */
 void nodes_changed(struct nodes *nodes, const char *name);
 
+/* Called, under a lock, when the platform's authority is made; NULL: not any more. */
+typedef void nodes_authority_fn(void *context);
+void nodes_on_authority(struct nodes *nodes, nodes_authority_fn *made, void *context);
+void nodes_authority_made(struct nodes *nodes);
+
 /* Who sent a message. */
 struct node_sender {
 	char name[NODE_NAME_MAX + 1], pool[NAME_MAX_LEN + 1];    /* pool "": any */

@@ -99,9 +99,11 @@ static void worker_changed(struct control *control, const char *name)
 		dispatch_policy(control->parts[i].dispatch, name);
 }
 
-/* "r/node/NAME" */
+/* "r/node/NAME", and the authority that signs their certificates. */
 static void node_changed(struct control *control, const char *key)
 {
+	if (strncmp(key, "r/authority/", 12) == 0)
+		nodes_authority_made(control->nodes);
 	if (strncmp(key, "r/node/", 7) != 0)
 		return;
 	nodes_changed(control->nodes, key + 7);

@@ -6,9 +6,11 @@
 #include "worker/agent.h"
 #include "worker/egress.h"
 #include "worker/executor.h"
+#include "worker/badge.h"
 #include "worker/machine.h"
 #include "worker/online.h"
 #include "worker/pool.h"
+#include "worker/renewal.h"
 #include "worker/serve.h"
 #include "worker/worker_conf.h"
 
@@ -23,7 +25,8 @@
 
 enum {
 	REPLICAS_MAX = 8, URL_MAX = 512, KEY_WAIT_MS = 30000, KEY_STEP_MS = 100,
-	MIB_SHIFT = 20, SLOT_CPU_MILLIS = 2000
+	MIB_SHIFT = 20, SLOT_CPU_MILLIS = 2000,
+	EXIT_REMOVED = 3             /* control has removed this worker: it is started in vain */
 };
 
 struct worker {
@@ -36,6 +39,9 @@ struct worker {
 	struct { int slots; uint64_t memory_bytes; int64_t cpu_millis; } capacity;   /* of tasks */
 	struct cage_report cage;
 	char cage_short[CAGE_SHORT_MAX];
+	struct badge *badge;                /* NULL: it has none */
+	struct node_key *node_key;                /* likewise */
+	struct link_tls tls;                      /* of the link */
 	struct secret *box_secret;
 	struct runner runner;                     /* its parts are owned here */
 	struct meter *meter;
@@ -44,29 +50,10 @@ struct worker {
 	struct access_cache *cache;
 	struct serve *serve;
 	struct agent *agent;
+	struct renewal *renewal;
 };
 
 /* ---- keys ---- */
-
-static int hex_value(char c)
-{
-	const char *digits = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-	return at ? (int)(at - digits) : -1;
-}
-
-static bool parse_key(const char *text, uint8_t out[SIGN_PUBLIC_BYTES])
-{
-	for (int i = 0; i < SIGN_PUBLIC_BYTES; i++) {
-		int high = hex_value(text[2 * i]);
-		int low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
-		if (low < 0)
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	const char *rest = text + 2 * SIGN_PUBLIC_BYTES;
-	return rest[strspn(rest, "\r\n")] == 0;
-}
 
 static int read_key(const char *path, uint8_t out[SIGN_PUBLIC_BYTES], struct err *err)
 {
@@ -76,7 +63,7 @@ static int read_key(const char *path, uint8_t out[SIGN_PUBLIC_BYTES], struct err
 		return err_errno(err, errno, "--signing-public-file: open %s", path);
 	ssize_t n = read(fd, text, sizeof text - 1);
 	close(fd);
-	if (n < 2 * SIGN_PUBLIC_BYTES || !parse_key(text, out))
+	if (n < 2 * SIGN_PUBLIC_BYTES || !badge_hex(text, out))
 		return err_set(err, E_INVALID, "--signing-public-file: %s must hold 64 hex digits, "
 		               "as the control plane writes them", path);
 	return 0;
@@ -109,13 +96,53 @@ static int make_box(struct worker *worker, struct err *err)
 	box_keypair(opener->box_public, secret_data(worker->box_secret));
 	opener->box_secret = worker->box_secret;
 	opener->worker = worker->conf.name;
+	if (worker->badge && badge_joined(worker->badge)) {
+		memcpy(opener->control_key, badge_signing_key(worker->badge),
+		       SIGN_PUBLIC_BYTES);
+		return 0;
+	}
 	return await_key(worker->conf.signing_public_file, opener->control_key, err);
+}
+
+/* Who it is: by its folder, where that is said. What is set by hand goes before what control said
+ * when it joined. */
+static int open_badge(struct worker *worker, struct err *err)
+{
+	struct worker_conf *conf = &worker->conf;
+	const struct badge_conf wanted = {
+		.folder = conf->identity, .name = conf->name, .pool = conf->pool,
+		.token_file = conf->join_token_file, .api = conf->api,
+		.api_ca_file = conf->api_ca_file, .own_certificate = conf->link_cert_file != NULL,
+	};
+	worker->tls = (struct link_tls){ conf->link_ca_file, conf->link_cert_file,
+	                                 conf->link_key_file };
+	if (!conf->identity)
+		return 0;
+	TRY(badge_open(&wanted, &worker->badge, err));
+	if (!worker->tls.ca_file)
+		worker->tls.ca_file = badge_ca_file(worker->badge);
+	if (!worker->tls.cert_file)
+		worker->tls.cert_file = worker->tls.key_file = badge_link_file(worker->badge);
+	if (!conf->control)
+		conf->control = badge_links(worker->badge);
+	return 0;
+}
+
+/* The key that it proves its messages with. */
+static int agree(struct worker *worker, struct err *err)
+{
+	if (!worker->badge)
+		return 0;
+	return badge_agree(worker->badge, worker->runner.opener.control_key,
+	                      &worker->node_key, err);
 }
 
 /* ---- what is built ---- */
 
 static int split_urls(struct worker *worker, struct err *err)
 {
+	if (!worker->conf.control)
+		worker->conf.control = "tcp://127.0.0.1:7071";
 	if (strlen(worker->conf.control) >= sizeof worker->control)
 		return err_set(err, E_INVALID, "--control: at most %zu bytes",
 		               sizeof worker->control - 1);
@@ -151,9 +178,9 @@ static int open_link(struct worker *worker, struct err *err)
 	const struct peer_conf peer = {
 		.link = {
 			.urls = worker->urls,
-			.tls = { conf->link_ca_file, conf->link_cert_file, conf->link_key_file },
+			.tls = worker->tls,
 		},
-		.worker = conf->name, .incarnation = clock_unix_ms(clock_system()),
+		.key = worker->node_key, .worker = conf->name, .incarnation = clock_unix_ms(clock_system()),
 	};
 	TRY(split_urls(worker, err));
 	return peer_new(&peer, &worker->peer, err);
@@ -211,6 +238,14 @@ static int erase_online(void *context, const char *tenant, int64_t *ret_rows, st
 	                             : 0;
 }
 
+/* Nothing that runs or is served here may go on, and there is nobody to report to. */
+NORETURN static void end_removed(void *context, const char *text)
+{
+	(void)context;
+	log_error(NULL, "removed", "reason=\"%s\"", text);
+	_exit(EXIT_REMOVED);
+}
+
 /* What is not set is what the machine has, or this process's control group allows. */
 static void set_capacity(struct worker *worker)
 {
@@ -237,6 +272,7 @@ static int start_agent(struct worker *worker, struct err *err)
 		.runner = &worker->runner,
 		.meter = worker->meter, .drop = drop_access, .erase = erase_online,
 		.drop_context = worker,
+		.removed = end_removed,
 		.box_public = worker->runner.opener.box_public, .serve_url = worker->serve_url,
 		.cage = worker->cage_short, .pool = conf->pool, .labels = worker->labels.labels,
 		.label_count = worker->labels.count, .recent = &worker->recent,
@@ -257,6 +293,16 @@ static int open_egress(struct worker *worker, struct err *err)
 		.bytes_max = (int64_t)conf->egress_max_mib << MIB_SHIFT,
 	};
 	return egress_new(&egress, &worker->runner.egress, err);
+}
+
+static int start_renewal(struct worker *worker, struct err *err)
+{
+	const struct renewal_conf renewal = {
+		.badge = worker->badge, .peer = worker->peer, .name = worker->conf.name,
+		.tls = worker->tls, .http = serve_http(worker->serve),
+		.cert_file = worker->conf.cert_file, .key_file = worker->conf.key_file,
+	};
+	return renewal_new(&renewal, &worker->renewal, err);
 }
 
 /* What executors can do to each other and to this host is said before one has a task. */
@@ -285,15 +331,19 @@ static int build(struct worker *worker, struct err *err)
 	TRY(crypto_start(err));
 	TRY(open_pool(worker, err));
 	TRY(open_stores(worker, err));
+	TRY(open_badge(worker, err));
 	TRY(make_box(worker, err));
 	TRY(open_egress(worker, err));
+	TRY(agree(worker, err));
 	TRY(open_link(worker, err));
 	TRY(open_door(worker, err));
-	return start_agent(worker, err);
+	TRY(start_agent(worker, err));
+	return start_renewal(worker, err);
 }
 
 static void end(struct worker *worker)
 {
+	renewal_free(worker->renewal);
 	if (worker->agent)
 		agent_drain(worker->agent, worker->conf.drain_timeout_s * 1000);
 	if (worker->serve)
@@ -308,6 +358,8 @@ static void end(struct worker *worker)
 	pool_free(worker->runner.pool);
 	egress_free(worker->runner.egress);
 	secret_free(worker->box_secret);
+	node_key_free(worker->node_key);
+	badge_free(worker->badge);
 	recent_release(&worker->recent);
 }
 

@@ -53,6 +53,11 @@ int peer_count(const struct peer *peer)
 	return link_client_count(peer->link);
 }
 
+int peer_set_tls(struct peer *peer, const struct cert_set *set, struct err *err)
+{
+	return link_client_set_tls(peer->link, set, err);
+}
+
 void peer_interrupt(struct peer *peer)
 {
 	link_client_interrupt(peer->link);

@@ -27,6 +27,8 @@ MUST_USE int peer_ask(struct peer *peer, int shard, const char *kind, const stru
  * when another is asked already. */
 void peer_switch(struct peer *peer, int shard, int replica);
 int peer_count(const struct peer *peer);
+/* The certificate for connections from now on: link_client_set_tls. */
+MUST_USE int peer_set_tls(struct peer *peer, const struct cert_set *set, struct err *err);
 /* Asks each replica in turn until one decides, as long as timeout_ms lasts in all; where one says
  * whose leader could, that shard's. */
 MUST_USE int peer_ask_leader(struct peer *peer, const char *kind, const struct value *body,

@@ -316,6 +316,11 @@ int serve_new(const struct serve_conf *conf, struct serve **ret_serve, struct er
 	return 0;
 }
 
+struct http_server *serve_http(const struct serve *serve)
+{
+	return serve->http;
+}
+
 int serve_port(const struct serve *serve)
 {
 	return http_server_port(serve->http);

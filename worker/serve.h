@@ -21,6 +21,7 @@ struct serve_conf {
 struct serve;
 MUST_USE int serve_new(const struct serve_conf *conf, struct serve **ret_serve, struct err *err);
 int serve_port(const struct serve *serve);
+struct http_server *serve_http(const struct serve *serve);     /* its own */
 /* Whose state /readyz and /metrics tell; NULL: none, or no longer. */
 void serve_set_agent(struct serve *serve, struct agent *agent);
 void serve_free(struct serve *serve);

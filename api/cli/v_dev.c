@@ -6,6 +6,7 @@
 #include "api/cli/supervisor.h"
 #include "common/cert.h"
 #include "common/crypto.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 enum { PORT_DEFAULT = 7070, CERT_DAYS = 365, START_MS = 30000 };
+enum { TOKEN_TRIES = 150, TOKEN_PAUSE_US = 200 * 1000 };
 enum { PORT_API, PORT_SERVING, PORT_LINK, PORT_ETCD, PORT_PEER, PORT_COUNT };
 
 struct dev {
@@ -122,8 +124,7 @@ static int prepare(struct dev *dev, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		TRY(make_folder(at(dev, folders[i]), err));
 	TRY(cert_make_ca(at(dev, "keys"), "freehold-dev-ca", CERT_DAYS, err));
-	TRY(cert_make(at(dev, "keys"), "control", "DNS:localhost,IP:127.0.0.1", CERT_DAYS, err));
-	return cert_make(at(dev, "keys"), "worker-1", "DNS:localhost,IP:127.0.0.1", CERT_DAYS, err);
+	return cert_make(at(dev, "keys"), "control", "DNS:localhost,IP:127.0.0.1", CERT_DAYS, err);
 }
 
 static const char *url(const struct dev *dev, const char *scheme, int port)
@@ -238,6 +239,78 @@ static int start_control(struct dev *dev, struct supervisor *supervisor, struct 
 	             arena_printf(dev->cli->arena, "%s/healthz", url(dev, "http", PORT_API)), err);
 }
 
+/* A token for the worker of this machine, made with the operator's key of this folder. */
+static int ask_token(struct dev *dev, const char *key, struct buf *answer, struct err *err)
+{
+	static const char body[] = "{\"name\":\"worker-1\"}";
+	int status = 0;
+	const char *const headers[] = {
+		"Content-Type: application/json",
+		arena_printf(dev->cli->arena, "Authorization: Bearer %s", key), NULL};
+	struct fetch_call call = {.url = arena_printf(dev->cli->arena, "%s/v1/workers/tokens",
+	                                              url(dev, "http", PORT_API)),
+	                          .headers = headers,
+	                          .body = body,
+	                          .body_len = sizeof body - 1,
+	                          .timeout_ms = 30000};
+	TRY(fetch_call(dev->cli->fetch, &call, &status, answer, NULL, err));
+	return status == 201 ? 0 : err_set(err, E_DENIED, "the worker cannot join: the operator's "
+	                                   "key in %s is not taken (%d)",
+	                                   at(dev, "operator.key"), status);
+}
+
+static int read_line(const char *path, char out[256], struct err *err)
+{
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return err_errno(err, errno, "%s", path);
+	bool got = fgets(out, 256, file) != NULL;
+	fclose(file);
+	out[got ? strcspn(out, "\n") : 0] = 0;
+	return got ? 0 : err_set(err, E_CORRUPT, "%s is empty", path);
+}
+
+static int write_line(const char *path, const char *text, struct err *err)
+{
+	unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, errno, "%s", path);
+	bool written = dprintf(fd, "%s\n", text) > 0;
+	return close(fd) == 0 && written ? 0 : err_errno(err, errno, "%s", path);
+}
+
+static int try_token(struct dev *dev, const char **ret_token, struct err *err)
+{
+	AUTO_BUF answer;
+	char key[256];
+	struct value *said = NULL;
+	buf_init(&answer, 64 * KIB);
+	TRY(read_line(at(dev, "operator.key"), key, err));
+	int rc = ask_token(dev, key, &answer, err);
+	secret_wipe(key, sizeof key);
+	TRY(rc);
+	TRY(json_parse(dev->cli->arena, (char *)answer.data, answer.len, &said, err));
+	*ret_token = value_get_str(said, "token");
+	return *ret_token ? 0 : err_set(err, E_INTERNAL, "the API's answer holds no token");
+}
+
+/* The worker joins by itself, as one on another machine would, once in the folder's life. The
+ * operator's key is there, and taken, a moment after the API answers. */
+static int make_token(struct dev *dev, struct err *err)
+{
+	const char *token = NULL;
+	if (access(at(dev, "keys/worker-1/joined"), F_OK) == 0)
+		return 0;
+	int rc = try_token(dev, &token, err);
+	for (int tries = 0; rc < 0 && tries < TOKEN_TRIES; tries++) {
+		usleep(TOKEN_PAUSE_US);
+		rc = try_token(dev, &token, err);
+	}
+	TRY(rc);
+	return write_line(at(dev, "keys/worker-1.token"), token, err);
+}
+
 static int start_worker(struct dev *dev, struct supervisor *supervisor, struct err *err)
 {
 	const char *slots = cli_option(dev->cli, "slots");
@@ -246,14 +319,12 @@ static int start_worker(struct dev *dev, struct supervisor *supervisor, struct e
 	                             "worker-1",
 	                             "--control",
 	                             url(dev, "tls+tcp", PORT_LINK),
-	                             "--link-ca-file",
-	                             at(dev, "keys/ca.pem"),
-	                             "--link-cert-file",
-	                             at(dev, "keys/worker-1.pem"),
-	                             "--link-key-file",
-	                             at(dev, "keys/worker-1.key"),
-	                             "--signing-public-file",
-	                             at(dev, "keys/grants.pub"),
+	                             "--identity",
+	                             at(dev, "keys/worker-1"),
+	                             "--join-token-file",
+	                             at(dev, "keys/worker-1.token"),
+	                             "--api",
+	                             url(dev, "http", PORT_API),
 	                             "--objects",
 	                             at(dev, "objects"),
 	                             "--files",
@@ -280,6 +351,7 @@ static int start_all(struct dev *dev, struct supervisor *supervisor, struct err 
 {
 	TRY(start_etcd(dev, supervisor, err));
 	TRY(start_control(dev, supervisor, err));
+	TRY(make_token(dev, err));
 	TRY(start_worker(dev, supervisor, err));
 	printf("Freehold is up: API %s, serving %s; log in with: freehold login --url %s "
 	       "--key-file %s\n",

@@ -5,9 +5,12 @@
 #include "api/manifest.h"
 #include "common/text.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *labels_text(struct cli *cli, const struct value *labels)
 {
@@ -22,6 +25,8 @@ static const char *labels_text(struct cli *cli, const struct value *labels)
 
 static const char *state_text(const struct value *worker)
 {
+	if (value_get_bool(worker, "removed", false))
+		return "removed";
 	if (!value_get_bool(worker, "connected", false))
 		return "gone";
 	if (value_get_bool(worker, "draining", false))
@@ -54,6 +59,7 @@ static void row(struct cli *cli, struct table *table, const struct value *worker
 	table_number(table, value_get_int(worker, "running", 0));
 	table_cellf(table, "%.1f s", (double)value_get_int(worker, "heardAgoMs", 0) / 1000);
 	table_cell(table, value_get_str(worker, "cage"));
+	table_cell(table, value_get_str(worker, "certificateExpiresAt"));
 	table_cell(table, value_get_str(worker, "version"));
 	table_cell(table, labels_text(cli, value_get(worker, "labels")));
 }
@@ -62,7 +68,8 @@ static int list(struct cli *cli, struct err *err)
 {
 	static const char *const titles[] = {"NAME",   "POOL",    "STATE", "SLOTS",
 	                                     "CORES",  "MEMORY",  "TASKS", "HEARD",
-	                                     "CAGE",   "VERSION", "LABELS", NULL};
+	                                     "CAGE",   "CERTIFICATE UNTIL", "VERSION", "LABELS",
+	                                     NULL};
 	struct value *answer = NULL;
 	struct call call = {.method = "GET", .path = "/v1/workers"};
 	TRY(client_call(cli, &call, &answer, err));
@@ -117,26 +124,167 @@ static int set(struct cli *cli, const char *name, bool cordoned, bool drain, str
 	               : 0;
 }
 
-static int workers(struct cli *cli, struct err *err)
+/* --- who may be one --- */
+
+static int write_token(const char *path, const char *token, struct err *err)
 {
-	static const char *const actions[] = {"list", "cordon", "uncordon", "drain", NULL};
-	const char *what = cli_word(cli, 0), *name = cli_word(cli, 1);
-	if (!what || strcmp(what, "list") == 0)
-		return list(cli, err);
-	TRY(cli_action(cli, actions, "worker", err));
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, errno, "--out: %s", path);
+	bool written = dprintf(fd, "%s\n", token) > 0;
+	int reason = errno;
+	if (close(fd) < 0 || !written)
+		return err_errno(err, reason, "--out: %s", path);
+	return 0;
+}
+
+static int show_token(struct cli *cli, const struct value *answer, struct err *err)
+{
+	const char *token = value_get_str(answer, "token"), *out = cli_option(cli, "out");
+	if (!token)
+		return err_set(err, E_INTERNAL, "the server's answer holds no token");
+	if (out)
+		TRY(write_token(out, token, err));
+	if (cli->format != FORMAT_TABLE && !out)
+		return print_value(cli, answer, err);
+	printf("%s%s\nvalid until %s, for one worker; start it with: freehold-worker --name %s "
+	       "--identity FOLDER --join-token-file %s --api %s --api-ca-file CA.pem\n",
+	       out ? "written to " : "", out ? out : token, value_get_str(answer, "expiresAt"),
+	       value_get_str(answer, "name") ? value_get_str(answer, "name") : "NAME",
+	       out ? out : "FILE", cli->url);
+	return 0;
+}
+
+static int make_token(struct cli *cli, struct err *err)
+{
+	static const char *const members[] = {"name", "pool", "ttl", "addresses"};
+	struct value *body = value_map(cli->arena), *answer = NULL;
+	const char *out = cli_option(cli, "out");
+	if (out && access(out, F_OK) == 0)
+		return err_set(err, E_CONFLICT, "--out: %s exists; it is not overwritten", out);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		value_set_str(body, members[i], cli_option(cli, members[i]));
+	struct call call = {.method = "POST", .path = "/v1/workers/tokens", .body = body};
+	TRY(client_call(cli, &call, &answer, err));
+	return show_token(cli, answer, err);
+}
+
+static int list_tokens(struct cli *cli, struct err *err)
+{
+	static const char *const titles[] = {"ID",      "NAME",    "POOL", "CREATED BY",
+	                                     "EXPIRES", "USED BY", NULL};
+	static const char *const members[] = {"id",        "name",      "pool",
+	                                      "createdBy", "expiresAt", "usedBy"};
+	struct value *answer = NULL;
+	struct call call = {.method = "GET", .path = "/v1/workers/tokens"};
+	TRY(client_call(cli, &call, &answer, err));
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, answer, err);
+	struct table *table = table_new(cli, titles);
+	const struct value *items = value_get(answer, "items");
+	for (size_t i = 0; i < value_len(items); i++)
+		for (size_t k = 0; k < ARRAY_LEN(members); k++)
+			table_cell(table, value_get_str(value_at(items, i), members[k]));
+	table_print(table);
+	return 0;
+}
+
+static int revoke_token(struct cli *cli, const char *id, struct err *err)
+{
+	if (!id || !id_valid(id))
+		return err_set(err, E_INVALID, "usage: freehold workers revoke TOKEN-ID; `freehold "
+		               "workers tokens` lists them");
+	struct call call = {.method = "DELETE",
+	                    .path = client_path(cli, "/v1/workers/tokens/%s", id)};
+	TRY(client_call(cli, &call, NULL, err));
+	printf("token %s revoked\n", id);
+	return 0;
+}
+
+static int remove_worker(struct cli *cli, const char *name, struct err *err)
+{
+	struct call call = {.method = "DELETE",
+	                    .path = client_path(cli, "/v1/workers/%s/identity", name)};
+	TRY(client_call(cli, &call, NULL, err));
+	printf("worker %s removed: it is refused from now on, and what it ran runs elsewhere\n",
+	       name);
+	return 0;
+}
+
+/* The operator brings the public half of its key: node.pub in the worker's folder. */
+static int register_worker(struct cli *cli, const char *name, struct err *err)
+{
+	struct value *body = value_map(cli->arena), *answer = NULL;
+	const char *key = cli_option(cli, "public-key");
+	if (!key)
+		return err_set(err, E_INVALID, "usage: freehold workers register NAME --public-key "
+		               "HEX (node.pub in its --identity folder)");
+	value_set_str(body, "publicKey", key);
+	value_set_str(body, "pool", cli_option(cli, "pool"));
+	struct call call = {.method = "PUT",
+	                    .path = client_path(cli, "/v1/workers/%s/identity", name),
+	                    .body = body};
+	TRY(client_call(cli, &call, &answer, err));
+	printf("worker %s registered\n", name);
+	return 0;
+}
+
+static int show_identity(struct cli *cli, const char *name, struct err *err)
+{
+	struct value *answer = NULL;
+	struct call call = {.method = "GET",
+	                    .path = client_path(cli, "/v1/workers/%s/identity", name)};
+	TRY(client_call(cli, &call, &answer, err));
+	return print_value(cli, answer, err);
+}
+
+static int set_policy(struct cli *cli, const char *name, struct err *err)
+{
+	const char *what = cli_word(cli, 0);
 	bool cordon = strcmp(what, "cordon") == 0, drain = strcmp(what, "drain") == 0;
 	return set(cli, name, cordon || drain, drain, err);
 }
 
+static int workers(struct cli *cli, struct err *err)
+{
+	static const char *const actions[] = {"list",     "cordon",   "uncordon", "drain",
+	                                      "token",    "tokens",   "revoke",   "remove",
+	                                      "register", "identity", NULL};
+	const char *what = cli_word(cli, 0), *name = cli_word(cli, 1);
+	if (!what || strcmp(what, "list") == 0)
+		return list(cli, err);
+	if (strcmp(what, "token") == 0)
+		return make_token(cli, err);
+	if (strcmp(what, "tokens") == 0)
+		return list_tokens(cli, err);
+	if (strcmp(what, "revoke") == 0)
+		return revoke_token(cli, name, err);
+	TRY(cli_action(cli, actions, "worker", err));
+	if (strcmp(what, "remove") == 0)
+		return remove_worker(cli, name, err);
+	if (strcmp(what, "register") == 0)
+		return register_worker(cli, name, err);
+	if (strcmp(what, "identity") == 0)
+		return show_identity(cli, name, err);
+	return set_policy(cli, name, err);
+}
+
 static const struct option_row options[] = {
-	{"description", "TEXT", "why, for who asks later"},
+	{"description", "TEXT", "cordon, drain: why, for who asks later"},
+	{"name", "NAME", "token: the only worker that may join with it"},
+	{"pool", "POOL", "token, register: the only pool it may be in"},
+	{"ttl", "DURATION", "token: how long it is valid; default 15m"},
+	{"addresses", "LIST", "token: DNS names and IP addresses its certificate may serve under"},
+	{"out", "FILE", "token: written there, with mode 0600, and not shown"},
+	{"public-key", "HEX", "register: what is in node.pub of its --identity folder"},
 	{NULL, NULL, NULL}};
 
 const struct verb verb_workers = {
 	.name = "workers",
-	.words = "[list|cordon|uncordon|drain] [NAME]",
+	.words = "[list|cordon|uncordon|drain|token|tokens|revoke|remove|register|identity] "
+	         "[NAME]",
 	.words_max = 2,
-	.summary = "Who takes tasks; cordon or drain one (the operator's)",
+	.summary = "Who takes tasks; cordon or drain one, let one join, remove one (the operator's)",
 	.options = options,
 	.run = workers,
 	.example = "freehold workers drain worker-2 --description 'new disks'",

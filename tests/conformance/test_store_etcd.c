@@ -633,11 +633,13 @@ Test(store_etcd_faults, a_wrong_configuration_is_refused_by_name)
 		{ { .prefix = "/f/" }, "endpoints" },
 		{ { .endpoints = " , ", .prefix = "/f/" }, "endpoints" },
 		{ { .endpoints = "127.0.0.1:2379", .prefix = "/f/" }, "http://" },
-		{ { .endpoints = "http://a", .prefix = "" }, "prefix" },
-		{ { .endpoints = "http://a", .prefix = "/f /" }, "prefix" },
-		{ { .endpoints = "http://a", .prefix = "/f/", .user = "u" }, "password" },
-		{ { .endpoints = "http://a", .prefix = "/f/", .timeout_ms = -1 }, "timeout" },
-		{ { .endpoints = "http://a", .prefix = "/f/", .connections_max = -1 },
+		{ { .endpoints = "http://etcd.example.com:2379", .prefix = "/f/" }, "loopback" },
+		{ { .endpoints = "http://0.0.0.0:2379", .prefix = "/f/" }, "loopback" },
+		{ { .endpoints = "https://a", .prefix = "" }, "prefix" },
+		{ { .endpoints = "https://a", .prefix = "/f /" }, "prefix" },
+		{ { .endpoints = "https://a", .prefix = "/f/", .user = "u" }, "password" },
+		{ { .endpoints = "https://a", .prefix = "/f/", .timeout_ms = -1 }, "timeout" },
+		{ { .endpoints = "https://a", .prefix = "/f/", .connections_max = -1 },
 		  "connections" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -398,3 +398,70 @@ Test(link, a_server_of_another_authority_is_not_believed)
 	remove_dir(dir);
 	remove_dir(other);
 }
+
+static void read_text(const char *path, char out[8192])
+{
+	FILE *file = fopen(path, "r");
+	cr_assert_not_null(file);
+	out[fread(out, 1, 8191, file)] = 0;
+	fclose(file);
+}
+
+/* Both authorities are trusted while they are exchanged. */
+static void read_set(const struct paths *paths, const char *other_ca, char texts[3][8192],
+                     struct cert_set *set)
+{
+	read_text(paths->ca, texts[0]);
+	read_text(other_ca, texts[0] + strlen(texts[0]));
+	read_text(paths->cert, texts[1]);
+	read_text(paths->key, texts[2]);
+	*set = (struct cert_set){texts[0], texts[1], texts[2]};
+}
+
+Test(link, certificates_and_authorities_are_exchanged_and_nothing_is_lost)
+{
+	char dir[] = "/tmp/link-tls-XXXXXX", other[] = "/tmp/link-tls-XXXXXX", url[64];
+	static char texts[2][3][8192];
+	struct paths server_paths, client_paths, server_next, client_next;
+	make_certs(dir);
+	make_certs(other);
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
+	struct link_tls client_tls = tls_of(&client_paths, dir, "worker");
+	tls_of(&server_next, other, "control");
+	tls_of(&client_next, other, "worker");
+	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &server_tls);
+	snprintf(url, sizeof url, "tls+tcp://127.0.0.1:%d", link_server_port(server));
+	struct link_client *client = dial(url, &client_tls);
+	struct cert_set server_set, client_set;
+	struct buf answer;
+	struct err err = {0};
+	cr_assert_eq(call_at_last(client, "before", &answer, &err), 0, "%s", err.text);
+	buf_release(&answer);
+	/* What is not good changes nothing. */
+	read_set(&server_next, server_paths.ca, texts[0], &server_set);
+	read_set(&client_next, client_paths.ca, texts[1], &client_set);
+	struct cert_set bad = {server_set.ca, server_set.cert, "no key"};
+	cr_expect_lt(link_server_set_tls(server, &bad, &err), 0);
+	cr_assert_eq(link_server_set_tls(server, &server_set, &err), 0, "%s", err.text);
+	/* The connection that stands goes on; it is not made anew. */
+	cr_assert_eq(call(client, "during", 5000, &answer, &err), 0, "%s", err.text);
+	buf_release(&answer);
+	/* One of the new authority alone comes in now; the old client, when it connects again. */
+	client_tls = tls_of(&client_paths, other, "worker");
+	struct link_client *newcomer = dial(url, &client_tls);
+	cr_assert_eq(call_at_last(newcomer, "new", &answer, &err), 0, "%s", err.text);
+	buf_release(&answer);
+	link_client_free(newcomer);
+	cr_assert_eq(link_client_set_tls(client, &client_set, &err), 0, "%s", err.text);
+	link_server_free(server);
+	struct link_tls next_tls = tls_of(&server_next, other, "control");
+	server = serve(&desk, url, &next_tls);
+	cr_assert_eq(call_at_last(client, "after", &answer, &err), 0, "%s", err.text);
+	buf_release(&answer);
+	link_client_free(client);
+	link_server_free(server);
+	remove_dir(dir);
+	remove_dir(other);
+}
