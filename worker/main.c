@@ -116,6 +116,9 @@ static int open_badge(struct worker *worker, struct err *err)
 	};
 	worker->tls = (struct link_tls){ conf->link_ca_file, conf->link_cert_file,
 	                                 conf->link_key_file };
+	if (conf->join_token_file && !conf->identity)
+		return err_set(err, E_INVALID, "--join-token-file needs --identity, a folder for "
+		               "what this worker is then known by");
 	if (!conf->identity)
 		return 0;
 	TRY(badge_open(&wanted, &worker->badge, err));

@@ -20,14 +20,6 @@ static const struct settings settings = {
 	rows, ARRAY_LEN(rows), "freehold-worker: runs tasks and answers online reads"
 };
 
-static int check_joining(const struct worker_conf *conf, struct err *err)
-{
-	if (conf->join_token_file && !conf->identity)
-		return err_set(err, E_INVALID, "--join-token-file needs --identity, a folder for "
-		               "what this worker is then known by");
-	return 0;
-}
-
 static int check(const struct worker_conf *conf, struct err *err)
 {
 	if (!conf->name || !conf->objects || !conf->online || !conf->listen ||
@@ -35,7 +27,6 @@ static int check(const struct worker_conf *conf, struct err *err)
 		return err_set(err, E_INVALID, "--name, --objects, --online, --listen "
 		               "and --signing-public-file need a value");
 	TRY(name_check("--name", conf->name, err));
-	TRY(check_joining(conf, err));
 	if (conf->pool)
 		TRY(name_check("--pool", conf->pool, err));
 	if (conf->slots < 0 || conf->slots > SLOTS_MOST)

@@ -115,7 +115,6 @@ Test(worker_conf, refuses_unknown_flags_with_the_nearest_one)
 Test(worker_conf, refuses_to_go_without_what_a_worker_needs)
 {
 	cr_assert_eq(read_args(NULL, NULL, NULL, NULL, NULL), 0);
-	refuse("--control", "--control", "");
 	refuse("--signing-public-file", "--signing-public-file", "");
 	refuse("--name", "--name", "No Name");
 }
