@@ -286,3 +286,31 @@ Test(agreements, inside_a_tenant_need_the_offer_of_the_domain_alone)
 	cr_expect_not_null(strstr(text_of(task), "no more"), "%s", text_of(task));
 	yard_close(cast.yard);
 }
+
+static void set_state(struct cast *cast, const char *verb)
+{
+	const char *path = arena_printf(cast->plane->arena, "/v1/tenants/acme/%s", verb);
+	struct answer answer = plane_call(cast->plane, cast->plane->operator_key, "POST", path,
+	                                  "{'reason':'a test'}");
+	cr_assert_leq(answer.status, 202, "%s: %s", verb, answer.text);
+}
+
+Test(agreements, rest_while_the_provider_is_suspended_or_sealed)
+{
+	struct cast cast = raise_curtain();
+	static const char *const states[][2] = {{"suspend", "resume"}, {"seal", "unseal"}};
+	agree(&cast, "");
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		cr_expect_eq(features(&cast, "acme_sales.delays").status, 200);
+		set_state(&cast, states[i][0]);
+		const struct value *task =
+			await(&cast, &cast.globex, "transform", "{'transformation':'busy'}");
+		cr_expect_str_eq(value_get_str(task, "state"), "failed", "%s", states[i][0]);
+		cr_expect_null(strstr(text_of(task), states[i][0]),
+		               "what the other is in is not told: %s", text_of(task));
+		cr_expect_neq(features(&cast, "acme_sales.delays").status, 200);
+		set_state(&cast, states[i][1]);
+		run(&cast, &cast.globex, "transform", "{'transformation':'busy'}");
+	}
+	yard_close(cast.yard);
+}
