@@ -441,6 +441,23 @@ int duck_check_select(struct duck *duck, const char *sql, struct err *err)
 	return rc;
 }
 
+int duck_tree(struct duck *duck, struct arena *arena, const char *sql, const char **ret_tree,
+              struct err *err)
+{
+	AUTO_BUF ask;
+	const struct value *rows;
+	buf_init(&ask, SQL_BYTES_MAX);
+	buf_puts(&ask, "SELECT json_serialize_sql(");
+	duck_put_text(&ask, sql);
+	buf_puts(&ask, ")::VARCHAR");
+	TRY(buf_check(&ask, err));
+	TRY(duck_table(duck, arena, (const char *)ask.data, 1, &rows, err));
+	const char *tree = value_as_str(value_at(value_at(rows, 0), 0));
+	bool parsed = tree && strncmp(tree, "{\"error\":false", 14) == 0;
+	*ret_tree = parsed ? tree : NULL;
+	return 0;
+}
+
 int duck_percent(struct duck *duck)
 {
 	double percent = duckdb_query_progress(duck->connection).percentage;

@@ -6,6 +6,7 @@
 #include "worker/duck.h"
 #include "worker/run_impl.h"
 #include "worker/shop.h"
+#include "worker/sql_rules.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -119,6 +120,17 @@ static int set_time(struct shop *shop, const char *variable, const char *member,
 	return duck_exec(shop->duck, (const char *)sql.data, err);
 }
 
+/* Before anything of it is bound: binding opens what it names. */
+static int check_author(struct shop *shop, const char *text, struct err *err)
+{
+	const char *tree;
+	TRY(duck_tree(shop->duck, shop->arena, text, &tree, err));
+	if (tree)
+		TRY(sql_rules_check(tree, value_get(shop->job, "tables"), err));
+	TRY(duck_check_select(shop->duck, text, err));
+	return tree ? 0 : err_set(err, E_INVALID, "sql must be one SELECT statement");
+}
+
 static int transform_work(struct shop *shop, struct err *err)
 {
 	const char *text = value_get_str(value_get(shop->job, "work"), "sql");
@@ -127,7 +139,7 @@ static int transform_work(struct shop *shop, struct err *err)
 	TRY(set_time(shop, "interval_start", "intervalStart", err));
 	TRY(set_time(shop, "interval_end", "intervalEnd", err));
 	shop_phase(shop, "planning");
-	TRY(duck_check_select(shop->duck, text, err));
+	TRY(check_author(shop, text, err));
 	AUTO_BUF select;
 	buf_init(&select, SQL_MAX);
 	buf_puts(&select, "SELECT * FROM query(");

@@ -1,0 +1,14 @@
+/* sql_rules.h - what a tenant's SELECT may name: its declared inputs and what it defines itself.
+ * No file by a path, no function that reads one or runs SQL out of a text, no setting, and nothing
+ * of the engine's own catalog. Judged by the statement as DuckDB parsed it (json_serialize_sql),
+ * before anything of it is bound. Pure. */
+#ifndef SQL_RULES_H
+#define SQL_RULES_H
+
+#include "common/value.h"
+
+/* tree: what json_serialize_sql gave. tables: the job's (shop.h). E_DENIED names what is refused;
+ * E_INVALID: it is no statement's tree. */
+MUST_USE int sql_rules_check(const char *tree, const struct value *tables, struct err *err);
+
+#endif
