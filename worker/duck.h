@@ -45,8 +45,8 @@ MUST_USE int duck_table(struct duck *duck, struct arena *arena, const char *sql,
 /* 0 when sql is one SELECT that binds; E_INVALID with position otherwise. */
 MUST_USE int duck_check_select(struct duck *duck, const char *sql, struct err *err);
 
-/* sql as DuckDB parses it, as JSON text in arena (see sql_rules.h). NULL: it does not parse, or is no
- * SELECT: duck_check_select then says so. */
+/* sql as DuckDB parses it, as JSON text in arena (see sql_rules.h). NULL: it does not parse, or is
+ * no SELECT: duck_check_select then says so. */
 MUST_USE int duck_tree(struct duck *duck, struct arena *arena, const char *sql,
                        const char **ret_tree, struct err *err);
 
