@@ -69,7 +69,7 @@ static int read_type(struct request *request, const char **ret_type, struct err 
 
 int filter_read(struct request *request, struct task_filter *ret_filter, struct err *err)
 {
-	const char *token = request_query(request, "continue");
+	const char *place = request_query(request, "continue");
 	struct task_filter filter = {
 		.domain = request->domain, .run = request_query(request, "run"),
 		.schedule = request_query(request, "schedule"),
@@ -82,11 +82,11 @@ int filter_read(struct request *request, struct task_filter *ret_filter, struct 
 		return err_set(err, E_INVALID, "run is the id of a run, as in the list of runs");
 	if (filter.schedule)
 		TRY(name_check("schedule", filter.schedule, err));
-	if (token && !id_valid(token))
+	if (place && !id_valid(place))
 		return err_set(err, E_INVALID, "continue is not a token of this list; begin again "
 		               "without it");
-	if (token && (!filter.before_id || strcmp(token, filter.before_id) < 0))
-		filter.before_id = token;
+	if (place && (!filter.before_id || strcmp(place, filter.before_id) < 0))
+		filter.before_id = place;
 	*ret_filter = filter;
 	return 0;
 }

@@ -261,7 +261,7 @@ static bool cache_find(struct keyring *keyring, const uint8_t name[DIGEST_BYTES]
 {
 	for (size_t i = 0; i < TENANTS_MAX; i++) {
 		struct cached *cached = &keyring->cached[i];
-		if (!cached->tenant[0] || memcmp(cached->box, name, DIGEST_BYTES) != 0)
+		if (!cached->tenant[0] || !bytes_equal(cached->box, name, DIGEST_BYTES))
 			continue;
 		cached->used = ++keyring->tick;
 		memcpy(out, slot_key(keyring, i), KEY_BYTES);

@@ -164,7 +164,7 @@ static struct served *served_find(struct access_cache *cache, const uint8_t iden
 {
 	pthread_mutex_lock(&cache->mutex);
 	struct served *served = cache->served;
-	while (served && memcmp(served->identity, identity, DIGEST_BYTES) != 0)
+	while (served && !bytes_equal(served->identity, identity, DIGEST_BYTES))
 		served = served->next;
 	if (served)
 		served->refs++;
@@ -468,7 +468,7 @@ static struct entry **entry_at(struct access_cache *cache, const uint8_t key[DIG
 	uint32_t bucket;
 	memcpy(&bucket, key, sizeof bucket);
 	struct entry **at = &cache->buckets[bucket % BUCKETS];
-	while (*at && memcmp((*at)->key, key, DIGEST_BYTES) != 0)
+	while (*at && !bytes_equal((*at)->key, key, DIGEST_BYTES))
 		at = &(*at)->next;
 	return at;
 }
@@ -608,7 +608,7 @@ int access_cache_fetch(struct access_cache *cache, const struct access_want *wan
 		return 0;
 	}
 	for (struct flight *flight = cache->flights; flight; flight = flight->next) {
-		if (memcmp(flight->key, want->key, DIGEST_BYTES) != 0)
+		if (!bytes_equal(flight->key, want->key, DIGEST_BYTES))
 			continue;
 		int rc = join_flight(cache, flight, ret_plan, err);
 		pthread_mutex_unlock(&cache->mutex);
