@@ -75,8 +75,21 @@ static void add_role(struct arena *arena, struct value *roles, struct value *bin
 	value_add(bindings, held);
 }
 
+static struct value *scope_list(const struct request *request)
+{
+	struct value *list = value_list(request->arena);
+	for (size_t i = 0; i < request->asker.scope_count; i++)
+		value_add_str(list, request->asker.scopes[i]);
+	return list;
+}
+
 int h_whoami(struct control *control, struct request *request, struct err *err)
 {
+	static const char *const auth_names[] = {
+		[AUTH_NONE] = "none", [AUTH_KEY] = "key", [AUTH_TOKEN] = "token",
+		[AUTH_OIDC] = "oidc",
+	};
+	char time[TIME_TEXT_MAX];
 	const struct asker *asker = &request->asker;
 	struct value *body = value_map(request->arena), *roles = value_list(request->arena);
 	struct value *bindings = value_list(request->arena), *groups = value_list(request->arena);
@@ -93,6 +106,12 @@ int h_whoami(struct control *control, struct request *request, struct err *err)
 	value_set(body, "bindings", bindings);
 	if (asker->group_count)
 		value_set(body, "groups", groups);
+	value_set_str(body, "auth", auth_names[asker->auth]);
+	value_set_str(body, "credential", asker->credential);
+	value_set_str(body, "expiresAt", asker->expires_ms ? time_print_s(asker->expires_ms, time)
+	                                                   : NULL);
+	if (asker->scoped)
+		value_set(body, "scope", scope_list(request));
 	value_set_str(body, "servingUrl", status.serve_url);
 	return request_reply(request, 200, body, err);
 }

@@ -218,6 +218,8 @@ static int start_control(struct dev *dev, struct supervisor *supervisor, struct 
 	                             at(dev, "keys/root.key"),
 	                             "--make-root-key",
 	                             "true",
+	                             "--issuer-loopback",
+	                             "true",
 	                             "--bootstrap-key-file",
 	                             at(dev, "operator.key"),
 	                             "--signing-public-file",

@@ -30,7 +30,8 @@ struct idp_key {
 struct idp {
 	struct http_server *server;
 	char url[64];
-	atomic_int asked, broken;
+	atomic_int asked, broken, looks_left;
+	const char *token;           /* of a device's login; NULL: it is refused */
 	pthread_mutex_t mutex;       /* guards the keys */
 	struct idp_key keys[KEYS_MOST];
 	int count;
@@ -116,6 +117,33 @@ const char *idp_jwks(struct idp *idp, struct arena *arena)
 
 /* --- the server --- */
 
+static int serve_device(struct idp *idp, const struct http_request *request, struct buf *body)
+{
+	if (strcmp(http_path(request), "/device") == 0) {
+		buf_printf(body, "{\"device_code\":\"d/1\",\"user_code\":\"ABCD-EFGH\","
+		           "\"verification_uri\":\"%s/enter\",\"interval\":0,\"expires_in\":60}",
+		           idp->url);
+		return 200;
+	}
+	size_t len = 0;
+	const uint8_t *form = http_body(request, &len);
+	bool fits = len && memmem(form, len, "device_code=d%2F1", 17) &&
+		memmem(form, len, "client_id=cli", 13);
+	if (fits && atomic_fetch_sub(&idp->looks_left, 1) > 0)
+		buf_puts(body, "{\"error\":\"authorization_pending\"}");
+	else if (!fits || !idp->token)
+		buf_puts(body, "{\"error\":\"access_denied\"}");
+	else
+		buf_printf(body, "{\"access_token\":\"x\",\"id_token\":\"%s\"}", idp->token);
+	return memmem(body->data, body->len, "error", 5) ? 400 : 200;
+}
+
+void idp_confirm(struct idp *idp, int after, const char *token)
+{
+	idp->token = token;
+	atomic_store(&idp->looks_left, after);
+}
+
 static void serve(void *context, struct http_request *request)
 {
 	struct idp *idp = context;
@@ -126,8 +154,12 @@ static void serve(void *context, struct http_request *request)
 	if (status == 0 && strcmp(http_path(request), "/keys") == 0)
 		put_set(idp, &body);
 	else if (status == 0 && strstr(http_path(request), "/.well-known/openid-configuration"))
-		buf_printf(&body, "{\"issuer\":\"%s\",\"jwks_uri\":\"%s/keys\"}", idp->url,
+		buf_printf(&body, "{\"issuer\":\"%s\",\"jwks_uri\":\"%s/keys\","
+		           "\"device_authorization_endpoint\":\"%s/device\","
+		           "\"token_endpoint\":\"%s/token\"}", idp->url, idp->url, idp->url,
 		           idp->url);
+	else if (status == 0 && strcmp(http_method(request), "POST") == 0)
+		status = serve_device(idp, request, &body);
 	else if (status == 0)
 		status = 404;
 	http_answer(request, status ? status : 200, "application/json", &body);

@@ -18,6 +18,8 @@ void idp_drop_key(struct idp *idp, const char *kid);     /* from the set; it sti
 /* Whatever is asked is answered with that status; 0: as it should be. */
 void idp_break(struct idp *idp, int status);
 int idp_asked(const struct idp *idp);            /* requests so far */
+/* A device's login is confirmed after that many looks, and gives that token. */
+void idp_confirm(struct idp *idp, int after, const char *token);
 /* The set as it would be served, in the arena. */
 const char *idp_jwks(struct idp *idp, struct arena *arena);
 
