@@ -196,6 +196,7 @@ static const struct wire task_wire = { "task", sizeof(struct poll_task), false, 
 static const struct wire_member answer_members[] = {
 	W_BOOL(struct poll_answer, leader, "leader"),
 	LATER(struct poll_answer, shards, "shards", WIRE_INT32, 0, POLL_SHARDS_MAX),
+	LATER(struct poll_answer, era, "era", WIRE_INT, 0, INT64_MAX),
 	W_STRUCTS(struct poll_answer, tasks, task_count, "tasks", 0, GRANTS_MAX, &task_wire),
 	W_STRUCTS(struct poll_answer, cancels, cancel_count, "cancels", 0, TOKENS_MAX, &token_wire),
 	LATER_LIST(struct poll_answer, backs, back_count, "handBack", WIRE_STRUCTS, TOKENS_MAX,

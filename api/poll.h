@@ -107,6 +107,7 @@ struct poll_task { const uint8_t *grant; size_t grant_len; };
 struct poll_answer {
 	bool leader;                 /* of that shard; false: ask the next replica */
 	int shards;                  /* that there are; 0: not said, 1. Each has a leader to ask */
+	int64_t era;                 /* tokens of an epoch up to that are of before a restore */
 	const struct poll_task *tasks;
 	size_t task_count;
 	const struct token *cancels;
@@ -141,7 +142,6 @@ MUST_USE int access_ask_value(struct arena *arena, const struct access_ask *ask,
                               struct value **ret_value, struct err *err);
 MUST_USE int access_ask_read(struct arena *arena, const struct value *body,
                              struct access_ask *ret_ask, struct err *err);
-
 /* The answer, in an envelope of kind "access": {grant: bytes of an access grant}. */
 struct access_answer { const uint8_t *grant; size_t grant_len; };
 MUST_USE int access_answer_value(struct arena *arena, const struct access_answer *answer,

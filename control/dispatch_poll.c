@@ -171,6 +171,7 @@ void worker_answer(struct dispatch *dispatch, struct worker *worker)
 	                                .proof = worker->proof };
 	struct poll_answer answer = {
 		.leader = dispatch->epoch != 0, .shards = dispatch->control->part_count,
+		.era = dispatch->control->era.base,
 		.tasks = tasks, .cancels = cancels, .backs = backs,
 		.acks = worker->acks, .ack_count = worker->ack_count,
 		.meter_ack = worker->meter_ack,

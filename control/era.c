@@ -6,7 +6,6 @@
 #include "control/change_impl.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { ARENA_MAX = 64 * 1024, PER_MS = 1024 };
@@ -81,17 +80,4 @@ int era_begin(int64_t now_ms, int64_t backup_at_ms, int64_t revision, struct era
 		               "); set the clock", now_ms, backup_at_ms);
 	*ret_era = (struct era){ now_ms * PER_MS, now_ms };
 	return 0;
-}
-
-void era_signing_pair(const struct era *era, uint8_t public_key[SIGN_PUBLIC_BYTES],
-                       uint8_t secret_key[SIGN_SECRET_BYTES])
-{
-	char purpose[64];
-	uint8_t seed[KEY_BYTES];
-	if (!era->base)
-		return;
-	snprintf(purpose, sizeof purpose, "freehold sign grants in era %" PRId64, era->base);
-	key_derive(secret_key, purpose, seed);
-	sign_keypair_from(seed, public_key, secret_key);
-	secret_wipe(seed, sizeof seed);
 }

@@ -2,7 +2,8 @@
  * revisions begin anew: its base is added to all of them (common/store_shift.h), so that leaders'
  * epochs, fencing tokens and ETags go on rising over all eras, whatever the one before did after
  * its backup. The base is the time of the restore in units of 1/1024 ms: no store writes that fast,
- * so it is beyond all that was ever given out. Grants are signed with a key of the era's own. */
+ * so it is beyond all that was ever given out. Workers are told the base with each answer, and take
+ * no grant and no answer of an era before (api/poll.h). */
 #ifndef ERA_H
 #define ERA_H
 
@@ -26,8 +27,5 @@ MUST_USE int era_put(struct store_txn *txn, const uint8_t state_key[KEY_BYTES],
 /* Of a restore now: E_PRECONDITION when the clock is before the archive's time or revision. */
 MUST_USE int era_begin(int64_t now_ms, int64_t backup_at_ms, int64_t revision,
                         struct era *ret_era, struct err *err);
-/* The pair that grants are signed with in that era, from the root key's pair. */
-void era_signing_pair(const struct era *era, uint8_t public_key[SIGN_PUBLIC_BYTES],
-                       uint8_t secret_key[SIGN_SECRET_BYTES]);
 
 #endif

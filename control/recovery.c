@@ -53,7 +53,7 @@ static int work(const struct conf *conf, const uint8_t *state_key, struct store 
 		               "%d, not %d; the number never changes", info->shards, conf->shards);
 	TRY(restore(store, state_key, backup, clock_unix_ms(clock), &era, err));
 	printf("restored: start freehold-control with the same root key and --shards %d, then "
-	       "restart every worker, and run each feature view's materialize task anew\n",
+	       "materialize each feature view anew\n",
 	       info->shards);
 	return 0;
 }

@@ -236,7 +236,6 @@ static int make_signer(struct control *control, struct err *err)
 	keyring_signing_pair(control->keyring, control->signer_public, secret_data(secret_key));
 	TRY(secret_new(BOX_SECRET_BYTES, &control->link_secret, err));
 	sign_to_box_secret(secret_bytes(secret_key), secret_data(control->link_secret));
-	era_signing_pair(&control->era, control->signer_public, secret_data(secret_key));
 	return grant_signer_new(secret_bytes(secret_key), &control->signer, err);
 }
 

@@ -401,6 +401,16 @@ static void erase_asked(struct line *line, const struct poll_answer *answer)
 			erase(line, &answer->erase[i]);
 }
 
+/* Eras only rise: what a control plane of before a restore still says is known for what it is. */
+static bool is_past(_Atomic int64_t *at, int64_t era)
+{
+	int64_t known = at ? atomic_load(at) : era;
+	while (era > known)
+		if (atomic_compare_exchange_weak(at, &known, era))
+			return false;
+	return era < known;
+}
+
 static void apply_answer(struct line *line, struct arena *arena, const struct poll_answer *answer)
 {
 	struct agent *agent = line->agent;
@@ -544,6 +554,8 @@ static void take_meter_ack(struct line *line, int64_t seq)
 static int take_answer(struct line *line, struct arena *arena, int replica,
                        const struct poll_answer *answer, struct err *err)
 {
+	if (is_past(line->agent->conf.era, answer->era) && answer->leader)
+		return err_set(err, E_NOT_LEADER, "replica %d is of before a restore", replica);
 	add_lines(line->agent, answer->shards);
 	if (!answer->leader)
 		return err_set(err, E_NOT_LEADER, "replica %d does not lead shard %d", replica,

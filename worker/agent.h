@@ -24,6 +24,7 @@ struct agent_conf {              /* all borrowed for the agent's life */
 	struct peer *peer;
 	agent_run_fn *run;           /* run_grant */
 	struct runner *runner;
+	_Atomic int64_t *era;        /* the runner's, raised by answers; NULL: nobody asks */
 	struct meter *meter;         /* NULL: nothing is served here */
 	agent_drop_fn *drop;         /* a tenant's access grants are revoked; NULL: nobody cares */
 	agent_erase_fn *erase;       /* a tenant's online data is to go; NULL: there is none */

@@ -276,6 +276,7 @@ static int start_agent(struct worker *worker, struct err *err)
 		.meter = worker->meter, .drop = drop_access, .erase = erase_online,
 		.drop_context = worker,
 		.removed = end_removed,
+		.era = &worker->runner.era,
 		.box_public = worker->runner.opener.box_public, .serve_url = worker->serve_url,
 		.cage = worker->cage_short, .pool = conf->pool, .labels = worker->labels.labels,
 		.label_count = worker->labels.count, .recent = &worker->recent,

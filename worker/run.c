@@ -40,6 +40,9 @@ static int run_verify(struct run *run, struct err *err)
 {
 	TRY(grant_open(&run->runner->opener, clock_unix_ms(run->runner->clock), run->arena,
 	               run->bytes, run->len, &run->grant, err));
+	if (run->grant->token.epoch <= atomic_load(&run->runner->era))
+		return err_set(err, E_DENIED, "the grant is of before the control plane was "
+		               "restored from a backup");
 	attempt_progress(run->attempt, "starting", 0, 0, -1);
 	note_datasets(run->runner, run->grant);
 	return 0;

@@ -8,6 +8,7 @@
 #include "common/object.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct pool;
 struct egress;
@@ -21,6 +22,7 @@ struct runner {
 	struct pool *pool;     /* executors, see worker/pool.h */
 	struct online *online; /* NULL: this worker serves nothing, and refuses to materialize */
 	struct grant_opener opener;
+	_Atomic int64_t era;   /* grants of an epoch up to that are of before a restore */
 	struct recent *recent; /* the datasets it has had in its hands; NULL: nobody asks */
 	struct egress *egress; /* connector "http"; NULL: this worker calls no hosts */
 	const char *files_root; /* connector "file": below files_root/TENANT/; NULL: none */

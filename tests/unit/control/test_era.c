@@ -1,5 +1,4 @@
-/* The eras of an installation: no epoch of one comes again in a later one, and no grant of one
- * passes in another. */
+/* The eras of an installation: no epoch of one comes again in a later one. */
 #include "common/defs.h"
 #include "control/era.h"
 
@@ -23,19 +22,13 @@ static struct store *memory(void)
 	return store;
 }
 
-Test(era, the_first_has_no_base_and_signs_with_the_root_keys_pair)
+Test(era, the_first_has_no_base)
 {
 	struct err err = { 0 };
 	struct era era = { 1, 1 };
-	uint8_t public_key[SIGN_PUBLIC_BYTES], secret_key[SIGN_SECRET_BYTES];
-	uint8_t same[SIGN_PUBLIC_BYTES];
 	struct store *store = memory();
 	cr_assert_eq(era_load(store, state_key, &era, &err), 0, "%s", err.text);
 	cr_expect_eq(era.base, 0);
-	sign_keypair(public_key, secret_key);
-	memcpy(same, public_key, sizeof same);
-	era_signing_pair(&era, same, secret_key);
-	cr_expect_arr_eq(same, public_key, sizeof same);
 	store_free(store);
 }
 
@@ -51,25 +44,6 @@ Test(era, each_restore_is_beyond_all_that_the_era_before_could_write)
 	cr_expect_lt(two.base, INT64_C(1) << 53, "and a number that any client reads exactly");
 	cr_expect_eq(era_begin(NOW_MS, NOW_MS - 1, one.base + 1, &two, &err), E_PRECONDITION);
 	cr_expect_eq(era_begin(NOW_MS, NOW_MS, 5, &two, &err), E_PRECONDITION);
-}
-
-Test(era, a_grant_of_one_era_is_no_grant_in_another)
-{
-	struct era first = { 0, 0 }, second = { 100, 1 }, third = { 200, 2 };
-	uint8_t public_keys[3][SIGN_PUBLIC_BYTES], secret_keys[3][SIGN_SECRET_BYTES];
-	uint8_t signature[SIGNATURE_BYTES], seed[KEY_BYTES] = "seed";
-	struct era *const eras[] = { &first, &second, &third };
-	struct store *store = memory();
-	for (int i = 0; i < 3; i++) {
-		sign_keypair_from(seed, public_keys[i], secret_keys[i]);
-		era_signing_pair(eras[i], public_keys[i], secret_keys[i]);
-	}
-	for (int i = 0; i < 3; i++) {
-		sign_make(secret_keys[i], "grant", 5, signature);
-		for (int k = 0; k < 3; k++)
-			cr_expect_eq(sign_verify(public_keys[k], "grant", 5, signature), i == k);
-	}
-	store_free(store);
 }
 
 Test(era, it_is_sealed_and_a_forged_one_is_refused)

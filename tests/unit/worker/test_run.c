@@ -93,6 +93,17 @@ Test(run, transforms_a_sealed_dataset_into_another)
 	cr_expect_eq(report.usage.bytes_written, report.outputs[0].files[0].bytes);
 }
 
+Test(run, refuses_a_grant_of_before_a_restore)
+{
+	struct grant_table visited;
+	load(&visited);
+	atomic_store(&site.runner.era, INT64_C(1) << 50);
+	struct report report = transform_of(&visited, "SELECT 1 AS one", NULL, NULL, NULL);
+	cr_expect_eq(report.code, E_DENIED, "%s", report.text);
+	cr_expect_not_null(strstr(report.text, "restored"), "%s", report.text);
+	cr_expect(report.token.epoch > 0, "and the refusal is told");
+}
+
 Test(run, gives_the_sql_its_data_interval)
 {
 	static const char sql[] = "SELECT who, getvariable('interval_end') - "
