@@ -2,9 +2,12 @@
 #include "common/defs.h"
 #include "control/rules_sharing.h"
 
+#include "common/json.h"
+#include "common/yaml.h"
 #include "tests/support/plane.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SALES(rest) "/v1/tenants/acme/domains/sales/" rest
@@ -125,5 +128,54 @@ Test(rules_sharing, say_to_whom_a_dataset_is_offered_when_it_is_to_be_deleted)
 	cr_expect_eq(plane_call(s.plane, s.acme, "DELETE", SALES("offers/gold"), NULL).status, 200);
 	cr_expect_eq(plane_call(s.plane, s.acme, "DELETE", SALES("datasets/rides"), NULL).status,
 	             200);
+	plane_stop(s.plane);
+}
+
+/* --- the examples --- */
+
+static void put_document(const struct scene *s, const char *key, const struct value *document)
+{
+	struct manifest manifest;
+	struct err err = {0};
+	AUTO_BUF path, body;
+	buf_init(&path, 4096);
+	buf_init(&body, 64 * KIB);
+	cr_assert_eq(manifest_check(document, &manifest, &err), 0, "%s", err.text);
+	cr_assert_eq(manifest_path(&manifest, &path, &err), 0, "%s", err.text);
+	json_print(document, &body);
+	cr_assert_eq(buf_check(&body, &err), 0, "%s", err.text);
+	const struct asked asked = {
+		.method = "PUT",
+		.key = key,
+		.path = arena_strndup(s->plane->arena, (char *)path.data, path.len),
+		.body = arena_strndup(s->plane->arena, (char *)body.data, body.len),
+	};
+	struct answer answer = plane_ask(s->plane, &asked);
+	cr_assert(answer.status == 200 || answer.status == 201, "%s: %s", asked.path, answer.text);
+}
+
+static void apply(const struct scene *s, const char *key, const char *file)
+{
+	char text[8192];
+	struct value *documents = NULL;
+	struct err err = {0};
+	FILE *in = fopen(file, "r");
+	cr_assert_not_null(in, "%s", file);
+	size_t len = fread(text, 1, sizeof text, in);
+	fclose(in);
+	cr_assert_eq(yaml_parse(s->plane->arena, text, len, &documents, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < value_len(documents); i++)
+		put_document(s, key, value_at(documents, i));
+}
+
+Test(rules_sharing, take_the_examples_that_the_documentation_shows)
+{
+	struct scene s = start();
+	apply(&s, s.acme, "deploy/examples/people.yaml");
+	apply(&s, s.acme, "deploy/examples/offer.yaml");
+	apply(&s, s.globex, "deploy/examples/acceptance.yaml");
+	struct answer offer = plane_call(s.plane, s.acme, "GET", SALES("offers/gold"), NULL);
+	cr_expect_not_null(strstr(offer.text, "\"acceptedBy\":[{\"tenant\":\"globex\""), "%s",
+	                   offer.text);
 	plane_stop(s.plane);
 }
