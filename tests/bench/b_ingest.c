@@ -55,7 +55,7 @@ static int product(void *context, double *ret_value, struct err *err)
 				     .uid = "bench-flights",
 				     .key_version = 1,
 				     .schema = flights_schema(arena)};
-	random_bytes(output.key, sizeof output.key);
+	output.key = local_key(arena);
 	TRY(value_check(work, err));
 	TRY(value_check(output.schema, err));
 	struct grant grant = {

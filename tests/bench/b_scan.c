@@ -134,7 +134,7 @@ static int describe(struct job *job, struct err *err)
 		.key_version = 1,
 		.schema = schema,
 	};
-	random_bytes(job->input.key, sizeof job->input.key);
+	job->input.key = local_key(arena);
 	return value_check(schema, err);
 }
 
@@ -150,7 +150,7 @@ static int product(void *context, double *ret_value, struct err *err)
 		      arena_printf(arena, "SELECT %s FROM %s", job->select, job->table->name));
 	struct grant_table output = {
 		.domain = LOCAL_DOMAIN, .name = "result", .uid = "bench-result", .key_version = 1};
-	random_bytes(output.key, sizeof output.key);
+	output.key = local_key(arena);
 	TRY(value_check(work, err));
 	struct grant grant = {.type = TASK_TRANSFORM,
 			      .work = work,

@@ -43,6 +43,14 @@ int local_new(struct bench *bench, int ready, struct local **ret_local, struct e
 	return 0;
 }
 
+const uint8_t *local_key(struct arena *arena)
+{
+	uint8_t *key = arena_alloc(arena, KEY_BYTES);
+	REQUIRE(key);
+	random_bytes(key, KEY_BYTES);
+	return key;
+}
+
 void local_free(struct local *local)
 {
 	if (!local)

@@ -21,6 +21,8 @@ struct local {
 /* ready: executors kept waiting. Files of connector "file" lie in bench->data/LOCAL_TENANT. */
 MUST_USE int local_new(struct bench *bench, int ready, struct local **ret_local, struct err *err);
 void local_free(struct local *local);
+/* A dataset's key, of chance. */
+const uint8_t *local_key(struct arena *arena);
 DEFINE_AUTO(local)
 
 /* Signs and runs it: type, work, inputs and outputs are the caller's, the rest is filled in. Fails
