@@ -222,6 +222,9 @@ static void leave_files(struct cage_report *report)
 int cage_enter(struct cage *cage, int parent, struct err *err)
 {
 	struct cage_report *report = &cage->report;
+	/* Each its own, where that is to be had; otherwise the one that all of them share. */
+	if (report->layers[CAGE_NETWORK].on)
+		(void)!unshare(CLONE_NEWNET | CLONE_NEWIPC);
 	bound_capabilities();
 	leave_user(report);
 	leave_capabilities(report);
