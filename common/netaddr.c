@@ -136,3 +136,28 @@ const char *net_scope_name(enum net_scope scope)
 	                                    "link-local, multicast or reserved"};
 	return names[scope];
 }
+
+bool net_ranges_parse(const char *text, struct net_ranges *ret_ranges)
+{
+	struct net_ranges ranges = {.count = 0};
+	char one[64];
+	for (const char *at = text ? text : ""; *at;) {
+		size_t len = strcspn(at, ",");
+		if (len >= sizeof one || ranges.count == NET_RANGES_MAX)
+			return false;
+		snprintf(one, sizeof one, "%.*s", (int)len, at);
+		if (!net_range_parse(one, &ranges.ranges[ranges.count++]))
+			return false;
+		at += len + (at[len] == ',');
+	}
+	*ret_ranges = ranges;
+	return true;
+}
+
+bool net_ranges_have(const struct net_ranges *ranges, const struct netaddr *address)
+{
+	for (size_t i = 0; i < ranges->count; i++)
+		if (net_range_has(&ranges->ranges[i], address))
+			return true;
+	return false;
+}

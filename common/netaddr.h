@@ -38,4 +38,13 @@ bool net_range_parse(const char *text, struct net_range *ret_range);
 /* An IPv4 address counts however it is written. */
 bool net_range_has(const struct net_range *range, const struct netaddr *address);
 
+enum { NET_RANGES_MAX = 64 };
+struct net_ranges {
+	struct net_range ranges[NET_RANGES_MAX];
+	size_t count;
+};
+/* Separated by commas; NULL or "": none. */
+bool net_ranges_parse(const char *text, struct net_ranges *ret_ranges);
+bool net_ranges_have(const struct net_ranges *ranges, const struct netaddr *address);
+
 #endif

@@ -8,6 +8,7 @@
 #include "common/fetch.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/netaddr.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,6 +33,7 @@ struct entry {
 
 struct issuers {
 	struct issuers_conf conf;
+	struct net_ranges networks;
 	struct fetch *fetch;
 	_Atomic uint64_t stamp, fetches;
 	pthread_t threads[THREADS];
@@ -56,6 +58,10 @@ int issuers_new(const struct issuers_conf *conf, struct issuers **ret_issuers, s
 	if (!issuers)
 		return err_set(err, E_NOMEM, "no memory for identity providers");
 	issuers->conf = *conf;
+	issuers->conf.networks = NULL;
+	if (!net_ranges_parse(conf->networks, &issuers->networks))
+		return err_set(err, E_INVALID, "--issuer-networks is at most %d ranges like "
+		               "10.0.0.0/8, with commas between", NET_RANGES_MAX);
 	pthread_mutex_init(&issuers->mutex, NULL);
 	pthread_cond_init(&issuers->wanted, NULL);
 	pthread_cond_init(&issuers->fetched, NULL);
@@ -127,12 +133,25 @@ int issuers_check_url(const struct issuers *issuers, const char *field, const ch
 
 /* --- fetching; the mutex is not held --- */
 
+/* Tenants say where their issuers are: they shall not send this process about its own network. */
+static bool may_connect(void *context, const struct sockaddr *socket)
+{
+	const struct issuers *issuers = context;
+	struct netaddr address;
+	if (!netaddr_of(socket, &address))
+		return false;
+	enum net_scope scope = netaddr_scope(&address);
+	return scope == NET_PUBLIC || (scope == NET_LOOPBACK && issuers->conf.loopback) ||
+	       (scope != NET_FORBIDDEN && net_ranges_have(&issuers->networks, &address));
+}
+
 static int get(struct issuers *issuers, const char *url, size_t most, struct buf *out,
                struct err *err)
 {
 	static const char *const headers[] = { "Accept: application/json", NULL };
 	const struct fetch_call call = { .url = url, .headers = headers,
-	                                 .timeout_ms = TIMEOUT_MS };
+	                                 .timeout_ms = TIMEOUT_MS,
+	                                 .may_connect = may_connect, .context = issuers };
 	int status = 0;
 	buf_init(out, most);
 	TRY(fetch_call(issuers->fetch, &call, &status, out, NULL, err));

@@ -20,6 +20,7 @@ struct issuers;
 struct issuers_conf {
 	struct clock *clock;
 	bool loopback;               /* plain HTTP to loopback is allowed: development, tests */
+	const char *networks;        /* private ranges they may be in, with commas; NULL: none */
 };
 MUST_USE int issuers_new(const struct issuers_conf *conf, struct issuers **ret_issuers,
                          struct err *err);

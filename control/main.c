@@ -94,6 +94,7 @@ static int build_control(struct process *process, struct err *err)
 		.checkpoint_bytes = (int64_t)conf->checkpoint_mib * 1024 * 1024,
 		.held_max = conf->http_threads / 2,
 		.issuer_loopback = conf->issuer_loopback,
+		.issuer_networks = conf->issuer_networks,
 		.worker_silent_ms = conf->worker_silent_ms,
 		.nameless = conf->workers_without_identity,
 		.worker_links = conf->worker_links ? conf->worker_links : conf->link,

@@ -325,7 +325,8 @@ static int make_identity(struct control *control, const struct start_conf *conf,
 	TRY(revoked_new(conf->store, &control->revoked, err));
 	TRY(tokens_new(conf->keyring, control->catalog, &control->tokens, err));
 	const struct issuers_conf issuers = { .clock = conf->clock,
-	                                      .loopback = conf->issuer_loopback };
+	                                      .loopback = conf->issuer_loopback,
+	                                      .networks = conf->issuer_networks };
 	TRY(logins_new(control->catalog, &issuers, &control->logins, err));
 	return keyuse_new(&keyuse, &control->keyuse, err);
 }

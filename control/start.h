@@ -26,6 +26,7 @@ struct start_conf {
 	struct archive_conf archive;
 	struct erasure_conf erasure;
 	int64_t erase_after_ms;      /* a deletion can be cancelled for that long, at least */
+	const char *issuer_networks; /* private ranges that identity providers may be in; NULL */
 	bool issuer_loopback;        /* identity providers may be asked over http on loopback */
 	int held_max;                /* requests that may wait for a task at one time */
 	const char *worker_links;    /* as in struct control; both outlive it */

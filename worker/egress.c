@@ -16,15 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RANGES_MAX = 64, HEAD_MAX = 64 * 1024, IDLE_MS = 30000, BEGIN_MS = 30000 };
-
-struct ranges {
-	struct net_range ranges[RANGES_MAX];
-	size_t count;
-};
+enum { HEAD_MAX = 64 * 1024, IDLE_MS = 30000, BEGIN_MS = 30000 };
 
 struct egress {
-	struct ranges deny, allow;
+	struct net_ranges deny, allow;
 	char *ca_file;
 	int64_t bytes_max;
 	int idle_ms;
@@ -50,32 +45,15 @@ struct hop {
 
 /* --- settings --- */
 
-static int read_ranges(const char *what, const char *text, struct ranges *ranges, struct err *err)
+static int read_ranges(const char *what, const char *text, struct net_ranges *ranges,
+                       struct err *err)
 {
-	char one[64];
-	for (const char *at = text ? text : ""; *at;) {
-		size_t len = strcspn(at, ",");
-		if (len >= sizeof one || ranges->count == RANGES_MAX)
-			return err_set(err, E_INVALID,
-			               "%s: at most %d ranges, each like 10.0.0.0/8", what,
-			               RANGES_MAX);
-		snprintf(one, sizeof one, "%.*s", (int)len, at);
-		if (!net_range_parse(one, &ranges->ranges[ranges->count++]))
-			return err_set(err, E_INVALID,
-			               "%s: \"%s\" is no range like 10.0.0.0/8 "
-			               "without bits beyond its length",
-			               what, one);
-		at += len + (at[len] == ',');
-	}
-	return 0;
-}
-
-static bool in_ranges(const struct ranges *ranges, const struct netaddr *address)
-{
-	for (size_t i = 0; i < ranges->count; i++)
-		if (net_range_has(&ranges->ranges[i], address))
-			return true;
-	return false;
+	if (net_ranges_parse(text, ranges))
+		return 0;
+	return err_set(err, E_INVALID,
+	               "%s: is at most %d ranges like 10.0.0.0/8, without bits beyond their "
+	               "length, with commas between",
+	               what, NET_RANGES_MAX);
 }
 
 static int resolve_by_system(void *context, const char *host,
@@ -147,7 +125,7 @@ static int check_address(const struct hop *hop, const struct value *entry,
 	const struct egress *egress = hop->egress;
 	enum net_scope scope = netaddr_scope(address);
 	const char *host = hop->target.host;
-	if (scope == NET_FORBIDDEN || in_ranges(&egress->deny, address))
+	if (scope == NET_FORBIDDEN || net_ranges_have(&egress->deny, address))
 		return err_set(err, E_DENIED,
 		               "the host %s leads to a%s address that no task may "
 		               "call",
@@ -157,7 +135,7 @@ static int check_address(const struct hop *hop, const struct value *entry,
 		                                      : "n");
 	if (scope == NET_PUBLIC)
 		return 0;
-	if (!in_ranges(&egress->allow, address))
+	if (!net_ranges_have(&egress->allow, address))
 		return err_set(err, E_DENIED,
 		               "the host %s leads to a %s address; a worker calls "
 		               "those within its --egress-allow-private only",

@@ -31,6 +31,7 @@ static const struct {
 	{"RoleBinding", "{'role':'consumer','subjects':['acmething']}"},
 	{"Quota", "{'tasks':1000}"},
 	{"RateCard", "{'currency':'EUR'}"},
+	{"IdentityProvider", "{'issuer':'https://acmecol.example.com','audiences':['acmecol']}"},
 	{"Offer", "{'datasets':['acmething'],'to':{'tenant':'initech'}}"},
 	{"Acceptance", "{'from':{'tenant':'initech','domain':'gifts','offer':'gift'}}"},
 };

@@ -123,3 +123,18 @@ Test(netaddr, a_range_has_its_addresses_and_no_others)
 	netaddr_print(&address, text);
 	cr_expect_str_eq(text, "2001:db8::1");
 }
+
+Test(netaddr, lists_of_ranges_have_what_one_of_them_has)
+{
+	struct net_ranges ranges;
+	struct netaddr address;
+	cr_assert(net_ranges_parse("10.0.0.0/8,fd00::/8", &ranges));
+	cr_assert(netaddr_parse("fd12::1", &address));
+	cr_expect(net_ranges_have(&ranges, &address));
+	cr_assert(netaddr_parse("11.0.0.1", &address));
+	cr_expect_not(net_ranges_have(&ranges, &address));
+	cr_assert(net_ranges_parse(NULL, &ranges) && net_ranges_parse("", &ranges));
+	cr_expect_not(net_ranges_have(&ranges, &address));
+	cr_expect_not(net_ranges_parse("10.0.0.0/8,all", &ranges));
+	cr_expect_not(net_ranges_parse("10.0.0.0/8 ,11.0.0.0/8", &ranges));
+}
