@@ -99,7 +99,8 @@ Test(argv, no_secret_stands_in_an_argument_or_the_environment_of_any_process)
 	const char *id = story_submit(system, "probe", "{\"sleepMs\":4000}");
 	const char *const watch[] = {"tasks", id, "--watch", "--profile", "ada", NULL};
 	story_await_state(system, id, "running", 20000);
-	pid_t cli = system_cli_start(system, system_path(system, "out/watch"), watch), executors[CHILDREN];
+	pid_t executors[CHILDREN];
+	pid_t cli = system_cli_start(system, system_path(system, "out/watch"), watch);
 	struct following following = {system, "out/watch"};
 	cr_assert(wait_until(follows, &following, 20000), "the command line does not follow");
 	for (int part = 0; part < PART_COUNT_; part++)
