@@ -195,13 +195,31 @@ static bool in_batch(const struct batch *batch, const struct value *missing)
 	return false;
 }
 
+/* A dataset of what is no domain, but an offer that another document accepts under that name: what
+ * the offer gives only the earnest tells. */
+static bool is_accepted(const struct batch *batch, const struct document *document,
+                        const struct value *missing)
+{
+	if (!same(value_get_str(missing, "kind"), kind_info[KIND_DATASET].kind))
+		return false;
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct manifest *manifest = &batch->documents[i].manifest;
+		if (manifest->kind == KIND_ACCEPTANCE &&
+		    same(manifest->name, value_get_str(missing, "domain")) &&
+		    same(manifest->tenant, document->manifest.tenant) &&
+		    same(manifest->domain, document->manifest.domain))
+			return true;
+	}
+	return false;
+}
+
 /* What a dry run lacks is made by another document, or a failure as it would be in earnest. */
 static int check_missing(const struct batch *batch, const struct document *document,
                          const struct value *missing, struct err *err)
 {
 	for (size_t i = 0; i < value_len(missing); i++) {
 		const struct value *one = value_at(missing, i);
-		if (!in_batch(batch, one))
+		if (!in_batch(batch, one) && !is_accepted(batch, document, one))
 			return err_set(err, E_INVALID,
 			               "%s, document %d: %s: there is no %s %s; apply "
 			               "it first",
