@@ -98,6 +98,7 @@ static int write_one(struct keyuse *keyuse, const char *id, int64_t last, struct
 	TRY(change_expect(change, at, revision, err));
 	use = value_map(change_arena(change));
 	value_set_int(use, "at", last);
+	value_set_str(use, "tenant", value_get_str(key, "tenant"));
 	TRY(value_check(use, err));
 	TRY(change_put(change, keyuse_key(at, id), use, -1, err));
 	return change_store(change, keyuse->conf.store, keyuse->conf.state_key, err);

@@ -1,7 +1,7 @@
 /* device.c - the device authorization grant (RFC 8628): the program that logs in has no browser, so
  * it says where a person confirms it, and asks until that is done. */
 #include "common/defs.h"
-#include "api/cli/cli.h"
+#include "api/cli/device.h"
 
 #include "common/clock.h"
 #include "common/json.h"
@@ -43,7 +43,8 @@ static int ask(struct device *device, const char *url, struct buf *form,
                struct value **ret_answer, struct err *err)
 {
 	static const char *const headers[] = {
-		"Accept: application/json", "Content-Type: application/x-www-form-urlencoded", NULL};
+		"Accept: application/json", "Content-Type: application/x-www-form-urlencoded",
+		NULL};
 	AUTO_BUF answer;
 	int status = 0;
 	buf_init(&answer, ANSWER_MAX);
@@ -71,7 +72,8 @@ static int need(const struct value *answer, const char *name, const char **ret_t
 
 static int is_safe(const char *url, struct err *err)
 {
-	static const char *const near[] = {"http://127.0.0.1:", "http://localhost:", "http://[::1]:"};
+	static const char *const near[] = {"http://127.0.0.1:", "http://localhost:",
+	                                   "http://[::1]:"};
 	if (strncmp(url, "https://", 8) == 0)
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(near); i++)

@@ -2,7 +2,7 @@
  * file. An API key is kept as it is; a token of an identity provider is exchanged for one of the
  * server's own first. */
 #include "common/defs.h"
-#include "api/cli/cli.h"
+#include "api/cli/device.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* A login by a browser elsewhere: what is asked of the provider, and what it may answer. */
 #include "common/defs.h"
-#include "api/cli/cli.h"
+#include "api/cli/device.h"
 
 #include "tests/support/idp.h"
 
