@@ -61,8 +61,9 @@ static int put(struct job *job, const char *key, const char *text, struct err *e
 {
 	struct value *value = NULL;
 	TRY(json_parse(job->kept, text, strlen(text), &value, err));
-	catalog_apply(job->control.catalog, key, value, 1);
+	catalog_apply(job->control.catalog, key, value, 1000);  /* after what was listed */
 	bindings_changed(job->control.bindings, key, value);
+	logins_changed(job->control.logins);
 	return 0;
 }
 
