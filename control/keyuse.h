@@ -1,6 +1,6 @@
 /* keyuse.h - when API keys were last used, coarsely: noted in this replica's memory, written to
- * r/keyuse/ID ({at, tenant}) at most every few minutes a key by a thread of its own, and never waited
- * for. A hint for people: no decision rests on it. Any thread. */
+ * r/keyuse/ID ({at, tenant}, unix ms) at most every few minutes a key by a thread of its own, and
+ * never waited for. A hint for people: no decision rests on it. Any thread. */
 #ifndef KEYUSE_H
 #define KEYUSE_H
 

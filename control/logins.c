@@ -212,7 +212,8 @@ static bool algorithm_allowed(const struct value *spec, enum signature_kind kind
 	const struct value *list = value_get(spec, "algorithms");
 	for (size_t i = 0; i < value_len(list); i++) {
 		const char *name = value_as_str(value_at(list, i));
-		if (name && strcmp(name, signature_name(kind)) == 0)
+		enum signature_kind listed;
+		if (signature_by_name(name, &listed) && listed == kind)
 			return true;
 	}
 	return value_len(list) == 0;
