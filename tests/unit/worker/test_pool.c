@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -109,4 +110,38 @@ Test(pool, refuses_a_program_that_is_not_there)
 	cr_assert_eq(pool_new(&conf, &site.runner.pool, &err), 0);
 	struct report report = probe(0, 1000);
 	cr_expect_eq(report.outcome, OUTCOME_FAILED);
+}
+
+Test(pool, says_what_its_executors_cages_are)
+{
+	struct cage_report cage;
+	struct err err = {0};
+	cr_assert_eq(pool_cage(site.runner.pool, &cage, &err), 0, "%s", err.text);
+	cr_expect(cage.layers[CAGE_SECCOMP].on);
+	cr_expect_not(cage.layers[CAGE_CGROUP].on, "nobody asked for groups");
+	for (int i = 0; i < CAGE_LAYERS; i++)
+		if (!cage.layers[i].on)
+			fprintf(stderr, "not tested, this host has no \"%s\": %s\n",
+			        cage_layer_name(i), cage.layers[i].why);
+}
+
+/* Of both ways to an executor. */
+Test(pool, gives_no_task_to_an_executor_without_a_layer_that_is_required)
+{
+	for (int ready = 0; ready < 2; ready++) {
+		struct pool_conf conf = {
+			.ready = ready, .clock = clock_system(), .required = 1u << CAGE_CGROUP};
+		struct pool *pool = NULL;
+		struct cage_report cage;
+		struct err err = {0};
+		cr_assert_eq(pool_new(&conf, &pool, &err), 0, "%s", err.text);
+		cr_expect_eq(pool_cage(pool, &cage, &err), E_UNAVAILABLE);
+		cr_expect_not_null(strstr(err.text, "\"cgroup\""), "%s", err.text);
+		struct pool *own = site.runner.pool;
+		site.runner.pool = pool;
+		struct report report = probe(0, 60000);
+		cr_expect_eq(report.code, E_UNAVAILABLE, "%s", report.text);
+		site.runner.pool = own;
+		pool_free(pool);
+	}
 }

@@ -33,6 +33,7 @@ struct rig {
 	int refuse;                  /* with this code */
 	int delay_ms;
 	char ask_seen[256];
+	struct cage_report cage;
 };
 
 static const uint8_t view_key[KEY_BYTES] = { 9 };
@@ -125,8 +126,10 @@ static void rig_start(struct rig *rig)
 	struct serve_conf conf = {
 		.http = { .listen = "127.0.0.1:0", .threads = 8 }, .clock = rig->clock,
 		.cache = rig->cache,
-		.online = rig->online, .meter = rig->meter,
+		.online = rig->online, .meter = rig->meter, .cage = &rig->cage,
 	};
+	cage_report_read(NULL, &rig->cage);
+	cage_report_on(&rig->cage, CAGE_SECCOMP);
 	cr_assert_eq(serve_new(&conf, &rig->serve, &err), 0, "%s", err.text);
 	snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%d", serve_port(rig->serve));
 	cr_assert_eq(fetch_new(&(struct fetch_conf) { 0 }, &rig->fetch, &err), 0, "%s", err.text);
@@ -398,9 +401,11 @@ Test(serve, says_how_it_is_and_names_no_tenant)
 	read_features(&rig, ATL_BODY, &status);
 	ask(&rig, "/healthz", NULL, NULL, &status);
 	cr_expect_eq(status, 200);
-	ask(&rig, "/readyz", NULL, NULL, &status);
+	const char *text = ask(&rig, "/readyz", NULL, NULL, &status);
 	cr_expect_eq(status, 503, "no agent runs here");
-	const char *text = ask(&rig, "/metrics", NULL, NULL, &status);
+	cr_expect_not_null(strstr(text, "{\"name\":\"seccomp\",\"on\":true,"), "%s", text);
+	cr_expect_not_null(strstr(text, "{\"name\":\"uid\",\"on\":false,"), "%s", text);
+	text = ask(&rig, "/metrics", NULL, NULL, &status);
 	cr_expect_eq(status, 200);
 	cr_expect_not_null(strstr(text, "freehold_worker_online_entities_read_total 1\n"), "%s",
 	                   text);
