@@ -21,7 +21,7 @@ static const struct field key_fields[] = {
 	F(TEXT, "of",          true,  "512", NULL, "whose key: tenant, or a resource")
 	F(TEXT, "uid",         false, "32",  NULL, "of that resource")
 	F(INT,  "version",     true,  NULL,  NULL, "of the key")
-	F(TEXT, "fingerprint", true,  "64",  NULL, "SHA-256 of the key as it was wrapped")
+	F(TEXT, "fingerprint", true,  "64",  NULL, "BLAKE2b-256 of the key as it was wrapped")
 	F_END
 };
 static const struct field keys_fields[] = {
@@ -107,8 +107,8 @@ static int print_canonical(struct arena *arena, const struct value *certificate,
 
 void certificate_fingerprint(const void *box, size_t len, char out[FINGERPRINT_TEXT])
 {
-	uint8_t hash[32];
-	sha256(box, len, hash);
+	uint8_t hash[DIGEST_BYTES];
+	digest(box, len, hash);
 	hex_print(hash, sizeof hash, out);
 }
 

@@ -1,6 +1,6 @@
-/* certificate.h - the certificate of a tenant's erasure: a signed note (common/note.h) whose text is
- * one line of canonical JSON: members in order of their names, no space, no member twice. It says
- * what was erased, when, at whose request and why, the fingerprints of the keys that were
+/* certificate.h - the certificate of a tenant's erasure: a signed note (common/note.h) whose text
+ * is one line of canonical JSON: members in order of their names, no space, no member twice. It
+ * says what was erased, when, at whose request and why, the fingerprints of the keys that were
  * destroyed, and the checkpoint of the audit log as it last was, itself a signed note. It holds
  * nothing that was erased. */
 #ifndef CERTIFICATE_H
@@ -16,7 +16,7 @@ enum { CERTIFICATE_KEYS_LISTED = 1000 };
 
 extern const struct field certificate_fields[];
 
-/* What the key, wrapped, is told by: a digest (SHA-256, hex) of its box, which reveals nothing. */
+/* What a wrapped key is told by: a digest (BLAKE2b-256, hex) of its box, which reveals nothing. */
 enum { FINGERPRINT_TEXT = 2 * MERKLE_BYTES + 1 };
 void certificate_fingerprint(const void *box, size_t len, char out[FINGERPRINT_TEXT]);
 /* The leaf of a fingerprint in the tree over all of them, of which only the first are listed. */

@@ -11,6 +11,7 @@
 #ifndef POLL_H
 #define POLL_H
 
+#include "api/access_ask.h"
 #include "api/grant.h"
 #include "api/table.h"
 #include "api/usage.h"
@@ -19,7 +20,8 @@ enum {
 	POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64, POLL_LABELS_MAX = 16,
 	POLL_CACHES_MAX = 64, POLL_ERASED_MAX = 64, POLL_SLOTS_MAX = 4096,
 	/* Grows with every addition within an ENVELOPE_VERSION. 1: the first; 2: pool, labels,
-	 * cpu, caches, hand-back; 3: shards; 4: erasures. Unknown members are passed over, missing ones 0. */
+	 * cpu, caches, hand-back; 3: shards; 4: erasures. Unknown members are passed over, missing
+	 * ones 0. */
 	POLL_PROTOCOL = 4, POLL_SHARDS_MAX = 64
 };
 
@@ -131,23 +133,6 @@ MUST_USE int poll_answer_value(struct arena *arena, const struct poll_answer *an
                                struct value **ret_value, struct err *err);
 MUST_USE int poll_answer_read(struct arena *arena, const struct value *body,
                               struct poll_answer *ret_answer, struct err *err);
-
-struct access_ask {
-	const char *credential;      /* as the caller sent it */
-	const char *const *views;    /* "view" or "domain.view" */
-	size_t view_count;
-	const uint8_t *box_public;
-};
-MUST_USE int access_ask_value(struct arena *arena, const struct access_ask *ask,
-                              struct value **ret_value, struct err *err);
-MUST_USE int access_ask_read(struct arena *arena, const struct value *body,
-                             struct access_ask *ret_ask, struct err *err);
-/* The answer, in an envelope of kind "access": {grant: bytes of an access grant}. */
-struct access_answer { const uint8_t *grant; size_t grant_len; };
-MUST_USE int access_answer_value(struct arena *arena, const struct access_answer *answer,
-                                 struct value **ret_value, struct err *err);
-MUST_USE int access_answer_read(struct arena *arena, const struct value *body,
-                                struct access_answer *ret_answer, struct err *err);
 
 /* Either exchange may be answered with a failure, in an envelope of kind "problem": {code, text},
  * and with E_NOT_LEADER {shard}: whose leader could answer, where that is known. */

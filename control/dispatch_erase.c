@@ -26,13 +26,14 @@ void dispatch_erase_end(struct dispatch *dispatch, const char *uid)
 }
 
 /* Of the first that matches, and it is gone then. */
-static bool take_one(struct dispatch *dispatch, const char *uid, struct confirmed *ret)
+static bool take_one(struct dispatch *dispatch, const char *uid, struct confirmation *ret)
 {
-	for (size_t i = 0; i < dispatch->confirmed_count; i++) {
-		if (strcmp(dispatch->confirmed[i].uid, uid) != 0)
+	struct confirmations *all = &dispatch->confirmations;
+	for (size_t i = 0; i < all->count; i++) {
+		if (strcmp(all->items[i].uid, uid) != 0)
 			continue;
-		*ret = dispatch->confirmed[i];
-		dispatch->confirmed[i] = dispatch->confirmed[--dispatch->confirmed_count];
+		*ret = all->items[i];
+		all->items[i] = all->items[--all->count];
 		return true;
 	}
 	return false;
@@ -42,7 +43,7 @@ int dispatch_erased(struct dispatch *dispatch, const char *uid, struct arena *ar
                     struct value **ret_list, struct err *err)
 {
 	struct value *list = value_list(arena);
-	struct confirmed one;
+	struct confirmation one;
 	pthread_mutex_lock(&dispatch->mutex);
 	while (take_one(dispatch, uid, &one)) {
 		struct value *map = value_map(arena);
@@ -77,9 +78,10 @@ static void confirm(struct dispatch *dispatch, const struct worker *worker,
                     const struct erased *erased)
 {
 	pthread_mutex_lock(&dispatch->mutex);
-	if (dispatch->confirmed_count == CONFIRMED_MAX)      /* nobody asks for those any more */
-		dispatch->confirmed_count = 0;
-	struct confirmed *at = &dispatch->confirmed[dispatch->confirmed_count++];
+	struct confirmations *all = &dispatch->confirmations;
+	if (all->count == CONFIRMATIONS_MAX)         /* nobody asks for those any more */
+		all->count = 0;
+	struct confirmation *at = &all->items[all->count++];
 	snprintf(at->uid, sizeof at->uid, "%s", erased->uid);
 	snprintf(at->worker, sizeof at->worker, "%s", worker->name);
 	at->rows = erased->rows;

@@ -54,12 +54,6 @@ struct note {                        /* POST_CANCEL: a task; POST_DROP, POST_SEA
 	uint32_t pipe;
 };
 
-enum { CONFIRMED_MAX = 256 };
-struct confirmed {                   /* a worker has erased a tenant's online data */
-	char uid[ID_LEN + 1], worker[128];
-	int64_t rows;
-};
-
 struct table {                       /* POST_TABLE: somebody waits for it */
 	struct post post;
 	struct arena *arena;         /* the asker's, lent */
@@ -93,8 +87,7 @@ struct dispatch {
 	pthread_mutex_t mutex;       /* guards what follows */
 	struct dispatch_status status;
 	char serve_url[256];
-	struct confirmed confirmed[CONFIRMED_MAX];   /* until somebody asks for it */
-	size_t confirmed_count;
+	struct confirmations confirmations;
 };
 
 /* dispatch_post.c: posts, made and ended */

@@ -1,5 +1,5 @@
-/* erasure_keys.c - the keys of a tenant that is erased, told by their fingerprints and destroyed; and
- * all that the store holds in its name. A key of the store is the tenant's when it lies at
+/* erasure_keys.c - the keys of a tenant that is erased, told by their fingerprints and destroyed;
+ * and all that the store holds in its name. A key of the store is the tenant's when it lies at
  * r/KIND/TENANT/..., or says in its value whose it is; what is the platform's about it is not
  * (r/tenant, r/erasing, r/erasure, which go last or stay). */
 #include "common/defs.h"

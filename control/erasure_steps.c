@@ -1,5 +1,5 @@
-/* erasure_steps.c - the steps of an erasure, but for its keys and resources (erasure_keys.c) and its
- * end (erasure_settle.c). Each looks at what there is and does what is left of it. */
+/* erasure_steps.c - the steps of an erasure, but for its keys and resources (erasure_keys.c) and
+ * its end (erasure_settle.c). Each looks at what there is and does what is left of it. */
 #include "common/defs.h"
 #include "control/erasure_impl.h"
 

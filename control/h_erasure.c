@@ -217,12 +217,23 @@ static int add(void *context, const char *key, const struct value *stored, int64
 	return value_check(item, err);
 }
 
+/* Erased tenants are the platform's business: its operators', and its auditors'. */
+static int may_read(const struct request *request, struct err *err)
+{
+	if (strcmp(request->asker.tenant, "platform") == 0)
+		return 0;
+	return err_set(err, E_DENIED, "%s/%s may not erasure:read: that is for operators and "
+	               "auditors of the tenant platform; ask one for the certificate",
+	               request->asker.tenant, request->asker.principal);
+}
+
 int h_erasure_list(struct control *control, struct request *request, struct err *err)
 {
 	struct listing listing = { request->arena, value_list(request->arena), NULL };
 	const char *after = NULL, *resume = NULL, *from = request_query(request, "continue");
 	int64_t limit = 0;
 	bool more = false;
+	TRY(may_read(request, err));
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	if (from && !id_valid(from))
 		return err_set(err, E_INVALID, "continue is not a token of this list; begin again "
@@ -239,6 +250,7 @@ int h_erasure_get(struct control *control, struct request *request, struct err *
 {
 	char key[STORE_KEY_MAX];
 	struct value *stored = NULL;
+	TRY(may_read(request, err));
 	if (!id_valid(request->key))
 		return err_set(err, E_NOT_FOUND, "no tenant with such a uid was erased");
 	TRY(catalog_get(control->catalog, request->arena, erasure_done_key(key, request->key),

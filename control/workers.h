@@ -10,6 +10,7 @@
 #include "api/poll.h"
 #include "common/buf.h"
 #include "common/text.h"
+#include "control/erased.h"
 #include "control/hashmap.h"
 
 enum { NEAR_LEN = 256, WORKERS_MOST = 4096, ACKS_MAX = 256, CANCELS_MAX = 256, DROPS_MAX = 256 };
@@ -33,8 +34,7 @@ struct given {
 	int cancel_said, back_said;
 };
 
-/* An answer may be lost when its worker polls anew: what nothing confirms is said more than
- * once. */
+/* An answer may be lost when its worker polls anew: what nothing confirms is said again. */
 enum { SAID_TIMES = 2 };
 struct drop { char tenant[64]; int said; };
 
@@ -49,9 +49,6 @@ struct worker_self {
 	int64_t cpu_millis;
 	bool draining;
 };
-
-enum { ERASES_MAX = 16 };
-struct erase { char tenant[NAME_MAX_LEN + 1], uid[ID_LEN + 1]; };
 
 enum worker_line { LINE_NONE, LINE_FRESH, LINE_TRIED, LINE_COUNT_ };
 

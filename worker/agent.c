@@ -365,42 +365,6 @@ static void hand_back(struct job *job)
 	attempt_cancel(&job->attempt);
 }
 
-static bool is_gone(struct line *line, const struct erasure *erasure)
-{
-	pthread_mutex_lock(&line->agent->mutex);
-	bool known = gone_has(&line->agent->gone, line->shard, erasure->uid);
-	pthread_mutex_unlock(&line->agent->mutex);
-	return known;
-}
-
-/* What cannot be done now is asked for again. Outside the mutex. */
-static void erase(struct line *line, const struct erasure *erasure)
-{
-	const struct agent_conf *conf = &line->agent->conf;
-	const struct log_context context = { .tenant = erasure->tenant };
-	int64_t rows = 0;
-	struct err err = { 0 };
-	if (conf->drop)
-		conf->drop(conf->drop_context, erasure->tenant);
-	if (conf->erase && conf->erase(conf->drop_context, erasure->tenant, &rows, &err) < 0) {
-		log_info(&context, "online_data_not_erased", "code=%s reason=\"%s\"",
-		         err_name(err.code), err.text);
-		return;
-	}
-	pthread_mutex_lock(&line->agent->mutex);
-	line->owed |= gone_add(&line->agent->gone, line->shard, erasure, rows);
-	pthread_cond_broadcast(&line->agent->news);
-	pthread_mutex_unlock(&line->agent->mutex);
-	log_info(&context, "online_data_erased", "rows=%" PRId64, rows);
-}
-
-static void erase_asked(struct line *line, const struct poll_answer *answer)
-{
-	for (size_t i = 0; i < answer->erase_count; i++)
-		if (!is_gone(line, &answer->erase[i]))
-			erase(line, &answer->erase[i]);
-}
-
 /* Eras only rise: what a control plane of before a restore still says is known for what it is. */
 static bool is_past(_Atomic int64_t *at, int64_t era)
 {
@@ -510,8 +474,12 @@ static int exchange(struct line *line, struct arena *arena, const struct value *
 	size_t drops = ret_answer->leader && agent->conf.drop ? ret_answer->drop_count : 0;
 	for (size_t i = 0; i < drops; i++)
 		agent->conf.drop(agent->conf.drop_context, ret_answer->drop[i]);
-	if (ret_answer->leader)
-		erase_asked(line, ret_answer);
+	if (ret_answer->leader && gone_take(&agent->gone, line->shard, ret_answer)) {
+		pthread_mutex_lock(&agent->mutex);
+		line->owed = 1;
+		pthread_cond_broadcast(&agent->news);
+		pthread_mutex_unlock(&agent->mutex);
+	}
 	return 0;
 }
 
@@ -710,6 +678,7 @@ int agent_new(const struct agent_conf *conf, struct agent **ret_agent, struct er
 	if (!agent)
 		return err_set(err, E_NOMEM, "no memory for the agent");
 	agent->conf = *conf;
+	gone_init(&agent->gone, conf->drop, conf->erase, conf->drop_context);
 	pthread_mutex_init(&agent->mutex, NULL);
 	pthread_cond_init(&agent->work, NULL);
 	clock_cond_init(&agent->news);
@@ -798,6 +767,7 @@ void agent_free(struct agent *agent)
 		line_free(agent->lines[i]);
 	while (agent->jobs)
 		job_remove(agent, agent->jobs);
+	gone_release(&agent->gone);
 	pthread_cond_destroy(&agent->work);
 	pthread_cond_destroy(&agent->news);
 	pthread_mutex_destroy(&agent->mutex);

@@ -17,7 +17,6 @@ typedef int agent_run_fn(struct runner *runner, struct attempt *attempt, struct 
                          struct err *err);
 typedef void agent_drop_fn(void *context, const char *tenant);
 typedef void agent_removed_fn(void *context, const char *text);
-typedef int agent_erase_fn(void *context, const char *tenant, int64_t *ret_rows, struct err *err);
 
 struct agent_conf {              /* all borrowed for the agent's life */
 	struct clock *clock;
@@ -27,7 +26,7 @@ struct agent_conf {              /* all borrowed for the agent's life */
 	_Atomic int64_t *era;        /* the runner's, raised by answers; NULL: nobody asks */
 	struct meter *meter;         /* NULL: nothing is served here */
 	agent_drop_fn *drop;         /* a tenant's access grants are revoked; NULL: nobody cares */
-	agent_erase_fn *erase;       /* a tenant's online data is to go; NULL: there is none */
+	gone_erase_fn *erase;        /* a tenant's online data is to go; NULL: there is none */
 	void *drop_context;          /* of both */
 	/* Control has removed this worker: it polls no more, and what ran is cancelled. Called once
 	 * for each thread that hears it, and not under a lock; NULL: nobody cares. */

@@ -99,11 +99,31 @@ static void print_principals(struct cli *cli, const struct value *items)
 	table_print(table);
 }
 
+static void print_tenants(struct cli *cli, const struct value *items)
+{
+	static const char *const titles[] = {"NAME", "STATE", "SINCE", "REASON", "AGE", NULL};
+	struct table *table = table_new(cli, titles);
+	for (size_t i = 0; i < value_len(items); i++) {
+		const struct value *metadata = value_get(value_at(items, i), "metadata");
+		const struct value *status = value_get(value_at(items, i), "status");
+		table_cell(table, value_get_str(metadata, "name"));
+		table_cell(table, value_get_str(status, "state"));
+		table_cell(table, value_get_str(status, "since"));
+		table_cell(table, value_get_str(status, "reason"));
+		table_cell(table, human_age(cli, value_get_str(metadata, "createdAt")));
+	}
+	table_print(table);
+}
+
 static void print_rows(struct cli *cli, const struct value *items)
 {
 	const char *kind = value_get_str(value_at(items, 0), "kind");
 	if (kind && strcmp(kind, kind_info[KIND_PRINCIPAL].kind) == 0) {
 		print_principals(cli, items);
+		return;
+	}
+	if (kind && strcmp(kind, kind_info[KIND_TENANT].kind) == 0) {
+		print_tenants(cli, items);
 		return;
 	}
 	static const char *const titles[] = {"NAME",     "DOMAIN", "ROWS", "SIZE",

@@ -287,8 +287,9 @@ void desk_cancel(struct desk *desk, const char *id)
 	commit(desk, change);
 	if (!desk->part.dispatch)
 		return;
+	/* E_CONFLICT: a turn of the dispatcher came before this call, and it has ended. */
 	int rc = dispatch_cancel(desk->part.dispatch, "acme", id, &desk->err);
-	cr_assert(rc == 0 || rc == E_CONFLICT, "%s", desk->err.text);    /* it has ended already */
+	cr_assert(rc == 0 || rc == E_CONFLICT, "%s", desk->err.text);
 }
 
 struct work desk_pick(struct desk *desk)

@@ -2,6 +2,8 @@
 #include "common/defs.h"
 #include "api/poll.h"
 
+#include "api/access_ask.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 

@@ -2,6 +2,8 @@
 #include "common/defs.h"
 #include "control/workers.h"
 
+#include "control/erased.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,5 +121,27 @@ Test(workers, who_was_tried_in_vain_is_tried_again_only_when_something_changed)
 	cr_assert_eq(workers_fresh(&workers), one);
 	workers_remove(&workers, one);
 	cr_assert_null(workers_fresh(&workers));
+	workers_clear(&workers);
+}
+
+Test(workers, one_is_asked_to_erase_until_it_says_so)
+{
+	struct workers workers = { 0 };
+	struct worker *worker = NULL;
+	const struct erase acme = { "acme", "01hqzx3vxw5n2k8r9d4m6t7b0c" };
+	cr_assert_eq(workers_add(&workers, "w1", &worker, NULL), 0);
+	worker_erase(worker, &acme);
+	worker_erase(worker, &acme);
+	cr_assert_eq(worker->erase_count, 1);
+	for (int i = 0; i < 2 * ERASES_MAX; i++) {
+		struct erase other = { "globex", "" };
+		snprintf(other.uid, sizeof other.uid, "%026d", i);
+		worker_erase(worker, &other);
+	}
+	cr_assert_eq(worker->erase_count, ERASES_MAX);
+	worker_erased(worker, acme.uid);
+	worker_erased(worker, acme.uid);
+	cr_assert_eq(worker->erase_count, ERASES_MAX - 1);
+	workers_remove(&workers, worker);
 	workers_clear(&workers);
 }

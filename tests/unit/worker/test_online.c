@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAP = 64 * 1024 * 1024 };
 
@@ -268,5 +269,32 @@ Test(online, values_of_another_layout_are_not_there_until_written_anew)
 	cr_expect_eq(put(place.view, "ATL", 999, "older"), 0);
 	cr_expect_eq(put(place.view, "ATL", 1000, "as two"), 1);
 	expect(place.view, "ATL", 1000, "as two");
+	place_release(&place);
+}
+
+Test(online, erases_all_of_a_tenant_once_nobody_has_it_open_and_as_often_as_it_is_asked)
+{
+	struct place place;
+	struct err err = { 0 };
+	char path[80];
+	int64_t rows = -1;
+	place_init(&place);
+	put(place.view, "ATL", 1, "v");
+	put(place.view, "ORD", 1, "v");
+	snprintf(path, sizeof path, "%s/acme", place.dir);
+	cr_assert_eq(online_erase(place.online, "acme", &rows, &err), E_BUSY);
+	online_view_free(place.view);
+	place.view = NULL;
+	cr_assert_eq(online_erase(place.online, "acme", &rows, &err), 0, "%s", err.text);
+	cr_assert_eq(rows, 2);
+	cr_assert_neq(access(path, F_OK), 0);
+	cr_assert_eq(online_erase(place.online, "acme", &rows, &err), 0, "%s", err.text);
+	cr_assert_eq(rows, 0);
+	cr_assert_neq(access(path, F_OK), 0);
+	cr_assert_eq(online_erase(place.online, "../acme", &rows, &err), E_INVALID);
+	online_free(place.online);
+	place.online = NULL;
+	place_open(&place);
+	put(place.view, "ATL", 1, "w");
 	place_release(&place);
 }

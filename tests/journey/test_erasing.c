@@ -1,5 +1,5 @@
-/* test_erasure.c - a tenant that is suspended, sealed, unsealed and erased, with a real worker: what
- * goes on, what stops, and that nothing of it is left but its certificate. */
+/* test_erasing.c - a tenant that is suspended, sealed, unsealed and erased, with a real worker:
+ * what goes on, what stops, and that nothing of it is left but its certificate. */
 #include "common/defs.h"
 #include "tests/support/yard.h"
 
@@ -59,8 +59,8 @@ static void make_acme(struct cast *cast)
 	    "{'entities':['airport'],'dataset':'delays','timestampField':'hour',"
 	    "'features':[{'name':'mean','type':'int64'}]}");
 	for (int i = 0; i < ROWS; i++)
-		len += snprintf(text + len, sizeof text - (size_t)len, "%s,2001-09-09 01:%02d:00,%d\n",
-		                i % 2 ? "ATL" : "ORD", i, i);
+		len += snprintf(text + len, sizeof text - (size_t)len,
+		                "%s,2001-09-09 01:%02d:00,%d\n", i % 2 ? "ATL" : "ORD", i, i);
 	yard_file(cast->yard, "acme", "delays.csv", text);
 }
 
@@ -219,7 +219,7 @@ static void assert_nothing_left(struct cast *cast)
 
 /* --- the tests --- */
 
-Test(erasure, a_suspended_tenant_reads_nothing_online_and_goes_on_where_it_was_when_resumed)
+Test(erasing, a_suspended_tenant_reads_nothing_online_and_goes_on_where_it_was_when_resumed)
 {
 	struct cast cast;
 	raise_curtain(&cast);
@@ -236,7 +236,7 @@ Test(erasure, a_suspended_tenant_reads_nothing_online_and_goes_on_where_it_was_w
 	yard_close(cast.yard);
 }
 
-Test(erasure, a_sealed_tenants_running_task_is_handed_back_and_waits_until_it_is_unsealed)
+Test(erasing, a_sealed_tenants_running_task_is_handed_back_and_waits_until_it_is_unsealed)
 {
 	struct cast cast;
 	raise_curtain(&cast);
@@ -260,7 +260,7 @@ Test(erasure, a_sealed_tenants_running_task_is_handed_back_and_waits_until_it_is
 	yard_close(cast.yard);
 }
 
-Test(erasure, a_deletion_wants_the_tenants_name_and_can_be_cancelled_while_it_waits)
+Test(erasing, a_deletion_wants_the_tenants_name_and_can_be_cancelled_while_it_waits)
 {
 	struct cast cast;
 	raise_curtain(&cast);
@@ -285,7 +285,7 @@ Test(erasure, a_deletion_wants_the_tenants_name_and_can_be_cancelled_while_it_wa
 	yard_close(cast.yard);
 }
 
-Test(erasure, leaves_nothing_of_a_tenant_but_a_certificate_and_its_name_is_free_again)
+Test(erasing, leaves_nothing_of_a_tenant_but_a_certificate_and_its_name_is_free_again)
 {
 	struct cast cast;
 	raise_curtain(&cast);
@@ -314,7 +314,7 @@ Test(erasure, leaves_nothing_of_a_tenant_but_a_certificate_and_its_name_is_free_
 }
 
 /* Control and worker end without a word again and again while it is erased. */
-Test(erasure, goes_on_where_it_was_when_control_and_workers_die)
+Test(erasing, goes_on_where_it_was_when_control_and_workers_die)
 {
 	struct cast cast;
 	raise_curtain(&cast);
