@@ -92,9 +92,19 @@ static int search_domain(const struct asked *asked, const char *name, char domai
 static int place(const struct asked *asked, const char *ref, char domain[64], char name[64],
                  struct err *err)
 {
-	if (strchr(ref, '.') || asked->asker.domain)
-		return catalog_ref(ref, asked->asker.domain, domain, name, err);
-	TRY(search_domain(asked, ref, domain, err));
+	char key[STORE_KEY_MAX];
+	const char *own = asked->asker.domain;
+	if (strchr(ref, '.'))
+		return catalog_ref(ref, own, domain, name, err);
+	if (own)
+		TRY(catalog_ref(ref, own, domain, name, err));
+	if (own && catalog_has(asked->control->catalog,
+	                       catalog_key(key, KIND_FEATUREVIEW, asked->asker.tenant, own, name)))
+		return 0;
+	int code = search_domain(asked, ref, domain, err);
+	if (code == E_NOT_FOUND && own)      /* then it is its own domain that lacks it */
+		return catalog_ref(ref, own, domain, name, err);
+	TRY(code);
 	snprintf(name, 64, "%s", ref);
 	return 0;
 }

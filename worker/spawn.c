@@ -315,6 +315,7 @@ static void limit_memory(const struct child *child, uint64_t memory_bytes, int t
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	(void)!prlimit(child->pid, RLIMIT_DATA, &limit, NULL);
 #else
+	(void)child;
 	(void)limit;
 #endif
 }

@@ -168,6 +168,25 @@ Test(access, finds_the_one_view_of_a_name_and_asks_which_of_two)
 	end(&w);
 }
 
+Test(access, finds_the_view_of_another_domain_that_a_binding_lets_read)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	plane_put(w.plane, w.admin, "Domain", "/v1/tenants/acme/domains/hotels", "{}");
+	add_view(w.plane, w.admin, "hotels");
+	const char *guest = plane_principal(w.plane, "acme", "guest", "'consumer'", "hotels");
+	plane_put(w.plane, w.admin, "Domain", "/v1/tenants/acme/domains/empty", "{}");
+	plane_put(w.plane, w.admin, "Principal", "/v1/tenants/acme/principals/guest",
+	          "{'roles':['consumer'],'domain':'empty'}");
+	cr_expect_eq(try_ask(&w, guest, "delays", &err), E_NOT_FOUND);
+	plane_put(w.plane, w.admin, "RoleBinding", "/v1/tenants/acme/rolebindings/guests",
+	          "{'role':'consumer','subjects':['guest'],'domain':'hotels'}");
+	cr_expect_eq(try_ask(&w, guest, "delays", &err), 0, "%s", err.text);
+	cr_expect_eq(try_ask(&w, guest, "flights.delays", &err), E_NOT_FOUND);
+	end(&w);
+}
+
 Test(access, refuses_a_credential_that_is_none_and_a_tenant_over_its_quota)
 {
 	struct world w;

@@ -179,3 +179,35 @@ Test(rules_sharing, take_the_examples_that_the_documentation_shows)
 	                   offer.text);
 	plane_stop(s.plane);
 }
+
+/* A tenant whose shard is another than acme's. */
+static const char *elsewhere(const struct plane *plane)
+{
+	const struct part *own = part_of(plane->control, "acme");
+	for (int i = 0; i < 64; i++) {
+		const char *name = arena_printf(plane->arena, "globex%d", i);
+		if (part_of(plane->control, name) != own)
+			return name;
+	}
+	cr_assert_fail("all names are in one shard");
+	return NULL;
+}
+
+Test(rules_sharing, tell_the_other_side_in_its_own_shard)
+{
+	struct plane *plane = plane_start_with(&(struct plane_options){.shards = 4});
+	const char *acme = plane_tenant(plane, "acme", "sales"), *other = elsewhere(plane);
+	const char *key = plane_tenant(plane, other, "trips");
+	plane_put(plane, acme, "Dataset", SALES("datasets/rides"), "{}");
+	plane_put(plane, acme, "Offer", SALES("offers/gold"),
+	          arena_printf(plane->arena, "{'datasets':['rides'],'to':{'tenant':'%s'}}", other));
+	plane_put(plane, key, "Acceptance",
+	          arena_printf(plane->arena, "/v1/tenants/%s/domains/trips/acceptances/theirs",
+	                       other),
+	          FROM);
+	struct answer log = plane_call(plane, acme, "GET",
+	                               "/v1/tenants/acme/audit?action=acceptance:write", NULL);
+	cr_expect_eq(value_len(value_get(log.body, "items")), 1, "%s", log.text);
+	cr_expect_not_null(strstr(log.text, other), "%s", log.text);
+	plane_stop(plane);
+}
