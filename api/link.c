@@ -120,12 +120,19 @@ static int read_pem(const char *path, struct buf *out, struct err *err)
 	return buf_check(out, err);
 }
 
-/* The same out of memory. */
+/* Both sides show a certificate; 1.2 is what the mbedTLS of this nng speaks at most. */
+static int finish_config(nng_tls_config *config, struct err *err)
+{
+	TRY(failed(nng_tls_config_version(config, NNG_TLS_1_2, NNG_TLS_1_2), "TLS", err));
+	return failed(nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED), "TLS", err);
+}
+
+/* Out of memory. */
 static int fill_config_of(nng_tls_config *config, const struct cert_set *set, struct err *err)
 {
 	TRY(failed(nng_tls_config_own_cert(config, set->cert, set->key, NULL), "certificate", err));
 	TRY(failed(nng_tls_config_ca_chain(config, set->ca, NULL), "CA", err));
-	return failed(nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED), "TLS", err);
+	return finish_config(config, err);
 }
 
 static int tls_config_of(const struct cert_set *set, nng_tls_mode mode,
@@ -164,7 +171,7 @@ static int fill_config(nng_tls_config *config, const struct link_tls *tls, struc
 		secret_wipe(key.data, key.cap);
 	if (rc < 0)
 		return rc;
-	return failed(nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED), "TLS", err);
+	return finish_config(config, err);
 }
 
 static int tls_config_new(const struct link_tls *tls, nng_tls_mode mode,

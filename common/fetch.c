@@ -16,7 +16,8 @@
 
 enum {
 	TIMEOUT_MS = 5000, CONNECT_TIMEOUT_MS = 2000, CONNECTIONS = 16, CONNECTIONS_MAX = 1024,
-	HEADERS_MAX = 64, STREAM_POLL_MS = 100
+	HEADERS_MAX = 64, STREAM_POLL_MS = 100,
+	CA_CACHE_S = 30            /* a file of authorities that is replaced is read again soon */
 };
 
 struct fetch {
@@ -240,6 +241,7 @@ static int set_method(CURL *curl, const struct fetch_call *call, struct transfer
 static int set_tls(CURL *curl, const struct fetch *fetch, struct err *err)
 {
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_S);
 	if (fetch->ca_file)
 		SET(CURLOPT_CAINFO, fetch->ca_file);
 	if (fetch->cert_file)

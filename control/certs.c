@@ -7,6 +7,7 @@
 #include "control/authority.h"
 #include "control/nodes.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,10 @@ static void on_api(void *context, const struct cert_set *set, const struct cert_
 		say("api", why->code, NULL, why);
 		return;
 	}
-	say("api", http_server_set_tls(certs->conf.http, set, &err), facts, &err);
+	int rc = http_server_set_tls(certs->conf.http, set, &err);
+	say("api", rc, facts, &err);
+	if (rc == 0)
+		atomic_store(&certs->conf.control->api_until_ms, facts->until_ms);
 }
 
 /* Workers that have joined show certificates of the platform's authority; the others, the CA's. */
@@ -65,7 +69,10 @@ static void on_link(void *context, const struct cert_set *set, const struct cert
 		say("link", why->code, NULL, why);
 		return;
 	}
-	say("link", set_link(certs, set, &err), facts, &err);
+	int rc = set_link(certs, set, &err);
+	say("link", rc, facts, &err);
+	if (rc == 0)
+		atomic_store(&certs->conf.control->link_until_ms, facts->until_ms);
 }
 
 static void on_authority(void *context)

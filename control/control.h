@@ -61,6 +61,7 @@ struct control {
 	struct nodes *nodes;         /* the workers that have joined; NULL: none is known */
 	const char *worker_links;    /* what workers that join are told to dial; NULL: nothing */
 	const char *link_ca_file;    /* of the link's own certificate; NULL: the platform's */
+	_Atomic int64_t api_until_ms, link_until_ms; /* the doors' certificates'; 0: none */
 	int worker_cert_s;           /* how long their certificates are valid; 0: a day */
 	_Atomic int64_t join_due_ms; /* refused joins: when the next one would be in time (GCRA) */
 	bool nameless;               /* workers that have not joined may poll too */

@@ -11,8 +11,11 @@
 #include "control/metrics.h"
 #include "control/shard_work.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { CERTIFICATE_LEAST_MS = 6 * 3600 * 1000 };
 
 handler_fn h_health, h_ready, h_metrics, h_openapi, h_version, h_whoami;
 
@@ -164,6 +167,20 @@ static bool add_check(struct arena *arena, struct value *checks, const char *nam
 	return ok || !required;
 }
 
+/* A certificate that ends within six hours was not renewed by who should have. */
+static void add_certificate(const struct request *request, struct value *checks, const char *name,
+                            int64_t until_ms)
+{
+	char until[TIME_TEXT_MAX];
+	if (!until_ms)
+		return;
+	bool ok = until_ms > request->now_ms + CERTIFICATE_LEAST_MS;
+	add_check(request->arena, checks, name, ok, false,
+	          arena_printf(request->arena, "its certificate %s %s",
+	                       until_ms > request->now_ms ? "ends at" : "ended at",
+	                       time_print_ms(until_ms, until)));
+}
+
 int h_ready(struct control *control, struct request *request, struct err *err)
 {
 	struct value *body = value_map(request->arena), *checks = value_list(request->arena);
@@ -180,6 +197,8 @@ int h_ready(struct control *control, struct request *request, struct err *err)
 	                        "requests on to" : "a shard has no leader yet");
 	add_check(request->arena, checks, "workers", status.workers > 0, false,
 	          status.workers > 0 ? "at least one is alive" : "none is alive; tasks wait");
+	add_certificate(request, checks, "api", atomic_load(&control->api_until_ms));
+	add_certificate(request, checks, "link", atomic_load(&control->link_until_ms));
 	value_set_bool(body, "ready", ready);
 	value_set_int(body, "shards", control->part_count);
 	value_set_int(body, "shardsLed", led_here(control));
