@@ -183,7 +183,8 @@ static int open_link(struct worker *worker, struct err *err)
 			.urls = worker->urls,
 			.tls = worker->tls,
 		},
-		.key = worker->node_key, .worker = conf->name, .incarnation = clock_unix_ms(clock_system()),
+		.key = worker->node_key, .worker = conf->name,
+		.incarnation = clock_unix_ms(clock_system()),
 	};
 	TRY(split_urls(worker, err));
 	return peer_new(&peer, &worker->peer, err);

@@ -284,7 +284,7 @@ const struct verb verb_workers = {
 	.words = "[list|cordon|uncordon|drain|token|tokens|revoke|remove|register|identity] "
 	         "[NAME]",
 	.words_max = 2,
-	.summary = "Who takes tasks; cordon or drain one, let one join, remove one (the operator's)",
+	.summary = "Who takes tasks; let one join, cordon, drain or remove one (the operator's)",
 	.options = options,
 	.run = workers,
 	.example = "freehold workers drain worker-2 --description 'new disks'",

@@ -317,6 +317,9 @@ Test(link, refuses_cleartext_beyond_loopback_and_other_schemes)
 	cr_expect_eq(refused("tcp://0.0.0.0:0"), E_INVALID);
 	cr_expect_eq(refused("tcp://10.0.0.1:1"), E_INVALID);
 	cr_expect_eq(refused("tcp://127.0.0.1.example.org:1"), E_INVALID);
+	cr_expect_eq(refused("tcp://0.0.0.0:0"), E_INVALID);
+	cr_expect_eq(refused("tcp://[::]:0"), E_INVALID);
+	cr_expect_eq(refused("tcp://*:0"), E_INVALID);
 	cr_expect_eq(refused("ipc:///tmp/x"), E_INVALID);
 	cr_expect_eq(refused("nonsense"), E_INVALID);
 	cr_expect_eq(refused("tls+tcp://127.0.0.1:0"), E_INVALID);
