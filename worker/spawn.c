@@ -22,6 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A sanitizer takes memory for its shadows, and reports in a way of its own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true };
+#else
+enum { SANITIZED = false };
+#endif
+
 enum {
 	START_MS_MAX = 30000,
 	READY_ARENA = 64 * 1024,
@@ -102,11 +109,8 @@ static int spawn(const char *program, const char *role, int socket, int errors, 
  * a way of its own. */
 static void open_errors(int errors[2])
 {
-	errors[0] = errors[1] = -1;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	if (pipe2(errors, O_CLOEXEC | O_NONBLOCK) != 0)
+	if (SANITIZED || pipe2(errors, O_CLOEXEC | O_NONBLOCK) != 0)
 		errors[0] = errors[1] = -1;
-#endif
 }
 
 static void shut(int *fd)
@@ -312,12 +316,8 @@ static void limit_memory(const struct child *child, uint64_t memory_bytes, int t
 {
 	rlim_t most = memory_bytes + MEMORY_SPARE_BYTES + (rlim_t)threads * THREAD_BYTES;
 	struct rlimit limit = {most, most};
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	(void)!prlimit(child->pid, RLIMIT_DATA, &limit, NULL);
-#else
-	(void)child;
-	(void)limit;
-#endif
+	if (!SANITIZED)
+		(void)!prlimit(child->pid, RLIMIT_DATA, &limit, NULL);
 }
 
 void child_limit(const struct child *child, const struct limits *limits)

@@ -4,6 +4,7 @@
 #include "worker/lens.h"
 
 #include <criterion/criterion.h>
+#include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -151,4 +152,44 @@ Test(lens, leaves_every_other_descriptor_alone)
 	cr_expect_eq(pread(other, out, 4, 1), 4);
 	cr_expect_eq(memcmp(out, "ello", 4), 0);
 	close(other);
+}
+
+/* In a process of its own: what is shut stays shut. The number of what went wrong; 0: nothing. */
+static int grant_and_shut(const char *path)
+{
+	struct stat stat_;
+	char own[32], piped[32], text[8] = {0};
+	int pair[2], file = open(path, O_RDWR | O_CREAT, 0600);
+	if (file < 0 || write(file, "abcdef", 6) != 6 || pipe(pair) != 0)
+		return 1;
+	snprintf(own, sizeof own, "/proc/self/fd/%d", file);
+	snprintf(piped, sizeof piped, "/proc/self/fd/%d", pair[1]);
+	if (lens_grant(file, NULL) < 0 || lens_grant(pair[1], NULL) < 0 || lens_shut(NULL) < 0)
+		return 2;
+	if (open(path, O_RDONLY) != -1 || errno != EACCES || access(path, F_OK) == 0)
+		return 3;
+	int again = open(own, O_RDONLY), out = open(piped, O_WRONLY | O_CREAT, 0600);
+	if (again < 0 || read(again, text, 3) != 3 || memcmp(text, "abc", 3) != 0)
+		return 4;
+	if (fstat(again, &stat_) != 0 || stat_.st_size != 6 || access(own, R_OK) != 0)
+		return 5;
+	if (open(own, O_RDWR) != -1 || errno != EACCES)
+		return 6;
+	if (out < 0 || write(out, "x", 1) != 1 || read(pair[0], text, 1) != 1)
+		return 7;
+	close(file);
+	return open(own, O_RDONLY) == -1 ? 0 : 8;
+}
+
+Test(lens, once_shut_granted_descriptors_are_the_only_paths)
+{
+	int status;
+	char path[] = "/tmp/lens-XXXXXX";
+	close(mkstemp(path));
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(grant_and_shut(path));
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x", (unsigned)status);
+	unlink(path);
 }
