@@ -7,6 +7,8 @@
 #include "common/log.h"
 #include "control/plan.h"
 
+#include <stdio.h>
+
 enum { SEAL_PROTOCOL = 2 };
 
 /* Each grant has a box of its own where the worker knows the first protocol only, and where no
@@ -23,17 +25,26 @@ static int sign(const struct grant_signer *signer, const struct grant *grant,
 	return grant_sign(signer, grant, worker->box_public, out, err);
 }
 
+static void note_lender(struct lenders *lenders, const char *tenant)
+{
+	if (lenders->count < LENDERS_MAX)
+		snprintf(lenders->names[lenders->count], sizeof lenders->names[0], "%s", tenant);
+	lenders->count++;
+}
+
 static int make_grant(struct dispatch *dispatch, struct worker *worker, struct arena *arena,
-                      const struct work *work, struct buf *out, struct err *err)
+                      const struct work *work, struct given *given, struct err *err)
 {
 	struct grant *grant = NULL;
 	struct plan_reads reads;
 	TRY(plan_grant_reads(dispatch->control, arena, work, worker->name, &grant, &reads, err));
-	int rc = sign(dispatch->control->signer, grant, worker, out, err);
+	int rc = sign(dispatch->control->signer, grant, worker, &given->grant, err);
 	grant_wipe(grant);
-	for (size_t i = 0; rc == 0 && i < reads.count; i++)
+	for (size_t i = 0; rc == 0 && i < reads.count; i++) {
+		note_lender(&given->lenders, reads.items[i].shared.tenant);
 		if (!job_shared(dispatch, &reads.items[i]))
 			rc = err_set(err, E_NOMEM, "no memory for the event of a shared read");
+	}
 	return rc;
 }
 
@@ -55,7 +66,7 @@ static int give(struct dispatch *dispatch, struct worker *worker, struct arena *
 {
 	struct given *given = NULL;
 	TRY(worker_give(worker, work->id, &work->token, &given, err));
-	int rc = make_grant(dispatch, worker, arena, work, &given->grant, err);
+	int rc = make_grant(dispatch, worker, arena, work, given, err);
 	if (rc == 0)
 		rc = buf_check(&given->grant, err);
 	if (rc < 0) {

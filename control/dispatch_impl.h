@@ -71,7 +71,6 @@ struct dispatch {
 	struct queue *asks;          /* to the access thread */
 	pthread_t dispatcher, settler, access;
 	int threads;                 /* that were started */
-
 	_Atomic bool woken;          /* there may be work: all who are able are to be tried */
 
 	struct workers workers;      /* the dispatcher's own, as all down to the mutex */

@@ -152,13 +152,24 @@ static void hand_back(struct dispatch *dispatch, struct worker *worker, struct g
 	worker_prompt(worker);
 }
 
+/* One that reads of so many that not all are named is taken to read this one's too. */
+static bool borrows(const struct given *given, const char *tenant)
+{
+	const struct lenders *lenders = &given->lenders;
+	for (size_t i = 0; i < lenders->count && i < LENDERS_MAX; i++)
+		if (strcmp(lenders->names[i], tenant) == 0)
+			return true;
+	return lenders->count > LENDERS_MAX;
+}
+
 void take_seal(struct dispatch *dispatch, const char *tenant)
 {
 	for (struct worker *at = dispatch->workers.first; at; at = at->next) {
 		worker_drop_access(at, tenant);
 		for (struct given *given = at->given, *next = NULL; given; given = next) {
 			next = given->next;
-			if (shard_task_held(dispatch->part->shard, given->task, tenant))
+			if (borrows(given, tenant) ||
+			    shard_task_held(dispatch->part->shard, given->task, tenant))
 				hand_back(dispatch, at, given);
 		}
 	}

@@ -1,4 +1,5 @@
-/* erased.h - a tenant whose online data workers are asked to delete, and who has done so. */
+/* erased.h - what the dispatcher knows of tenants that are sealed or erased: whose online data
+ * workers are asked to delete, who has done so, and which attempts read what is another's. */
 #ifndef ERASED_H
 #define ERASED_H
 
@@ -14,6 +15,13 @@ struct confirmation {
 };
 struct confirmations {               /* until somebody asks for them; their owner guards them */
 	struct confirmation items[CONFIRMATIONS_MAX];
+	size_t count;
+};
+
+/* Of an attempt; count over LENDERS_MAX: more than are named. */
+enum { LENDERS_MAX = 2 };
+struct lenders {
+	char names[LENDERS_MAX][NAME_MAX_LEN + 1];
 	size_t count;
 };
 

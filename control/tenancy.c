@@ -174,8 +174,8 @@ void tenancy_changed(struct control *control, const char *tenant, const struct v
 		          "reason=\"%s\"", err.text);
 	if (hold >= HOLD_ALL || !value)
 		keyring_forget(control->keyring, tenant);
-	if (hold >= HOLD_ALL)
-		dispatch_seal(part->dispatch, tenant);
+	for (int i = 0; hold >= HOLD_ALL && i < control->part_count; i++)
+		dispatch_seal(control->parts[i].dispatch, tenant);       /* what is lent, too */
 	if (hold != HOLD_NONE || !value)
 		dispatch_drop_access(part->dispatch, tenant);
 	if (changed == 0)

@@ -32,10 +32,10 @@ struct given {
 	bool settling;               /* its end is on its way to the journal */
 	bool cancel, back;           /* it is to end; it is to be handed back */
 	int cancel_said, back_said;
+	struct lenders lenders;      /* tenants whose shared data it reads */
 };
 
-/* An answer may be lost when its worker polls anew: what nothing confirms is said again. */
-enum { SAID_TIMES = 2 };
+enum { SAID_TIMES = 2 };             /* an answer may be lost when its worker polls anew */
 struct drop { char tenant[64]; int said; };
 
 /* What a worker says of itself; compared as bytes, so made from zeroes. */

@@ -80,7 +80,8 @@ static void make(struct desk *desk)
 		"'2026-11-29T12:00:00.000Z','completedAt':'2026-11-29T12:00:07.000Z','performed':"
 		"{'01':{'step':'wait','at':'2026-11-29T12:00:00.000Z'}},'keys':{"
 		"'count':2,'root':'%s','listed':{'000001':{'of':'tenant','version':1,"
-		"'fingerprint':'%s'},'000002':{'of':'r/dataset/acme/sales/orders','uid':'" UID "','version':2,'fingerprint':'%s'}}},"
+		"'fingerprint':'%s'},'000002':{'of':'r/dataset/acme/sales/orders',"
+		"'uid':'" UID "','version':2,'fingerprint':'%s'}}},"
 		"'workers':{'w1':{'confirmedAt':'2026-11-29T12:00:05.000Z','rows':3}},'usage':{},"
 		"'audit':{'checkpoint':'','from':1}}", root_of(desk, one, two), one, two);
 	desk->certificate = json(desk, text);
