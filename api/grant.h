@@ -34,9 +34,7 @@ struct grant_table {
 	int64_t snapshot;            /* that is read, or that an output builds on; 0: none yet */
 	uint32_t key_version;        /* what is written is sealed under that one */
 	uint32_t old_version;        /* what is read may still be under this; 0: no other */
-	/* KEY_BYTES each, in the grant's `keys` or whoever made it; in a sealed box while on the
-	 * wire. old_key NULL without old_version. */
-	const uint8_t *key, *old_key;
+	const uint8_t *key, *old_key;        /* KEY_BYTES, in locked memory; a box on the wire */
 	const struct value *schema;  /* list of {name, type, required}; NULL: not known yet */
 	const struct grant_file *files;
 	size_t file_count;

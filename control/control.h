@@ -24,6 +24,7 @@ struct keyuse;
 struct lead;
 struct logins;
 struct metrics;
+struct root_conf;
 struct revoked;
 struct nodes;
 struct tokens;
@@ -50,6 +51,7 @@ struct control {
 	struct clock *clock;
 	const char *replica;         /* this replica's name */
 	struct keyring *keyring;
+	const struct root_conf *root;        /* of the installation's key; NULL: not known */
 	struct store *store;
 	struct catalog *catalog;
 	struct part *parts;

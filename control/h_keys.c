@@ -6,12 +6,13 @@
 #include "control/keys.h"
 #include "control/rekey.h"
 #include "control/snapshots.h"
+#include "tenant/root.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-handler_fn h_keys_status, h_keys_rotate, h_keys_rotate_tenant, h_keys_destroy;
+handler_fn h_keys_status, h_keys_rotate, h_keys_rotate_tenant, h_keys_destroy, h_root_rewrap;
 
 enum { PAGE = 64, PAGE_ARENA = 64 * 1024 * 1024, ITEMS_MOST = 500, VIEWS_MOST = 100 };
 
@@ -369,5 +370,25 @@ int h_keys_destroy(struct control *control, struct request *request, struct err 
 		TRY(shred_views(&shredding, err));
 	request->state = shredding.list;
 	request->finish = destroyed;
+	return 0;
+}
+
+/* --- the root key --- */
+
+static int rewrapped(struct control *control, struct request *request, struct err *err)
+{
+	struct value *body = value_map(request->arena);
+	(void)control;
+	value_set_str(body, "result", "rewrapped");
+	return request_reply(request, 200, body, err);
+}
+
+int h_root_rewrap(struct control *control, struct request *request, struct err *err)
+{
+	if (!control->root)
+		return err_set(err, E_CONFLICT, "this replica knows no source of the root key");
+	if (!request->dry_run)
+		TRY(root_rewrap(control->root, control->store, err));
+	request->finish = rewrapped;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "control/door.h"
 #include "control/recovery.h"
 #include "control/start.h"
+#include "tenant/root.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 
 struct process {
 	struct conf conf;
+	struct root_conf root;
 	struct keyring *keyring;
 	struct store *store;
 	struct era era;
@@ -73,6 +75,35 @@ static int begin_era(struct process *process, struct err *err)
 	return 0;
 }
 
+/* The default file is meant when nothing else is said. */
+static void set_root(struct process *process, bool make)
+{
+	const struct conf *conf = &process->conf;
+	bool other = conf->root_key_env || conf->transit_url;
+	bool said = conf->root_key_file && strcmp(conf->root_key_file, "root.key") != 0;
+	process->root = (struct root_conf){
+		.file = other && !said ? NULL : conf->root_key_file, .make = make,
+		.env = conf->root_key_env, .old_file = conf->old_root_key_file,
+		.record_file = conf->root_record_file, .clock = clock_system(),
+		.transit = {
+			.url = conf->transit_url, .mount = conf->transit_mount,
+			.key = conf->transit_key, .space = conf->transit_namespace,
+			.token_file = conf->transit_token_file, .k8s_role = conf->transit_k8s_role,
+			.k8s_mount = conf->transit_k8s_mount,
+			.k8s_token_file = conf->transit_k8s_token_file,
+			.ca_file = conf->transit_ca_file,
+		},
+	};
+}
+
+static int open_keyring(struct process *process, bool make, struct err *err)
+{
+	AUTO(secret) *key = NULL;
+	set_root(process, make);
+	TRY(root_open(&process->root, process->store, &key, err));
+	return keyring_from(key, &process->keyring, err);
+}
+
 static int build_control(struct process *process, struct err *err)
 {
 	const struct conf *conf = &process->conf;
@@ -111,6 +142,7 @@ static int build_control(struct process *process, struct err *err)
 		},
 	};
 	TRY(control_new(&start, &process->control, err));
+	process->control->root = &process->root;
 	if (conf->signing_public_file)
 		TRY(write_public(conf->signing_public_file, process->control->signer_public, err));
 	return 0;
@@ -145,12 +177,11 @@ static int open_doors(struct process *process, struct err *err)
 static int build(struct process *process, struct err *err)
 {
 	const struct conf *conf = &process->conf;
-	if (!conf->root_key_file || !conf->etcd || !conf->listen || !conf->link)
-		return err_set(err, E_INVALID,
-		               "--listen, --link, --etcd and --root-key-file need a value");
+	if (!conf->etcd || !conf->listen || !conf->link)
+		return err_set(err, E_INVALID, "--listen, --link and --etcd need a value");
 	TRY(crypto_start(err));
-	TRY(keyring_new(conf->root_key_file, conf->make_root_key, &process->keyring, err));
 	TRY(open_store(process, err));
+	TRY(open_keyring(process, conf->make_root_key, err));
 	TRY(begin_era(process, err));
 	TRY(build_control(process, err));
 	return open_doors(process, err);
@@ -185,9 +216,9 @@ static int recover(struct process *process, bool writes)
 	const struct conf *conf = &process->conf;
 	int code = crypto_start(&err);
 	if (code == 0)
-		code = keyring_new(conf->root_key_file, false, &process->keyring, &err);
-	if (code == 0 && writes)
-		code = open_store(process, &err);
+		code = writes ? open_store(process, &err) : 0;
+	if (code == 0)
+		code = open_keyring(process, false, &err);
 	if (code == 0)
 		code = recovery(conf, process->keyring, process->store, clock_system(), &err);
 	if (code < 0)

@@ -8,6 +8,7 @@
 
 #include "common/buf.h"
 #include "common/text.h"
+#include "tenant/root.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TENANTS_MAX = 256, PLACE_MAX = 256, ROOT_FILE_MAX = 2 * KEY_BYTES + 2 };
+enum { TENANTS_MAX = 256, PLACE_MAX = 256 };
 
 /* Where the derived keys lie in `own`. */
 enum { AT_WRAP = 0, AT_STATE = KEY_BYTES, AT_CREDENTIAL = 2 * KEY_BYTES, AT_SEED = 3 * KEY_BYTES,
@@ -39,123 +40,6 @@ struct keyring {
 	uint64_t tick;
 };
 
-/* --- the root key's file --- */
-
-static int mode_check(const char *path, int fd, struct err *err)
-{
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return err_errno(err, errno, "cannot inspect the root key file %s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, E_INVALID, "the root key file %s is no regular file", path);
-	if (st.st_mode & 077)
-		return err_set(err, E_INVALID,
-		               "the root key file %s has mode %03o, so others may read "
-		               "it; run: chmod 600 %s",
-		               path, (unsigned)st.st_mode & 0777, path);
-	return 0;
-}
-
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool hex_key(const uint8_t *text, uint8_t out[KEY_BYTES])
-{
-	for (size_t i = 0; i < KEY_BYTES; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-static int root_parse(const char *path, const uint8_t *text, size_t len, uint8_t out[KEY_BYTES],
-                      struct err *err)
-{
-	if (len == KEY_BYTES) {
-		memcpy(out, text, KEY_BYTES);
-		return 0;
-	}
-	size_t digits = len;
-	while (digits && (text[digits - 1] == '\n' || text[digits - 1] == '\r'))
-		digits--;
-	if (digits == 2 * KEY_BYTES && hex_key(text, out))
-		return 0;
-	return err_set(err, E_INVALID,
-	               "the root key file %s holds %zu bytes; it must hold %d bytes or "
-	               "%d hex digits (head -c 32 /dev/urandom makes one)",
-	               path, len, KEY_BYTES, 2 * KEY_BYTES);
-}
-
-static int read_all(const char *path, int fd, uint8_t *out, size_t max, size_t *ret_len,
-                    struct err *err)
-{
-	size_t len = 0;
-	while (len < max) {
-		ssize_t n = read(fd, out + len, max - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(err, errno, "cannot read the root key file %s", path);
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
-	return 0;
-}
-
-static int root_read(const char *path, int fd, uint8_t out[KEY_BYTES], struct err *err)
-{
-	TRY(mode_check(path, fd, err));
-	AUTO(secret) *text = NULL;
-	TRY(secret_new(ROOT_FILE_MAX + 1, &text, err));
-	size_t len = 0;
-	TRY(read_all(path, fd, secret_data(text), ROOT_FILE_MAX + 1, &len, err));
-	return root_parse(path, secret_bytes(text), len, out, err);
-}
-
-static int root_write(const char *path, int fd, struct err *err)
-{
-	AUTO(secret) *root = NULL;
-	TRY(secret_random(KEY_BYTES, &root, err));
-	if (write(fd, secret_bytes(root), KEY_BYTES) == KEY_BYTES && fsync(fd) == 0)
-		return 0;
-	int code = err_errno(err, errno, "cannot write the root key file %s", path);
-	unlink(path);     /* half a key is worse than none */
-	return code;
-}
-
-static int root_make(const char *path, struct err *err)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-		return 0;
-	if (fd < 0)
-		return err_errno(err, errno, "cannot make the root key file %s", path);
-	int code = root_write(path, fd, err);
-	close(fd);
-	return code;
-}
-
-static int root_load(const char *path, bool make, uint8_t out[KEY_BYTES], struct err *err)
-{
-	if (make)
-		TRY(root_make(path, err));
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_errno(err, errno, "cannot open the root key file %s", path);
-	int code = root_read(path, fd, out, err);
-	close(fd);
-	return code;
-}
-
 /* --- life --- */
 
 static void derive_own(const uint8_t *root, uint8_t *own)
@@ -171,8 +55,12 @@ int keyring_new(const char *root_key_file, bool make, struct keyring **ret_keyri
                 struct err *err)
 {
 	AUTO(secret) *root = NULL;
-	TRY(secret_new(KEY_BYTES, &root, err));
-	TRY(root_load(root_key_file, make, secret_data(root), err));
+	TRY(root_read_file(root_key_file, make, &root, err));
+	return keyring_from(root, ret_keyring, err);
+}
+
+int keyring_from(const struct secret *root, struct keyring **ret_keyring, struct err *err)
+{
 	AUTO(keyring) *keyring = calloc(1, sizeof *keyring);
 	if (!keyring)
 		return err_set(err, E_NOMEM, "no memory for the keyring");

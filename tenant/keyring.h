@@ -12,6 +12,8 @@ struct keyring;
  * command that mends it. make: create it when absent. */
 MUST_USE int keyring_new(const char *root_key_file, bool make, struct keyring **ret_keyring,
                          struct err *err);
+/* The same from the installation's key, wherever that came from (root.h). */
+MUST_USE int keyring_from(const struct secret *key, struct keyring **ret_keyring, struct err *err);
 void keyring_free(struct keyring *keyring);
 DEFINE_AUTO(keyring)
 

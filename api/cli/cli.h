@@ -112,6 +112,7 @@ MUST_USE int client_download(struct cli *cli, const char *path, fetch_data_fn *d
 MUST_USE int client_list(struct cli *cli, const char *path, size_t most, struct value **ret_list,
                          struct err *err);
 
+MUST_USE int datakeys_status(struct cli *cli, struct err *err); /* freehold keys status */
 /* --- following --- */
 /* Shows a task below collection to its end, by its events or, where there are none to be had, by
  * held reads; a server that is away for a while is waited for. EXIT_TASK_FAILED unless it
@@ -141,8 +142,7 @@ void table_cell(struct table *table, const char *text);              /* row by r
 void table_cellf(struct table *table, const char *fmt, ...) PRINTF(2, 3);
 void table_number(struct table *table, int64_t number); /* right-aligned, 1,234 */
 void table_print(struct table *table);
-/* The value as JSON or YAML, as -o says. */
-MUST_USE int print_value(struct cli *cli, const struct value *value, struct err *err);
+MUST_USE int print_value(struct cli *cli, const struct value *value, struct err *err); /* as -o */
 const char *human_bytes(struct cli *cli, int64_t bytes);
 const char *human_micros(struct cli *cli, int64_t micros); /* 1.234567 */
 const char *human_age(struct cli *cli, const char *rfc3339);

@@ -91,6 +91,8 @@ static int revoke_key(struct cli *cli, const char *path, struct err *err)
 static int keys(struct cli *cli, struct err *err)
 {
 	const char *what = cli_word(cli, 0), *principal = cli_word(cli, 1), *tenant = NULL;
+	if (strcmp(what, "status") == 0)
+		return datakeys_status(cli, err);
 	TRY(cli_tenant(cli, &tenant, err));
 	TRY(name_check("PRINCIPAL", principal, err));
 	const char *path = client_path(cli, "/v1/tenants/%s/principals/%s/keys", tenant, principal);
@@ -102,7 +104,8 @@ static int keys(struct cli *cli, struct err *err)
 		return list(cli, path, err);
 	if (strcmp(what, "revoke") == 0)
 		return revoke_key(cli, path, err);
-	return err_set(err, E_INVALID, "%s: must be create, list, rotate or revoke", what);
+	return err_set(err, E_INVALID, "%s: must be create, list, rotate or revoke; or "
+	               "status, of the keys that data is under", what);
 }
 
 static const struct option_row options[] = {
@@ -113,10 +116,10 @@ static const struct option_row options[] = {
 
 const struct verb verb_keys = {
 	.name = "keys",
-	.words = "create|list|rotate|revoke PRINCIPAL [KEY-ID]",
-	.words_min = 2,
+	.words = "create|list|rotate|revoke PRINCIPAL [KEY-ID] | status",
+	.words_min = 1,
 	.words_max = 3,
-	.summary = "API keys of a principal",
+	.summary = "API keys of a principal; status: the keys that data is under",
 	.options = options,
 	.run = keys,
 	.example = "freehold keys create alice --tenant acme --out alice.key",
