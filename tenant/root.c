@@ -349,7 +349,7 @@ static int with_root(const struct root_conf *conf, struct store *store, struct s
 	AUTO(secret) *key = NULL;
 	if (stored->record.text)
 		return err_set(err, E_INVALID, "this installation's key is wrapped by a key "
-		               "service: give --transit-url and --transit-key instead");
+		               "service: give --transit-url and --transit-key-name instead");
 	if (stored->record.box && open_box(root, stored->record.box, ret_key, err) == 0)
 		return 0;
 	if (stored->record.box && !conf->old_file)
