@@ -10,6 +10,7 @@
 #include "control/audit.h"
 #include "control/identity.h"
 #include "control/keys.h"
+#include "control/may.h"
 #include "control/sharing.h"
 #include "control/tenancy.h"
 
@@ -37,10 +38,14 @@ static int hidden(struct err *err)
 
 /* --- which view --- */
 
-static bool may(const struct asked *asked, enum action action, const char *domain)
+/* view NULL: whichever. */
+static bool may(const struct asked *asked, enum action action, const char *domain,
+                const char *view)
 {
 	const struct target target = { .tenant = asked->asker.tenant, .domain = domain };
-	return policy_decide(&asked->asker, action, &target).allowed;
+	return may_asker(asked->control, asked->arena, &asked->asker, action, &target,
+	                 view ? KIND_FEATUREVIEW : KIND_NONE, view)
+		.allowed;
 }
 
 struct search {
@@ -61,7 +66,7 @@ static int look(void *context, const char *key, const struct value *domain, int6
 	(void)err;
 	catalog_key(at, KIND_FEATUREVIEW, search->asked->asker.tenant, name, search->name);
 	if (!catalog_has(search->asked->control->catalog, at) ||
-	    !may(search->asked, ACTION_FEATURES_READ, name))
+	    !may(search->asked, ACTION_FEATURES_READ, name, search->name))
 		return 0;
 	search->found++;
 	snprintf(search->domain, sizeof search->domain, "%s", name);
@@ -119,7 +124,7 @@ static int look_for_alias(void *context, const char *key, const struct value *do
 	(void)domain;
 	(void)revision;
 	(void)err;
-	if (search->found || !may(search->asked, ACTION_FEATURES_READ, name) ||
+	if (search->found || !may(search->asked, ACTION_FEATURES_READ, name, NULL) ||
 	    !sharing_is_alias(search->asked->control, &reader, search->name))
 		return 0;
 	search->found++;
@@ -148,11 +153,12 @@ static int find_reader(const struct asked *asked, const char *domain, char reade
 
 /* Whoever may see the views of a domain is told that it may not read them, whether they exist or
  * not; everyone else, that there is nothing. */
-static int authorize(const struct asked *asked, const char *domain, struct err *err)
+static int authorize(const struct asked *asked, const char *domain, const char *view,
+                     struct err *err)
 {
-	if (may(asked, ACTION_FEATURES_READ, domain))
+	if (may(asked, ACTION_FEATURES_READ, domain, view))
 		return 0;
-	if (!may(asked, ACTION_FEATUREVIEW_READ, domain))
+	if (!may(asked, ACTION_FEATUREVIEW_READ, domain, view))
 		return hidden(err);
 	return err_set(err, E_DENIED,
 	               "%s/%s may not features:read in the domain %s; the role consumer "
@@ -247,7 +253,7 @@ static int fill(struct asked *asked, const char *ref, struct access_view *view,
 	struct value *resource = NULL;
 	TRY(place(asked, ref, domain, name, err));
 	TRY(find_reader(asked, domain, reader, err));
-	TRY(authorize(asked, reader, err));
+	TRY(authorize(asked, reader, name, err));
 	view->domain = arena_strdup(asked->arena, domain);
 	view->name = arena_strdup(asked->arena, name);
 	if (!view->domain || !view->name)
@@ -313,7 +319,9 @@ static const char *rule_of(const struct asked *asked)
 {
 	const struct target target = { .tenant = asked->asker.tenant,
 	                               .domain = account_of(&asked->views[0]) };
-	return policy_decide(&asked->asker, ACTION_FEATURES_READ, &target).rule;
+	return may_asker(asked->control, asked->arena, &asked->asker, ACTION_FEATURES_READ, &target,
+	                 KIND_FEATUREVIEW, asked->views[0].name)
+		.rule;
 }
 
 static int audit_shared(const struct asked *asked, struct change *change, struct err *err)

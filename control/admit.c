@@ -213,6 +213,12 @@ static int authorize(struct control *control, struct request *request, struct er
 		return err_set(err, E_DENIED, "%s/%s may not %s: that is the platform operator's; "
 		               "log in with an operator's key", request->asker.tenant,
 		               request->asker.principal, action_name(request->route->action));
+	if (strchr(decision.rule, '.'))      /* of a policy: a role's name has none */
+		return err_set(err, E_DENIED, "%s/%s may not %s here: the policy %s forbids it; "
+		               "whoever writes the policies of %s can change that",
+		               request->asker.tenant, request->asker.principal,
+		               action_name(request->route->action), decision.rule,
+		               request->tenant ? request->tenant : "platform");
 	return err_set(err, E_DENIED, "%s/%s may not %s here: none of its %zu roles permits it; a "
 	               "tenant-admin of %s can grant one that does", request->asker.tenant,
 	               request->asker.principal, action_name(request->route->action),

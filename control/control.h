@@ -13,6 +13,7 @@
 
 struct archive;
 struct bindings;
+struct policies;
 struct backups;
 struct dispatch;
 struct schedules;
@@ -59,6 +60,7 @@ struct control {
 	struct grant_signer *signer;
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct bindings *bindings;   /* roles by subject; NULL: only principals' own */
+	struct policies *policies;   /* NULL: roles alone decide */
 	struct secret *link_secret;  /* its X25519 key on the link: the signer's */
 	struct nodes *nodes;         /* the workers that have joined; NULL: none is known */
 	const char *worker_links;    /* what workers that join are told to dial; NULL: nothing */

@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/pack.h"
 #include "control/identity.h"
+#include "control/may.h"
 #include "control/shard_run.h"
 #include "control/watch.h"
 
@@ -222,7 +223,8 @@ static bool permitted(struct feed *feed, int64_t now_mono_ms)
 	return pack_read(arena, feed->proof.data, feed->proof.len, &proof, NULL) == 0 &&
 		identity_again(control, arena, proof, clock_unix_ms(control->clock), &asker,
 		               NULL) == 0 &&
-		policy_decide(&asker, ACTION_TASK_READ, &target).allowed;
+		may_asker(control, arena, &asker, ACTION_TASK_READ, &target, KIND_NONE, NULL)
+			.allowed;
 }
 
 static bool keep_alive(struct feed *feed, int64_t now_mono_ms)

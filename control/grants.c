@@ -4,6 +4,7 @@
 #include "control/grants.h"
 
 #include "control/bindings.h"
+#include "control/may.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,39 +35,83 @@ static struct target target_of(const struct request *request, const struct value
 	return (struct target){.tenant = request->tenant, .domain = domain, .whole = !domain};
 }
 
+/* What the route is about: its kind, or that of its action ("dataset:read" of snapshots). */
+static enum kind subject_of(const struct request *request)
+{
+	char name[32];
+	const char *action = action_name(request->route->action);
+	if (request->route->kind != KIND_NONE || !request->name)
+		return request->route->kind;
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(action, ":"), action);
+	return kind_by_name(name);
+}
+
+static struct decision decide(struct control *control, const struct request *request,
+                              const struct target *target, const struct value *resource)
+{
+	return may_request(control, request, request->route->action, target, subject_of(request),
+	                   request->name, resource);
+}
+
+/* A resource of a domain, as it is stored, where policies may ask for what it says. */
+static const struct value *stored_of(struct control *control, const struct request *request)
+{
+	char key[STORE_KEY_MAX];
+	struct value *stored = NULL;
+	enum kind kind = subject_of(request);
+	if (kind == KIND_NONE || !request->name || !request->domain ||
+	    !policies_in_force(control->policies, request->tenant))
+		return NULL;
+	catalog_key(key, kind, request->tenant, request->domain, request->name);
+	int code = catalog_get(control->catalog, request->arena, key, &stored, NULL, NULL);
+	return code < 0 ? NULL : stored;
+}
+
+/* Written: both what it is and what it would be must be allowed. */
+static struct decision decide_twice(struct control *control, const struct request *request,
+                                    const struct target *before, const struct value *stored,
+                                    const struct target *after)
+{
+	struct decision decision = decide(control, request, before, stored);
+	if (!decision.allowed || strcmp(request->route->method, "PUT") != 0)
+		return decision;
+	return decide(control, request, after, request->body);
+}
+
 struct decision grants_decide(struct control *control, struct request *request)
 {
 	char key[STORE_KEY_MAX];
 	enum kind kind = kind_of(request);
-	enum action action = request->route->action;
 	struct target target = {.tenant = request->tenant, .domain = request->domain};
 	struct value *stored = NULL;
-	if (kind == KIND_NONE)
-		return policy_decide(&request->asker, action, &target);
+	if (kind == KIND_NONE) {
+		const struct value *resource = stored_of(control, request);
+		return resource ? decide_twice(control, request, &target, resource, &target)
+		                : decide(control, request, &target, request->body);
+	}
 	catalog_key(key, kind, request->tenant, NULL, request->name);
 	int code = catalog_get(control->catalog, request->arena, key, &stored, NULL, NULL);
 	bool writes = strcmp(request->route->method, "PUT") == 0;
-	target = target_of(request, code < 0 ? NULL : stored);
-	if (code == E_NOT_FOUND && writes)
-		target = target_of(request, request->body);
-	struct decision decision = policy_decide(&request->asker, action, &target);
-	if (!decision.allowed || !writes)
-		return decision;
-	target = target_of(request, request->body);
-	return policy_decide(&request->asker, action, &target);
+	bool made = code == E_NOT_FOUND && writes;
+	target = target_of(request, made ? request->body : code < 0 ? NULL : stored);
+	const struct target after = target_of(request, request->body);
+	return decide_twice(control, request, &target, made ? request->body : stored, &after);
 }
 
-bool grants_readable(const struct request *request, const struct value *stored)
+bool grants_readable(struct control *control, const struct request *request,
+                     const struct value *stored)
 {
+	const char *name = value_get_str(value_get(stored, "metadata"), "name");
 	struct target target = target_of(request, stored);
-	if (request->route->kind == KIND_DOMAIN)
-		target = (struct target){
-			.tenant = request->tenant,
-			.domain = value_get_str(value_get(stored, "metadata"), "name"),
-		};
-	else if (!has_domain(request->route->kind))
+	enum kind kind = request->route->kind;
+	if (kind == KIND_DOMAIN)
+		target = (struct target){.tenant = request->tenant, .domain = name};
+	else if (kind_info[kind].scope == SCOPE_DOMAIN)
+		target = (struct target){.tenant = request->tenant, .domain = request->domain};
+	else if (!has_domain(kind))
 		return true;
-	return policy_decide(&request->asker, request->route->action, &target).allowed;
+	return may_request(control, request, request->route->action, &target, kind, name, stored)
+		.allowed;
 }
 
 /* --- not more than one has --- */

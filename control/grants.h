@@ -10,7 +10,8 @@
  * domain that its spec names, stored and as it would be written, or to the whole tenant. */
 struct decision grants_decide(struct control *control, struct request *request);
 /* Of one item of a list of them: whether the asker may read it. */
-bool grants_readable(const struct request *request, const struct value *stored);
+bool grants_readable(struct control *control, const struct request *request,
+                     const struct value *stored);
 
 /* Of a Principal, Group, RoleBinding or Domain about to be written, for rules_put. before NULL:
  * there is none. */

@@ -45,7 +45,7 @@ static int add_item(void *context, const char *key, const struct value *stored, 
 	struct listing *listing = context;
 	struct value *shown = NULL;
 	listing->last = key;
-	if (!grants_readable(listing->request, stored))
+	if (!grants_readable(listing->control, listing->request, stored))
 		return 0;
 	TRY(resource_show(listing->control, listing->arena, stored, revision, &shown, err));
 	value_add(listing->items, shown);
@@ -68,7 +68,9 @@ static void list_prefix(char out[STORE_KEY_MAX], const struct request *request)
 static const char *only(const struct request *request, char key[STORE_KEY_MAX])
 {
 	const struct asker *asker = &request->asker;
-	if (request->route->kind == KIND_TENANT && strcmp(request->rule, "operator") != 0)
+	const struct target any = { .tenant = "" };
+	if (request->route->kind == KIND_TENANT &&
+	    !policy_decide(asker, ACTION_TENANT_READ, &any).visible)
 		return catalog_key(key, KIND_TENANT, NULL, NULL, asker->tenant);
 	return NULL;
 }

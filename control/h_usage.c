@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "control/admit.h"
 #include "control/forward.h"
+#include "control/may.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -18,11 +19,12 @@ static void set_currency(struct control *control, struct arena *arena, struct va
 		              value_get_str(value_get(card, "spec"), "currency"));
 }
 
-static bool may_read(const struct request *request, const char *domain)
+static bool may_read(struct control *control, const struct request *request, const char *domain)
 {
 	const struct target target = { .tenant = request->tenant, .domain = domain,
 	                               .whole = !domain };
-	return policy_decide(&request->asker, ACTION_USAGE_READ, &target).allowed;
+	return may_request(control, request, ACTION_USAGE_READ, &target, KIND_NONE, NULL, NULL)
+		.allowed;
 }
 
 static void add_to(struct value *total, const struct value *domain)
@@ -37,14 +39,15 @@ static void add_to(struct value *total, const struct value *domain)
 }
 
 /* What someone sees who may not read all of the tenant's: the domains it may, and their sum. */
-static struct value *only_domains(const struct request *request, const struct value *usage)
+static struct value *only_domains(struct control *control, const struct request *request,
+                                  const struct value *usage)
 {
 	struct arena *arena = request->arena;
 	const struct value *domains = value_get(usage, "domains");
 	struct value *map = value_map(arena), *list = value_list(arena), *total = value_map(arena);
 	for (size_t i = 0; i < value_len(domains); i++) {
 		const char *name = value_get_str(value_at(domains, i), "domain");
-		if (!name || !may_read(request, name))
+		if (!name || !may_read(control, request, name))
 			continue;
 		value_add(list, value_copy(arena, value_at(domains, i)));
 		add_to(total, value_at(domains, i));
@@ -64,8 +67,8 @@ int h_usage_tenant(struct control *control, struct request *request, struct err 
 		return err_set(err, E_NOT_FOUND, "the tenant %s does not exist", request->tenant);
 	struct value *usage = shard_usage(request->part->shard, request->arena, request->tenant);
 	TRY(value_check(usage, err));
-	if (!may_read(request, NULL))
-		usage = only_domains(request, usage);
+	if (!may_read(control, request, NULL))
+		usage = only_domains(control, request, usage);
 	TRY(value_check(usage, err));
 	set_currency(control, request->arena, usage);
 	return request_reply(request, 200, usage, err);

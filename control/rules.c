@@ -9,6 +9,7 @@
 #include "control/grants.h"
 #include "control/intents.h"
 #include "control/logins.h"
+#include "control/may.h"
 #include "control/placeholder.h"
 #include "control/refs.h"
 #include "control/rules_sharing.h"
@@ -129,7 +130,9 @@ static int may_use(void *context, const struct ref *ref, struct err *err)
 		return 0;
 	const struct target target = { .tenant = request->tenant, .domain = ref->domain };
 	enum action action = action_for(check, ref);
-	if (policy_decide(&request->asker, action, &target).allowed || is_offered(check, ref))
+	if (may_request(check->control, request, action, &target, ref->kind, ref->name, NULL)
+	            .allowed ||
+	    is_offered(check, ref))
 		return 0;
 	return err_set(err, E_DENIED, "%s: refers to the domain %s, where %s/%s may not %s; a "
 	               "tenant-admin of %s can grant it", ref->path, ref->domain,
@@ -509,6 +512,10 @@ static int by_kind(struct control *control, struct request *request,
 		return logins_rules(control, request, manifest, before, err);
 	case KIND_SHARE:
 		return share_rules(manifest->spec, err);
+	case KIND_POLICY:
+		return policies_check(control->policies, request->arena, manifest->tenant,
+		                      manifest->name, value_get_str(manifest->spec, "text"),
+		                      &request->asker, request->now_ms, err);
 	case KIND_OFFER:
 		return rules_offer(control, request, manifest, before, err);
 	case KIND_ACCEPTANCE:

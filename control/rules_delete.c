@@ -5,6 +5,7 @@
 #include "control/grants.h"
 #include "control/home.h"
 #include "control/intents.h"
+#include "control/policies.h"
 #include "control/refs.h"
 
 #include <stdio.h>
@@ -142,6 +143,9 @@ int rules_delete(struct control *control, struct request *request, const struct 
 	if (manifest->kind == KIND_TENANT || manifest->kind == KIND_DOMAIN)
 		TRY(must_be_empty(control, manifest, err));
 	TRY(grants_delete(control, request, manifest, err));
+	if (manifest->kind == KIND_POLICY)
+		TRY(policies_check(control->policies, request->arena, manifest->tenant,
+		                   manifest->name, NULL, &request->asker, request->now_ms, err));
 	if (manifest->kind == KIND_DOMAIN)
 		TRY(look_through(control, manifest, KIND_PRINCIPAL, err));
 	for (int kind = 0; kind < KIND_COUNT_ && kind_info[manifest->kind].scope == SCOPE_DOMAIN;

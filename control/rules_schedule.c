@@ -6,6 +6,7 @@
 
 #include "control/backfill.h"
 #include "control/due.h"
+#include "control/may.h"
 #include "control/rules.h"
 
 #include <stdio.h>
@@ -15,10 +16,10 @@ enum { PAGE = 200 };
 
 /* --- what it runs --- */
 
-static int may_run(const struct request *request, struct err *err)
+static int may_run(struct control *control, const struct request *request, struct err *err)
 {
 	const struct target target = { .tenant = request->tenant, .domain = request->domain };
-	if (policy_decide(&request->asker, ACTION_TASK_RUN, &target).allowed)
+	if (may_request(control, request, ACTION_TASK_RUN, &target, KIND_NONE, NULL, NULL).allowed)
 		return 0;
 	return err_set(err, E_DENIED, "what a schedule runs is run for who writes it, and %s/%s "
 	               "may not %s in %s; a tenant-admin of %s can grant it", request->asker.tenant,
@@ -47,7 +48,7 @@ static int check_work(struct control *control, struct request *request, const st
 	if (pipeline == (task != NULL))
 		return err_set(err, E_INVALID, "spec: has %s of task and pipeline; give exactly "
 		               "one", task ? "both" : "neither");
-	TRY(may_run(request, err));
+	TRY(may_run(control, request, err));
 	return task ? check_task(control, request, task, err) : 0;
 }
 
@@ -202,6 +203,6 @@ int rules_backfill(struct control *control, struct request *request,
 	if (strchr(backfill.schedule, '.'))
 		return err_set(err, E_INVALID, "spec.schedule: is a schedule of the same domain");
 	TRY(unchanged(before, manifest->spec, err));
-	TRY(may_run(request, err));
+	TRY(may_run(control, request, err));
 	return before ? 0 : check_schedule(control, request, &backfill, err);
 }

@@ -1,5 +1,6 @@
 /* start.c - the order in which the parts of a control plane come and go. */
 #include "common/defs.h"
+#include "control/policies.h"
 #include "control/start.h"
 
 #include "common/log.h"
@@ -156,6 +157,8 @@ static void rights_changed(struct control *control, const char *key)
 	for (size_t i = 0; i < ARRAY_LEN(provider); i++)
 		if (is_kind(key, provider[i], &rest))
 			provider_changed(control, rest);
+	if (is_kind(key, KIND_POLICY, &rest))
+		policies_tenants(control->policies, rest, drop_reader, control);
 }
 
 static void on_change(void *context, const char *key, const struct value *value)
@@ -163,6 +166,7 @@ static void on_change(void *context, const char *key, const struct value *value)
 	struct control *control = context;
 	const char *rest = NULL;
 	bindings_changed(control->bindings, key, value);
+	policies_changed(control->policies, key);
 	if (is_kind(key, KIND_QUOTA, &rest))
 		due_changed(control, KIND_QUOTA, rest, value);
 	if (is_kind(key, KIND_SHARE, &rest))
@@ -337,6 +341,7 @@ static int make_all(struct control *control, const struct start_conf *conf, stru
 	TRY(bindings_new(&control->bindings, err));
 	TRY(metrics_new(route_count, &control->metrics, err));
 	TRY(catalog_new(conf->clock, keyring_state_key(conf->keyring), &control->catalog, err));
+	TRY(policies_new(control->catalog, &control->policies, err));
 	TRY(make_identity(control, conf, err));
 	TRY(make_parts(control, conf, err));
 	TRY(make_signer(control, err));
@@ -425,6 +430,7 @@ void control_free(struct control *control)
 	logins_free(control->logins);
 	revoked_free(control->revoked);
 	catalog_free(catalog);
+	policies_free(control->policies);
 	bindings_free(control->bindings);
 	metrics_free(control->metrics);
 	intents_free(control->intents);

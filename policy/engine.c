@@ -32,6 +32,8 @@ static const struct role {
 #undef ROLE
 };
 
+#define ROLE_HEAD "role:"
+
 struct engine {
 	atomic_int holds;
 	struct cedar_set *set;
@@ -54,7 +56,7 @@ static int add_templates(struct cedar_set *set, struct err *err)
 		const char *name = roles[i].name;
 		bool anywhere = roles[i].reach == PLATFORM;
 		char prefix[ROLE_ID_MAX];
-		snprintf(prefix, sizeof prefix, "role:%s#", name);
+		snprintf(prefix, sizeof prefix, ROLE_HEAD "%s#", name);
 		int len = snprintf(text, sizeof text,
 		                   "permit(principal in ?principal, action in Action::\"role:%s\", "
 		                   "resource%s);",
@@ -72,8 +74,8 @@ static int add_link(struct cedar_set *set, const struct link *link, struct err *
 	char template[ROLE_ID_MAX], id[ID_MAX];
 	struct cedar_uid principal = uid_of("Role", link->holder);
 	struct cedar_uid resource = uid_of(link->type ? link->type : "", link->id ? link->id : "");
-	snprintf(template, sizeof template, "role:%s#0", link->role);
-	snprintf(id, sizeof id, "role:%s@%s>%s", link->role, link->holder,
+	snprintf(template, sizeof template, ROLE_HEAD "%s#0", link->role);
+	snprintf(id, sizeof id, ROLE_HEAD "%s@%s>%s", link->role, link->holder,
 	         link->id ? link->id : "");
 	return cedar_set_link(set, template, id, &principal, link->type ? &resource : NULL, err);
 }
@@ -444,13 +446,16 @@ static int add_context(struct scene *scene)
 
 /* --- decided --- */
 
-/* "role:consumer@acme/sales/consumer>acme/sales" is told as "role:consumer". */
+/* "role:consumer@acme/sales/consumer>acme/sales" is told as "consumer". */
 static const char *rule_of(struct arena *arena, const struct cedar_policy *policy)
 {
-	const char *at = policy->id.len && strncmp(policy->id.text, "role:", 5) == 0
-		? memchr(policy->id.text, '@', policy->id.len) : NULL;
-	return arena_strndup(arena, policy->id.text,
-	                     at ? (size_t)(at - policy->id.text) : policy->id.len);
+	struct cedar_str id = policy->id;
+	const size_t head = strlen(ROLE_HEAD);
+	const char *at = id.len > head && strncmp(id.text, ROLE_HEAD, head) == 0
+		? memchr(id.text, '@', id.len) : NULL;
+	if (at)
+		id = (struct cedar_str){ id.text + head, (size_t)(at - id.text) - head };
+	return arena_strndup(arena, id.text, id.len);
 }
 
 static int tell(struct scene *scene, const struct cedar_answer *decided,

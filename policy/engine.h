@@ -63,7 +63,7 @@ struct engine_ask {
 struct engine_answer {
 	bool allowed;
 	size_t rule_count;           /* the policies that decided, ENGINE_RULES_MAX at most */
-	const char *rules[ENGINE_RULES_MAX];     /* ids; "role:consumer" of a role */
+	const char *rules[ENGINE_RULES_MAX];     /* ids; "consumer" of that role */
 	size_t skipped;              /* policies that failed */
 	const char *failure;         /* the first one: "ID: reason"; NULL: none */
 };

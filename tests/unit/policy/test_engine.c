@@ -105,7 +105,7 @@ Test(engine, adds_up_what_several_bindings_give)
 	                                (struct engine_resource){ .domain = "trips" });
 	cr_expect(runs.allowed);
 	cr_assert_eq(runs.rule_count, 1);
-	cr_expect_str_eq(runs.rules[0], "role:producer");
+	cr_expect_str_eq(runs.rules[0], "producer");
 }
 
 static const struct engine_resource rides = { .domain = "trips", .kind = "Dataset",

@@ -1,0 +1,23 @@
+/* may.h - may a request's caller do that? The one way handlers and rules ask: by roles and policies,
+ * with the request's time and purpose. Its address is not told to policies: one that another replica
+ * has passed on comes from there. */
+#ifndef MAY_H
+#define MAY_H
+
+#include "control/admit.h"
+#include "control/policies.h"
+
+/* The header that says what something is read for. */
+#define PURPOSE_HEADER "Freehold-Purpose"
+
+/* Of a resource: its kind and name, and as it is stored (for tags and labels); NULL: of the
+ * target itself. */
+struct decision may_request(struct control *control, const struct request *request,
+			    enum action action, const struct target *target, enum kind kind,
+			    const char *name, const struct value *stored);
+/* The same outside of a request. */
+struct decision may_asker(struct control *control, struct arena *arena, const struct asker *asker,
+			  enum action action, const struct target *target, enum kind kind,
+			  const char *name);
+
+#endif

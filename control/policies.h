@@ -1,0 +1,50 @@
+/* policies.h - decisions where a tenant has policies of its own: kind Policy, Cedar text, of the
+ * tenant and of the platform, which hold in every tenant. Their engine (policy/engine.h) is made of
+ * the catalog when it is first asked after a change, and swapped whole; every replica makes its own
+ * out of what it follows. Where there are no policies the roles' table says the same, and sooner.
+ *
+ * Any thread. Undecided means denied: so it is when memory is missing for an engine. */
+#ifndef POLICIES_H
+#define POLICIES_H
+
+#include "control/control.h"
+#include "policy/policy.h"
+
+struct policies;
+MUST_USE int policies_new(struct catalog *catalog, struct policies **ret_policies, struct err *err);
+void policies_free(struct policies *policies);
+DEFINE_AUTO(policies)
+/* A key of the catalog has changed; other keys than policies' and domains' are ignored. */
+void policies_changed(struct policies *policies, const char *key);
+
+/* Whether there are any that hold in that tenant. */
+bool policies_in_force(struct policies *policies, const char *tenant);
+
+/* Calls visit for each tenant that a policy "TENANT/NAME" holds in, of those asked about so far: of
+ * the platform's every one. */
+typedef void policies_tenant_fn(void *context, const char *tenant);
+void policies_tenants(struct policies *policies, const char *policy, policies_tenant_fn *visit,
+		      void *context);
+
+struct policies_ask {
+	const struct asker *asker;
+	enum action action;
+	struct target target;
+	const char *kind, *name;         /* "Dataset", its name; NULL: the domain or tenant */
+	const struct value *resource;    /* as stored, for its tags and labels; NULL: none */
+	int64_t now_ms;
+	const char *address, *purpose;   /* NULL: not known, none given */
+};
+/* As policy_decide, and by policies where there are any. The rule lies in arena, or for ever.
+ * policies NULL: by the table alone. */
+struct decision policies_decide(struct policies *policies, struct arena *arena,
+				const struct policies_ask *ask);
+
+/* Whether a tenant's policies would still be an engine with that text under that name (NULL: without
+ * it), and whether by it the asker may still change policies. E_INVALID names the policy, the line
+ * and the column; E_CONFLICT: the asker would lock itself out. */
+MUST_USE int policies_check(struct policies *policies, struct arena *arena, const char *tenant,
+			    const char *name, const char *text, const struct asker *asker,
+			    int64_t now_ms, struct err *err);
+
+#endif
