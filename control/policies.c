@@ -313,6 +313,12 @@ static bool is_settled(const struct policies_ask *ask, const struct decision *de
 	       (mends && decision->allowed && strcmp(decision->rule, "operator") == 0);
 }
 
+/* An operator: what a tenant permits is for its own people; it can only take from operators. */
+static bool is_foreign(const struct policies_ask *ask)
+{
+	return ask->target.tenant && strcmp(ask->asker->tenant, ask->target.tenant) != 0;
+}
+
 struct decision policies_decide(struct policies *policies, struct arena *arena,
                                 const struct policies_ask *ask)
 {
@@ -329,6 +335,8 @@ struct decision policies_decide(struct policies *policies, struct arena *arena,
 	const struct engine_ask asked = engine_ask_of(ask);
 	if (engine_decide(engine, arena, &asked, &answer, NULL) < 0)
 		return (struct decision){ .visible = true, .rule = "policies-unavailable" };
+	if (answer.allowed && is_foreign(ask) && !decision.allowed)
+		return decision;
 	return (struct decision){ .allowed = answer.allowed, .visible = true,
 		                  .rule = rules_text(arena, &answer) };
 }

@@ -35,8 +35,9 @@ struct policies_ask {
 	int64_t now_ms;
 	const char *address, *purpose;   /* NULL: not known, none given */
 };
-/* As policy_decide, and by policies where there are any. The rule lies in arena, or for ever.
- * policies NULL: by the table alone. */
+/* As policy_decide, and by policies where there are any: they give to a tenant's own people, and
+ * take from these and from operators. The rule lies in arena, or for ever. policies NULL: by the
+ * table alone. */
 struct decision policies_decide(struct policies *policies, struct arena *arena,
 				const struct policies_ask *ask);
 

@@ -128,11 +128,12 @@ Test(policies, ask_for_a_purpose_and_for_labels)
 	plane_stop(s.plane);
 }
 
-Test(policies, never_open_one_tenant_to_another)
+Test(policies, never_open_a_tenant_to_another_or_to_operators)
 {
 	struct scene s = start();
 	const char *other = plane_tenant(s.plane, "globex", "trips");
 	must_put(&s, "all", "permit(principal, action, resource);");
+	cr_expect_eq(get(&s, s.plane->operator_key, TRIPS "/datasets/rides").status, 403);
 	struct answer none = get(&s, other, TRIPS "/datasets/rides");
 	cr_expect_eq(none.status, 404);
 	cr_expect_eq(get(&s, other, ACME "/policies").status, 404);
