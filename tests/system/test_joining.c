@@ -112,7 +112,7 @@ static void steal_token(struct system *system)
 
 Test(joining, one_joins_by_token_is_renewed_while_it_works_and_is_out_when_removed, .timeout = 240)
 {
-	static const char *const control[] = {"--worker-cert-s", "10", NULL};
+	static const char *const control[] = {"--worker-cert-s", "15", NULL};
 	const char *worker_2[24] = {NULL};
 	const struct system_options options = {.control = control, .worker_2 = worker_2,
 	                                       .tls = true};
@@ -122,10 +122,10 @@ Test(joining, one_joins_by_token_is_renewed_while_it_works_and_is_out_when_remov
 	              system_path(system, "worker-2.token"), "--profile", "operator", NULL);
 	system_cli_ok(system, "workers", "cordon", "worker-1", "--profile", "operator", NULL);
 	come(system);
-	cr_assert_gt(work_until_renewed(system), 0);
-	steal_token(system);
 	system_kill(system, PART_WORKER_2);
 	come(system);                        /* by what it keeps; the token is used up */
+	cr_assert_gt(work_until_renewed(system), 0);
+	steal_token(system);
 	const char *id = submit(system, 120000);
 	await_on(system, id, "worker-2");
 	system_cli_ok(system, "workers", "uncordon", "worker-1", "--profile", "operator", NULL);
