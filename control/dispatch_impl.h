@@ -92,7 +92,7 @@ struct dispatch {
 /* dispatch_post.c: posts, made and ended */
 void message_new(struct control *control, struct link_call *call, const uint8_t *data, size_t len);
 void message_unref(struct message *message);
-/* Its sender may still speak; otherwise it is told so, and the message is dealt with. */
+/* Its sender may still speak; or it is told so, and the message is dealt with. */
 bool message_allowed(struct dispatch *dispatch, struct message *message);
 void post_drop(struct post *post);           /* without doing anything about it */
 bool note_send(struct dispatch *dispatch, enum post_kind kind, const char *name, uint32_t pipe);
@@ -141,10 +141,8 @@ void take_erased(struct dispatch *dispatch, struct worker *worker, const struct 
 void workers_look(struct dispatch *dispatch);        /* whose time has come */
 struct value *workers_table(struct dispatch *dispatch, struct arena *arena);
 
-/* dispatch_settle.c */
+/* dispatch_settle.c, dispatch_access.c: threads */
 void *settler_run(void *context);
-
-/* dispatch_access.c */
 void *access_run(void *context);
 
 #endif

@@ -51,7 +51,7 @@ static int certs(struct cli *cli, struct err *err)
 }
 
 static const struct option_row options[] = {
-	{"addresses", "LIST", "DNS names and IP addresses it is reached under, with commas between"},
+	{"addresses", "LIST", "DNS names and IP addresses of it, with commas between"},
 	{"name", "NAME", "of the files and the certificate; default control"},
 	{NULL, NULL, NULL}};
 

@@ -1,5 +1,5 @@
-/* test_certs.c - the link's certificates: the platform's authority is trusted beside the files' own,
- * and what is replaced is taken up. */
+/* test_certs.c - the link's certificates: the platform's authority is trusted beside the files'
+ * own, and what is replaced is taken up. */
 #include "common/defs.h"
 #include "control/certs.h"
 
