@@ -88,25 +88,29 @@ void gone_heard(struct gone *gone, int shard, const struct poll_answer *answer)
 {
 	size_t count = 0;
 	pthread_mutex_lock(&gone->mutex);
-	for (size_t i = 0; i < gone->count; i++)
-		if (gone->entries[i].shard != shard || is_asked(answer, gone->entries[i].uid))
-			gone->entries[count++] = gone->entries[i];
+	for (size_t i = 0; i < gone->count; i++) {
+		const struct gone_entry *entry = &gone->entries[i];
+		if (entry->shard != shard || !entry->told || is_asked(answer, entry->uid))
+			gone->entries[count++] = *entry;
+	}
 	gone->count = count;
 	pthread_mutex_unlock(&gone->mutex);
 }
 
 /* mutex held */
-static bool fill(const struct gone *gone, int shard, struct arena *arena, struct erased *erased,
+static bool fill(struct gone *gone, int shard, struct arena *arena, struct erased *erased,
                  size_t *ret_count)
 {
 	bool whole = true;
 	for (size_t i = 0; i < gone->count; i++) {
-		const struct gone_entry *entry = &gone->entries[i];
+		struct gone_entry *entry = &gone->entries[i];
 		struct erased one = { arena_strdup(arena, entry->tenant),
 		                      arena_strdup(arena, entry->uid), entry->rows };
 		whole &= one.tenant && one.uid;
-		if (entry->shard == shard)
-			erased[(*ret_count)++] = one;
+		if (entry->shard != shard)
+			continue;
+		entry->told = true;
+		erased[(*ret_count)++] = one;
 	}
 	return whole;
 }

@@ -15,6 +15,7 @@ struct gone_entry {
 	int shard;
 	char tenant[NAME_MAX_LEN + 1], uid[NAME_MAX_LEN + 1];
 	int64_t rows;
+	bool told;                   /* by a poll: an answer from before one means nothing */
 };
 struct gone {
 	gone_drop_fn *drop;          /* its access grants go first; NULL: there are none */
