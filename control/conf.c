@@ -66,6 +66,14 @@ int conf_advertise(const struct conf *conf, char ret_url[256], struct err *err)
 	return 0;
 }
 
+const char *conf_worker_links(const struct conf *conf)
+{
+	const char *host = conf->link ? strstr(conf->link, "://") : NULL;
+	if (conf->worker_links)
+		return conf->worker_links;
+	return host && is_reachable(host + 3) ? conf->link : NULL;
+}
+
 int conf_log_level(const struct conf *conf, enum log_level *ret_level, struct err *err)
 {
 	return settings_log_level(conf->log_level, ret_level, err);

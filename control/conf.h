@@ -25,6 +25,9 @@ void conf_help(struct buf *out);
 /* Where other replicas reach this one's API: --advertise-url, or --listen as a URL; "" when that is
  * a wildcard or any free port, and nobody can tell. E_INVALID: it is no http:// or https:// URL. */
 MUST_USE int conf_advertise(const struct conf *conf, char ret_url[256], struct err *err);
+/* What workers that join are told to dial: --worker-links, or --link unless that is a wildcard or
+ * any free port; then NULL, and they are to be told by hand. */
+const char *conf_worker_links(const struct conf *conf);
 MUST_USE int conf_log_level(const struct conf *conf, enum log_level *ret_level, struct err *err);
 
 #endif

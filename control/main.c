@@ -128,7 +128,7 @@ static int build_control(struct process *process, struct err *err)
 		.issuer_networks = conf->issuer_networks,
 		.worker_silent_ms = conf->worker_silent_ms,
 		.nameless = conf->workers_without_identity,
-		.worker_links = conf->worker_links ? conf->worker_links : conf->link,
+		.worker_links = conf_worker_links(conf),
 		.link_ca_file = conf->link_ca_file,
 		.worker_cert_s = conf->worker_cert_s,
 		.events = { conf->event_streams, conf->event_streams_of_tenant },

@@ -95,3 +95,26 @@ Test(conf, others_reach_it_where_it_listens_unless_that_is_everywhere)
 	cr_expect_eq(conf_advertise(&wrong, url, &err), E_INVALID);
 	cr_expect_not_null(strstr(err.text, "--advertise-url"));
 }
+
+Test(conf, workers_are_not_told_to_dial_a_wildcard)
+{
+	const struct conf wild = { .link = "tls+tcp://0.0.0.0:7071" };
+	const struct conf wild6 = { .link = "tls+tcp://[::]:7071" };
+	const struct conf own = { .link = "tls+tcp://control.example.com:7071" };
+	const struct conf said = { .link = "tls+tcp://0.0.0.0:7071",
+		                   .worker_links = "tls+tcp://a.example.com:7071" };
+	cr_expect_null(conf_worker_links(&wild));
+	cr_expect_null(conf_worker_links(&wild6));
+	cr_expect_str_eq(conf_worker_links(&own), own.link);
+	cr_expect_str_eq(conf_worker_links(&said), said.worker_links);
+}
+
+Test(conf, other_replicas_are_not_reached_in_the_clear_but_on_loopback)
+{
+	const struct conf conf = { .listen = "0.0.0.0:7070", .cert_file = "c.pem",
+		                   .advertise_url = "http://control.example.com:7070" };
+	struct err err = { 0 };
+	char url[256];
+	cr_expect_eq(conf_advertise(&conf, url, &err), E_INVALID);
+	cr_expect_not_null(strstr(err.text, "loopback"), "%s", err.text);
+}
