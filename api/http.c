@@ -474,12 +474,21 @@ static void request_reset(struct http_request *request)
 	overdue_in(&request->overdue, request->server->conf.head_timeout_ms);
 }
 
+/* The connection's memory is freed without being cleared. */
+static void wipe_credential(struct MHD_Connection *connection)
+{
+	const char *sent = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+	                                               "Authorization");
+	if (sent)
+		secret_wipe((void *)(uintptr_t)sent, strlen(sent));
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why)
 {
-	(void)connection;
 	(void)why;
 	struct http_server *server = context;
+	wipe_credential(connection);
 	if (!*state)
 		return;
 	request_reset(*state);

@@ -134,6 +134,39 @@ void secret_wipe(void *data, size_t len)
 		sodium_memzero(data, len);
 }
 
+/* The first round key of AES is the key's first half, and stays in a vector register until another
+ * use of it; meanwhile whoever saves the registers (the dynamic linker does) writes it down. */
+static void registers_wipe(void)
+{
+#ifdef __x86_64__
+	__asm__ volatile("pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\t"
+	                 "pxor %%xmm2, %%xmm2\n\tpxor %%xmm3, %%xmm3\n\t"
+	                 "pxor %%xmm4, %%xmm4\n\tpxor %%xmm5, %%xmm5\n\t"
+	                 "pxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7\n\t"
+	                 "pxor %%xmm8, %%xmm8\n\tpxor %%xmm9, %%xmm9\n\t"
+	                 "pxor %%xmm10, %%xmm10\n\tpxor %%xmm11, %%xmm11\n\t"
+	                 "pxor %%xmm12, %%xmm12\n\tpxor %%xmm13, %%xmm13\n\t"
+	                 "pxor %%xmm14, %%xmm14\n\tpxor %%xmm15, %%xmm15" ::: "xmm0", "xmm1",
+	                 "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+	                 "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+#endif
+}
+
+/* Of the stack below a cipher's caller. */
+enum { SPILL_BYTES = 8192, SPILL_MOST = 64 * 1024 };
+
+static void spill_wipe(void)
+{
+	registers_wipe();
+	sodium_stackzero(SPILL_BYTES);
+}
+
+void secret_wipe_stack(void)
+{
+	registers_wipe();
+	sodium_stackzero(SPILL_MOST);
+}
+
 void random_bytes(void *out, size_t len)
 {
 	randombytes_buf(out, len);
@@ -280,6 +313,7 @@ int aead_new(enum aead_kind kind, const uint8_t key[KEY_BYTES], struct aead **re
 	memcpy(aead->key, key, KEY_BYTES);
 	if (kind == AEAD_AES256GCM)
 		REQUIRE(crypto_aead_aes256gcm_beforenm(&aead->aes, key) == 0);
+	spill_wipe();
 	*ret_aead = aead;
 	return 0;
 }
@@ -302,6 +336,7 @@ void aead_seal(const struct aead *aead, const uint8_t *nonce, const void *ad, si
 								 NULL, nonce, &aead->aes)
 			 : crypto_aead_xchacha20poly1305_ietf_encrypt(
 				   out, NULL, plain, len, ad, ad_len, NULL, nonce, aead->key);
+	spill_wipe();
 	REQUIRE(rc == 0);
 }
 
@@ -315,6 +350,7 @@ bool aead_open(const struct aead *aead, const uint8_t *nonce, const void *ad, si
 								 ad_len, nonce, &aead->aes)
 			 : crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, len,
 								      ad, ad_len, nonce, aead->key);
+	spill_wipe();
 	if (rc != 0)
 		secret_wipe(out, len - AEAD_TAG_BYTES);
 	return rc == 0;

@@ -36,6 +36,8 @@ const uint8_t *secret_bytes(const struct secret *secret);
 size_t secret_len(const struct secret *secret);
 DEFINE_AUTO(secret)
 void secret_wipe(void *data, size_t len); /* not optimised away */
+/* The stack below the caller, 64 KiB of it: where key material was spilled by what it called. */
+void secret_wipe_stack(void);
 
 void random_bytes(void *out, size_t len);
 bool bytes_equal(const void *a, const void *b, size_t len); /* constant time */

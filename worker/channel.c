@@ -12,7 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 8 };
+/* A frame that large has pages of its own: growing it leaves no copy behind. */
+enum { HEAD_BYTES = 8, FRAME_ROOM = 256 * 1024 };
 
 static int gone(struct err *err)
 {
@@ -67,6 +68,19 @@ static uint32_t get_u32(const uint8_t *in)
 	return in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
 }
 
+/* They are sent once, and opened once. */
+void channel_wipe(const struct value *message)
+{
+	const struct value *sealed = value_get(message, "sealed");
+	for (size_t i = 0; i < value_len(sealed); i++) {
+		size_t len = 0;
+		const void *ticket = value_get_bin(value_at(sealed, i), "ticket", &len);
+		if (ticket)
+			secret_wipe((void *)(uintptr_t)ticket, len);
+	}
+	secret_wipe_stack();
+}
+
 int channel_send(int socket, const struct value *message, const int *fds, size_t fd_count,
                  struct err *err)
 {
@@ -78,6 +92,7 @@ int channel_send(int socket, const struct value *message, const int *fds, size_t
 	AUTO_BUF frame;
 	buf_init(&frame, HEAD_BYTES + CHANNEL_BODY_MAX);
 	uint8_t head[HEAD_BYTES] = {0};
+	(void)buf_room(&frame, FRAME_ROOM);
 	(void)buf_put(&frame, head, sizeof head);
 	TRY(pack_write(message, &frame, err));
 	TRY(buf_check(&frame, err));
@@ -150,8 +165,11 @@ static int receive_body(int socket, struct arena *arena, size_t len, struct valu
 	uint8_t *room = buf_room(&body, len);
 	if (!room)
 		return err_set(err, E_NOMEM, "no memory for a message of %zu bytes", len);
-	TRY(receive_all(socket, room, len, err));
-	return pack_read(arena, room, len, ret_message, err);
+	int rc = receive_all(socket, room, len, err);
+	if (rc == 0)
+		rc = pack_read(arena, room, len, ret_message, err);
+	secret_wipe(room, len);
+	return rc;
 }
 
 int channel_receive(int socket, struct arena *arena, struct value **ret_message, int *fds,

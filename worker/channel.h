@@ -15,5 +15,7 @@ MUST_USE int channel_send(int socket, const struct value *message, const int *fd
  * message with descriptors is refused. */
 MUST_USE int channel_receive(int socket, struct arena *arena, struct value **ret_message, int *fds,
                              size_t fd_max, size_t *ret_fds, struct err *err);
+/* The keys of objects in a job that was sent, or opened, are needed no more. */
+void channel_wipe(const struct value *message);
 
 #endif

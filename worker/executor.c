@@ -91,7 +91,9 @@ static int open_sealed(struct shop *shop, struct err *err)
 
 static int begin(struct shop *shop, struct err *err)
 {
-	TRY(open_sealed(shop, err));
+	int rc = open_sealed(shop, err);
+	channel_wipe(shop->job);
+	TRY(rc);
 	for (size_t i = 0; i < shop->fd_count; i++)
 		TRY(lens_grant(shop->fds[i], err));
 	TRY(lens_shut(err));

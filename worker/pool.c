@@ -467,6 +467,7 @@ static int converse(struct job_run *run)
 	child_limit(&run->child, run->job->limits);
 	TRY(channel_send(run->child.socket, run->job->message, run->job->fds, run->job->fd_count,
 	                 run->err));
+	channel_wipe(run->job->message);
 	close_fds(run->job);
 	int64_t looked_ms = run->started_ms;
 	while (!finished(run)) {

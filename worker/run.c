@@ -4,6 +4,7 @@
  * that ends between seal and report are orphans under its own token's path. */
 #include "common/defs.h"
 #include "worker/run_impl.h"
+#include "worker/channel.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "worker/online.h"
@@ -161,21 +162,9 @@ static void fill_report(struct run *run, int rc, const struct err *why, struct r
 	}
 }
 
-/* The tickets hold keys of single objects. */
-static void wipe_tickets(const struct value *sealed)
-{
-	for (size_t i = 0; i < value_len(sealed); i++) {
-		size_t len = 0;
-		void *ticket =
-			(void *)(uintptr_t)value_get_bin(value_at(sealed, i), "ticket", &len);
-		if (ticket)
-			secret_wipe(ticket, len);
-	}
-}
-
 static void run_release(struct run *run)
 {
-	wipe_tickets(value_get(run->job, "sealed"));
+	channel_wipe(run->job);
 	for (size_t i = 0; i < run->fd_count; i++)
 		close(run->fds[i]);
 	outlet_release(&run->data);

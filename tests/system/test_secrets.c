@@ -85,6 +85,36 @@ static void work(struct system *system)
 	story_fail(system, "transform", "{\"transformation\":\"spending\"}");
 }
 
+/* Everything the control plane keeps leaves it here. */
+static void back_up(struct system *system)
+{
+	cr_assert_eq(mkdir(system_path(system, "backup"), 0700), 0);
+	system_cli_ok(system, "backup", system_path(system, "backup/all.fhb"), "--objects-from",
+	              system_path(system, "objects"), "--profile", "operator", NULL);
+}
+
+/* One that dies with what it has in memory; cores are off, and none may appear. */
+static void crash_executors(struct system *system)
+{
+	pid_t executors[16];
+	const char *id = story_submit(system, "probe", "{\"sleepMs\":60000}");
+	story_await_state(system, id, "running", 20000);
+	size_t count = process_children(system_pid(system, PART_WORKER), executors, 16);
+	for (size_t i = 0; i < count; i++)
+		kill(executors[i], SIGSEGV);
+	system_ask(system, story_key(system, "ada"), "POST",
+	           arena_printf(system_arena(system), SALES "/tasks/%s/cancel", id), NULL);
+	story_await(system, id, 60000);
+}
+
+static void crash(struct system *system, enum part part)
+{
+	kill(system_pid(system, part), SIGSEGV);
+	cr_assert_geq(system_wait(system, part, 20000), 256, "it died of a signal");
+	system_run(system, part);
+	system_await_ready(system);
+}
+
 static void kill_in_an_ingestion(struct system *system)
 {
 	data_csv(system, "big.csv", 1000000);
@@ -100,8 +130,11 @@ static void kill_in_an_ingestion(struct system *system)
 
 Test(secrets, no_file_holds_data_keys_or_sql_after_success_failure_and_a_crash, .timeout = 240)
 {
-	static const char *const folders[] = {"etcd", "objects", "online", "log", "keys"};
-	struct system *system = story_start(NULL);
+	static const char *const folders[] = {"etcd", "objects", "online", "log", "keys",
+	                                      "backup"};
+	static const char *const debug[] = {"--log-level", "debug", NULL};
+	struct system *system =
+		story_start(&(struct system_options){.control = debug, .worker = debug});
 	hunt_for("plaintext-marker");
 	hunt_for("customer-of-marker");
 	hunt_for("reject-marker");
@@ -114,6 +147,10 @@ Test(secrets, no_file_holds_data_keys_or_sql_after_success_failure_and_a_crash, 
 	hunt_for(story_key(system, "ada") + strlen(story_key(system, "ada")) - 20);
 	work(system);
 	kill_in_an_ingestion(system);
+	crash_executors(system);
+	crash(system, PART_CONTROL);
+	crash(system, PART_WORKER);
+	back_up(system);
 	hunt_in(system_path(system, "files"));
 	cr_assert(hunt.found[0], "the search finds nothing where there is something");
 	hunt.found[0] = 0;
