@@ -183,7 +183,7 @@ int mask_bytes(enum mask mask, const struct mask_salt *salt, const void *data, s
 
 static uint64_t hash_number(enum mask mask, const struct mask_salt *salt, uint64_t bits, size_t len)
 {
-	uint8_t data[8], digest[MASK_DIGEST_BYTES];
+	uint8_t data[8] = {0}, digest[MASK_DIGEST_BYTES];
 	uint64_t number = 0;
 	for (size_t i = 0; i < len; i++)
 		data[i] = (uint8_t)(bits >> (8 * i));
