@@ -3,6 +3,7 @@
 
 #include "api/http.h"
 #include "api/link.h"
+#include "common/privilege.h"
 #include "common/store_etcd.h"
 #include "common/store_shift.h"
 #include "common/text.h"
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- what is built --- */
@@ -44,7 +46,7 @@ static int write_public(const char *path, const uint8_t key[SIGN_PUBLIC_BYTES], 
 	int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_errno(err, errno, "cannot write --signing-public-file %s", partial);
-	bool written = dprintf(fd, "%s\n", hex) == 2 * SIGN_PUBLIC_BYTES + 1 && fsync(fd) == 0;
+	bool written = fchmod(fd, 0644) == 0 && dprintf(fd, "%s\n", hex) == 2 * SIGN_PUBLIC_BYTES + 1 && fsync(fd) == 0;
 	int reason = errno;
 	if (close(fd) == 0 && written && rename(partial, path) == 0)
 		return 0;
@@ -174,12 +176,22 @@ static int open_doors(struct process *process, struct err *err)
 	return certs_new(&certs, &process->certs, err);
 }
 
+static int drop_root(const char *user, struct err *err)
+{
+	bool root = false;
+	TRY(privilege_drop(user, &root, err));
+	if (root)
+		log_warn(NULL, "runs_as_root", "reason=\"name a user of its own with --user\"");
+	return 0;
+}
+
 static int build(struct process *process, struct err *err)
 {
 	const struct conf *conf = &process->conf;
 	if (!conf->etcd || !conf->listen || !conf->link)
 		return err_set(err, E_INVALID, "--listen, --link and --etcd need a value");
 	TRY(crypto_start(err));
+	TRY(drop_root(conf->user, err));
 	TRY(open_store(process, err));
 	TRY(open_keyring(process, conf->make_root_key, err));
 	TRY(begin_era(process, err));

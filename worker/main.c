@@ -2,6 +2,7 @@
  * reverse; or, as `freehold-worker executor`, the process that runs one task's SQL. */
 #include "common/defs.h"
 
+#include "common/privilege.h"
 #include "worker/access_link.h"
 #include "worker/agent.h"
 #include "worker/egress.h"
@@ -333,7 +334,11 @@ static int build(struct worker *worker, struct err *err)
 	recent_init(&worker->recent);
 	worker->runner.recent = &worker->recent;
 	set_capacity(worker);
+	bool root = false;
 	TRY(crypto_start(err));
+	TRY(privilege_drop(worker->conf.user, &root, err));
+	if (root)
+		log_warn(NULL, "runs_as_root", "reason=\"name a user of its own with --user\"");
 	TRY(open_pool(worker, err));
 	TRY(open_stores(worker, err));
 	TRY(open_badge(worker, err));
