@@ -97,7 +97,7 @@ static int take_option(struct cli *cli, int argc, char **argv, int *i, struct er
 
 static int find_verb(struct cli *cli, const char *word, struct err *err)
 {
-	const char *names[32];
+	const char *names[ARRAY_LEN(verbs)];
 	size_t count = 0;
 	for (const struct verb *const *verb = verbs; *verb; verb++) {
 		names[count++] = (*verb)->name;
