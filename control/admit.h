@@ -60,6 +60,8 @@ struct request {
 	const char *tenant, *domain, *name, *task, *key, *run;  /* of the path; NULL: not in it */
 	struct value *body;          /* after read; NULL: none */
 	bool dry_run;
+	bool takes_admin;            /* somebody may be tenant-admin no more by it */
+	int64_t admins_revision;     /* of r/admins/TENANT when that was found; 0: absent */
 	struct value *via;           /* of a PUT: what only an offer of another domain allows */
 	struct value *missing;       /* of a dry run's PUT: what it rests on and is not there yet */
 	struct change *change;       /* what record commits; handle adds to it */

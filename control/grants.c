@@ -259,24 +259,61 @@ static int all_exist(struct control *control, const struct request *request,
 
 /* --- the last administrator --- */
 
-static int keeps_an_admin(struct control *control, const struct request *request,
+static const char *admins_key(char out[STORE_KEY_MAX], const char *tenant)
+{
+	snprintf(out, STORE_KEY_MAX, "r/admins/%s", tenant);
+	return out;
+}
+
+/* Before the look at who is there: what changes after it is noticed at the commit. */
+static int note_admins(struct control *control, struct request *request, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct value *mark = NULL;
+	int code = catalog_get(control->catalog, request->arena, admins_key(key, request->tenant),
+	                       &mark, &request->admins_revision, err);
+	if (code == E_NOT_FOUND)
+		request->admins_revision = 0;
+	return code == E_NOT_FOUND ? 0 : code;
+}
+
+static int keeps_an_admin(struct control *control, struct request *request,
                           const struct what_if *what_if, struct err *err)
 {
 	static const char *const role = "tenant-admin";
 	bool before = false, after = false;
 	if (strcmp(request->asker.tenant, request->tenant) != 0 || !control->bindings)
 		return 0;
+	TRY(note_admins(control, request, err));
 	TRY(bindings_has_holder(control->bindings, request->arena, request->tenant, role, NULL,
 	                        &before, err));
 	TRY(bindings_has_holder(control->bindings, request->arena, request->tenant, role, what_if,
 	                        &after, err));
-	if (!before || after)
+	if (!before || after) {
+		request->takes_admin = before;
 		return 0;
+	}
 	return err_set(err, E_CONFLICT,
 	               "%s would be left without a tenant-admin who is not "
 	               "disabled, and nobody in it could make one; give the role to another "
 	               "first, or ask the platform's operator",
 	               request->tenant);
+}
+
+int grants_guard(struct control *control, struct request *request, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct change *change = NULL;
+	struct value *now = value_map(request->arena);
+	(void)control;
+	if (!request->takes_admin || !request->change)
+		return 0;
+	value_set_str(now, "tenant", request->tenant);
+	value_set_str(now, "request", request->id);
+	TRY(value_check(now, err));
+	TRY(request_change(request, &change, err));
+	return change_put(change, admins_key(key, request->tenant), now, request->admins_revision,
+	                  err);
 }
 
 /* --- each kind --- */

@@ -21,6 +21,9 @@ MUST_USE int grants_put(struct control *control, struct request *request,
 /* The same, about to be deleted. */
 MUST_USE int grants_delete(struct control *control, struct request *request,
                            const struct manifest *manifest, struct err *err);
+/* Once the write is in request->change: of two that each take away the last administrator but the
+ * other's, one is too late. The revision of r/admins/TENANT is what they meet at. */
+MUST_USE int grants_guard(struct control *control, struct request *request, struct err *err);
 /* Of a principal whose keys are about to be made or revoked: whoever has its key has its rights. */
 MUST_USE int grants_keys(struct control *control, struct request *request, const char *principal,
                          struct err *err);

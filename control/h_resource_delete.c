@@ -6,6 +6,7 @@
 
 #include "control/apikeys.h"
 #include "control/dispatch.h"
+#include "control/grants.h"
 #include "control/home.h"
 #include "control/keys.h"
 #include "control/rekey.h"
@@ -126,6 +127,7 @@ int h_resource_delete(struct control *control, struct request *request, struct e
 		return 0;
 	TRY(request_change(request, &change, err));
 	TRY(change_delete(change, key, revision, err));
+	TRY(grants_guard(control, request, err));
 	TRY(rules_sharing_tell(control, request, stored, NULL, err));
 	return delete_with(control, request, stored, change, err);
 }

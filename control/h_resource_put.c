@@ -4,6 +4,7 @@
 #include "common/defs.h"
 #include "control/resource.h"
 
+#include "control/grants.h"
 #include "control/keys.h"
 #include "control/rules.h"
 #include "control/rules_sharing.h"
@@ -180,6 +181,7 @@ int h_resource_put(struct control *control, struct request *request, struct err 
 		put->stored = before;
 	else if (!request->dry_run)
 		TRY(write_it(control, request, put, err));
+	TRY(grants_guard(control, request, err));
 	if (request->change)
 		TRY(rules_sharing_tell(control, request, before, put->stored, err));
 	request->state = put;

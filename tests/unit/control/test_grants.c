@@ -4,6 +4,7 @@
 #include "tests/support/plane.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <string.h>
 
 #define ACME "/v1/tenants/acme"
@@ -275,5 +276,43 @@ Test(grants, let_an_administrator_make_every_role_of_a_tenant)
 			put(&s, s.admin, "RoleBinding", ACME "/rolebindings/r", spec);
 		cr_expect(answer.status <= 201, "%s: %s", roles[i], answer.text);
 	}
+	plane_stop(s.plane);
+}
+
+struct rival {
+	struct plane *plane;
+	const char *key, *path;
+	int status;
+};
+
+static void *remove_rival(void *context)
+{
+	struct rival *rival = context;
+	rival->status = plane_call(rival->plane, rival->key, "DELETE", rival->path, NULL).status;
+	return NULL;
+}
+
+/* plane_call keeps its answers in one arena: two callers need a plane's arena each. */
+Test(grants, let_only_one_of_two_administrators_remove_the_other)
+{
+	struct scene s = start();
+	struct plane twins[2] = {*s.plane, *s.plane};
+	pthread_t threads[2];
+	struct rival rivals[2] = {{.path = ACME "/principals/second"},
+	                          {.path = ACME "/principals/admin"}};
+	const char *second = plane_principal(s.plane, "acme", "second", "'tenant-admin'", NULL);
+	rivals[0].key = s.admin;
+	rivals[1].key = second;
+	for (int i = 0; i < 2; i++) {
+		rivals[i].plane = &twins[i];
+		cr_assert_eq(arena_new(16 * MIB, &twins[i].arena, NULL), 0);
+		cr_assert_eq(pthread_create(&threads[i], NULL, remove_rival, &rivals[i]), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		arena_free(twins[i].arena);
+	}
+	cr_expect_eq((rivals[0].status == 200) + (rivals[1].status == 200), 1, "%d %d",
+	             rivals[0].status, rivals[1].status);
 	plane_stop(s.plane);
 }
