@@ -117,9 +117,28 @@ bool grants_readable(struct control *control, const struct request *request,
 /* --- not more than one has --- */
 
 struct reach {
+	struct control *control;
 	const struct request *request;
 	const char *whose; /* "the principal ann"; "" for what is written itself */
 };
+
+/* What policies forbid the asker it does not give away either. */
+static bool allowed_by_policies(const struct reach *reach, const char *role,
+                                const struct target *target)
+{
+	const struct request *request = reach->request;
+	bool own = strcmp(request->asker.tenant, request->tenant) == 0;
+	if (!own || !policies_in_force(reach->control->policies, request->tenant))
+		return true;
+	for (int action = 0; action < ACTION_COUNT_; action++)
+		if (role_has_action(role, (enum action)action) &&
+		    policy_decide(&request->asker, (enum action)action, target).allowed &&
+		    !may_request(reach->control, request, (enum action)action, target, KIND_NONE,
+		                 NULL, NULL)
+		             .allowed)
+			return false;
+	return true;
+}
 
 static int in_reach(void *context, const char *role, const char *domain, struct err *err)
 {
@@ -127,7 +146,8 @@ static int in_reach(void *context, const char *role, const char *domain, struct 
 	const struct request *request = reach->request;
 	const struct target target = {
 		.tenant = request->tenant, .domain = domain, .whole = !domain};
-	if (policy_may_grant(&request->asker, role, &target))
+	if (policy_may_grant(&request->asker, role, &target) &&
+	    allowed_by_policies(reach, role, &target))
 		return 0;
 	return err_set(err, E_DENIED,
 	               "%s%s/%s may not do all that the role %s permits in %s%s, so "
@@ -143,7 +163,7 @@ static int subject_in_reach(struct control *control, const struct request *reque
 {
 	char whose[160];
 	snprintf(whose, sizeof whose, "%s has rights beyond yours: ", subject);
-	struct reach reach = {request, whose};
+	struct reach reach = {control, request, whose};
 	TRY(bindings_each(control->bindings, request->arena, request->tenant, subject, NULL,
 	                  in_reach, &reach, err));
 	return what_if ? bindings_each(control->bindings, request->arena, request->tenant, subject,
@@ -158,11 +178,48 @@ static bool is_admin(const struct request *request)
 	return policy_decide(&request->asker, ACTION_PRINCIPAL_WRITE, &whole).allowed;
 }
 
-static int is_service(const struct request *request, const struct value *resource, struct err *err)
+struct permits {
+	bool found;
+};
+
+static int look_for_permit(void *context, const char *key, const struct value *policy,
+                           int64_t revision, struct err *err)
+{
+	struct permits *permits = context;
+	const char *text = value_get_str(value_get(policy, "spec"), "text");
+	(void)key;
+	(void)revision;
+	(void)err;
+	permits->found |= !text || strstr(text, "permit") != NULL;
+	return 0;
+}
+
+/* Where the tenant's policies permit what roles do not, roles do not tell what a principal may do:
+ * then it is not for a domain's owner to act for one. */
+static int roles_tell(struct control *control, const struct request *request, struct err *err)
+{
+	char prefix[STORE_KEY_MAX];
+	struct permits permits = {false};
+	bool more = false;
+	snprintf(prefix, sizeof prefix, "r/%s/%s/", kind_info[KIND_POLICY].name, request->tenant);
+	TRY(catalog_list(control->catalog, request->arena, prefix, NULL, LIST_MOST, look_for_permit,
+	                 &permits, &more, err));
+	if (!permits.found && !more)
+		return 0;
+	return err_set(err, E_DENIED,
+	               "policies of %s permit more than roles do, so what a service account may do "
+	               "is not told by its roles; a tenant-admin makes and changes it and its keys",
+	               request->tenant);
+}
+
+static int is_service(struct control *control, const struct request *request,
+                      const struct value *resource, struct err *err)
 {
 	const char *type = value_get_str(value_get(resource, "spec"), "type");
-	if (!resource || is_admin(request) || (type && strcmp(type, "service") == 0))
+	if (!resource || is_admin(request))
 		return 0;
+	if (type && strcmp(type, "service") == 0)
+		return roles_tell(control, request, err);
 	return err_set(err, E_DENIED,
 	               "spec.type: the owners of a domain administer its service "
 	               "accounts, whose type is service; users are a tenant-admin's of %s",
@@ -325,7 +382,7 @@ static int in_reach_by_kind(struct control *control, const struct request *reque
 	char group[NAME_MAX_LEN + 16];
 	const struct value *old = value_get(before, "spec"),
 			   *new = value_get(what_if->value, "spec");
-	struct reach reach = {request, ""};
+	struct reach reach = {control, request, ""};
 	switch (manifest->kind) {
 	case KIND_PRINCIPAL:
 		return subject_in_reach(control, request, manifest->name, what_if, err);
@@ -380,8 +437,8 @@ int grants_put(struct control *control, struct request *request, const struct ma
 	TRY(check_roles(manifest, err));
 	TRY(all_exist(control, request, manifest, err));
 	if (manifest->kind == KIND_PRINCIPAL) {
-		TRY(is_service(request, before, err));
-		TRY(is_service(request, after, err));
+		TRY(is_service(control, request, before, err));
+		TRY(is_service(control, request, after, err));
 	}
 	TRY(in_reach_by_kind(control, request, manifest, before, &what_if, err));
 	TRY(bindings_check_room(control->bindings, request->arena, manifest->tenant, &what_if,
@@ -432,7 +489,7 @@ int grants_delete(struct control *control, struct request *request, const struct
 	if (manifest->kind == KIND_DOMAIN)
 		return 0;
 	if (manifest->kind == KIND_PRINCIPAL)
-		TRY(is_service(request, before, err));
+		TRY(is_service(control, request, before, err));
 	TRY(in_reach_by_kind(control, request, manifest, before, &what_if, err));
 	return keeps_an_admin(control, request, &what_if, err);
 }
@@ -446,6 +503,6 @@ int grants_keys(struct control *control, struct request *request, const char *pr
 		return 0;
 	catalog_key(key, KIND_PRINCIPAL, request->tenant, NULL, principal);
 	TRY(catalog_get(control->catalog, request->arena, key, &stored, NULL, err));
-	TRY(is_service(request, stored, err));
+	TRY(is_service(control, request, stored, err));
 	return subject_in_reach(control, request, principal, NULL, err);
 }

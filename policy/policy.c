@@ -72,6 +72,12 @@ static bool permits(const struct role *role, enum action action)
 	return false;
 }
 
+bool role_has_action(const char *name, enum action action)
+{
+	const struct role *role = role_find(name);
+	return role && permits(role, action);
+}
+
 bool policy_is_operators(enum action action)
 {
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
@@ -191,6 +197,16 @@ static bool grants_any(const struct asker *asker)
 	return false;
 }
 
+/* The highest of a tenant; in the tenant platform operators are. */
+static bool is_highest(const struct asker *asker, const struct target *target)
+{
+	bool own = same(asker->tenant, target->tenant) && !same(asker->tenant, "platform");
+	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++)
+		if (same(asker->bindings[i].role, "tenant-admin") && !asker->bindings[i].domain)
+			return own && !asker->scoped;
+	return false;
+}
+
 bool policy_may_grant(const struct asker *asker, const char *name, const struct target *target)
 {
 	const struct role *role = role_find(name);
@@ -198,6 +214,8 @@ bool policy_may_grant(const struct asker *asker, const char *name, const struct 
 		return true;
 	if (!role || role->reach == PLATFORM)
 		return false;
+	if (is_highest(asker, target))
+		return true;
 	for (size_t i = 0; i < role->count; i++)
 		if (!policy_decide(asker, (enum action)role->actions[i], target).allowed)
 			return false;

@@ -60,6 +60,7 @@ bool role_known(const char *name);
 const char *role_name(const char *name);     /* the same text for ever; NULL: not known */
 /* Of the whole platform or tenant: never of one domain. */
 bool role_is_wide(const char *name);
+bool role_has_action(const char *name, enum action action);     /* somewhere */
 /* Whether the asker may give that role for the target (domain or whole): an operator any, everyone
  * else what permits nothing that it may not itself do there. */
 bool policy_may_grant(const struct asker *asker, const char *role, const struct target *target);

@@ -316,3 +316,16 @@ Test(grants, let_only_one_of_two_administrators_remove_the_other)
 	             rivals[0].status, rivals[1].status);
 	plane_stop(s.plane);
 }
+
+Test(grants, leave_service_accounts_to_the_administrator_where_policies_permit_more_than_roles)
+{
+	struct scene s = start();
+	plane_put(s.plane, s.admin, "Principal", ACME "/principals/svc",
+	          "{'type':'service','roles':['consumer'],'domain':'trips'}");
+	cr_expect_eq(call(&s, s.olga, "POST", ACME "/principals/svc/keys"), 201);
+	plane_put(s.plane, s.admin, "Policy", ACME "/policies/more",
+	          "{'text':'permit(principal, action, resource);'}");
+	cr_expect_eq(call(&s, s.olga, "POST", ACME "/principals/svc/keys"), 403);
+	cr_expect_eq(call(&s, s.admin, "POST", ACME "/principals/svc/keys"), 201);
+	plane_stop(s.plane);
+}

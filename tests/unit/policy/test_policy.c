@@ -164,3 +164,40 @@ Test(policy, permits_a_token_no_more_than_its_scope_and_its_owners_roles)
 	cr_expect(!ask(who, ACTION_TASK_RUN, "acme", "sales").allowed);
 	cr_expect(!ask(who, ACTION_USAGE_READ_ALL, NULL, NULL).allowed);
 }
+
+static bool may_grant(struct asker who, const char *role, const char *domain)
+{
+	const struct target target = { .tenant = "acme", .domain = domain, .whole = !domain };
+	return policy_may_grant(&who, role, &target);
+}
+
+Test(policy, lets_nobody_give_a_role_that_permits_more_than_its_own)
+{
+	const struct asker owner = asker("acme", "trips", "domain-owner");
+	static const char *const below[] = { "domain-owner", "producer", "consumer" };
+	for (size_t i = 0; i < ARRAY_LEN(below); i++) {
+		cr_expect(may_grant(owner, below[i], "trips"), "%s", below[i]);
+		cr_expect(!may_grant(owner, below[i], "fleet"), "%s", below[i]);
+		cr_expect(!may_grant(owner, below[i], NULL), "%s", below[i]);
+	}
+	cr_expect(!may_grant(owner, "auditor", NULL));
+	cr_expect(!may_grant(owner, "tenant-admin", NULL));
+	const struct asker admin = asker("acme", NULL, "tenant-admin");
+	cr_expect(may_grant(admin, "auditor", NULL) && may_grant(admin, "tenant-admin", NULL));
+	cr_expect(!may_grant(admin, "operator", NULL) && !may_grant(admin, "autoscaler", NULL));
+	cr_expect(!may_grant(asker("globex", NULL, "tenant-admin"), "consumer", "trips"));
+	cr_expect(!may_grant(asker("acme", NULL, "operator"), "consumer", "trips"));
+	cr_expect(may_grant(asker("platform", NULL, "operator"), "tenant-admin", NULL));
+}
+
+Test(policy, lets_a_token_of_limited_scope_give_nothing_beyond_it)
+{
+	struct asker admin = asker("acme", NULL, "tenant-admin");
+	struct asker operator = asker("platform", NULL, "operator");
+	admin.scoped = operator.scoped = true;
+	admin.scopes[0] = operator.scopes[0] = "principal:*";
+	admin.scope_count = operator.scope_count = 1;
+	cr_expect(!may_grant(admin, "consumer", "trips"));
+	cr_expect(!may_grant(operator, "tenant-admin", NULL));
+	cr_expect(!may_grant(operator, "operator", NULL));
+}
