@@ -171,6 +171,7 @@ static int narrow(const struct value *claims, struct asker *asker, struct err *e
 	if (domain) {
 		asker->binding_count = kept;
 		asker->domain = domain;
+		asker->confined = true;
 	}
 	return 0;
 }

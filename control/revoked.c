@@ -55,6 +55,9 @@ bool revoked_by(enum action action)
 	case ACTION_GROUP_WRITE:
 	case ACTION_ROLEBINDING_WRITE:
 	case ACTION_IDENTITYPROVIDER_WRITE:
+	case ACTION_POLICY_WRITE:
+	case ACTION_OFFER_WRITE:
+	case ACTION_ACCEPTANCE_WRITE:
 	case ACTION_TOKENKEY_WRITE:
 		return true;
 	default:

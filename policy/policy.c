@@ -183,7 +183,10 @@ struct decision policy_decide(const struct asker *asker, enum action action,
 		return (struct decision){ .rule = "other-tenant" };
 	if (!in_scope(asker, action))
 		return (struct decision){ .visible = true, .rule = "token-scope" };
-	return by_roles(asker, action, target);
+	struct decision decision = by_roles(asker, action, target);
+	if (asker->confined && !decision.allowed)
+		decision.rule = "token-scope";
+	return decision;
 }
 
 /* A token of limited scope is no operator here: it would give itself away what it lacks. */

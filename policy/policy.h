@@ -38,6 +38,7 @@ struct asker { /* who asks */
 	/* A token may permit less than its owner may: actions ("dataset:read"), or all of a kind
 	 * ("dataset:*"). scope_count 0 and scoped: nothing but SELF. */
 	bool scoped;
+	bool confined;               /* to a domain: nothing but its roles there permits anything */
 	const char *scopes[SCOPES_MAX];
 	size_t scope_count;
 };

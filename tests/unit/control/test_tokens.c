@@ -178,6 +178,26 @@ Test(tokens, a_domain_confines_its_owners_roles)
 	stop(&w);
 }
 
+Test(tokens, a_policy_that_permits_does_not_reach_beyond_scope_and_domain)
+{
+	struct world w = start();
+	plane_put(w.plane, w.plane->operator_key, "Domain", ACME "/domains/rail", "{}");
+	const char *owner = plane_principal(w.plane, "acme", "olga", "'domain-owner'", "flights");
+	const char *wide = token(&w, owner, NULL);
+	const char *there = token(&w, owner, "{'domain':'flights'}");
+	const char *little = token(&w, owner, "{'scope':['source:read']}");
+	cr_expect_eq(get(&w, wide, ACME "/domains/rail/datasets"), 403);
+	struct answer put = plane_call(w.plane, w.admin, "PUT", ACME "/policies/open",
+		"{'apiVersion':'freehold.io/v1','kind':'Policy','metadata':{'name':'open'},"
+		"'spec':{'text':'permit(principal, action, resource);'}}");
+	cr_assert_eq(put.status, 201, "%s", put.text);
+	cr_expect_eq(get(&w, wide, ACME "/domains/rail/datasets"), 200, "the policy permits it");
+	cr_expect_eq(get(&w, there, ACME "/domains/rail/datasets"), 403, "the token does not");
+	cr_expect_eq(get(&w, little, ACME "/domains/rail/datasets"), 403);
+	cr_expect_eq(get(&w, there, FLIGHTS "/datasets"), 200);
+	stop(&w);
+}
+
 Test(tokens, a_token_dies_with_its_key_and_its_principal)
 {
 	struct world w = start();
