@@ -15,8 +15,8 @@
 
 /* Passed on as they are. */
 static const char *const passed[] = {
-	"root-key-file", "etcd", "etcd-prefix", "etcd-user", "etcd-password-file", "etcd-ca-file",
-	"etcd-cert-file", "etcd-key-file", "shards"
+	"root-key-file", "root-record-file", "etcd", "etcd-prefix", "etcd-user",
+	"etcd-password-file", "etcd-ca-file", "etcd-cert-file", "etcd-key-file", "shards"
 };
 
 enum { ARGS_MAX = 2 * ARRAY_LEN(passed) + 8 };
@@ -77,13 +77,20 @@ static int run(struct cli *cli, const char *mode, const char *objects, struct er
 	return await(pid, err);
 }
 
+/* Where the root key is may be said by the environment, which freehold-control inherits. */
+static bool knows_root(const struct cli *cli)
+{
+	return cli_option(cli, "root-key-file") || getenv("FREEHOLD_ROOT_KEY_FILE") ||
+		getenv("FREEHOLD_ROOT_KEY_ENV") || getenv("FREEHOLD_TRANSIT_URL");
+}
+
 static int restore(struct cli *cli, struct err *err)
 {
 	struct crate_count count = { .copied = 0 };
 	const struct crate_conf crate = {
 		.from = cli_option(cli, "objects-from"), .to = cli_option(cli, "objects"),
 	};
-	if (!cli_option(cli, "root-key-file"))
+	if (!knows_root(cli))
 		return err_set(err, E_INVALID, "--root-key-file is needed: without the root key "
 		               "the archive opens nothing");
 	if (crate.from && !crate.to)
@@ -102,6 +109,7 @@ static int restore(struct cli *cli, struct err *err)
 
 static const struct option_row options[] = {
 	{"root-key-file", "FILE", "the root key it was made under"},
+	{"root-record-file", "FILE", "the copy of the wrapped key, where the root was replaced"},
 	{"check", NULL, "only verify the archive, and the objects it names"},
 	{"objects", "FOLDER", "the restored system's objects: each that is named must be there"},
 	{"objects-from", "FOLDER", "the backup's FILE.objects: copied to --objects first"},
