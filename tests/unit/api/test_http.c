@@ -445,6 +445,21 @@ Test(http, a_body_that_drips_in_is_cut_off_at_its_deadline)
 	                              "Content-Length: 4000\r\n\r\n"), "it goes on for ever");
 }
 
+/* A connection whose request has reached its handler. */
+static int dial_held(void)
+{
+	for (;;) {
+		int fd = dial();
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		say(fd, "GET /held" END);
+		if (sem_timedwait(&fixture->entered, &until) == 0)
+			return fd;
+		close(fd);
+	}
+}
+
 /* Held ones, and those that wait for their next request within its time, are in no hurry. */
 Test(http, deadlines_are_not_for_who_waits_for_an_answer)
 {
@@ -453,9 +468,8 @@ Test(http, deadlines_are_not_for_who_waits_for_an_answer)
 	char answer[8192];
 	wanted.head_timeout_ms = wanted.body_timeout_ms = 100;
 	cr_assert_eq(http_server_new(&wanted, &fixture->server, &fixture->err), 0);
-	int fd = dial();
-	say(fd, "GET /held" END);
-	sem_wait(&fixture->entered);
+	/* On a busy machine the head itself may be late, and is asked again. */
+	int fd = dial_held();
 	usleep(400 * 1000);
 	answer_text(fixture->held, 200, "patient");
 	cr_expect_str_eq(body_of(hear(fd, answer)), "patient");
