@@ -17,6 +17,12 @@
 
 enum { CHANNEL = 3 };
 
+#ifdef __SANITIZE_THREAD__
+enum { SANITIZED = true };
+#else
+enum { SANITIZED = false };
+#endif
+
 static int filtered(int (*act)(void))
 {
 	int status = 0;
@@ -119,6 +125,10 @@ static int works(void)
 		return 1;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return 2;
+	/* That sanitizer has no threads in a process that was forked off; executors' own are tried in
+	 * every test that runs a task. */
+	if (SANITIZED)
+		return 0;
 	return pthread_create(&thread, NULL, nothing, NULL) == 0 &&
 	       pthread_join(thread, NULL) == 0 ? 0 : 3;
 }
