@@ -46,7 +46,8 @@ static int write_public(const char *path, const uint8_t key[SIGN_PUBLIC_BYTES], 
 	int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_errno(err, errno, "cannot write --signing-public-file %s", partial);
-	bool written = fchmod(fd, 0644) == 0 && dprintf(fd, "%s\n", hex) == 2 * SIGN_PUBLIC_BYTES + 1 && fsync(fd) == 0;
+	bool written = fchmod(fd, 0644) == 0 &&
+		dprintf(fd, "%s\n", hex) == 2 * SIGN_PUBLIC_BYTES + 1 && fsync(fd) == 0;
 	int reason = errno;
 	if (close(fd) == 0 && written && rename(partial, path) == 0)
 		return 0;
