@@ -171,6 +171,7 @@ int snapshots_put(struct catalog *catalog, struct change *change, const struct d
 	struct value *head = NULL, *history = NULL, *retired = NULL;
 	AUTO_BUF bytes;
 	size_t len = 0;
+	buf_init(&bytes, HEAD_BYTES_MAX);
 	/* The head of another revision is refused when the change is committed. */
 	int rc = catalog_get(catalog, arena, snapshots_key(key, at), &head, NULL, err);
 	if (rc < 0 && rc != E_NOT_FOUND)
@@ -178,7 +179,6 @@ int snapshots_put(struct catalog *catalog, struct change *change, const struct d
 	const void *before = value_get_bin(head, "snapshot", &len);
 	if (before)
 		TRY(snapshot_decode(arena, before, len, &current, err));
-	buf_init(&bytes, HEAD_BYTES_MAX);
 	TRY(snapshot_encode(next, &bytes, err));
 	TRY(buf_check(&bytes, err));
 	TRY(next_history(arena, value_get(head, "history"), next, &history, err));

@@ -445,9 +445,9 @@ int root_rewrap(const struct root_conf *conf, struct store *store, struct err *e
 	AUTO(arena) *arena = NULL;
 	AUTO(transit) *transit = NULL;
 	AUTO_BUF text;
+	buf_init(&text, RECORD_MAX / 2);
 	TRY(arena_new(ARENA_MAX, &arena, err));
 	struct stored stored = { .arena = arena };
-	buf_init(&text, RECORD_MAX / 2);
 	if (!conf->transit.url)
 		return err_set(err, E_CONFLICT, "the root key is not in a key service: start the "
 		               "control plane with the new one as its root key and the one "
