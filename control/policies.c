@@ -108,7 +108,7 @@ void policies_changed(struct policies *policies, const char *key)
 	}
 }
 
-/* Entries are only ever put before the first, so those behind it can be walked without the mutex. */
+/* Entries are only ever put before the first: those behind it can be walked without the mutex. */
 void policies_tenants(struct policies *policies, const char *policy, policies_tenant_fn *visit,
                       void *context)
 {
@@ -313,10 +313,12 @@ static bool is_settled(const struct policies_ask *ask, const struct decision *de
 	       (mends && decision->allowed && strcmp(decision->rule, "operator") == 0);
 }
 
-/* An operator: what a tenant permits is for its own people; it can only take from operators. */
-static bool is_foreign(const struct policies_ask *ask)
+/* An operator, or a token that is confined to its roles in a domain: what a tenant permits is for
+ * its own people as themselves; from others it can only take. */
+static bool is_given_nothing(const struct policies_ask *ask)
 {
-	return ask->target.tenant && strcmp(ask->asker->tenant, ask->target.tenant) != 0;
+	const char *tenant = ask->target.tenant;
+	return ask->asker->confined || (tenant && strcmp(ask->asker->tenant, tenant) != 0);
 }
 
 struct decision policies_decide(struct policies *policies, struct arena *arena,
@@ -335,7 +337,7 @@ struct decision policies_decide(struct policies *policies, struct arena *arena,
 	const struct engine_ask asked = engine_ask_of(ask);
 	if (engine_decide(engine, arena, &asked, &answer, NULL) < 0)
 		return (struct decision){ .visible = true, .rule = "policies-unavailable" };
-	if (answer.allowed && is_foreign(ask) && !decision.allowed)
+	if (answer.allowed && is_given_nothing(ask) && !decision.allowed)
 		return decision;
 	return (struct decision){ .allowed = answer.allowed, .visible = true,
 		                  .rule = rules_text(arena, &answer) };

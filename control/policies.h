@@ -35,15 +35,15 @@ struct policies_ask {
 	int64_t now_ms;
 	const char *address, *purpose;   /* NULL: not known, none given */
 };
-/* As policy_decide, and by policies where there are any: they give to a tenant's own people, and
- * take from these and from operators. The rule lies in arena, or for ever. policies NULL: by the
+/* As policy_decide, and by policies where there are any: they give to a tenant's own people (and
+ * not to a token confined to a domain), and take from these and from operators. The rule lies in arena, or for ever. policies NULL: by the
  * table alone. */
 struct decision policies_decide(struct policies *policies, struct arena *arena,
 				const struct policies_ask *ask);
 
-/* Whether a tenant's policies would still be an engine with that text under that name (NULL: without
- * it), and whether by it the asker may still change policies. E_INVALID names the policy, the line
- * and the column; E_CONFLICT: the asker would lock itself out. */
+/* Whether a tenant's policies would still be an engine with that text under that name (NULL:
+ * without it), and whether by it the asker may still change policies. E_INVALID names the policy,
+ * the line and the column; E_CONFLICT: the asker would lock itself out. */
 MUST_USE int policies_check(struct policies *policies, struct arena *arena, const char *tenant,
 			    const char *name, const char *text, const struct asker *asker,
 			    int64_t now_ms, struct err *err);

@@ -170,12 +170,17 @@ static bool in_scope(const struct asker *asker, enum action action)
 	return false;
 }
 
+static bool is_someone(const struct asker *asker)
+{
+	return asker && asker->tenant && asker->principal;
+}
+
 struct decision policy_decide(const struct asker *asker, enum action action,
                               const struct target *target)
 {
 	if (action == ACTION_PUBLIC)
 		return (struct decision){ .allowed = true, .visible = true, .rule = "public" };
-	if (!asker || !asker->tenant || !asker->principal || (unsigned)action >= ACTION_COUNT_)
+	if (!is_someone(asker) || (unsigned)action >= ACTION_COUNT_)
 		return (struct decision){ .rule = "default-deny" };
 	if (action == ACTION_SELF)
 		return (struct decision){ .allowed = true, .visible = true, .rule = "self" };

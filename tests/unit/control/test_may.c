@@ -24,5 +24,9 @@ Test(may, ask_policies_about_the_resource_as_it_is_stored)
 	                                &trips, KIND_NONE, NULL);
 	cr_expect_not(off.allowed);
 	cr_expect(off.visible);
+	asker.confined = true;
+	cr_expect_not(may_asker(plane->control, plane->arena, &asker, ACTION_DATASET_READ, &trips,
+	                        KIND_DATASET, "rides")
+	                      .allowed);
 	plane_stop(plane);
 }

@@ -78,8 +78,8 @@ Test(policies, forbid_what_a_role_permits_and_let_a_group_through)
 	cr_expect_eq(get(&s, s.carl, TRIPS "/datasets/salaries").status, 200);
 	plane_call(s.plane, s.admin, "DELETE", ACME "/groups/finance", NULL);
 	cr_expect_eq(get(&s, s.carl, TRIPS "/datasets/salaries").status, 403);
-	cr_expect_eq(
-		plane_call(s.plane, s.admin, "DELETE", ACME "/policies/salaries", NULL).status, 200);
+	cr_expect_eq(plane_call(s.plane, s.admin, "DELETE", ACME "/policies/salaries", NULL).status,
+	             200);
 	cr_expect_eq(get(&s, s.carl, TRIPS "/datasets/salaries").status, 200);
 	plane_stop(s.plane);
 }
