@@ -62,7 +62,8 @@ static int check(const struct transit_conf *conf, struct err *err)
 		               "is taken on loopback only, because keys pass through it");
 	if (!conf->key || !word_ok(conf->key))
 		return err_set(err, E_INVALID, "--transit-key-name must name the key of the "
-		               "service that wraps the root key: letters, digits, '_', '-' and '.'");
+		               "service that wraps the root key: letters, digits, '_', '-' and "
+		               "'.'");
 	if (!word_ok(conf->mount) || !word_ok(conf->k8s_mount))
 		return err_set(err, E_INVALID, "--transit-mount and --transit-k8s-mount are paths "
 		               "of letters, digits, '_', '-', '.' and '/'");

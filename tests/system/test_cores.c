@@ -203,8 +203,8 @@ static void read_online(struct system *system)
 	cr_assert_eq(answer.status, 200, "%s", answer.text);
 }
 
-/* What a client sends goes through buffers of the HTTP server, of TLS and of the link, which are not
- * all ours to wipe: said, not held against us (docs/backup.md). */
+/* What a client sends goes through buffers of the HTTP server, of TLS and of the link, which are
+ * not all ours to wipe: said, not held against us (docs/backup.md). */
 static void tell_theirs(const struct hunt *hunt, pid_t pid, const char *what)
 {
 	struct core_found found = { .hits = 0 };

@@ -125,8 +125,8 @@ static int works(void)
 		return 1;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return 2;
-	/* That sanitizer has no threads in a process that was forked off; executors' own are tried in
-	 * every test that runs a task. */
+	/* That sanitizer has no threads in a process that was forked off; executors' own are tried
+	 * in every test that runs a task. */
 	if (SANITIZED)
 		return 0;
 	return pthread_create(&thread, NULL, nothing, NULL) == 0 &&
