@@ -25,6 +25,7 @@ run 'style: lines, blanks, first include'      sh $dir/style.sh
 run 'secrets: constant-time compares'          sh $dir/secrets.sh
 run 'tests: a unit test for every module'      sh $dir/modules.sh
 run 'docs: the journey names real functions'   sh $dir/journey.sh
+run 'docs: the threat model names real tests'    sh $dir/threats.sh
 run 'docs: links lead somewhere'               sh $dir/links.sh
 run 'docs: generated pages are up to date'     sh $dir/generated.sh "$build"
 run 'words: nothing unfinished, no addresses'  sh $dir/words.sh
