@@ -219,10 +219,10 @@ static int authorize(struct control *control, struct request *request, struct er
 		               request->asker.tenant, request->asker.principal,
 		               action_name(request->route->action), decision.rule,
 		               request->tenant ? request->tenant : "platform");
-	return err_set(err, E_DENIED, "%s/%s may not %s here: none of its %zu roles permits it; a "
+	return err_set(err, E_DENIED, "%s/%s may not %s here: none of its roles permits it; a "
 	               "tenant-admin of %s can grant one that does", request->asker.tenant,
 	               request->asker.principal, action_name(request->route->action),
-	               request->asker.binding_count, request->asker.tenant);
+	               request->asker.tenant);
 }
 
 /* --- pass on --- */

@@ -8,12 +8,13 @@ port=${DEMO_PORT:-7170}
 data=$root/data
 PATH=$build:$PATH
 export FREEHOLD_CONFIG="$root/config.yaml"
+export FREEHOLD_ERASE_AFTER_S=0 # a deletion waits for a week otherwise
 started=$(date +%s)
 dev=''
 
 if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m'); else bold='' dim='' plain=''; fi
 step=0
-say() { step=$((step + 1)); printf '\n%s%d/9  %s%s\n' "$bold" "$step" "$*" "$plain"; }
+say() { step=$((step + 1)); printf '\n%s%d/10  %s%s\n' "$bold" "$step" "$*" "$plain"; }
 note() { printf '%s%s%s\n' "$dim" "$*" "$plain"; }
 run() { printf '%s$ %s%s\n' "$dim" "$*" "$plain"; "$@"; }
 die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
@@ -114,6 +115,43 @@ run freehold usage --all --profile operator
 run freehold usage
 run freehold audit --tenant acme --profile operator
 run freehold audit --tenant globex --profile operator
+
+say "A dataset's key is replaced; globex is suspended, then erased, and a certificate proves it to anybody"
+run freehold apply -f "$here/demo/erasure" --profile operator
+freehold keys create amy --tenant acme --out "$root/amy.key" --profile operator
+run freehold login --url "http://127.0.0.1:$port" --key-file "$root/amy.key" --profile amy
+run freehold datakeys rotate flights --tenant acme --domain flights --profile amy
+for _ in $(seq 300); do
+	freehold datakeys status --tenant acme --profile amy >"$root/keys.out"
+	grep -q '(and [0-9]*)' "$root/keys.out" || break
+	sleep 0.2
+done
+run freehold datakeys status --tenant acme --profile amy
+marker='Quartz Heron'
+awk -v name="$marker" 'BEGIN { print "trip,traveller"; for (i = 1; i <= 2000; i++) print i "," name " " i }' \
+	>"$root/files/globex/trips.csv"
+run freehold apply -f "$here/demo/globex" --profile gus
+run freehold run ingest trips --profile gus
+run freehold tenants suspend globex --reason 'unpaid since May' --profile operator
+refused 5 freehold run ingest trips --profile gus
+note 'a deletion wants the name again and a reason; it can be cancelled for a week, which this demo leaves out:'
+refused 1 freehold tenants delete globex --confirm globes --reason 'the contract ended' --profile operator
+printf '%s$ %s%s\n' "$dim" \
+	'freehold tenants delete globex --confirm globex --reason "the contract ended" --wait --profile operator' "$plain"
+timeout 300 freehold tenants delete globex --confirm globex --reason 'the contract ended' --wait --profile operator ||
+	die 'globex is not erased after five minutes'
+uid=$(freehold erasures --profile operator | awk '$2 == "globex" { print $1 }')
+freehold erasures "$uid" --profile operator >"$root/globex.erased"
+freehold signers --profile operator >"$root/freehold.pub"
+note 'whoever has the certificate and the public key verifies it, without asking anybody; one changed letter is refused:'
+run freehold verify "$root/globex.erased" --public-key "$root/freehold.pub"
+sed 's/the contract ended/the contract endet/' "$root/globex.erased" >"$root/changed.erased"
+refused 1 freehold verify "$root/changed.erased" --public-key "$root/freehold.pub"
+grep -qF "$marker" "$root/files/globex/trips.csv" || die 'the search itself does not work'
+found=$(grep -rslaF "$marker" "$data" || true)
+[ -z "$found" ] || die "plaintext found in: $found"
+[ -z "$(find "$data/objects" "$data/online" -path '*globex*')" ] || die 'files of globex are left'
+echo "globex has no file left, and none under the folder has its travellers' names in it"
 
 say 'Every byte under the folder is searched for the names of the airports'
 stop_dev

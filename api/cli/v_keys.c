@@ -47,13 +47,21 @@ static int make(struct cli *cli, const char *path, struct value *body, struct er
 	return 0;
 }
 
+static int key_id(struct cli *cli, const char **ret_id, struct err *err)
+{
+	const char *id = cli_word(cli, 2);
+	if (!id || !id_valid(id))
+		return err_set(err, E_INVALID, "KEY-ID: must be the 26 characters of a key's id; "
+		               "`freehold keys list %s` shows them", cli_word(cli, 1));
+	*ret_id = id;
+	return 0;
+}
+
 static int rotate(struct cli *cli, const char *path, struct err *err)
 {
 	struct value *body = value_map(cli->arena);
-	const char *id = cli_word(cli, 2), *overlap = cli_option(cli, "overlap");
-	if (!id || !id_valid(id))
-		return err_set(err, E_INVALID, "usage: freehold keys rotate PRINCIPAL KEY-ID "
-		               "[--overlap DURATION]");
+	const char *id = NULL, *overlap = cli_option(cli, "overlap");
+	TRY(key_id(cli, &id, err));
 	value_set_str(body, "overlap", overlap ? overlap : "24h");
 	return make(cli, client_path(cli, "%s/%s/rotate", path, id), body, err);
 }
@@ -79,9 +87,8 @@ static int list(struct cli *cli, const char *path, struct err *err)
 
 static int revoke_key(struct cli *cli, const char *path, struct err *err)
 {
-	const char *id = cli_word(cli, 2);
-	if (!id || !id_valid(id))
-		return err_set(err, E_INVALID, "usage: freehold keys revoke PRINCIPAL KEY-ID");
+	const char *id = NULL;
+	TRY(key_id(cli, &id, err));
 	struct call call = {.method = "DELETE", .path = client_path(cli, "%s/%s", path, id)};
 	TRY(client_call(cli, &call, NULL, err));
 	printf("key %s revoked\n", id);

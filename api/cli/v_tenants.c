@@ -107,7 +107,7 @@ static int erasure_of(struct cli *cli, const char *uid, struct err *err)
 static int await_end(struct cli *cli, const char *path, const char *uid, struct err *err)
 {
 	const struct timespec pause = {0, LOOK_MS * 1000000L};
-	const char *step = "";
+	size_t shown = 0;
 	for (;;) {
 		struct value *deletion = NULL;
 		struct call call = {.method = "GET", .path = path};
@@ -116,10 +116,9 @@ static int await_end(struct cli *cli, const char *path, const char *uid, struct 
 			return erasure_of(cli, uid, err);
 		if (rc < 0 && !err_retryable(rc))
 			return rc;
-		const char *now = value_get_str(deletion, "step");
-		if (now && strcmp(now, step) != 0 && cli->format == FORMAT_TABLE)
-			printf("%s\n", now);
-		step = now ? now : step;
+		const struct value *steps = value_get(deletion, "performed");
+		for (; cli->format == FORMAT_TABLE && shown < value_len(steps); shown++)
+			print_step(value_at(steps, shown));
 		nanosleep(&pause, NULL);
 	}
 }
@@ -127,9 +126,13 @@ static int await_end(struct cli *cli, const char *path, const char *uid, struct 
 static int begin(struct cli *cli, const char *name, struct err *err)
 {
 	const char *path = client_path(cli, "/v1/tenants/%s/deletion", name);
+	const char *confirm = cli_option(cli, "confirm");
 	struct value *body = NULL, *deletion = NULL;
 	TRY(reason_body(cli, &body, err));
-	value_set_str(body, "name", name);
+	if (!confirm || strcmp(confirm, name) != 0)
+		return err_set(err, E_INVALID, "--confirm: must be the name again, %s: all that the "
+		               "tenant has is erased when the wait is over", name);
+	value_set_str(body, "name", confirm);
 	value_set_str(body, "after", cli_option(cli, "after"));
 	struct call call = {.method = "POST", .path = path, .body = body};
 	TRY(client_call(cli, &call, &deletion, err));
@@ -178,6 +181,7 @@ static int tenants(struct cli *cli, struct err *err)
 
 static const struct option_row options[] = {
 	{"reason", "TEXT", "why: suspend, resume, seal, unseal, delete"},
+	{"confirm", "NAME", "delete: the name again"},
 	{"after", "TIME", "delete: how long it waits, as 7d; not less than the installation's"},
 	{"wait", NULL, "delete: show the steps until it is erased"},
 	{NULL, NULL, NULL}};
