@@ -130,8 +130,8 @@ static int begin(struct cli *cli, const char *name, struct err *err)
 	struct value *body = NULL, *deletion = NULL;
 	TRY(reason_body(cli, &body, err));
 	if (!confirm || strcmp(confirm, name) != 0)
-		return err_set(err, E_INVALID, "--confirm: must be the name again, %s: all that the "
-		               "tenant has is erased when the wait is over", name);
+		return err_set(err, E_INVALID, "--confirm: must be the name again, %s: all that "
+		               "the tenant has is erased when the wait is over", name);
 	value_set_str(body, "name", confirm);
 	value_set_str(body, "after", cli_option(cli, "after"));
 	struct call call = {.method = "POST", .path = path, .body = body};
