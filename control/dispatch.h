@@ -23,8 +23,8 @@ void dispatch_gone(void *context, uint32_t pipe);
 void dispatch_wake(struct dispatch *dispatch);
 /* A tenant's access grants are to be forgotten (a principal, key, policy or view changed). */
 void dispatch_drop_access(struct dispatch *dispatch, const char *tenant);
-/* A tenant's tasks are not to run now: what does is handed back, and its access grants are to be
- * forgotten. */
+/* What the tenant's state forbids to run, and what other tenants' attempts read of it, is handed
+ * back, and its access grants are to be forgotten. */
 void dispatch_seal(struct dispatch *dispatch, const char *tenant);
 /* A tenant is erased: every worker that serves is asked to delete its online data, each until it
  * says so. Ask again for those that come later. */

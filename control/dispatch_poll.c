@@ -468,9 +468,27 @@ static void reads_settled(struct worker *worker, const struct job *job)
 	worker->meter_settling = 0;
 }
 
+/* Control itself ended it (dispatch_end): whose it was is told to stop, or is never sent it. */
+static void ended_here(struct dispatch *dispatch, const struct job *job)
+{
+	struct worker *worker = NULL;
+	const struct token *token = &job->report.token;
+	struct given *given = workers_given(&dispatch->workers, job->task, &worker);
+	if (!given || given->token.epoch != token->epoch || given->token.counter != token->counter)
+		return;
+	if (given->sent_seq == 0) {
+		worker_take_back(worker, given);
+		return;
+	}
+	given->cancel = true;
+	worker_prompt(worker);
+}
+
 void job_settled(struct dispatch *dispatch, const struct job *job)
 {
 	struct worker *worker = workers_find(&dispatch->workers, job->worker);
+	if (job->settled && !job->worker[0] && job->item.kind == SETTLE_REPORT)
+		ended_here(dispatch, job);
 	if (!worker)
 		return;
 	if (job->item.kind == SETTLE_READS) {

@@ -11,6 +11,7 @@
 #include "control/events.h"
 #include "control/forward.h"
 #include "control/intents.h"
+#include "control/keys.h"
 #include "control/keyuse.h"
 #include "control/logins.h"
 #include "control/metrics.h"
@@ -94,6 +95,19 @@ static void provider_changed(struct control *control, const char *rest)
 		sharing_readers(control, tenant, drop_reader, control);
 }
 
+/* A dataset or view of a destroyed key: attempts of other tenants that read its tenant's data by an
+ * agreement are handed back, to be planned by what is left. Its own end (keys_forget). */
+static void lent_changed(struct control *control, const char *rest, const struct value *value)
+{
+	char tenant[64];
+	if (!keys_destroyed(value))
+		return;
+	snprintf(tenant, sizeof tenant, "%.*s", (int)strcspn(rest, "/"), rest);
+	for (int i = 0; i < control->part_count; i++)
+		if (part_leads(&control->parts[i]))
+			dispatch_seal(control->parts[i].dispatch, tenant);
+}
+
 static void worker_changed(struct control *control, const char *name)
 {
 	for (int i = 0; i < control->part_count; i++)
@@ -175,6 +189,8 @@ static void on_change(void *context, const char *key, const struct value *value)
 		rates_changed(control, value);
 	if (is_kind(key, KIND_TENANT, &rest))
 		tenancy_changed(control, rest, value);
+	if (is_kind(key, KIND_DATASET, &rest) || is_kind(key, KIND_FEATUREVIEW, &rest))
+		lent_changed(control, rest, value);
 	if (strncmp(key, "r/key/", 6) == 0 && !value)
 		keyring_forget(control->keyring, key + 6);
 	if (is_kind(key, KIND_WORKER, &rest))

@@ -314,3 +314,24 @@ Test(agreements, rest_while_the_provider_is_suspended_or_sealed)
 	}
 	yard_close(cast.yard);
 }
+
+static bool is_refused(void *context)
+{
+	struct cast *cast = context;
+	return features(cast, "acme_sales.delays").status != 200;
+}
+
+Test(agreements, end_with_the_key_of_what_is_shared_long_before_a_readers_grant_does)
+{
+	struct cast cast = raise_curtain();
+	agree(&cast, "");
+	cr_assert_eq(features(&cast, "acme_sales.delays").status, 200, "warm");
+	struct answer gone = plane_call(cast.plane, cast.acme.key, "DELETE",
+	                                SALES("datasets/delays/keys?confirm=delays"), NULL);
+	cr_assert_eq(gone.status, 200, "%s", gone.text);
+	cr_assert(stage_await(cast.yard->stage, is_refused, &cast, 20000));
+	const struct value *task =
+		await(&cast, &cast.globex, "transform", "{'transformation':'busy'}");
+	cr_expect_str_eq(value_get_str(task, "state"), "failed", "%s", text_of(task));
+	yard_close(cast.yard);
+}

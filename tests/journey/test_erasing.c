@@ -5,6 +5,7 @@
 
 #include "api/certificate.h"
 #include "common/store_mem.h"
+#include "control/home.h"
 #include "control/journal.h"
 
 #include <criterion/criterion.h>
@@ -310,6 +311,33 @@ Test(erasing, leaves_nothing_of_a_tenant_but_a_certificate_and_its_name_is_free_
 	cr_assert_eq(value_get_int(worker, "rows", 0), 2);
 	make_acme(&cast);
 	fill(&cast);
+	yard_close(cast.yard);
+}
+
+static bool has_history(void *context)
+{
+	struct cast *cast = context;
+	struct snapshot *snapshot = NULL;
+	return home_history(cast->plane->control, cast->plane->arena, "acme", &snapshot) &&
+		snapshot->rows > 0;
+}
+
+Test(erasing, leaves_nothing_of_a_tenants_history_nor_of_a_new_key_that_is_under_way)
+{
+	struct cast cast;
+	raise_curtain(&cast);
+	fill(&cast);
+	clock_advance(cast.yard->stage->clock, HOUR_MS);
+	await(&cast, has_history, "its ended tasks leave for the dataset freehold.tasks");
+	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':60000}");
+	yard_await(cast.yard, &cast.acme, id, "running");
+	cr_assert_eq(plane_call(cast.plane, cast.acme.key, "POST",
+	                        SALES("datasets/delays/keys/rotate"), NULL).status, 202);
+	cr_assert(catalog_has(cast.plane->control->catalog, "r/rotation/acme"),
+	          "it waits for the task that runs");
+	begin_deletion(&cast);
+	await(&cast, is_gone, "it is gone");
+	assert_nothing_left(&cast);
 	yard_close(cast.yard);
 }
 

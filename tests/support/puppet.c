@@ -69,6 +69,7 @@ static void add_done(struct arena *arena, const struct act *act, struct report *
 		.code = act->code,
 		.text = act->code ? "the puppet says so" : NULL,
 		.usage = act->usage,
+		.handed_back = act->back && act->outcome == OUTCOME_CANCELLED,
 	};
 	if (!act->writes || act->outcome != OUTCOME_SUCCEEDED)
 		return;
@@ -188,6 +189,19 @@ static void forget(struct puppet *puppet)
 	puppet->count = kept;
 }
 
+/* As an agent: what is to be handed back is cancelled, and it costs no attempt. */
+static void hear_backs(struct puppet *puppet, const struct poll_answer *answer)
+{
+	for (size_t i = 0; i < answer->back_count; i++) {
+		struct act *act = act_of(puppet, &answer->backs[i]);
+		if (!act || act->ended || act->cancelled)
+			continue;
+		pthread_mutex_lock(&puppet->stage->mutex);
+		act->cancelled = act->back = true;
+		pthread_mutex_unlock(&puppet->stage->mutex);
+	}
+}
+
 static void hear(struct puppet *puppet, struct arena *arena, const struct poll_answer *answer)
 {
 	for (size_t i = 0; i < answer->ack_count; i++) {
@@ -199,9 +213,13 @@ static void hear(struct puppet *puppet, struct arena *arena, const struct poll_a
 	}
 	for (size_t i = 0; i < answer->cancel_count; i++) {
 		struct act *act = act_of(puppet, &answer->cancels[i]);
-		if (act && !act->ended)
-			act->cancelled = true;
+		if (!act || act->ended)
+			continue;
+		pthread_mutex_lock(&puppet->stage->mutex);
+		act->cancelled = true;
+		pthread_mutex_unlock(&puppet->stage->mutex);
 	}
+	hear_backs(puppet, answer);
 	for (size_t i = 0; i < answer->task_count; i++)
 		take_grant(puppet, arena, &answer->tasks[i]);
 	forget(puppet);

@@ -25,7 +25,8 @@ struct act {
 	enum task_type type;
 	bool replace, writes;
 	int64_t base;   /* snapshot that a replace was built on */
-	bool cancelled; /* control asks for its end */
+	bool cancelled; /* control asks for its end, */
+	bool back;      /* to be handed back */
 	bool ended;     /* all below are set */
 	bool acked;
 	enum outcome outcome;

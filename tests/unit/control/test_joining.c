@@ -119,6 +119,51 @@ Test(joining, a_token_that_is_used_expired_revoked_unknown_or_anothers_is_refuse
 	clock_free(clock);
 }
 
+/* A join as its handler prepares it, up to the commit. */
+static struct change *prepare(struct plane *plane, const struct comer *comer, const char *with,
+                              const char *name)
+{
+	struct err err = { 0 };
+	char key[STORE_KEY_MAX];
+	struct value *token = NULL;
+	struct change *change = NULL;
+	int64_t revision = 0;
+	struct joining joining = { .name = name, .by = "platform/operator",
+	                           .now_ms = clock_unix_ms(plane->control->clock) };
+	memcpy(joining.public_key, comer->public_key, sizeof joining.public_key);
+	const struct jointoken_use use = { with, name, NULL, joining.now_ms };
+	cr_assert_eq(jointokens_check(plane->control, plane->arena, &use, key, &token, &revision,
+	                              &err), 0, "%s", err.text);
+	cr_assert_eq(change_new(&change, &err), 0);
+	cr_assert_eq(joining_add(plane->control, plane->arena, &joining, change, &err), 0, "%s",
+	             err.text);
+	cr_assert_eq(jointokens_use(key, token, revision, &use, change, &err), 0);
+	return change;
+}
+
+Test(joining, of_two_that_join_with_one_token_at_the_same_time_one_is_let_in)
+{
+	struct plane *plane = plane_start();
+	struct journal *journal = part_of(plane->control, "platform")->journal;
+	struct comer one, two;
+	struct err err = { 0 };
+	comer_make(&one);
+	comer_make(&two);
+	const char *with = token(plane, NULL);
+	struct change *first = prepare(plane, &one, with, "w1");
+	struct change *second = prepare(plane, &two, with, "w2");
+	cr_expect_eq(journal_commit(journal, second, &err), 0, "%s", err.text);
+	cr_expect_lt(journal_commit(journal, first, &err), 0, "the token was good when it looked");
+	cr_expect(nodes_has(plane->control->nodes, "w2"));
+	cr_expect_not(nodes_has(plane->control->nodes, "w1"));
+	cr_expect_eq(join(plane, &one, with, "w1").status, 401);
+	change_free(first);
+	change_free(second);
+	comer_free(&one);
+	comer_free(&two);
+	plane_stop(plane);
+}
+
 Test(joining, a_token_lives_a_day_at_most_and_is_used_once)
 {
 	struct plane *plane = plane_start();
