@@ -37,13 +37,25 @@ MUST_USE int object_delete(struct object_store *store, const char *path, struct 
 enum { OBJECT_HEAD_MAX = 4096 };
 MUST_USE int object_rehead(struct object_store *store, const char *path, const void *was,
 			   const void *head, size_t len, struct err *err);
+/* The same for several objects, of different paths, for little more than a durable write of each.
+ * An rc is 0, E_PRECONDITION or E_NOT_FOUND when it returns 0; a failure of the store is returned,
+ * and an rc tells which have theirs nevertheless. */
+enum { OBJECT_CHANGES_MAX = 64 };
+struct object_change {
+	const char *path;
+	const void *was, *head;
+	size_t len;
+	int rc;                      /* is set; below 0: not changed, or not to the end */
+};
+MUST_USE int object_rehead_many(struct object_store *store, struct object_change *changes,
+				size_t count, struct err *err);
 /* The first bytes of an object that is open as fd, up to cap. Only what is below OBJECT_HEAD_MAX
  * may differ from what pread gives. When the bytes do not verify, ask once more: a head may have
  * been replaced between. */
 MUST_USE int object_head(struct object_store *store, const char *path, int fd, void *out,
 			 size_t cap, size_t *ret_len, struct err *err);
-/* For tests: called between the steps of object_rehead. */
-enum object_step { OBJECT_SIDE_MADE, OBJECT_HEAD_TORN, OBJECT_HEAD_MADE };
+/* For tests: called between the steps of these. */
+enum object_step { OBJECT_SIDE_NAMED, OBJECT_SIDE_MADE, OBJECT_HEAD_TORN, OBJECT_HEAD_MADE };
 typedef void object_step_fn(void *context, enum object_step step);
 void object_on_step(struct object_store *store, object_step_fn *step, void *context);
 

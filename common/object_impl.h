@@ -11,6 +11,7 @@ struct object_store {
 	int root;
 	int temp;                    /* root/.tmp: unfinished files */
 	int heads;                   /* root/.head: heads on their way into objects */
+	_Atomic bool linkless;       /* the file system has no hard links */
 	object_step_fn *step;        /* tests only */
 	void *context;
 };
