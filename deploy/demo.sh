@@ -126,6 +126,7 @@ for _ in $(seq 300); do
 	grep -q '(and [0-9]*)' "$root/keys.out" || break
 	sleep 0.2
 done
+! grep -q '(and [0-9]*)' "$root/keys.out" || die 'the old key is still in use after a minute'
 run freehold datakeys status --tenant acme --profile amy
 marker='Quartz Heron'
 awk -v name="$marker" 'BEGIN { print "trip,traveller"; for (i = 1; i <= 2000; i++) print i "," name " " i }' \
@@ -138,9 +139,10 @@ note 'a deletion wants the name again and a reason; it can be cancelled for a we
 refused 1 freehold tenants delete globex --confirm globes --reason 'the contract ended' --profile operator
 printf '%s$ %s%s\n' "$dim" \
 	'freehold tenants delete globex --confirm globex --reason "the contract ended" --wait --profile operator' "$plain"
-timeout 300 freehold tenants delete globex --confirm globex --reason 'the contract ended' --wait --profile operator ||
+timeout --foreground 300 freehold tenants delete globex --confirm globex --reason 'the contract ended' --wait --profile operator ||
 	die 'globex is not erased after five minutes'
 uid=$(freehold erasures --profile operator | awk '$2 == "globex" { print $1 }')
+[ -n "$uid" ] || die 'no erasure of globex is listed'
 freehold erasures "$uid" --profile operator >"$root/globex.erased"
 freehold signers --profile operator >"$root/freehold.pub"
 note 'whoever has the certificate and the public key verifies it, without asking anybody; one changed letter is refused:'

@@ -119,6 +119,7 @@ static int await_end(struct cli *cli, const char *path, const char *uid, struct 
 		const struct value *steps = value_get(deletion, "performed");
 		for (; cli->format == FORMAT_TABLE && shown < value_len(steps); shown++)
 			print_step(value_at(steps, shown));
+		fflush(stdout);
 		nanosleep(&pause, NULL);
 	}
 }
