@@ -175,6 +175,15 @@ struct opening {
 	const struct value *tenant_key;
 };
 
+/* Sealed meanwhile: what was forgotten then is cached again now. */
+static int still_open(struct control *control, const char *tenant, struct err *err)
+{
+	int rc = tenancy_needs(control, tenant, TENANCY_KEYS, err);
+	if (rc < 0)
+		keyring_forget(control->keyring, tenant);
+	return rc;
+}
+
 static int open_box(const struct opening *opening, const struct value *own, uint8_t *key,
                     struct err *err)
 {
@@ -188,13 +197,10 @@ static int open_box(const struct opening *opening, const struct value *own, uint
 	TRY(keyring_open_dataset(opening->control->keyring, opening->tenant, under.version,
 	                         under.box, opening->uid, version_of(own, "version"), box, key,
 	                         err));
-	/* Sealed meanwhile: what was forgotten then is cached again now. */
-	if (tenancy_needs(opening->control, opening->tenant, TENANCY_KEYS, err) < 0) {
+	int rc = still_open(opening->control, opening->tenant, err);
+	if (rc < 0)
 		secret_wipe(key, KEY_BYTES);
-		keyring_forget(opening->control->keyring, opening->tenant);
-		return err ? err->code : E_CONFLICT;
-	}
-	return 0;
+	return rc;
 }
 
 static int opening_of(struct control *control, struct arena *arena, const char *tenant,
@@ -290,7 +296,9 @@ int keys_next_resource(struct control *control, struct arena *arena, const char 
 		return under_way(keys_name(arena, resource), own, err);
 	const struct making making = { tenant, opening.uid, version_of(own, "version") + 1,
 	                               clock_unix_ms(control->clock) };
+	TRY(tenancy_needs(control, tenant, TENANCY_KEYS, err));
 	TRY(make_resource(control->keyring, arena, &making, opening.tenant_key, &key, err));
+	TRY(still_open(control, tenant, err));
 	value_set(key, "old", value_copy(arena, own));
 	return with_key(arena, resource, key, ret_next, err);
 }
@@ -305,8 +313,10 @@ int keys_next_tenant(struct control *control, struct arena *arena, const char *t
 	TRY(tenant_box(tenant, tenant_key, version_of(tenant_key, "version"), &now, err));
 	if (value_get(tenant_key, "old"))
 		return under_way(what, tenant_key, err);
+	TRY(tenancy_needs(control, tenant, TENANCY_KEYS, err));
 	TRY(make_tenant(control->keyring, arena, tenant, now.version + 1,
 	                clock_unix_ms(control->clock), &next, err));
+	TRY(still_open(control, tenant, err));
 	value_set(next, "old", value_copy(arena, tenant_key));
 	TRY(value_check(next, err));
 	*ret_next = next;

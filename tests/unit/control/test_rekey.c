@@ -92,6 +92,17 @@ Test(rekey, a_tenants_new_key_takes_over_every_key_under_it_and_the_old_one_goes
 	cr_expect_eq(value_get_int(own("r/dataset/acme/sales/later"), "tenantVersion", 0), 2);
 }
 
+Test(rekey, a_sealed_tenant_gets_no_new_key)
+{
+	cr_assert_eq(plane_call(plane, admin, "POST", ACME "/seal", "{\"reason\":\"x\"}").status,
+	             200);
+	struct answer answer = call("POST", SALES "/datasets/raw/keys/rotate");
+	cr_expect_eq(answer.status, 409, "%s", answer.text);
+	cr_expect_eq(call("POST", ACME "/keys/rotate").status, 409);
+	cr_expect_eq(value_get_int(own("r/dataset/acme/sales/raw"), "version", 0), 1);
+	cr_expect_eq(value_get_int(stored("r/key/acme"), "version", 0), 1);
+}
+
 Test(rekey, another_new_key_waits_until_the_one_before_is_done)
 {
 	cr_assert_eq(call("POST", SALES "/datasets/raw/keys/rotate").status, 202);
