@@ -220,8 +220,8 @@ static int authorize(struct control *control, struct request *request, struct er
 		               action_name(request->route->action), decision.rule,
 		               request->tenant ? request->tenant : "platform");
 	if (request->tenant && strcmp(request->tenant, request->asker.tenant) != 0)
-		return err_set(err, E_DENIED, "%s/%s may not %s here: none of its roles permits it; "
-		               "ask a tenant-admin of %s to do it", request->asker.tenant,
+		return err_set(err, E_DENIED, "%s/%s may not %s here: none of its roles permits "
+		               "it; ask a tenant-admin of %s to do it", request->asker.tenant,
 		               request->asker.principal, action_name(request->route->action),
 		               request->tenant);
 	return err_set(err, E_DENIED, "%s/%s may not %s here: none of its roles permits it; a "
