@@ -33,8 +33,9 @@ test: ## every test that must hold
 .PHONY: test-build
 test-build: $(BINARIES) $(patsubst %,$(BUILD)/test-%,$(SUITES)) $(BUILD)/libclockstep.so
 
+# Most suites wait for processes more than they compute: meanwhile the sanitizers' programs are built.
 test-all:
-	@for suite in $(SUITES); do sh tests/run.sh $(BUILD) $$suite || exit 1; done
+	@sh tests/suites.sh $(BUILD) '$(MAKE)' $(SUITES)
 	@$(MAKE) --no-print-directory test-asan test-tsan fuzz
 
 # A process under test sees its wall clock through this.
@@ -57,13 +58,20 @@ $(BUILD)/cedar-conformance: $(call objs,$(CEDAR_CASES)) $(patsubst %,$(BUILD)/li
 
 # Sanitizer builds run what is one process: units and the journey.
 SAN_SUITES := unit journey
-test-asan:
+.PHONY: asan-build tsan-build san-build
+asan-build:
 	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/asan SAN=address,undefined \
 		$(patsubst %,$(BUILD)/asan/test-%,$(SAN_SUITES)) $(BUILD)/asan/freehold-worker
-	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/asan $$suite || exit 1; done
-test-tsan:
+tsan-build:
 	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/tsan SAN=thread \
 		$(patsubst %,$(BUILD)/tsan/test-%,$(SAN_SUITES)) $(BUILD)/tsan/freehold-worker
+san-build:
+	@$(MAKE) --no-print-directory asan-build
+	@$(MAKE) --no-print-directory tsan-build
+	@$(MAKE) --no-print-directory -j$(JOBS) fuzz-build
+test-asan: asan-build
+	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/asan $$suite || exit 1; done
+test-tsan: tsan-build
 	@for suite in $(SAN_SUITES); do sh tests/run.sh $(BUILD)/tsan $$suite || exit 1; done
 
 # The scheduler in virtual time: 10,000 tenants, 1,000,000 tasks, 2,000 workers, and a picture.
