@@ -5,9 +5,12 @@
 #include "tests/support/story.h"
 
 #include "tests/support/follow.h"
+#include "tests/support/relay.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,5 +257,82 @@ Test(backup, a_destroyed_system_comes_back_equal_and_what_lived_through_it_chang
 	goes_on(system, &memory);
 	cr_assert_not(says(system, "control-1.log", "attempt_adopted"),
 	              "an attempt of before the restore was taken over");
+	system_stop(system);
+}
+
+/* --- one that is killed --- */
+
+/* The second transaction: after the mark come keys; the last begins the era. */
+enum { KILLED_AT = 2 };
+
+struct victim { _Atomic pid_t pid; int transactions; };
+
+/* etcd has answered, and the restore has not heard of it. */
+static void kill_at_once(void *context)
+{
+	struct victim *victim = context;
+	pid_t pid;
+	while ((pid = atomic_load(&victim->pid)) == 0)
+		sched_yield();
+	if (++victim->transactions == KILLED_AT)
+		kill(pid, SIGKILL);
+}
+
+/* freehold-control, as a victim in the mode restore, else to serve; how it ended. */
+static struct ran control_runs(struct system *system, struct victim *victim, const char *etcd)
+{
+	struct arena *arena = system_arena(system);
+	const char *program = arena_printf(arena, "%s/freehold-control", getenv("FREEHOLD_BUILD"));
+	const char *key = system_path(system, "keys/root.key");
+	const char *out = system_path(system, "out/%s", victim ? "victim" : "refused");
+	const char *const restores[] = {
+		program, "restore", "--archive-file", system_path(system, "monday.fhb"),
+		"--etcd", etcd, "--root-key-file", key, NULL
+	};
+	const char *const serves[] = {
+		program, "--listen", "127.0.0.1:0", "--etcd", etcd, "--root-key-file", key, NULL
+	};
+	pid_t pid = process_start(victim ? restores : serves, out, NULL);
+	if (victim)
+		atomic_store(&victim->pid, pid);
+	struct ran ran = { .code = process_wait(pid, TASK_MS) };
+	ran.out = file_text(arena, out);
+	return ran;
+}
+
+static void kill_in_the_middle(struct system *system)
+{
+	struct victim victim = { .transactions = 0 };
+	struct relay *relay = relay_start(system_url(system, PORT_ETCD));
+	relay_lose(relay, RELAY_LOSE_NOTHING, "/kv/txn", KILLED_AT, kill_at_once, &victim);
+	struct ran ran = control_runs(system, &victim, relay_url(relay));
+	cr_assert_eq(ran.code, 256 + SIGKILL, "%d: %s", ran.code, ran.out);
+	relay_stop(relay);
+	ran = control_runs(system, NULL, system_url(system, PORT_ETCD));
+	cr_assert_eq(ran.code, 1, "%s", ran.out);
+	cr_assert_not_null(strstr(ran.out, "a restore into this store"), "%s", ran.out);
+}
+
+Test(backup, a_restore_that_is_killed_in_the_middle_is_ended_by_the_same_command_again,
+     .timeout = 240)
+{
+	struct system *system = story_start(NULL);
+	const char *file = system_path(system, "monday.fhb"), *was[ARRAY_LEN(lists)];
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		was[i] = get(system, "operator", lists[i]);
+	system_cli_ok(system, "backup", file, "--profile", "operator", NULL);
+	system_kill(system, PART_CONTROL);
+	system_kill(system, PART_ETCD);
+	wipe(system, "etcd");
+	system_run(system, PART_ETCD);
+	kill_in_the_middle(system);
+	system_cli_ok(system, "restore", file, "--root-key-file",
+	              system_path(system, "keys/root.key"), "--etcd",
+	              system_url(system, PORT_ETCD), NULL);
+	system_run(system, PART_CONTROL);
+	system_await_ready(system);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		same(system, lists[i], was[i], get(system, "operator", lists[i]));
+	story_run(system, "probe", "{}");
 	system_stop(system);
 }
