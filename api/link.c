@@ -197,7 +197,26 @@ struct link_call {
 	nng_pipe pipe;               /* that the request which is held came over */
 };
 
+/* nng reads the configuration of a listener or dialer without its lock when a connection begins: one
+ * that is replaced lives on until the next takes the place of its successor, or the end. */
+struct configs { nng_tls_config *now, *before; };
+
+static void configs_take(struct configs *configs, nng_tls_config *config)
+{
+	if (configs->before)
+		nng_tls_config_free(configs->before);
+	configs->before = configs->now;
+	configs->now = config;
+}
+
+static void configs_release(struct configs *configs)
+{
+	configs_take(configs, NULL);
+	configs_take(configs, NULL);
+}
+
 struct link_server {
+	struct configs configs;
 	nng_socket socket;
 	nng_listener listener;
 	link_call_fn *call;
@@ -366,7 +385,7 @@ static int listen_tls(struct link_server *server, const struct link_tls *tls, st
 	nng_tls_config *config = NULL;
 	TRY(tls_config_new(tls, NNG_TLS_MODE_SERVER, &config, err));
 	int rv = nng_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, config);
-	nng_tls_config_free(config);
+	configs_take(&server->configs, config);
 	return failed(rv, "TLS", err);
 }
 
@@ -389,7 +408,7 @@ int link_server_set_tls(struct link_server *server, const struct cert_set *set, 
 	nng_tls_config *config = NULL;
 	TRY(tls_config_of(set, NNG_TLS_MODE_SERVER, &config, err));
 	int rv = nng_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, config);
-	nng_tls_config_free(config);
+	configs_take(&server->configs, config);
 	return failed(rv, "TLS", err);
 }
 
@@ -460,6 +479,7 @@ void link_server_free(struct link_server *server)
 	}
 	for (int i = 0; i < server->count; i++)
 		call_free(server->calls[i]);
+	configs_release(&server->configs);
 	pthread_mutex_destroy(&server->mutex);
 	free(server->calls);
 	free(server);
@@ -469,6 +489,7 @@ void link_server_free(struct link_server *server)
 
 struct replica {
 	struct link_client *client;
+	struct configs configs;
 	nng_socket socket;
 	nng_dialer dialer;
 	char tls_name[256];          /* that its certificate is to have; "": no TLS */
@@ -533,7 +554,7 @@ static int dial_with(struct replica *replica, nng_tls_config *config, struct err
 	int rv = nng_tls_config_server_name(config, replica->tls_name);
 	if (rv == 0)
 		rv = nng_dialer_set_ptr(replica->dialer, NNG_OPT_TLS_CONFIG, config);
-	nng_tls_config_free(config);
+	configs_take(&replica->configs, config);
 	return failed(rv, "TLS", err);
 }
 
@@ -635,6 +656,8 @@ void link_client_free(struct link_client *client)
 	for (int i = 0; i < client->count; i++)
 		if (nng_socket_id(client->replicas[i].socket) > 0)
 			nng_close(client->replicas[i].socket);
+	for (int i = 0; i < REPLICAS_MAX; i++)
+		configs_release(&client->replicas[i].configs);
 	pthread_cond_destroy(&client->changed);
 	pthread_mutex_destroy(&client->mutex);
 	free(client);

@@ -268,7 +268,7 @@ static struct node_key *key_of(const struct wire *wire, const struct comer *come
 static int poll_as(struct wire *wire, const struct comer *comer, const char *frame,
                    const char *name, const char *pool, bool *ret_proven)
 {
-	struct arena *arena = wire->plane->arena;
+	AUTO(arena) *arena = NULL;           /* its own: a thread may be polling */
 	struct value *body = NULL;
 	struct envelope told;
 	struct err said = { 0 }, err;
@@ -280,6 +280,7 @@ static int poll_as(struct wire *wire, const struct comer *comer, const char *fra
 	buf_init(&bare, LINK_MESSAGE_MAX);
 	buf_init(&out, LINK_MESSAGE_MAX);
 	buf_init(&in, LINK_MESSAGE_MAX);
+	cr_assert_eq(arena_new(MIB, &arena, &err), 0);
 	cr_assert_eq(poll_value(arena, &poll, &body, &err), 0, "%s", err.text);
 	const struct envelope envelope = { .version = ENVELOPE_VERSION, .kind = "poll",
 		.worker = name, .incarnation = 1, .seq = ++wire->seq, .body = body };
