@@ -197,8 +197,8 @@ struct link_call {
 	nng_pipe pipe;               /* that the request which is held came over */
 };
 
-/* nng reads the configuration of a listener or dialer without its lock when a connection begins: one
- * that is replaced lives on until the next takes the place of its successor, or the end. */
+/* nng reads the configuration of a listener or dialer without its lock when a connection begins:
+ * one that is replaced lives on until its successor is replaced, or the end. */
 struct configs { nng_tls_config *now, *before; };
 
 static void configs_take(struct configs *configs, nng_tls_config *config)
