@@ -231,10 +231,14 @@ static void take_drop(struct dispatch *dispatch, const char *tenant)
 /* A job of control itself that was not settled is nobody else's to say again. */
 static void take_job(struct dispatch *dispatch, struct job *job)
 {
-	job_settled(dispatch, job);
+	/* Of another replay: the attempt may have been adopted since under the same token, and what
+	 * was said of it before says nothing of that. Its worker is not told and reports again. */
+	if (job->replay == dispatch->replay)
+		job_settled(dispatch, job);
 	if (job->settled)            /* its end may let others begin */
 		atomic_store(&dispatch->woken, true);
-	bool again = !job->settled && dispatch->epoch && !job->worker[0];
+	bool current = job->item.kind == SETTLE_SHARED || job->replay == dispatch->replay;
+	bool again = !job->settled && dispatch->epoch && !job->worker[0] && current;
 	if (again && queue_push_always(dispatch->jobs, &job->post.item))
 		return;
 	post_drop(&job->post);

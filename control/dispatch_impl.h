@@ -38,6 +38,7 @@ struct message {                     /* POST_CALL */
 
 struct job {                         /* POST_JOB: to the settler, and back with `settled` */
 	struct post post;
+	uint64_t replay;             /* of the shard, when it was sent */
 	struct settle_item item;
 	struct report report;        /* of control itself */
 	struct message *message;     /* what item points into; NULL: nothing */

@@ -223,12 +223,21 @@ static void adopt(struct dispatch *dispatch, struct worker *worker, const char *
 	         worker->name);
 }
 
+/* The shard is replayed anew and this thread has not seen it yet: what is not found there now may
+ * be adopted in a moment, so its worker is told nothing of it. */
+static bool is_between(const struct dispatch *dispatch)
+{
+	return shard_replays(dispatch->part->shard) != dispatch->replay;
+}
+
 static void take_running(struct dispatch *dispatch, struct worker *worker,
                          const struct running *running)
 {
 	struct given *given = worker_given(worker, &running->token);
 	if (!given)
 		adopt(dispatch, worker, running->task, &running->token, &given);
+	if (!given && is_between(dispatch))
+		return;
 	if (!given) {
 		if (worker_end_zombie(worker, &running->token))
 			worker_prompt(worker);
@@ -249,6 +258,8 @@ static void take_done(struct dispatch *dispatch, struct worker *worker, struct m
 	struct given *given = worker_given(worker, &report->token);
 	if (!given)
 		adopt(dispatch, worker, report->task, &report->token, &given);
+	if (!given && is_between(dispatch))
+		return;
 	if (!given) {
 		log_info(&(struct log_context){ .task = report->task }, "report_ignored",
 		         "worker=%s reason=\"not the current attempt\"", worker->name);

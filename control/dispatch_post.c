@@ -211,6 +211,7 @@ static struct job *job_new(enum settle_kind kind, const char *worker, const char
 
 static bool job_send(struct dispatch *dispatch, struct job *job)
 {
+	job->replay = dispatch->replay;
 	if (queue_push_always(dispatch->jobs, &job->post.item))
 		return true;
 	post_drop(&job->post);

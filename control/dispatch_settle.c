@@ -5,6 +5,7 @@
 #include "control/dispatch_impl.h"
 
 #include "common/log.h"
+#include "control/shard_work.h"
 
 #include <string.h>
 
@@ -26,6 +27,23 @@ static void give_back(struct settler *settler, size_t count, bool settled)
 	}
 	settler->count -= count;
 	memmove(settler->jobs, settler->jobs + count, settler->count * sizeof settler->jobs[0]);
+}
+
+/* What was sent before the shard was replayed anew is its worker's to report again: settled beside
+ * that report it would count twice. */
+static void give_back_stale(struct settler *settler)
+{
+	uint64_t replay = shard_replays(settler->dispatch->part->shard);
+	size_t kept = 0;
+	for (size_t i = 0; i < settler->count; i++) {
+		struct job *job = settler->jobs[i];
+		job->settled = false;
+		if (job->item.kind == SETTLE_SHARED || job->replay == replay)
+			settler->jobs[kept++] = job;
+		else if (!queue_push_always(settler->dispatch->inbox, &job->post.item))
+			post_drop(&job->post);
+	}
+	settler->count = kept;
 }
 
 /* --- settling --- */
@@ -89,6 +107,7 @@ void *settler_run(void *context)
 	struct settler settler = { .dispatch = context };
 	while (!queue_closed(settler.dispatch->jobs)) {
 		take_jobs(&settler);
+		give_back_stale(&settler);
 		if (settler.count > 0)
 			settle_waiting(&settler);
 	}
