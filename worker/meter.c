@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ROWS_MAX = 4096, NAME_ROOM = 64 };
+enum { ROWS_MAX = 4096, NAME_ROOM = 64, LOCK_TRIES = 100, LOCK_WAIT_MS = 20 };
 #define MAGIC UINT64_C(0x315245544d534846)   /* "FHSMTER1" */
 
 struct row {
@@ -40,12 +41,25 @@ struct meter {
 	pthread_mutex_t mutex;       /* guards all but the totals */
 };
 
+/* A child of a worker that has just died may hold its lock until it has become another program. */
+static bool lock(int fd)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK)
+			return false;
+		poll(NULL, 0, LOCK_WAIT_MS);
+	}
+	return false;
+}
+
 static int map_file(struct meter *meter, const char *path, struct err *err)
 {
 	meter->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (meter->fd < 0)
 		return err_errno(err, errno, "meter: open %s", path);
-	if (flock(meter->fd, LOCK_EX | LOCK_NB) < 0)
+	if (!lock(meter->fd))
 		return err_set(err, E_CONFLICT, "meter: another worker uses %s; give each a folder "
 		               "of its own", path);
 	/* Allocated, so that a full disk is an error here and not a SIGBUS later. */
