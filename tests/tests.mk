@@ -1,11 +1,8 @@
 # tests.mk - how the tests are built and run. Each folder of tests is one Criterion program.
 
 SUITES   := unit conformance journey fault isolation system chaos
-# What has no threads of its own is not built where only threads are looked at.
-no_threads := $(if $(filter thread,$(SAN)),tests/unit/policy/% tests/unit/cli/%)
-suite_src = $(filter-out $(no_threads),$(sort $(shell find tests/$(1) -name 'test_*.c') \
-	$(wildcard tests/support/*.c)))
-FUZZ_SECONDS ?= 3
+suite_src = $(sort $(shell find tests/$(1) -name 'test_*.c') $(wildcard tests/support/*.c))
+FUZZ_SECONDS ?= 5
 JOBS := $(shell nproc)
 
 # The command line is in no archive: its units are tested without its main.
