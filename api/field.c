@@ -305,15 +305,21 @@ static int check_unique(const struct field *field, const struct value *list,
 	return 0;
 }
 
+size_t field_list_max(const struct field *field)
+{
+	bool bounded = field->kind == FIELD_NAMES && field->arg;
+	return bounded ? strtoul(field->arg, NULL, 10) : FIELD_LIST_MAX;
+}
+
 static int check_list(const struct field *field, const struct value *value, struct path *path,
                       struct err *err)
 {
 	if (value_kind(value) != VALUE_LIST)
 		return wrong_kind(path, "a list", value, err);
-	size_t len = value_len(value);
-	if (len > FIELD_LIST_MAX)
-		return err_set(err, E_INVALID, "%s: has %zu items, at most %d are allowed",
-		               path->text, len, FIELD_LIST_MAX);
+	size_t len = value_len(value), max = field_list_max(field);
+	if (len > max)
+		return err_set(err, E_INVALID, "%s: has %zu items, at most %zu are allowed",
+		               path->text, len, max);
 	if (len == 0 && field->required)
 		return err_set(err, E_INVALID, "%s: must have at least one item", path->text);
 	size_t base = path->len;

@@ -17,7 +17,7 @@ enum field_kind {
 	FIELD_DURATION,   /* "24h"; see duration_parse */
 	FIELD_ENUM,       /* arg: "csv|jsonl|parquet" */
 	FIELD_TYPE,       /* a column type; see field_column_types */
-	FIELD_NAMES,      /* a list of names */
+	FIELD_NAMES,      /* a list of names; arg: the most of them, or NULL (FIELD_LIST_MAX) */
 	FIELD_TEXTS,      /* a list of texts; arg as FIELD_TEXT */
 	FIELD_REFS,       /* a list of refs; arg as FIELD_REF */
 	FIELD_ENUMS,      /* a list out of arg */
@@ -46,6 +46,9 @@ MUST_USE int fields_check(const struct field *table, const struct value *map, co
                           struct err *err);
 /* The JSON schema of a table, as OpenAPI 3.1 wants it. */
 void fields_schema(const struct field *table, struct buf *out);
+
+/* The most items a list may have. */
+size_t field_list_max(const struct field *field);
 
 /* Column types: boolean int32 int64 float64 string timestamp date decimal(p,s) bytes. */
 bool field_type_valid(const char *type);

@@ -95,7 +95,7 @@ static struct value *list_schema(struct arena *arena, const struct field *field,
 	value_set(schema, "items", items);
 	if (field->required)
 		value_set_int(schema, "minItems", 1);
-	value_set_int(schema, "maxItems", FIELD_LIST_MAX);
+	value_set_int(schema, "maxItems", (int64_t)field_list_max(field));
 	return schema;
 }
 

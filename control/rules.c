@@ -410,6 +410,20 @@ static int view_rules(struct control *control, struct request *request,
 	return 0;
 }
 
+/* A column that is not there would be a tag that protects nothing. */
+static int dataset_rules(const struct manifest *manifest, struct err *err)
+{
+	char path[64];
+	const struct value *schema = value_get(manifest->spec, "schema");
+	const struct value *tags = value_get(manifest->spec, "columnTags");
+	for (size_t i = 0; value_len(schema) && i < value_len(tags); i++) {
+		snprintf(path, sizeof path, "spec.columnTags[%zu].name", i);
+		TRY(need_column(schema, manifest->name, path,
+		                value_get_str(value_at(tags, i), "name"), NULL, err));
+	}
+	return 0;
+}
+
 /* --- sources and transformations --- */
 
 static int url_rules(const struct value *spec, struct err *err)
@@ -500,6 +514,8 @@ static int by_kind(struct control *control, struct request *request,
 	switch (manifest->kind) {
 	case KIND_PRINCIPAL:
 		return principal_rules(control, request, manifest, before, err);
+	case KIND_DATASET:
+		return dataset_rules(manifest, err);
 	case KIND_FEATUREVIEW:
 		return view_rules(control, request, manifest->spec, err);
 	case KIND_TENANT:

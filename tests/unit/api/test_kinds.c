@@ -2,9 +2,11 @@
 #include "common/defs.h"
 #include "api/kinds.h"
 
+#include "common/json.h"
 #include "common/text.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(kinds, are_found_by_the_name_in_manifests_in_refs_and_in_paths)
@@ -54,4 +56,40 @@ Test(kinds, describe_every_field)
 {
 	for (int i = 0; i < KIND_COUNT_; i++)
 		expect_sound(kind_info[i].kind, kind_info[i].fields);
+}
+
+/* What is said of a Dataset's spec; "" when nothing is. */
+static const char *verdict(struct arena *arena, const char *spec)
+{
+	struct err err = { .text = "" };
+	struct value *map = NULL;
+	cr_assert_eq(json_parse(arena, spec, strlen(spec), &map, &err), 0, "%s", err.text);
+	return fields_check(kind_info[KIND_DATASET].fields, map, "spec", &err) == 0 ? "" :
+		arena_strdup(arena, err.text);
+}
+
+static const char *many_tags(struct arena *arena, int count)
+{
+	const char *list = "";
+	for (int i = 0; i < count; i++)
+		list = arena_printf(arena, "%s%s\"t%d\"", list, i ? "," : "", i);
+	return arena_printf(arena, "{\"columnTags\":[{\"name\":\"ssn\",\"tags\":[%s]}]}", list);
+}
+
+Test(kinds, take_tags_of_datasets_and_columns_as_bounded_lists_of_names)
+{
+	struct arena *arena = NULL;
+	cr_assert_eq(arena_new(MIB, &arena, NULL), 0);
+	cr_expect_str_eq(verdict(arena, "{\"tags\":[\"secret\"],\"purposes\":[\"billing\"],"
+	                         "\"schema\":[{\"name\":\"a\",\"type\":\"string\","
+	                         "\"tags\":[\"pii\"]}]}"), "");
+	cr_expect(strstr(verdict(arena, "{\"tags\":[\"Secret!\"]}"), "spec.tags[0]"));
+	cr_expect(strstr(verdict(arena, "{\"tags\":[\"pii\",\"pii\"]}"),
+	                 "names the same as item 0"));
+	cr_expect(strstr(verdict(arena, "{\"columnTags\":[{\"name\":\"ssn\"}]}"),
+	                 ".tags: is missing"));
+	cr_expect_str_eq(verdict(arena, many_tags(arena, 32)), "");
+	cr_expect_str_eq(verdict(arena, many_tags(arena, 33)),
+	                 "spec.columnTags[0].tags: has 33 items, at most 32 are allowed");
+	arena_free(arena);
 }
