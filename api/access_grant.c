@@ -1,6 +1,6 @@
 /* access_grant.c - access grants: what one caller may read online, by the rules of api/grant.h. */
 #include "common/defs.h"
-#include "api/grant.h"
+#include "api/access_grant.h"
 
 #include "api/signed.h"
 #include "api/wire.h"
@@ -14,9 +14,29 @@ enum {
 	LIFE_MS_MAX = 3600 * 1000, BODY_ARENA_MAX = 16 * 1024 * 1024
 };
 
+/* Only where there is one: a worker that knows none refuses the grant, and must. */
+static struct value *mask_write(struct arena *arena, const void *member)
+{
+	const enum mask *mask = member;
+	return *mask == MASK_NONE ? NULL : value_str(arena, mask_name(*mask));
+}
+
+static int mask_read(struct arena *arena, const struct value *value, void *ret_member,
+                     struct err *err)
+{
+	const char *name = value_as_str(value);
+	(void)arena;
+	if (!name)
+		return err_set(err, E_INVALID, "must be the name of a mask's action");
+	return mask_by_name(name, ret_member, err);
+}
+
+static const struct wire_hook mask_hook = { mask_write, mask_read };
+
 static const struct wire_member feature_members[] = {
 	W_TEXT(struct access_feature, name, "name", 1, COLUMN_MAX),
 	W_TEXT(struct access_feature, type, "type", 1, TYPE_MAX),
+	W_HOOK(struct access_feature, mask, "mask", &mask_hook),
 	W_END
 };
 static const struct wire feature_wire = {
@@ -35,6 +55,7 @@ static const struct wire_member view_members[] = {
 	W_UINT32(struct access_view, key_version, "keyVersion", 0, UINT32_MAX),
 	W_STRUCTS(struct access_view, features, feature_count, "features", 1, FEATURES_MAX,
 	          &feature_wire),
+	W_VALUE_OPT(struct access_view, filter, "filter", WIRE_LIST_OF, 1, ROWFILTER_NODES_MAX),
 	W_END
 };
 static const struct wire view_wire = { "view", sizeof(struct access_view), true, view_members };
@@ -61,6 +82,42 @@ static const struct wire access_wire = {
 	"access grant", sizeof(struct access_form), true, access_members
 };
 
+static void add_column(struct arena *arena, struct value *schema, const char *name,
+                       const char *type)
+{
+	struct value *column = value_map(arena);
+	value_set_str(column, "name", name);
+	value_set_str(column, "type", type);
+	value_add(schema, column);
+}
+
+static int check_filter(const struct access_view *view, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	if (!view->filter)
+		return 0;
+	TRY(arena_new(BODY_ARENA_MAX, &arena, err));
+	struct value *schema = value_list(arena);
+	add_column(arena, schema, view->join_key, view->key_type);
+	for (size_t i = 0; i < view->feature_count; i++)
+		add_column(arena, schema, view->features[i].name, view->features[i].type);
+	TRY(value_check(schema, err));
+	int rc = rowfilter_check(view->filter, schema, err);
+	return rc < 0 ? err_prefix(err, "access grant: the filter of \"%s\"", view->name) : 0;
+}
+
+static int check_feature(const struct access_view *view, const struct access_feature *feature,
+                         struct err *err)
+{
+	if (!field_type_valid(feature->type))
+		return err_set(err, E_INVALID, "access grant: a feature of \"%s\" has a type that "
+		               "is not one of the column types", view->name);
+	if (feature->mask == MASK_NONE)
+		return 0;
+	int rc = mask_check(feature->mask, feature->name, feature->type, false, err);
+	return rc < 0 ? err_prefix(err, "access grant: \"%s\"", view->name) : 0;
+}
+
 static int check_view(const struct access_grant *grant, const struct access_view *view,
                       struct err *err)
 {
@@ -71,10 +128,8 @@ static int check_view(const struct access_grant *grant, const struct access_view
 		return err_set(err, E_INVALID, "access grant: keyType of \"%s\" must be string or "
 		               "int64", view->name);
 	for (size_t i = 0; i < view->feature_count; i++)
-		if (!field_type_valid(view->features[i].type))
-			return err_set(err, E_INVALID, "access grant: a feature of \"%s\" has a "
-			               "type that is not one of the column types", view->name);
-	return 0;
+		TRY(check_feature(view, &view->features[i], err));
+	return check_filter(view, err);
 }
 
 static int check_views(const struct access_grant *grant, struct err *err)

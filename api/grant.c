@@ -180,6 +180,7 @@ static const struct wire_member table_members[] = {
 	W_HOOK(struct grant_table, old_version, "oldKeyVersion", &old_version_hook),
 	W_VALUE_OPT(struct grant_table, schema, "schema", WIRE_LIST_OF, 0, COLUMNS_MAX),
 	W_STRUCTS(struct grant_table, files, file_count, "files", 0, TABLE_FILES_MAX, &file_wire),
+	W_RESTRICTION(struct grant_table),
 	W_END
 };
 static const struct wire table_wire = { "table", sizeof(struct grant_table), true, table_members };
@@ -281,6 +282,15 @@ static int check_files(const struct grant *grant, const struct grant_table *tabl
 	return 0;
 }
 
+static int check_restriction(const struct grant_table *table, bool input, struct err *err)
+{
+	if (!input && restriction_any(&table->restriction))
+		return err_set(err, E_INVALID, "grant: the output \"%s\" cannot be restricted; "
+		               "only what is read can", table->name);
+	int rc = restriction_check(&table->restriction, table->schema, err);
+	return rc < 0 ? err_prefix(err, "grant: \"%s\"", table->name) : 0;
+}
+
 static int check_names(const struct grant *grant, struct err *err)
 {
 	for (size_t i = 0; i < grant->input_count; i++)
@@ -305,10 +315,12 @@ static int check_tables(const struct grant *grant, struct err *err)
 	for (size_t i = 0; i < grant->input_count; i++) {
 		TRY(check_tenant(grant, &grant->inputs[i], true, err));
 		TRY(check_files(grant, &grant->inputs[i], err));
+		TRY(check_restriction(&grant->inputs[i], true, err));
 	}
 	for (size_t i = 0; i < grant->output_count; i++) {
 		TRY(check_tenant(grant, &grant->outputs[i], false, err));
 		TRY(check_files(grant, &grant->outputs[i], err));
+		TRY(check_restriction(&grant->outputs[i], false, err));
 	}
 	return check_names(grant, err);
 }

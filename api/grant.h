@@ -1,5 +1,5 @@
 /* grant.h - control's decision, signed: what one attempt may do (task grant), and what one
- * caller may read online (access grant). The worker acts on nothing else.
+ * caller may read online (access grant: api/access_grant.h). The worker acts on nothing else.
  *
  * Bytes: canonical msgpack of {alg: "Ed25519", body: bin, sig: bin}; body is canonical msgpack;
  * the signature is over "freehold-task-grant-v1\0" (or "freehold-access-grant-v1\0") and body.
@@ -8,6 +8,7 @@
 #ifndef GRANT_H
 #define GRANT_H
 
+#include "api/restriction.h"
 #include "api/tasks.h"
 #include "common/crypto.h"
 
@@ -38,6 +39,7 @@ struct grant_table {
 	const struct value *schema;  /* list of {name, type, required}; NULL: not known yet */
 	const struct grant_file *files;
 	size_t file_count;
+	struct restriction restriction;      /* of an input */
 };
 
 struct grant {
@@ -60,8 +62,8 @@ struct grant {
 
 /* The table `work` is checked against. Tables by type: ingest 0 in, 1 out; transform any in, 1 out;
  * materialize 1 in (the dataset), 1 out (the view's online data); of these two an input may be
- * another tenant's; archive 0 or 1 in (the history,
- * to be replaced), 1 out; history 1 in; rekey any in; probe and sweep none. */
+ * another tenant's; archive 0 or 1 in (the history, to be replaced), 1 out; history 1 in; rekey any
+ * in; probe and sweep none. */
 const struct field *grant_work_fields(enum task_type type);
 /* What output_prefix must be: "TENANT/DOMAIN/EPOCH-COUNTER". Inputs' files lie below "TENANT/",
  * a shared one's below its own tenant's. */
@@ -110,39 +112,5 @@ struct grant_hint {
 };
 MUST_USE int grant_peek(struct arena *arena, const void *data, size_t len,
                         struct grant_hint *ret_hint, struct err *err);
-
-/* --- online reads --- */
-struct access_feature {
-	const char *name;
-	const char *type;
-};
-struct access_view {
-	const char *tenant;          /* whose, if another tenant shares it; NULL: the grant's */
-	const char *account;         /* domain that pays for reading it; NULL: its own */
-	const char *domain, *name, *uid;
-	const char *join_key;        /* entity column */
-	const char *key_type;        /* "string" or "int64" */
-	int64_t ttl_ms;              /* 0: none */
-	uint32_t key_version;
-	uint8_t key[KEY_BYTES];
-	const struct access_feature *features;
-	size_t feature_count;
-};
-struct access_grant {
-	const char *id;
-	const char *worker;
-	const char *tenant;
-	const char *principal;
-	const struct access_view *views;
-	size_t view_count;
-	int64_t expires_ms;
-};
-MUST_USE int access_sign(const struct grant_signer *signer, const struct access_grant *grant,
-                         const uint8_t worker_box[BOX_PUBLIC_BYTES], struct buf *out,
-                         struct err *err);
-MUST_USE int access_open(const struct grant_opener *opener, int64_t now_ms, struct arena *arena,
-                         const void *data, size_t len, struct access_grant **ret_grant,
-                         struct err *err);
-void access_wipe(struct access_grant *grant);
 
 #endif

@@ -4,6 +4,7 @@
 #include "common/defs.h"
 #include "control/access.h"
 
+#include "api/access_grant.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "control/admit.h"
@@ -204,8 +205,10 @@ static int fill_features(const struct asked *asked, const struct value *spec,
 	if (!features)
 		return err_set(err, E_NOMEM, "no memory for the features of a view");
 	for (size_t i = 0; i < count; i++)
-		features[i] = (struct access_feature){ value_get_str(value_at(list, i), "name"),
-		                                       value_get_str(value_at(list, i), "type") };
+		features[i] = (struct access_feature){
+			.name = value_get_str(value_at(list, i), "name"),
+			.type = value_get_str(value_at(list, i), "type"),
+		};
 	view->features = features;
 	view->feature_count = count;
 	view->ttl_ms = 0;

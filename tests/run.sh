@@ -15,11 +15,12 @@ echo "== $build/test-$suite"
 "$build/test-$suite" -j$jobs --timeout 240 ${VERBOSE:+--verbose} ${FILTER:+--filter "$FILTER"}
 code=$?
 # Criterion's own runner loses a few bytes when it runs tests in parallel: in a leak of its own there is
-# nothing but the allocator and Criterion on the stack.
+# nothing but the allocator and Criterion on the stack. The sanitizer then ends it with 23.
 for report in "$reports"/asan*; do
 	if grep -qs 'LeakSanitizer: detected' "$report" &&
 		! grep -E '^ *#[1-9]' "$report" | grep -qv libcriterion; then
 		rm "$report"
+		[ $code = 23 ] && code=0
 	fi
 done
 if [ -n "$(ls -A "$reports")" ]; then

@@ -4,7 +4,7 @@
 #ifndef ACCESS_CACHE_H
 #define ACCESS_CACHE_H
 
-#include "api/grant.h"
+#include "api/access_grant.h"
 #include "common/clock.h"
 #include "worker/online.h"
 

@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "worker/access_link.h"
 
+#include "api/access_grant.h"
 #include "api/poll.h"
 
 enum { ASK_TIMEOUT_MS = 5000 };

@@ -4,7 +4,7 @@
 
 #include "common/clock.h"
 #include "worker/peer.h"
-#include "api/grant.h"
+#include "api/access_grant.h"
 
 struct access_link {             /* all borrowed */
 	struct clock *clock;

@@ -1,7 +1,7 @@
 /* A grant: as bytes off the link, and as a body whose signature holds, which reaches every
  * check. */
 #include "common/defs.h"
-#include "api/grant.h"
+#include "api/access_grant.h"
 #include "common/pack.h"
 
 #include <string.h>

@@ -11,8 +11,10 @@
 
 static const uint8_t view_key[KEY_BYTES] = { 9 };
 static const struct access_feature features[] = {
-	{ "departures", "int64" }, { "delay", "float64" }, { "name", "string" },
-	{ "late", "boolean" },
+	{ .name = "departures", .type = "int64" },
+	{ .name = "delay", .type = "float64" },
+	{ .name = "name", .type = "string" },
+	{ .name = "late", .type = "boolean" },
 };
 
 static void check(int rc, const struct err *err)

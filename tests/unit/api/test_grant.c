@@ -1,7 +1,8 @@
 /* Grants: opened by the worker they are for, in time, unchanged, and by nobody else. */
 #include "common/defs.h"
-#include "api/grant.h"
+#include "api/access_grant.h"
 
+#include "common/json.h"
 #include "common/pack.h"
 
 #include <criterion/criterion.h>
@@ -301,8 +302,10 @@ Test(grant, a_refused_grant_still_says_which_attempt_it_was)
 	bench_release(&bench);
 }
 
-static const struct access_feature features[] = { { "departures", "int64" }, { "delay",
-	"float64" } };
+static const struct access_feature features[] = {
+	{ .name = "departures", .type = "int64" },
+	{ .name = "delay", .type = "float64" },
+};
 
 static struct access_grant access_sample(void)
 {
@@ -481,5 +484,72 @@ Test(grant, never_writes_to_another_tenant_nor_lets_other_tasks_read_one)
 	input.files = theirs;
 	cr_expect_eq(sign_shared(&bench, &grant, &err), E_INVALID);
 	cr_expect_not_null(strstr(err.text, "transform"), "%s", err.text);
+	bench_release(&bench);
+}
+
+static struct value *parsed(struct bench *bench, const char *text)
+{
+	struct value *value = NULL;
+	cr_assert_eq(json_parse(bench->arena, text, strlen(text), &value, NULL), 0);
+	return value;
+}
+
+Test(grant, an_inputs_restriction_arrives_and_one_that_does_not_fit_is_not_signed)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct grant grant = sample(&bench), *got;
+	struct grant_table input = grant.inputs[0], output = grant.outputs[0];
+	struct err err = { 0 };
+	input.schema = parsed(&bench, "[{\"name\":\"iban\",\"type\":\"string\"}]");
+	input.restriction.filter = parsed(&bench, "[\"ne\",\"iban\",\"DE1\"]");
+	input.restriction.masks = parsed(&bench, "{\"iban\":\"show-last-4\"}");
+	grant.inputs = &input;
+	sign(&bench, &grant);
+	cr_assert_eq(open_grant(&bench, NOW_MS, &got, &err), 0, "%s", err.text);
+	cr_expect(value_equal(got->inputs[0].restriction.filter, input.restriction.filter));
+	cr_expect_eq(restriction_mask(&got->inputs[0].restriction, "iban"), MASK_SHOW_LAST_4);
+	cr_expect_null(got->inputs[0].restriction.hidden);
+	grant_wipe(got);
+	output.restriction = input.restriction;
+	output.schema = input.schema;
+	grant.outputs = &output;
+	buf_clear(&bench.out);
+	cr_expect_eq(grant_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             E_INVALID);
+	grant.outputs = sample(&bench).outputs;
+	input.restriction.filter = parsed(&bench, "[\"eq\",\"bic\",\"x\"]");
+	cr_expect_eq(grant_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             E_INVALID);
+	cr_expect(strstr(err.text, "bic"), "%s", err.text);
+	bench_release(&bench);
+}
+
+Test(grant, a_views_filter_and_masks_arrive_and_ones_that_do_not_fit_are_not_signed)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct access_grant grant = access_sample(), *got;
+	struct access_feature masked = { .name = "delay", .type = "float64", .mask = MASK_FIXED };
+	struct access_view view = grant.views[0];
+	struct err err = { 0 };
+	view.features = &masked;
+	view.feature_count = 1;
+	view.filter = parsed(&bench, "[\"eq\",\"airport\",\"ATL\"]");
+	grant.views = &view;
+	cr_assert_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             0, "%s", err.text);
+	cr_assert_eq(access_open(&bench.opener, NOW_MS, bench.arena, bench.out.data, bench.out.len,
+	                         &got, &err), 0, "%s", err.text);
+	cr_expect(value_equal(got->views[0].filter, view.filter));
+	cr_expect_eq(got->views[0].features[0].mask, MASK_FIXED);
+	access_wipe(got);
+	masked.mask = MASK_SHOW_LAST_4;
+	cr_expect_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             E_INVALID);
+	masked.mask = MASK_FIXED;
+	view.filter = parsed(&bench, "[\"eq\",\"city\",\"ATL\"]");
+	cr_expect_eq(access_sign(bench.signer, &grant, bench.opener.box_public, &bench.out, &err),
+	             E_INVALID);
 	bench_release(&bench);
 }

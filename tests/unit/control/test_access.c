@@ -2,6 +2,8 @@
 #include "common/defs.h"
 #include "control/access.h"
 
+#include "api/access_grant.h"
+
 #include "api/envelope.h"
 #include "control/dispatch.h"
 #include "control/identity.h"

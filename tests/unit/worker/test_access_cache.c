@@ -22,7 +22,10 @@ struct rig {
 	const char *tenant;
 };
 
-static const struct access_feature features[] = { { "a", "int64" }, { "b", "string" } };
+static const struct access_feature features[] = {
+	{ .name = "a", .type = "int64" },
+	{ .name = "b", .type = "string" },
+};
 
 static int play_control(void *context, const char *credential, const char *const *views,
                         size_t count, struct arena *arena, struct access_grant **ret_grant,

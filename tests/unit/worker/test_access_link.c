@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "worker/access_link.h"
 
+#include "api/access_grant.h"
 #include "api/poll.h"
 
 #include <criterion/criterion.h>
@@ -20,7 +21,7 @@ struct control {                 /* one replica, played by this test */
 static int make_grant(struct control *control, const struct access_ask *ask, struct arena *arena,
                       struct value **ret_body)
 {
-	static const struct access_feature feature = { "n", "int64" };
+	static const struct access_feature feature = { .name = "n", .type = "int64" };
 	AUTO_BUF grant;
 	buf_init(&grant, MIB);
 	struct access_view view = {
