@@ -4,7 +4,7 @@ set -u
 build=$1 suite=$2
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
-export ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=1:${ASAN_OPTIONS:-}"
+export ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=1:halt_on_error=0:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
 export TSAN_OPTIONS="log_path=$reports/tsan:atexit_sleep_ms=0:suppressions=$PWD/tests/tsan.supp:${TSAN_OPTIONS:-}"
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
@@ -15,12 +15,12 @@ echo "== $build/test-$suite"
 "$build/test-$suite" -j$jobs --timeout 240 ${VERBOSE:+--verbose} ${FILTER:+--filter "$FILTER"}
 code=$?
 # Criterion's own runner loses a few bytes when it runs tests in parallel: in a leak of its own there is
-# nothing but the allocator and Criterion on the stack. The sanitizer then ends it with 23.
+# nothing but the allocator and Criterion on the stack. (With halt_on_error=0 a leak is in a report, and
+# the exit code is Criterion's own; other errors end the process all the same, as it is built.)
 for report in "$reports"/asan*; do
 	if grep -qs 'LeakSanitizer: detected' "$report" &&
 		! grep -E '^ *#[1-9]' "$report" | grep -qv libcriterion; then
 		rm "$report"
-		[ $code = 23 ] && code=0
 	fi
 done
 if [ -n "$(ls -A "$reports")" ]; then
