@@ -30,6 +30,7 @@ struct policies {
 	pthread_mutex_t making;          /* one engine at a time */
 	struct hashmap entries;
 	struct entry *first;
+	char digest[POLICY_DIGEST_TEXT]; /* where there are none: of the roles alone */
 };
 
 int policies_new(struct catalog *catalog, struct policies **ret_policies, struct err *err)
@@ -38,6 +39,10 @@ int policies_new(struct catalog *catalog, struct policies **ret_policies, struct
 	struct policies *policies = calloc(1, sizeof *policies);
 	if (!policies)
 		return err_set(err, E_NOMEM, "no memory for policies");
+	if (policy_digest(NULL, 0, policies->digest, err) < 0) {
+		free(policies);
+		return E_NOMEM;
+	}
 	random_bytes(&seed, sizeof seed);
 	policies->catalog = catalog;
 	pthread_mutex_init(&policies->mutex, NULL);
@@ -321,6 +326,21 @@ static bool is_given_nothing(const struct policies_ask *ask)
 	return ask->asker->confined || (tenant && strcmp(ask->asker->tenant, tenant) != 0);
 }
 
+/* The answer outlives the engine: its texts are the arena's. */
+static struct decision told(struct arena *arena, const struct engine *engine,
+                            const struct engine_answer *answer)
+{
+	const size_t bytes = answer->rule_count * sizeof *answer->rules;
+	const char **rules = arena_alloc(arena, bytes + 1);
+	if (rules)
+		memcpy(rules, answer->rules, bytes);
+	return (struct decision){
+		.allowed = answer->allowed, .visible = true, .rule = rules_text(arena, answer),
+		.digest = arena_strdup(arena, engine_digest(engine)), .policies = rules,
+		.policy_count = rules ? answer->rule_count : 0,
+	};
+}
+
 struct decision policies_decide(struct policies *policies, struct arena *arena,
                                 const struct policies_ask *ask)
 {
@@ -328,6 +348,7 @@ struct decision policies_decide(struct policies *policies, struct arena *arena,
 	struct engine_answer answer = { .allowed = false };
 	struct decision decision = policy_decide(ask->asker, ask->action, &ask->target);
 	const char *tenant = ask->target.tenant ? ask->target.tenant : "platform";
+	decision.digest = policies ? policies->digest : NULL;
 	if (!policies || is_settled(ask, &decision))
 		return decision;
 	if (!engine_for(policies, tenant, &engine))
@@ -337,10 +358,11 @@ struct decision policies_decide(struct policies *policies, struct arena *arena,
 	const struct engine_ask asked = engine_ask_of(ask);
 	if (engine_decide(engine, arena, &asked, &answer, NULL) < 0)
 		return (struct decision){ .visible = true, .rule = "policies-unavailable" };
-	if (answer.allowed && is_given_nothing(ask) && !decision.allowed)
+	if (answer.allowed && is_given_nothing(ask) && !decision.allowed) {
+		decision.digest = arena_strdup(arena, engine_digest(engine));
 		return decision;
-	return (struct decision){ .allowed = answer.allowed, .visible = true,
-		                  .rule = rules_text(arena, &answer) };
+	}
+	return told(arena, engine, &answer);
 }
 
 /* --- a change that is about to be made --- */

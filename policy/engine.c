@@ -38,6 +38,7 @@ struct engine {
 	atomic_int holds;
 	struct cedar_set *set;
 	char tenant[ROLE_ID_MAX];
+	char digest[POLICY_DIGEST_TEXT];
 };
 
 /* --- made --- */
@@ -144,15 +145,18 @@ static int add_policies(struct cedar_set *set, const struct engine_conf *conf, s
 int engine_new(const struct engine_conf *conf, struct engine **ret_engine, struct err *err)
 {
 	AUTO(cedar_set) *set = NULL;
+	char digest[POLICY_DIGEST_TEXT];
 	TRY(cedar_set_new(conf->bytes_max ? conf->bytes_max : ENGINE_BYTES, &set, err));
 	TRY(add_templates(set, err));
 	TRY(add_links(set, conf, err));
 	TRY(add_policies(set, conf, err));
 	TRY(cedar_set_close(set, err));
+	TRY(policy_digest(conf->policies, conf->policy_count, digest, err));
 	struct engine *engine = calloc(1, sizeof *engine);
 	if (!engine)
 		return err_set(err, E_NOMEM, "no memory for the policies of %s", conf->tenant);
 	snprintf(engine->tenant, sizeof engine->tenant, "%s", conf->tenant);
+	memcpy(engine->digest, digest, sizeof digest);
 	atomic_init(&engine->holds, 1);
 	engine->set = MOVE(set);
 	*ret_engine = engine;
@@ -180,6 +184,11 @@ size_t engine_bytes(const struct engine *engine)
 size_t engine_count(const struct engine *engine)
 {
 	return cedar_set_count(engine->set);
+}
+
+const char *engine_digest(const struct engine *engine)
+{
+	return engine->digest;
 }
 
 /* --- what a request names --- */

@@ -20,13 +20,12 @@
 #include "common/value.h"
 #include "policy/cedar_set.h"
 #include "policy/policy.h"
+#include "policy/policy_digest.h"
 
 enum { ENGINE_POLICIES_MAX = 10000, ENGINE_TEXT_MAX = 256 * 1024, ENGINE_RULES_MAX = 8 };
 
 struct engine;
 
-/* A Policy resource: its name is the prefix of its policies' ids ("NAME.0"). */
-struct engine_policy { const char *name, *text; };
 struct engine_conf {
 	const char *tenant;          /* "platform": of the platform itself */
 	const char *const *domains;
@@ -43,6 +42,7 @@ void engine_free(struct engine *engine);         /* gives one hold back; accepts
 DEFINE_AUTO(engine)
 size_t engine_bytes(const struct engine *engine);
 size_t engine_count(const struct engine *engine);        /* policies, links included */
+const char *engine_digest(const struct engine *engine);  /* as long as it (policy_digest.h) */
 
 /* What is asked about, in the engine's tenant. kind "Dataset" ...; NULL: the domain (or Commons, or
  * with `whole` the tenant) itself. column: of a dataset; NULL: all of it. */

@@ -12,18 +12,16 @@ enum {
 #undef ACTION
 };
 
-enum reach { PLATFORM, TENANT, DOMAIN };
-
 struct role {
 	const char *name;
-	enum reach reach;
+	enum role_reach reach;
 	size_t count;
 	int actions[ACTION_COUNT_];
 };
 
 static const struct role roles[] = {
 #define ROLE(id, name, reach, ...) \
-	{ name, reach, sizeof (int[]){ __VA_ARGS__ } / sizeof(int), { __VA_ARGS__ } },
+	{ name, REACH_##reach, sizeof (int[]){ __VA_ARGS__ } / sizeof(int), { __VA_ARGS__ } },
 #include "policy/roles.def"
 #undef ROLE
 };
@@ -47,6 +45,17 @@ static const struct role *role_find(const char *name)
 	return NULL;
 }
 
+size_t role_count(void)
+{
+	return ARRAY_LEN(roles);
+}
+
+const char *role_at(size_t i, enum role_reach *ret_reach)
+{
+	*ret_reach = roles[i].reach;
+	return roles[i].name;
+}
+
 bool role_known(const char *name)
 {
 	return role_find(name) != NULL;
@@ -61,7 +70,7 @@ const char *role_name(const char *name)
 bool role_is_wide(const char *name)
 {
 	const struct role *role = role_find(name);
-	return role && role->reach != DOMAIN;
+	return role && role->reach != REACH_DOMAIN;
 }
 
 static bool permits(const struct role *role, enum action action)
@@ -81,7 +90,7 @@ bool role_has_action(const char *name, enum action action)
 bool policy_is_operators(enum action action)
 {
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-		if (roles[i].reach != PLATFORM && permits(&roles[i], action))
+		if (roles[i].reach != REACH_PLATFORM && permits(&roles[i], action))
 			return false;
 	return true;
 }
@@ -106,11 +115,11 @@ static bool reaches(const struct role *role, const char *domain, const struct as
 {
 	bool own_tenant = !target->tenant || same(asker->tenant, target->tenant);
 	switch (role->reach) {
-	case PLATFORM:
+	case REACH_PLATFORM:
 		return same(asker->tenant, "platform");
-	case TENANT:     /* whoever has it in one domain never acts for the whole tenant */
+	case REACH_TENANT:     /* whoever has it in one domain never acts for the whole tenant */
 		return own_tenant && !domain;
-	case DOMAIN:
+	case REACH_DOMAIN:
 		if (!domain)
 			return own_tenant;
 		return own_tenant && !target->whole &&
@@ -123,7 +132,7 @@ static bool is_operator(const struct asker *asker)
 {
 	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
 		const struct role *role = role_find(asker->bindings[i].role);
-		if (role && role->reach == PLATFORM && same(asker->tenant, "platform"))
+		if (role && role->reach == REACH_PLATFORM && same(asker->tenant, "platform"))
 			return true;
 	}
 	return false;
@@ -136,9 +145,10 @@ static struct decision by_roles(const struct asker *asker, enum action action,
 		const struct binding *binding = &asker->bindings[i];
 		const struct role *role = role_find(binding->role);
 		if (role && permits(role, action) && reaches(role, binding->domain, asker, target))
-			return (struct decision){ .allowed = true,
-				                  .visible = true,
-				                  .rule = role->name };
+			return (struct decision){ .allowed = true, .visible = true,
+				                  .rule = role->name,
+				                  .policies = &role->name,
+				                  .policy_count = 1 };
 	}
 	return (struct decision){ .visible = true, .rule = "default-deny" };
 }
@@ -199,7 +209,7 @@ static bool grants_any(const struct asker *asker)
 {
 	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
 		const struct role *role = role_find(asker->bindings[i].role);
-		if (role && role->reach == PLATFORM && permits(role, ACTION_PRINCIPAL_WRITE))
+		if (role && role->reach == REACH_PLATFORM && permits(role, ACTION_PRINCIPAL_WRITE))
 			return same(asker->tenant, "platform") && !asker->scoped;
 	}
 	return false;
@@ -220,7 +230,7 @@ bool policy_may_grant(const struct asker *asker, const char *name, const struct 
 	const struct role *role = role_find(name);
 	if (grants_any(asker))
 		return true;
-	if (!role || role->reach == PLATFORM)
+	if (!role || role->reach == REACH_PLATFORM)
 		return false;
 	if (is_highest(asker, target))
 		return true;

@@ -52,11 +52,18 @@ struct decision {
 	bool allowed;
 	bool visible;     /* false: the answer must be as for a thing that does not exist */
 	const char *rule; /* which role or rule decided; for the audit event */
+	/* What was decided by (policy/policy_digest.h); NULL: policies were not asked. */
+	const char *digest;
+	const char *const *policies; /* the ids of those that determined it: as rule, one by one */
+	size_t policy_count;
 };
 /* visible is false when the target belongs to a tenant that is not the asker's (and the asker is no
  * operator). */
 struct decision policy_decide(const struct asker *asker, enum action action,
                               const struct target *target);
+enum role_reach { REACH_PLATFORM, REACH_TENANT, REACH_DOMAIN };
+size_t role_count(void);
+const char *role_at(size_t i, enum role_reach *ret_reach);   /* by place, below role_count */
 bool role_known(const char *name);
 const char *role_name(const char *name);     /* the same text for ever; NULL: not known */
 /* Of the whole platform or tenant: never of one domain. */
