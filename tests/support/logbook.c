@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 60000, STEP_US = 500 };
+enum { WAIT_MS = 120000, STEP_US = 500, SILENT_MS = 55000 };
 
 void logbook_clear(void *context)
 {
@@ -161,7 +161,7 @@ void logbook_fill(struct logbook *book, int64_t first, int64_t count)
 		cr_assert_eq(logbook_commit(book, n), 0, "%s", book->err.text);
 }
 
-bool logbook_checkpoint(struct logbook *book)
+static bool checkpoint(struct logbook *book)
 {
 	struct journal_stats before, now;
 	journal_stats(book->journal, &before);
@@ -176,6 +176,20 @@ bool logbook_checkpoint(struct logbook *book)
 	}
 	cr_assert_fail("no checkpoint was made");
 	return false;
+}
+
+/* AddressSanitizer's allocator (gcc 12) does not take its locks around fork, as glibc's does: now
+ * and then the child that sends the image waits for ever, and its silence ends it. */
+bool logbook_checkpoint(struct logbook *book)
+{
+#ifdef __SANITIZE_ADDRESS__
+	int64_t start_ms = clock_mono_ms(clock_system());
+	if (checkpoint(book))
+		return true;
+	if (clock_mono_ms(clock_system()) - start_ms < SILENT_MS)
+		return false;
+#endif
+	return checkpoint(book);
 }
 
 int logbook_replay(struct logbook *book)
