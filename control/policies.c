@@ -293,7 +293,8 @@ static struct engine_ask engine_ask_of(const struct policies_ask *ask)
 			.domain = ask->target.domain, .whole = ask->target.whole,
 			.platform = !ask->target.tenant, .kind = ask->name ? ask->kind : NULL,
 			.name = ask->name,
-			.tags = value_get(value_get(ask->resource, "spec"), "tags"),
+			.tags = ask->tags ? ask->tags :
+				value_get(value_get(ask->resource, "spec"), "tags"),
 			.labels = value_get(value_get(ask->resource, "metadata"), "labels"),
 		},
 		.now_ms = ask->now_ms, .address = ask->address, .purpose = ask->purpose,

@@ -32,6 +32,7 @@ struct policies_ask {
 	struct target target;
 	const char *kind, *name;         /* "Dataset", its name; NULL: the domain or tenant */
 	const struct value *resource;    /* as stored, for its tags and labels; NULL: none */
+	const struct value *tags;        /* those in force (control/tagging.h); NULL: as stored */
 	int64_t now_ms;
 	const char *address, *purpose;   /* NULL: not known, none given */
 };

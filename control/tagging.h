@@ -1,0 +1,31 @@
+/* tagging.h - what data is: the tags in force of a dataset, a feature view and their columns. They
+ * are what is declared on it (spec.tags, spec.columnTags, tags in spec.schema), and what it
+ * inherits from the data it is made of, at the time of asking, less what was
+ * lifted by a decision.
+ *
+ * A tag of a whole dataset is a tag of each of its columns too, but for one that it has only
+ * because a tagged column decides which rows there are: that is the dataset's alone. */
+#ifndef TAGGING_H
+#define TAGGING_H
+
+#include "control/control.h"
+
+/* In the asker's arena; names in no order. */
+struct tags {
+	const struct value *dataset; /* list: of the whole, dataset or view */
+	const struct value *columns; /* map of lists: of columns or features that have more */
+	const struct value *rest;    /* list: of every column that is not in `columns` */
+};
+
+/* Without a dataset (view) of that name: none. Fails without memory or when what is stored cannot
+ * be read, and then whatever rests on tags is to be denied. Any thread. */
+MUST_USE int tags_of(struct control *control, struct arena *arena, const char *tenant,
+                     const char *domain, const char *dataset, struct tags *ret_tags,
+                     struct err *err);
+MUST_USE int tags_of_view(struct control *control, struct arena *arena, const char *tenant,
+                          const char *domain, const char *view, struct tags *ret_tags,
+                          struct err *err);
+/* A list, never NULL; case does not count. */
+const struct value *tags_of_column(const struct tags *tags, const char *column);
+
+#endif
