@@ -26,6 +26,73 @@ void tile_path(const struct tile *tile, char out[TILE_PATH_MAX])
 		snprintf(out + at, TILE_PATH_MAX - at, ".p/%d", tile->width);
 }
 
+/* Digits of at most `most`, which is what comes of them; false: there are none, or more. */
+static bool read_digits(const char **at, uint64_t most, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+	size_t count = strspn(*at, "0123456789");
+	if (count == 0 || count > 3)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		number = number * 10 + (uint64_t)((*at)[i] - '0');
+	*at += count;
+	*ret_number = number;
+	return number <= most;
+}
+
+/* "x001/x234/067". */
+static bool read_groups(const char **at, uint64_t *ret_index)
+{
+	uint64_t index = 0, group = 0;
+	for (bool more = true; more;) {
+		more = **at == 'x';
+		*at += more;
+		if (index > UINT64_MAX / 1000 - 1 || !read_digits(at, 999, &group))
+			return false;
+		index = index * 1000 + group;
+		if (more && *(*at)++ != '/')
+			return false;
+	}
+	*ret_index = index;
+	return true;
+}
+
+static bool read_path(const char *path, struct tile *ret_tile)
+{
+	static const char entries[] = "tile/entries/", folder[] = "tile/", partial[] = ".p/";
+	uint64_t level = 0, index = 0, width = TILE_WIDTH;
+	const char *at = path;
+	bool bundle = strncmp(at, entries, strlen(entries)) == 0;
+	at += bundle ? strlen(entries) : strncmp(at, folder, strlen(folder)) == 0 ? strlen(folder)
+	                                                                         : 0;
+	if (at == path ||
+	    (!bundle && (!read_digits(&at, TILE_LEVELS - 1, &level) || *at++ != '/')))
+		return false;
+	if (!read_groups(&at, &index))
+		return false;
+	if (strncmp(at, partial, strlen(partial)) == 0) {
+		at += strlen(partial);
+		if (!read_digits(&at, TILE_WIDTH - 1, &width) || width == 0)
+			return false;
+	}
+	*ret_tile = (struct tile){ bundle ? TILE_ENTRIES : (int)level, index, (int)width };
+	return *at == 0;
+}
+
+int tile_path_read(const char *path, struct tile *ret_tile, struct err *err)
+{
+	char made[TILE_PATH_MAX] = "";
+	struct tile tile;
+	bool read = read_path(path, &tile) && tile.index >> MERKLE_DEPTH_MAX == 0;
+	if (read)
+		tile_path(&tile, made);
+	if (!read || strcmp(made, path) != 0)
+		return err_set(err, E_INVALID, "this is no path of a log's tile; they are as in "
+		               "tile/0/x001/234, tile/1/000.p/17 and tile/entries/000");
+	*ret_tile = tile;
+	return 0;
+}
+
 static uint64_t nodes_of(int level, uint64_t size)
 {
 	return size >> (TILE_HEIGHT * level);
@@ -40,8 +107,7 @@ struct tile tile_of(int level, uint64_t node, uint64_t size)
 		              node >= nodes ? 0 : width < TILE_WIDTH ? (int)width : TILE_WIDTH };
 }
 
-/* The root of 2^height hashes. */
-static void fold(const uint8_t hashes[][MERKLE_BYTES], int height, uint8_t out[MERKLE_BYTES])
+void tile_fold(const uint8_t (*hashes)[MERKLE_BYTES], int height, uint8_t out[MERKLE_BYTES])
 {
 	uint8_t work[TILE_WIDTH][MERKLE_BYTES];
 	memcpy(work, hashes, ((size_t)1 << height) * MERKLE_BYTES);
@@ -83,8 +149,8 @@ static int read_node(void *context, int level, uint64_t index, uint8_t out[MERKL
 		               " of level %d", reader->size, index, level);
 	struct tile tile = tile_of(tiles, first, reader->size);
 	TRY(load(reader, &tile, err));
-	fold((const uint8_t(*)[MERKLE_BYTES])reader->hashes[tiles] + first % TILE_WIDTH, height,
-	     out);
+	tile_fold((const uint8_t(*)[MERKLE_BYTES])reader->hashes[tiles] + first % TILE_WIDTH,
+	          height, out);
 	return 0;
 }
 
@@ -147,7 +213,7 @@ int tile_append(struct tile_writer *writer, const uint8_t leaf[MERKLE_BYTES], st
 			break;
 		const struct tile tile = { level, node / TILE_WIDTH, TILE_WIDTH };
 		TRY(writer->write(writer->context, &tile, writer->hashes[level][0], err));
-		fold((const uint8_t(*)[MERKLE_BYTES])writer->hashes[level], TILE_HEIGHT, hash);
+		tile_fold((const uint8_t(*)[MERKLE_BYTES])writer->hashes[level], TILE_HEIGHT, hash);
 	}
 	writer->size++;
 	return 0;

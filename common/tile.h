@@ -21,9 +21,13 @@ struct tile {
 	int width;                   /* 1 to TILE_WIDTH */
 };
 void tile_path(const struct tile *tile, char out[TILE_PATH_MAX]);
+/* E_INVALID unless it is exactly what tile_path makes. */
+MUST_USE int tile_path_read(const char *path, struct tile *ret_tile, struct err *err);
 /* The tile that holds node `node` of that level, as wide as a log of size has it; width 0: the log
  * has no such node. */
 struct tile tile_of(int level, uint64_t node, uint64_t size);
+/* The root of 2^height hashes; height is TILE_HEIGHT at most. */
+void tile_fold(const uint8_t (*hashes)[MERKLE_BYTES], int height, uint8_t out[MERKLE_BYTES]);
 
 /* --- reading --- */
 

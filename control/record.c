@@ -12,6 +12,7 @@ static const char *const names[] = {
 	[RECORD_ENDED] = "ended", [RECORD_KEY] = "key", [RECORD_TALLY] = "tally",
 	[RECORD_GONE] = "gone", [RECORD_LOG] = "log", [RECORD_STOP] = "stop",
 	[RECORD_ERASED] = "erased",
+	[RECORD_HEAD] = "head", [RECORD_NODES] = "nodes",
 };
 
 enum record_type record_type(const struct value *record)

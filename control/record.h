@@ -22,6 +22,8 @@
  *   gone      {t, tenant, at}            it was deleted: its ended tasks leave, for nowhere
  *   stop      {t, tenant, at, principal} it is being erased: all that has not ended is cancelled
  *   erased    {t, tenant, at}            nothing of it is known any more
+ *   head      {t, tenant, at, size, root, note, number?}
+ *             a checkpoint of its audit log was signed; number: in a checkpoint
  *
  * Only in a checkpoint (control/shard_emit.h), which has run, audit (with seq), meter and interval
  * as well:
@@ -31,8 +33,11 @@
  *   ended     {t, at, ids}       tasks in the order in which they ended
  *   key       {t, at, tenant, key, key_hash, id}
  *   tally     {t, at, tenant, domain, window, number, amounts}     what was spent in a window
- *   log       {t, at, tenant, seq, size, edge}     the Merkle tree over a tenant's audit events
- *             (common/merkle.h), after its events; without one the tree begins with the next event
+ *   nodes     {t, at, tenant, from, hashes}      roots of each 256 of a tenant's audit events, as
+ *             many as fit (control/logtree.h); then its heads; then
+ *   log       {t, at, tenant, seq, size, from, tail, before?: {size, from, root}, forked?}
+ *             after its events; without one the tree begins with the next event. Older versions'
+ *             has {seq, size, edge}: the Merkle range (common/merkle.h) over the packed events
  *
  * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}.
  * usage: api/usage.h's map. outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are
@@ -48,7 +53,8 @@ enum record_type {
 		RECORD_USAGE,
 	RECORD_AUDIT, RECORD_METER, RECORD_INTERVAL, RECORD_RUN, RECORD_REPLAY, RECORD_TASK,
 	RECORD_ENDED, RECORD_KEY, RECORD_TALLY, RECORD_GONE, RECORD_LOG, RECORD_STOP,
-		RECORD_ERASED
+		RECORD_ERASED,
+	RECORD_HEAD, RECORD_NODES
 };
 enum record_type record_type(const struct value *record);
 

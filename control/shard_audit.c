@@ -12,14 +12,14 @@
 
 enum { DROP_PART = 16, RING_FIRST = 64, EVENT_BYTES_MAX = 16384, PAGE_MAX = 1000 };
 
-static struct audit_entry *entry_at(const struct audit_ring *ring, size_t i)
+struct audit_entry *audit_entry_at(const struct audit_ring *ring, size_t i)
 {
 	return &ring->entries[(ring->first + i) % ring->cap];
 }
 
 static void drop_oldest(struct shard *shard, struct audit_ring *ring)
 {
-	free(entry_at(ring, 0)->packed);
+	free(audit_entry_at(ring, 0)->packed);
 	ring->first = (ring->first + 1) % ring->cap;
 	ring->len--;
 	shard->audit_len--;
@@ -31,7 +31,7 @@ void audit_clear(struct shard *shard, struct audit_ring *ring)
 		drop_oldest(shard, ring);
 	ring->first = 0;
 	ring->seq = 0;
-	ring->tree = (struct merkle_range){ 0 };
+	log_clear(ring);
 }
 
 static int grow(struct audit_ring *ring, struct err *err)
@@ -45,7 +45,7 @@ static int grow(struct audit_ring *ring, struct err *err)
 	if (!entries)
 		return err_set(err, E_NOMEM, "no memory for audit events");
 	for (size_t i = 0; i < ring->len; i++)
-		entries[i] = *entry_at(ring, i);
+		entries[i] = *audit_entry_at(ring, i);
 	free(ring->entries);
 	ring->entries = entries;
 	ring->cap = cap;
@@ -61,18 +61,23 @@ static uint64_t hash_text(const char *text)
 	return hash;
 }
 
-static int pack_event(const struct value *record, int64_t seq, uint8_t **ret_packed,
-                      size_t *ret_len, struct err *err)
+/* What is kept, and hashed: without its type, with its number. */
+static int numbered(struct arena *arena, const struct value *record, int64_t seq,
+                    struct value **ret_event, struct err *err)
 {
-	AUTO(arena) *arena = NULL;
-	AUTO_BUF packed;
-	buf_init(&packed, EVENT_BYTES_MAX);
-	TRY(arena_new(4 * EVENT_BYTES_MAX, &arena, err));
 	struct value *event = value_copy(arena, record);
 	TRY(value_check(event, err));
 	value_set_int(event, "seq", seq);
 	value_remove(event, "t");
-	TRY(value_check(event, err));
+	*ret_event = event;
+	return value_check(event, err);
+}
+
+static int pack_event(const struct value *event, uint8_t **ret_packed, size_t *ret_len,
+                      struct err *err)
+{
+	AUTO_BUF packed;
+	buf_init(&packed, EVENT_BYTES_MAX);
 	TRY(pack_write(event, &packed, err));
 	TRY(buf_check(&packed, err));
 	uint8_t *copy = malloc(packed.len + 1);
@@ -102,15 +107,19 @@ static void make_room(struct shard *shard)
 		drop_oldest(shard, &most->audit);
 }
 
-/* What a checkpoint brings is in the tree that it brings as well. */
-static int grow_tree(struct audit_ring *ring, const struct value *record,
-                     const struct audit_entry *entry, struct err *err)
+static int make_entry(struct audit_ring *ring, const struct value *record,
+                      struct audit_entry *entry, struct err *err)
 {
-	uint8_t leaf[MERKLE_BYTES];
-	if (value_get(record, "seq"))
-		return 0;
-	merkle_leaf(entry->packed, entry->len, leaf);
-	return merkle_append(&ring->tree, leaf, err);
+	AUTO(arena) *arena = NULL;
+	struct value *event = NULL;
+	TRY(arena_new(4 * EVENT_BYTES_MAX, &arena, err));
+	TRY(numbered(arena, record, entry->seq, &event, err));
+	TRY(pack_event(event, &entry->packed, &entry->len, err));
+	/* What a checkpoint brings is in the tree that it brings as well. */
+	int rc = value_get(record, "seq") ? 0 : log_grow(ring, event, entry->seq, err);
+	if (rc < 0)
+		free(entry->packed);
+	return rc;
 }
 
 int audit_append(struct shard *shard, struct account *account, const struct value *record,
@@ -124,34 +133,13 @@ int audit_append(struct shard *shard, struct account *account, const struct valu
 		.result = hash_text(value_get_str(record, "result")),
 	};
 	TRY(grow(ring, err));
-	TRY(pack_event(record, entry.seq, &entry.packed, &entry.len, err));
-	if (grow_tree(ring, record, &entry, err) < 0) {
-		free(entry.packed);
-		return err ? err->code : E_TOO_LARGE;
-	}
+	TRY(make_entry(ring, record, &entry, err));
 	if (ring->len == ring->cap)
 		drop_oldest(shard, ring);
-	*entry_at(ring, ring->len++) = entry;
+	*audit_entry_at(ring, ring->len++) = entry;
 	ring->seq = entry.seq;
 	if (++shard->audit_len > AUDIT_ALL_MAX)
 		make_room(shard);
-	return 0;
-}
-
-int audit_restore_tree(struct shard *shard, const struct value *record, struct err *err)
-{
-	const char *tenant = value_get_str(record, "tenant");
-	struct account *account = NULL;
-	size_t len = 0;
-	const void *edge = value_get_bin(record, "edge", &len);
-	if (!tenant)
-		return err_set(err, E_CORRUPT, "an audit log's record lacks its tenant");
-	TRY(account_get(shard, tenant, &account, err));
-	struct audit_ring *ring = &account->audit;
-	TRY(merkle_range_read((uint64_t)value_get_int(record, "size", 0), edge, len, &ring->tree,
-	                      err));
-	int64_t seq = value_get_int(record, "seq", 0);
-	ring->seq = seq > ring->seq ? seq : ring->seq;
 	return 0;
 }
 
@@ -161,8 +149,9 @@ void shard_audit_tree(struct shard *shard, const char *tenant, struct audit_tree
 	shard_lock(shard);
 	const struct account *account = account_find(shard, tenant);
 	if (account) {
-		ret_tree->range = account->audit.tree;
-		ret_tree->from = account->audit.seq - (int64_t)account->audit.tree.size + 1;
+		const struct audit_ring *ring = &account->audit;
+		logtree_range(&ring->tree, ring->tree.size, NULL, &ret_tree->range);
+		ret_tree->from = ring->tree.size ? ring->tree_from : ring->seq + 1;
 	}
 	shard_unlock(shard);
 }
@@ -186,7 +175,7 @@ static int collect(const struct audit_ring *ring, const struct audit_query *quer
 {
 	size_t limit = query->limit > 0 && query->limit < PAGE_MAX ? query->limit : PAGE_MAX;
 	for (size_t i = ring->len; i-- > 0;) {
-		const struct audit_entry *entry = entry_at(ring, i);
+		const struct audit_entry *entry = audit_entry_at(ring, i);
 		struct value *event = NULL;
 		if (!maybe_matches(query, entry))
 			continue;

@@ -250,18 +250,15 @@ static int emit_events(struct emitting *emitting, const struct account *account,
 	return 0;
 }
 
+static int emit_log_record(void *context, struct value *record, struct err *err)
+{
+	return emit_one(context, record, err);
+}
+
 static int emit_tree(struct emitting *emitting, const struct account *account, struct err *err)
 {
-	const struct merkle_range *tree = &account->audit.tree;
-	struct value *record = record_new(emitting->arena, RECORD_LOG, emitting->unix_ms);
-	if (tree->size == 0)
-		return 0;
-	TRY(value_check(record, err));
-	value_set_str(record, "tenant", account->name);
-	value_set_int(record, "seq", account->audit.seq);
-	value_set_int(record, "size", (int64_t)tree->size);
-	value_set_bin(record, "edge", tree->edge, merkle_edge_count(tree->size) * MERKLE_BYTES);
-	return emit_one(emitting, record, err);
+	return log_emit(emitting->arena, account->name, &account->audit, emitting->unix_ms,
+	                emit_log_record, emitting, err);
 }
 
 static int emit_meters(struct emitting *emitting, struct err *err)

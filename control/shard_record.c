@@ -428,8 +428,9 @@ static apply_fn *const apply_by_type[] = {
 	[RECORD_REPLAY] = apply_replay, [RECORD_TASK] = restore_task,
 	[RECORD_ENDED] = restore_ended, [RECORD_KEY] = restore_key,
 	[RECORD_TALLY] = restore_tally, [RECORD_GONE] = apply_gone,
-	[RECORD_LOG] = audit_restore_tree, [RECORD_STOP] = apply_stop,
-	[RECORD_ERASED] = apply_erased,
+	[RECORD_LOG] = log_restore, [RECORD_STOP] = apply_stop,
+	[RECORD_ERASED] = apply_erased, [RECORD_HEAD] = log_apply_head,
+	[RECORD_NODES] = log_restore_nodes,
 };
 
 int record_apply(struct shard *shard, const struct value *record, struct err *err)

@@ -140,6 +140,28 @@ Test(tile, has_the_paths_of_the_specification)
 }
 
 /* The example of the specification: a log of 70,000 entries. */
+Test(tile, is_read_from_its_path_and_from_no_other)
+{
+	static const char *const good[] = { "tile/0/x001/x234/067", "tile/1/000.p/17",
+		                            "tile/entries/x001/234", "tile/5/999", "tile/0/000.p/1",
+		                            "tile/0/x001/000.p/255" };
+	static const char *const bad[] = { "", "tile", "tile/", "tile/0", "tile/0/", "tile/6/000",
+		"tile/00/000", "tile/0/00", "tile/0/0000", "tile/0/x000/001", "tile/0/x001",
+		"tile/0/x001/", "tile/0/001/002", "tile/0/000.p/0", "tile/0/000.p/256",
+		"tile/0/000.p/017", "tile/0/000.p/", "tile/0/000.p/1/", "tile/-1/000",
+		"tile/entries/../000", "/tile/0/000", "tile/0/000 ", "entries/000",
+		"tile/0/x999/x999/x999/x999/x999/x999/x999/x999/999" };
+	struct tile tile;
+	char made[TILE_PATH_MAX];
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		cr_assert_eq(tile_path_read(good[i], &tile, NULL), 0, "%s", good[i]);
+		tile_path(&tile, made);
+		cr_expect_str_eq(made, good[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		cr_expect_eq(tile_path_read(bad[i], &tile, NULL), E_INVALID, "%s", bad[i]);
+}
+
 Test(tile, is_as_wide_as_the_log_has_it)
 {
 	cr_expect_eq(tile_of(0, 69999, LEAVES).index, 273);
