@@ -60,6 +60,7 @@ enum cedar_scope_kind {
 struct cedar_scope {
 	uint8_t kind;                /* enum cedar_scope_kind */
 	bool slot;                   /* == or in the slot of its variable */
+	struct cedar_place place;    /* of what follows the operator */
 	struct cedar_str type;       /* of IS and IS_IN */
 	size_t count;                /* EQ and IS_IN: one, or none with a slot; IN: any number */
 	const struct cedar_uid *const *uids;

@@ -3,6 +3,8 @@
 #include "common/defs.h"
 #include "policy/cedar_check.h"
 
+#include "policy/cedar_near.h"
+
 typedef int rule_fn(struct cedar_checker *checker, const struct cedar_expr *expr,
 		    const struct cedar_known *known, struct cedar_typed *ret);
 
@@ -87,8 +89,10 @@ static int expect_kind(struct cedar_checker *checker, const struct cedar_expr *e
 {
 	struct cedar_typed typed;
 	TRY(cedar_check(checker, expr, known, &typed));
+	const struct cedar_type wanted = { .kind = (uint8_t)kind };
+	if (typed.type->kind == CEDAR_TYPE_SCALAR && cedar_type_is_scalar(&wanted))
+		typed.type = cedar_type_of(kind);
 	if (typed.type->kind != kind) {
-		struct cedar_type wanted = { .kind = (uint8_t)kind };
 		return wrong_type(checker, expr, cedar_type_name(&wanted), typed.type);
 	}
 	*ret_type = typed.type;
@@ -99,6 +103,8 @@ static int expect_bool(struct cedar_checker *checker, const struct cedar_expr *e
 		       const struct cedar_known *known, struct cedar_typed *ret)
 {
 	TRY(cedar_check(checker, expr, known, ret));
+	if (ret->type->kind == CEDAR_TYPE_SCALAR)
+		ret->type = cedar_type_of(CEDAR_TYPE_BOOL);
 	return cedar_type_is_bool(ret->type) ? 0 : wrong_type(checker, expr, "Bool", ret->type);
 }
 
@@ -266,6 +272,12 @@ static int rule_less(struct cedar_checker *checker, const struct cedar_expr *exp
 	struct cedar_typed left, right;
 	TRY(cedar_check(checker, expr->args[0], known, &left));
 	TRY(cedar_check(checker, expr->args[1], known, &right));
+	if (left.type->kind == CEDAR_TYPE_SCALAR)
+		left.type = right.type;
+	if (right.type->kind == CEDAR_TYPE_SCALAR)
+		right.type = left.type;
+	if (left.type->kind == CEDAR_TYPE_SCALAR)
+		return give_kind(ret, CEDAR_TYPE_BOOL);
 	if (left.type->kind != CEDAR_TYPE_LONG && left.type->kind != CEDAR_TYPE_DATETIME &&
 	    left.type->kind != CEDAR_TYPE_DURATION)
 		return wrong_type(checker, expr->args[0], "Long, datetime or duration", left.type);
@@ -399,6 +411,28 @@ static int shape_of(struct cedar_checker *checker, const struct cedar_expr *expr
 	return 0;
 }
 
+/* What a shape says of a name; false: nothing. */
+static bool find_attr(const struct cedar_type *shape, struct cedar_str name,
+		      struct cedar_attr *ret_attr)
+{
+	const struct cedar_attr *attr = shape ? cedar_type_attr(shape, name) : NULL;
+	if (attr)
+		*ret_attr = *attr;
+	else if (shape && shape->element)
+		*ret_attr = (struct cedar_attr){ name, false, shape->element };
+	return attr || (shape && shape->element);
+}
+
+static int no_attr(struct cedar_checker *checker, const struct cedar_expr *expr,
+		   const struct cedar_type *shape)
+{
+	const char *near = !shape ? "" : cedar_near(checker->arena, expr->name, shape->attrs,
+	                                            sizeof *shape->attrs, shape->count);
+	return err_set(checker->err, E_INVALID, "line %u, column %u: the schema knows no attribute "
+	               "`%s` here%s", expr->place.line, expr->place.column,
+	               cedar_str_show(checker->arena, expr->name), near);
+}
+
 static int rule_has_attr(struct cedar_checker *checker, const struct cedar_expr *expr,
 			 const struct cedar_known *known, struct cedar_typed *ret)
 {
@@ -406,11 +440,11 @@ static int rule_has_attr(struct cedar_checker *checker, const struct cedar_expr 
 	struct cedar_known fact = { .on = expr->args[0], .attr = expr->name };
 	bool entity = false;
 	TRY(shape_of(checker, expr->args[0], known, &shape, &entity));
-	const struct cedar_attr *attr = shape ? cedar_type_attr(shape, expr->name) : NULL;
-	if (!attr)
+	struct cedar_attr attr;
+	if (!find_attr(shape, expr->name, &attr))
 		return give_kind(ret, CEDAR_TYPE_FALSE);
 	/* An entity may be missing as a whole; a record is there. */
-	return test_fact(checker, known, &fact, attr->required && !entity, ret);
+	return test_fact(checker, known, &fact, attr.required && !entity, ret);
 }
 
 static int rule_get_attr(struct cedar_checker *checker, const struct cedar_expr *expr,
@@ -420,16 +454,14 @@ static int rule_get_attr(struct cedar_checker *checker, const struct cedar_expr 
 	struct cedar_known fact = { .on = expr->args[0], .attr = expr->name };
 	bool entity = false;
 	TRY(shape_of(checker, expr->args[0], known, &shape, &entity));
-	const struct cedar_attr *attr = shape ? cedar_type_attr(shape, expr->name) : NULL;
-	if (!attr)
-		return err_set(checker->err, E_INVALID, "line %u, column %u: the schema knows no "
-		               "attribute `%s` here", expr->place.line, expr->place.column,
-		               cedar_str_show(checker->arena, expr->name));
-	if (!attr->required && !is_known(known, &fact))
+	struct cedar_attr attr;
+	if (!find_attr(shape, expr->name, &attr))
+		return no_attr(checker, expr, shape);
+	if (!attr.required && !shape->lenient && !is_known(known, &fact))
 		return err_set(checker->err, E_INVALID, "line %u, column %u: the attribute `%s` is "
 		               "optional; test with `has` first", expr->place.line,
 		               expr->place.column, cedar_str_show(checker->arena, expr->name));
-	return give(ret, attr->type);
+	return give(ret, attr.type);
 }
 
 static int rule_like(struct cedar_checker *checker, const struct cedar_expr *expr,

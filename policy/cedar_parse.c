@@ -41,6 +41,7 @@ static int add_uid(struct cedar_lexer *lexer, struct cedar_scope *scope)
 /* An entity, or the slot named like the variable. */
 static int read_target(struct cedar_lexer *lexer, const char *var, struct cedar_scope *scope)
 {
+	scope->place = lexer->token.place;
 	int slot = cedar_lex_accept(lexer, '?');
 	TRY(slot);
 	if (!slot)
@@ -52,13 +53,17 @@ static int read_target(struct cedar_lexer *lexer, const char *var, struct cedar_
 static int read_is(struct cedar_lexer *lexer, const char *var, struct cedar_scope *scope)
 {
 	scope->kind = CEDAR_SCOPE_IS;
+	scope->place = lexer->token.place;
 	TRY(cedar_lex_path(lexer, &scope->type));
 	int in = cedar_lex_accept_word(lexer, "in");
 	TRY(in);
 	if (!in)
 		return 0;
 	scope->kind = CEDAR_SCOPE_IS_IN;
-	return read_target(lexer, var, scope);
+	const struct cedar_place place = scope->place;
+	TRY(read_target(lexer, var, scope));
+	scope->place = place;
+	return 0;
 }
 
 /* principal, resource */
@@ -110,6 +115,7 @@ static int read_action(struct cedar_lexer *lexer, struct cedar_scope *scope)
 	TRY(equal);
 	if (equal) {
 		scope->kind = CEDAR_SCOPE_EQ;
+		scope->place = lexer->token.place;
 		TRY(add_uid(lexer, scope));
 	} else {
 		int in = cedar_lex_accept_word(lexer, "in");
@@ -117,6 +123,7 @@ static int read_action(struct cedar_lexer *lexer, struct cedar_scope *scope)
 		if (!in)
 			return 0;
 		scope->kind = CEDAR_SCOPE_IN;
+		scope->place = lexer->token.place;
 		TRY(read_action_list(lexer, scope));
 	}
 	for (size_t i = 0; i < scope->count; i++)

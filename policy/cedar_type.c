@@ -17,6 +17,7 @@ const struct cedar_type *cedar_type_of(enum cedar_type_kind kind)
 		[CEDAR_TYPE_IP] = { .kind = CEDAR_TYPE_IP },
 		[CEDAR_TYPE_DATETIME] = { .kind = CEDAR_TYPE_DATETIME },
 		[CEDAR_TYPE_DURATION] = { .kind = CEDAR_TYPE_DURATION },
+		[CEDAR_TYPE_SCALAR] = { .kind = CEDAR_TYPE_SCALAR },
 	};
 	return &types[kind];
 }
@@ -35,6 +36,12 @@ const struct cedar_type *cedar_type_bool(bool known)
 bool cedar_type_is_bool(const struct cedar_type *type)
 {
 	return type->kind <= CEDAR_TYPE_BOOL;
+}
+
+bool cedar_type_is_scalar(const struct cedar_type *type)
+{
+	return type->kind != CEDAR_TYPE_ENTITY && type->kind != CEDAR_TYPE_SET &&
+	       type->kind != CEDAR_TYPE_RECORD;
 }
 
 enum cedar_type_kind cedar_type_kind_of(enum cedar_kind kind)
@@ -58,6 +65,7 @@ const char *cedar_type_name(const struct cedar_type *type)
 		[CEDAR_TYPE_SET] = "Set", [CEDAR_TYPE_RECORD] = "a record",
 		[CEDAR_TYPE_DECIMAL] = "decimal", [CEDAR_TYPE_IP] = "ipaddr",
 		[CEDAR_TYPE_DATETIME] = "datetime", [CEDAR_TYPE_DURATION] = "duration",
+		[CEDAR_TYPE_SCALAR] = "a value without parts",
 	};
 	return names[type->kind];
 }
@@ -101,6 +109,15 @@ int cedar_type_set(struct arena *arena, const struct cedar_type *element,
 {
 	return keep(arena, (struct cedar_type){ .kind = CEDAR_TYPE_SET, .element = element },
 	            ret_type, err);
+}
+
+int cedar_type_open(struct arena *arena, const struct cedar_type *record,
+		    const struct cedar_type *element, bool lenient,
+		    const struct cedar_type **ret_type, struct err *err)
+{
+	return keep(arena, (struct cedar_type){ .kind = CEDAR_TYPE_RECORD, .element = element,
+	            .lenient = lenient, .count = record->count, .attrs = record->attrs }, ret_type,
+	            err);
 }
 
 static int by_name(const void *a, const void *b)
@@ -194,6 +211,11 @@ int cedar_type_join(struct arena *arena, const struct cedar_type *a, const struc
 	*ret_type = NULL;
 	if (cedar_type_is_bool(a) && cedar_type_is_bool(b)) {
 		*ret_type = a->kind == b->kind ? a : cedar_type_of(CEDAR_TYPE_BOOL);
+		return 0;
+	}
+	if (a->kind == CEDAR_TYPE_SCALAR || b->kind == CEDAR_TYPE_SCALAR) {
+		const struct cedar_type *other = a->kind == CEDAR_TYPE_SCALAR ? b : a;
+		*ret_type = cedar_type_is_scalar(other) ? other : NULL;
 		return 0;
 	}
 	if (a->kind != b->kind)

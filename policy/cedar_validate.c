@@ -5,6 +5,7 @@
 #include "policy/cedar_validate.h"
 
 #include "policy/cedar_check.h"
+#include "policy/cedar_near.h"
 
 static int refuse(struct err *err, struct cedar_place place, const char *text)
 {
@@ -17,8 +18,23 @@ static int check_type_name(const struct cedar_checker *checker, struct cedar_pla
 	if (cedar_schema_entity(checker->schema, type) ||
 	    cedar_schema_is_action(checker->schema, type))
 		return 0;
+	const struct cedar_schema *schema = checker->schema;
 	return err_set(checker->err, E_INVALID, "line %u, column %u: the schema knows no entity "
-		"type `%s`", place.line, place.column, cedar_str_show(checker->arena, type));
+		"type `%s`%s", place.line, place.column, cedar_str_show(checker->arena, type),
+		cedar_near(checker->arena, type, schema->entities, sizeof *schema->entities,
+		           schema->entity_count));
+}
+
+static int no_action(const struct cedar_checker *checker, struct cedar_place place,
+		     const struct cedar_uid *uid)
+{
+	const struct cedar_schema *schema = checker->schema;
+	const char *near = !schema->action_count ? "" :
+		cedar_near(checker->arena, uid->id, &schema->actions->uid.id,
+		           sizeof *schema->actions, schema->action_count);
+	return err_set(checker->err, E_INVALID, "line %u, column %u: the schema knows no action "
+	               "`%s`%s", place.line, place.column, cedar_str_show(checker->arena, uid->id),
+	               near);
 }
 
 static int check_uid(const struct cedar_checker *checker, struct cedar_place place,
@@ -27,7 +43,7 @@ static int check_uid(const struct cedar_checker *checker, struct cedar_place pla
 	const struct cedar_entity_type *type = cedar_schema_entity(checker->schema, uid->type);
 	TRY(check_type_name(checker, place, uid->type));
 	if (!type && !cedar_schema_action(checker->schema, uid))
-		return refuse(checker->err, place, "the schema knows no such action");
+		return no_action(checker, place, uid);
 	if (type && type->is_enum && !cedar_names_have(&type->choices, uid->id))
 		return refuse(checker->err, place, "the schema does not list this entity of its "
 			"enum");
@@ -45,22 +61,22 @@ static int check_names(const struct cedar_checker *checker, const struct cedar_e
 	return 0;
 }
 
-static int check_scope_names(const struct cedar_checker *checker, struct cedar_place place,
+static int check_scope_names(const struct cedar_checker *checker,
 			     const struct cedar_scope *scope)
 {
 	if (scope->kind == CEDAR_SCOPE_IS || scope->kind == CEDAR_SCOPE_IS_IN)
-		TRY(check_type_name(checker, place, scope->type));
+		TRY(check_type_name(checker, scope->place, scope->type));
 	for (size_t i = 0; i < scope->count; i++)
-		TRY(check_uid(checker, place, scope->uids[i]));
+		TRY(check_uid(checker, scope->place, scope->uids[i]));
 	return 0;
 }
 
 static int check_policy_names(const struct cedar_checker *checker,
 			      const struct cedar_policy *policy)
 {
-	TRY(check_scope_names(checker, policy->place, &policy->principal));
-	TRY(check_scope_names(checker, policy->place, &policy->action));
-	TRY(check_scope_names(checker, policy->place, &policy->resource));
+	TRY(check_scope_names(checker, &policy->principal));
+	TRY(check_scope_names(checker, &policy->action));
+	TRY(check_scope_names(checker, &policy->resource));
 	return policy->condition ? check_names(checker, policy->condition) : 0;
 }
 
@@ -96,7 +112,7 @@ static int check_condition(struct cedar_checker *checker, const struct cedar_pol
 	if (!policy->condition)
 		return 0;
 	TRY(cedar_check(checker, policy->condition, NULL, &typed));
-	if (cedar_type_is_bool(typed.type))
+	if (cedar_type_is_bool(typed.type) || typed.type->kind == CEDAR_TYPE_SCALAR)
 		return 0;
 	return err_set(checker->err, E_INVALID, "line %u, column %u: a condition must be Bool, "
 		"this one is %s", policy->condition->place.line, policy->condition->place.column,
