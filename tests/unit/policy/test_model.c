@@ -162,13 +162,13 @@ Test(model, checks_columns_by_the_dataset_that_a_scope_names)
 
 Test(model, takes_only_masks_that_there_are_and_only_on_forbids)
 {
-	good("@mask(\"show-last-4\") forbid(principal, action == Action::\"column:read\", resource)"
+	good("@mask(\"show-last-4\") forbid(principal, action == Action::\"dataset:read\", resource)"
 	     " when { resource.tags.contains(\"pii\") };");
-	bad("@mask(\"show-last\") forbid(principal, action == Action::\"column:read\", resource);",
+	bad("@mask(\"show-last\") forbid(principal, action == Action::\"dataset:read\", resource);",
 	    "@mask:");
-	bad("@mask(\"show-last-4\") permit(principal, action == Action::\"column:read\", "
+	bad("@mask(\"show-last-4\") permit(principal, action == Action::\"dataset:read\", "
 	    "resource);", "belongs to a forbid");
-	bad("@mask(\"none\") forbid(principal, action == Action::\"column:read\", resource);",
+	bad("@mask(\"none\") forbid(principal, action == Action::\"dataset:read\", resource);",
 	    "@mask:");
 }
 
