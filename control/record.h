@@ -15,8 +15,11 @@
  *   cancel    {t, id or run, tenant, at, principal}
  *   usage     {t, id, tenant, domain, at, amounts, cost, source}
  *             source "task": id is TASK/ATTEMPT, counted once; "online": WORKER/INCARNATION/SEQ
- *   audit     {t, tenant, at, actor, action, resource, result, rule?, code?, request?, task?}
- *             the shard numbers a tenant's events in the order in which they are applied
+ *   audit     {t, tenant, at, format, class, activity, actor, onBehalfOf?, credential?, action,
+ *             operation?, resource, result, rule?, policies?: [id...], digest?, purpose?,
+ *             address?, code?, request?, task?, detail?: {...}}
+ *             the shard numbers a tenant's events in the order in which they are applied (seq);
+ *             format, class and activity: control/ocsf.h
  *   meter     {t, worker, incarnation, seq, at}      online reads counted up to here
  *   interval  {t, op, at, uid, ...}      a schedule's ledger: control/interval.h
  *   gone      {t, tenant, at}            it was deleted: its ended tasks leave, for nowhere

@@ -68,3 +68,33 @@ Test(audit, cuts_what_is_long_between_characters)
 	cr_expect_eq(strlen(resource) % 2, 1, "no half character before the dots");
 	plane_stop(plane);
 }
+
+Test(audit, writes_down_its_class_and_leaves_out_a_detail_that_is_too_large)
+{
+	struct plane *plane = plane_start();
+	struct value *detail = value_map(plane->arena);
+	char text[AUDIT_DETAIL_MAX + 1];
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	value_set_str(detail, "much", text);
+	const char *const policies[] = {"one.0", "two.0"};
+	const struct audit_event event = {.tenant = "acme",
+	                                  .actor = "acme/ada",
+	                                  .on_behalf = "acme/bob",
+	                                  .action = "dataset:read",
+	                                  .verb = VERB_QUERY_DATA,
+	                                  .resource = "/v1/x",
+	                                  .result = "allowed",
+	                                  .policies = policies,
+	                                  .policy_count = 2,
+	                                  .detail = detail,
+	                                  .at_ms = 1};
+	commit(plane, &event);
+	const struct value *record = newest(plane);
+	cr_expect_eq(value_get_int(record, "class", 0), 6005);
+	cr_expect_eq(value_get_int(record, "activity", 0), 4);
+	cr_expect_str_eq(value_get_str(record, "onBehalfOf"), "acme/bob");
+	cr_expect_str_eq(value_as_str(value_at(value_get(record, "policies"), 1)), "two.0");
+	cr_expect(value_get_bool(value_get(record, "detail"), "omitted", false));
+	plane_stop(plane);
+}
