@@ -253,8 +253,7 @@ static void renew(struct policies *policies, struct entry *entry)
 	install(policies, entry, engine, changes, rc < 0);
 }
 
-/* False: it cannot be said, which denies. *ret_engine is held, NULL without policies. */
-static bool engine_for(struct policies *policies, const char *tenant, struct engine **ret_engine)
+bool policies_engine(struct policies *policies, const char *tenant, struct engine **ret_engine)
 {
 	pthread_mutex_lock(&policies->mutex);
 	struct entry *entry = entry_make(policies, tenant);
@@ -279,7 +278,7 @@ static bool engine_for(struct policies *policies, const char *tenant, struct eng
 bool policies_in_force(struct policies *policies, const char *tenant)
 {
 	AUTO(engine) *engine = NULL;
-	return policies && tenant && (!engine_for(policies, tenant, &engine) || engine);
+	return policies && tenant && (!policies_engine(policies, tenant, &engine) || engine);
 }
 
 /* --- decisions --- */
@@ -352,7 +351,7 @@ struct decision policies_decide(struct policies *policies, struct arena *arena,
 	decision.digest = policies ? policies->digest : NULL;
 	if (!policies || is_settled(ask, &decision))
 		return decision;
-	if (!engine_for(policies, tenant, &engine))
+	if (!policies_engine(policies, tenant, &engine))
 		return (struct decision){ .visible = true, .rule = "policies-unavailable" };
 	if (!engine)
 		return decision;

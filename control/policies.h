@@ -20,6 +20,11 @@ void policies_changed(struct policies *policies, const char *key);
 /* Whether there are any that hold in that tenant. */
 bool policies_in_force(struct policies *policies, const char *tenant);
 
+/* What decides there, held for the caller to free; NULL: the roles' table. False: it cannot be
+ * said, which denies. */
+struct engine;
+bool policies_engine(struct policies *policies, const char *tenant, struct engine **ret_engine);
+
 /* Calls visit for each tenant that a policy "TENANT/NAME" holds in, of those asked about so far: of
  * the platform's every one. */
 typedef void policies_tenant_fn(void *context, const char *tenant);

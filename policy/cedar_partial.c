@@ -546,6 +546,17 @@ static int lower_policy(struct lower *lower, const struct cedar_policy *policy,
 	return *ret_filter ? 0 : no_room(lower);
 }
 
+/* What is too long or too deep lets no row through. */
+static int bounded(struct lower *lower, const struct value *filter, const struct value **ret_filter)
+{
+	if (!filter || value_check(filter, NULL) < 0)
+		return no_room(lower);
+	if (rowfilter_check(filter, lower->schema, NULL) < 0)
+		filter = rowfilter_const(lower->arena, false);
+	*ret_filter = filter;
+	return filter ? 0 : no_room(lower);
+}
+
 static int lower_all(struct lower *lower, const struct cedar_policy *const *policies, size_t count,
                      struct cedar_rows *rows)
 {
@@ -561,13 +572,8 @@ static int lower_all(struct lower *lower, const struct cedar_policy *const *poli
 	}
 	if (!permitted || !forbidden)
 		return no_room(lower);
-	rows->filter = rowfilter_both(lower->arena, permitted,
-	                              rowfilter_not(lower->arena, forbidden));
-	if (!rows->filter || value_check(rows->filter, NULL) < 0)
-		return no_room(lower);
-	if (rowfilter_check(rows->filter, lower->schema, NULL) < 0)
-		rows->filter = rowfilter_const(lower->arena, false);
-	return rows->filter ? 0 : no_room(lower);
+	TRY(bounded(lower, rowfilter_not(lower->arena, forbidden), &rows->spared));
+	return bounded(lower, rowfilter_both(lower->arena, permitted, rows->spared), &rows->filter);
 }
 
 int cedar_set_rows(const struct cedar_set *set, struct arena *arena,

@@ -19,6 +19,7 @@
 
 struct cedar_rows {
 	const struct value *filter;      /* rowfilter_is(filter, true): every row */
+	const struct value *spared;      /* the rows that nothing forbids, permitted or not */
 	size_t reason_count;             /* the policies that the filter was made of */
 	const struct cedar_policy **reasons;
 	size_t lost_count;               /* those that could not be lowered, with the place */

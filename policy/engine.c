@@ -5,6 +5,7 @@
 #include "policy/engine.h"
 
 #include "policy/cedar_ip.h"
+#include "policy/engine_impl.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -456,7 +457,7 @@ static int add_context(struct scene *scene)
 /* --- decided --- */
 
 /* "role:consumer@acme/sales/consumer>acme/sales" is told as "consumer". */
-static const char *rule_of(struct arena *arena, const struct cedar_policy *policy)
+const char *engine_rule(struct arena *arena, const struct cedar_policy *policy)
 {
 	struct cedar_str id = policy->id;
 	const size_t head = strlen(ROLE_HEAD);
@@ -473,13 +474,13 @@ static int tell(struct scene *scene, const struct cedar_answer *decided,
 	struct engine_answer answer = { .allowed = decided->allowed,
 		                        .skipped = decided->error_count };
 	for (size_t i = 0; i < decided->reason_count && i < ENGINE_RULES_MAX; i++) {
-		const char *rule = rule_of(scene->arena, decided->reasons[i]);
+		const char *rule = engine_rule(scene->arena, decided->reasons[i]);
 		if (!rule)
 			return no_room(scene);
 		answer.rules[answer.rule_count++] = rule;
 	}
 	if (decided->error_count) {
-		const char *id = rule_of(scene->arena, decided->errors[0].policy);
+		const char *id = engine_rule(scene->arena, decided->errors[0].policy);
 		answer.failure = !id ? NULL : arena_printf(scene->arena, "%s: %s", id,
 		                                           decided->errors[0].reason);
 		if (!answer.failure)
@@ -489,17 +490,27 @@ static int tell(struct scene *scene, const struct cedar_answer *decided,
 	return 0;
 }
 
-int engine_decide(const struct engine *engine, struct arena *arena, const struct engine_ask *ask,
-                  struct engine_answer *ret_answer, struct err *err)
+int engine_scene(const struct engine *engine, struct arena *arena, const struct engine_ask *ask,
+                 struct engine_scene *ret_scene, struct err *err)
 {
 	struct scene scene = { .engine = engine, .arena = arena, .ask = ask, .err = err };
-	struct cedar_answer decided;
 	TRY(cedar_entities_new(arena, &scene.entities, err));
 	TRY(add_principal(&scene));
 	TRY(add_action(&scene));
 	TRY(add_resource(&scene));
 	TRY(add_context(&scene));
-	TRY(cedar_entities_close(scene.entities, err));
-	TRY(cedar_set_decide(engine->set, arena, &scene.request, scene.entities, &decided, err));
+	*ret_scene = (struct engine_scene){ engine->set, scene.entities, scene.request };
+	return 0;
+}
+
+int engine_decide(const struct engine *engine, struct arena *arena, const struct engine_ask *ask,
+                  struct engine_answer *ret_answer, struct err *err)
+{
+	struct scene scene = { .engine = engine, .arena = arena, .ask = ask, .err = err };
+	struct engine_scene made;
+	struct cedar_answer decided;
+	TRY(engine_scene(engine, arena, ask, &made, err));
+	TRY(cedar_entities_close(made.entities, err));
+	TRY(cedar_set_decide(made.set, arena, &made.request, made.entities, &decided, err));
 	return tell(&scene, &decided, ret_answer);
 }
