@@ -326,6 +326,16 @@ static void put_items(struct buf *out, const struct value *filter)
 	buf_putc(out, ')');
 }
 
+/* The column that is compared with item. A date may lie beyond all timestamps, and no filter may
+ * fail on a row. */
+static void put_operand(struct buf *out, const char *column, const struct value *item)
+{
+	bool time = value_kind(item) == VALUE_MAP;
+	buf_puts(out, time ? "TRY_CAST(" : "");
+	put_quoted(out, column, '"');
+	buf_puts(out, time ? " AS TIMESTAMP)" : "");
+}
+
 /* Where there is no value SQL would not know: here that is false, or true for an opposite. */
 static void put_guarded(struct buf *out, const struct value *filter, enum op op)
 {
@@ -339,7 +349,7 @@ static void put_guarded(struct buf *out, const struct value *filter, enum op op)
 		buf_puts(out, opposite ? "true)" : "false)");
 		return;
 	}
-	put_quoted(out, column, '"');
+	put_operand(out, column, value_at(filter, 2));
 	buf_puts(out, ops[op].sql);
 	if (many)
 		put_items(out, filter);
@@ -357,7 +367,7 @@ static void put_leaf(struct buf *out, const struct value *filter, enum op op)
 		return;
 	}
 	buf_putc(out, '(');
-	put_quoted(out, column_of(filter), '"');
+	put_operand(out, column_of(filter), value_at(filter, 2));
 	buf_puts(out, ops[op].sql);
 	if (ops[op].takes == TAKES_ONE)
 		put_item(out, value_at(filter, 2));

@@ -22,11 +22,25 @@ MUST_USE int duck_name(struct duck *duck, int fd, const char *name, struct err *
 struct duck_limits {
 	int threads;
 	uint64_t memory_bytes; /* of the process; the engine is given its share of it */
+	bool rows_hidden; /* from who wrote the SQL: what files' statistics say is of all rows */
 };
 /* From here on only these descriptors can be opened and no setting can be changed. Comes before any
  * SQL that is not ours. */
 MUST_USE int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fds,
                        size_t fd_count, struct err *err);
+
+/* A function for our own SQL: of one value, and what it gives is of the same type. NULL gives NULL
+ * without a call. Called from many threads; what is borrowed here lives as long as duck. */
+struct duck_function {
+	const char *name;     /* begins with freehold_, so that no tenant's SQL may call it */
+	const char *sql_type; /* INTEGER, BIGINT, DATE (days), TIMESTAMP (us); VARCHAR, BLOB */
+	const void *context;
+	int64_t (*number)(const void *context, int64_t value);
+	int (*bytes)(const void *context, const void *data, size_t len, struct buf *out,
+	             struct err *err);       /* of VARCHAR and BLOB, instead of number */
+};
+MUST_USE int duck_add_function(struct duck *duck, const struct duck_function *function,
+                               struct err *err);
 
 /* Our own statement, whose result does not matter. */
 MUST_USE int duck_exec(struct duck *duck, const char *sql, struct err *err);

@@ -2,7 +2,9 @@
 #include "common/defs.h"
 #include "worker/shop.h"
 #include "api/field.h"
+#include "common/crypto.h"
 #include "worker/duck.h"
+#include "worker/veil.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -81,6 +83,21 @@ static int put_relation(const struct shop *shop, const struct value *table, stru
 	return 0;
 }
 
+/* As its reader may see it. */
+static int put_table(struct shop *shop, const struct value *table, struct buf *sql,
+                     struct err *err)
+{
+	if (!veil_is_on(table))
+		return put_relation(shop, table, sql, err);
+	AUTO_BUF relation;
+	struct value *columns;
+	buf_init(&relation, SQL_MAX);
+	TRY(put_relation(shop, table, &relation, err));
+	TRY(buf_check(&relation, err));
+	TRY(shop_schema(shop, (const char *)relation.data, &columns, err));
+	return veil_put(shop->arena, table, (const char *)relation.data, columns, sql, err);
+}
+
 static int make_table(struct shop *shop, const struct value *table, struct err *err)
 {
 	const char *domain = value_get_str(table, "domain"), *name = value_get_str(table, "name");
@@ -95,14 +112,18 @@ static int make_table(struct shop *shop, const struct value *table, struct err *
 	buf_putc(&sql, '.');
 	duck_put_name(&sql, name);
 	buf_puts(&sql, " AS ");
-	TRY(put_relation(shop, table, &sql, err));
+	TRY(put_table(shop, table, &sql, err));
 	TRY(buf_check(&sql, err));
-	return duck_exec(shop->duck, (const char *)sql.data, err);
+	int rc = duck_exec(shop->duck, (const char *)sql.data, err);
+	/* What the engine says of a veil quotes it. */
+	return rc == E_INVALID && veil_is_on(table) ? veil_misfit(table, err) : rc;
 }
 
 int shop_tables(struct shop *shop, struct err *err)
 {
 	const struct value *tables = value_get(shop->job, "tables");
+	random_bytes(shop->salt.bytes, sizeof shop->salt.bytes);
+	TRY(veil_prepare(shop->arena, shop->duck, tables, &shop->salt, err));
 	for (size_t i = 0; i < value_len(tables); i++)
 		TRY(make_table(shop, value_at(tables, i), err));
 	const char *domain = value_get_str(shop->job, "domain");

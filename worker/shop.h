@@ -1,12 +1,13 @@
 /* shop.h - what the executor's half of a task type works with.
  *
- * job     {type, threads, memory, domain, work, tables: [{domain, name, schema?, files: [fd]}],
- *         sealed: [{fd, ticket}], and what the type's agent half added}; fd is an index
+ * job     {type, threads, memory, domain, work, tables: [{domain, name, schema?, files: [fd],
+ *         filter?, masks?, hidden?}], sealed: [{fd, ticket}], and what the type's agent half
+ *         added}; fd is an index; of filter, masks and hidden see api/restriction.h
  * result  {rows, readBytes} and what the type adds */
 #ifndef SHOP_H
 #define SHOP_H
 
-#include "common/buf.h"
+#include "common/mask.h"
 #include "common/value.h"
 
 #include <pthread.h>
@@ -23,6 +24,7 @@ struct shop {
 	int socket;
 	pthread_mutex_t mutex; /* guards sending on socket, and phase */
 	const char *phase;     /* a constant */
+	struct mask_salt salt; /* of this job's masks */
 };
 
 /* The descriptor that the job's member names; -1: it has none. */

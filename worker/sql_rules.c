@@ -44,10 +44,13 @@ static const char *const relations[] = {
 /* Functions of one value that look or act outside of their arguments. */
 static const char *const outward[] = {
 	"current_setting", "getenv", "nextval", "currval", "json_serialize_plan", "write_log",
-	"setseed", "query", "query_table",
+	"setseed", "query", "query_table", "stats", "vector_type", "current_query",
+	"current_schemas", "in_search_path", "format_type", "get_block_size",
 };
 
-static const char *const own_prefixes[] = {"duckdb_", "pg_", "sqlite_", "pragma_", "freehold_"};
+static const char *const own_prefixes[] = {
+	"duckdb_", "pg_", "sqlite_", "pragma_", "freehold_", "__internal_",
+};
 static const char *const own_schemas[] = {"information_schema", "pg_catalog"};
 
 static bool is(struct text text, const char *name)
@@ -60,6 +63,16 @@ static bool among(struct text text, const char *const *names, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (is(text, names[i]))
 			return true;
+	return false;
+}
+
+static bool is_own(struct text name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(own_prefixes); i++) {
+		size_t len = strlen(own_prefixes[i]);
+		if (name.len > len && strncasecmp(name.at, own_prefixes[i], len) == 0)
+			return true;
+	}
 	return false;
 }
 
@@ -100,11 +113,8 @@ static int check_table(const struct scan *scan, const struct frame *frame, struc
 		return 0;
 	if (among(schema, own_schemas, ARRAY_LEN(own_schemas)))
 		return refuse("schema", schema, "is the engine's own", err);
-	for (size_t i = 0; i < ARRAY_LEN(own_prefixes); i++) {
-		size_t len = strlen(own_prefixes[i]);
-		if (name.len > len && strncasecmp(name.at, own_prefixes[i], len) == 0)
-			return refuse("table", name, "is the engine's own", err);
-	}
+	if (is_own(name))
+		return refuse("table", name, "is the engine's own", err);
 	if (looks_like_path(name))
 		return refuse("table", name, "is a path and no dataset", err);
 	return 0;
@@ -121,6 +131,8 @@ static int check_function(const struct scan *scan, const struct frame *frame, st
 		              "cannot read files by disabled access, or looks elsewhere", err);
 	if (among(name, outward, ARRAY_LEN(outward)))
 		return refuse("function", name, "is disabled", err);
+	if (is_own(name) && !is(name, "pg_typeof"))
+		return refuse("function", name, "is the engine's own", err);
 	return 0;
 }
 

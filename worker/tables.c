@@ -2,6 +2,7 @@
  * described. Invariant: an executor gets keys of single objects, never a dataset's. */
 #include "common/defs.h"
 #include "worker/run_impl.h"
+#include "worker/veil.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -133,6 +134,7 @@ int run_add_tables(struct run *run, struct err *err)
 		value_set(table, "files", files);
 		if (from->schema)
 			value_set(table, "schema", value_copy(run->arena, from->schema));
+		veil_pack(run->arena, &from->restriction, table);
 		value_add(tables, table);
 	}
 	value_set(run->job, "tables", tables);

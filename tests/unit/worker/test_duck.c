@@ -69,7 +69,7 @@ Test(duck, opens_nothing_and_sets_nothing_once_locked)
 {
 	int fd = memfd_create("t", MFD_CLOEXEC);
 	cr_assert_eq(write(fd, "a\n1\n", 4), 4);
-	struct duck_limits limits = {1, 512 * MIB};
+	struct duck_limits limits = {.threads = 1, .memory_bytes = 512 * MIB};
 	cr_assert_eq(duck_lock(duck, &limits, &fd, 1, &err), 0, "%s", err.text);
 	char sql[100];
 	snprintf(sql, sizeof sql, "SELECT * FROM read_csv('/proc/self/fd/%d')", fd);
