@@ -77,16 +77,17 @@ static const char *operation_id(struct arena *arena, const struct route_row *row
 
 static struct value *answer_content(struct arena *arena, const struct route_row *row)
 {
+	static const struct { const char *answer, *type; } types[] = {
+		{ "text", "text/plain" }, { "bytes", "application/octet-stream" },
+		{ "events", "text/event-stream" },
+		{ "archive", "application/vnd.freehold.backup" },
+	};
 	const char *name = route_schema(arena, row, row->operation->answer);
 	if (!name && row->operation->answer)
 		return NULL;                 /* without memory for it */
-	if (name && strcmp(name, "text") == 0)
-		return content(arena, "text/plain", schema_type(arena, "string", NULL));
-	if (name && strcmp(name, "events") == 0)
-		return content(arena, "text/event-stream", schema_type(arena, "string", NULL));
-	if (name && strcmp(name, "archive") == 0)
-		return content(arena, "application/vnd.freehold.backup",
-		               schema_type(arena, "string", NULL));
+	for (size_t i = 0; name && i < ARRAY_LEN(types); i++)
+		if (strcmp(name, types[i].answer) == 0)
+			return content(arena, types[i].type, schema_type(arena, "string", NULL));
 	if (name && strcmp(name, "object") == 0)
 		return content(arena, JSON, schema_type(arena, "object", NULL));
 	return content(arena, JSON, name ? schema_ref(arena, name) : NULL);

@@ -4,6 +4,7 @@
 
 #include "common/json.h"
 #include "common/log.h"
+#include "control/auditlog.h"
 #include "control/dispatch.h"
 #include "control/record.h"
 #include "control/rekey.h"
@@ -233,6 +234,10 @@ static bool look(struct archive *archive, int64_t from_ms, int64_t to_ms)
 	if (rc < 0 && rc != E_NOT_LEADER)
 		log_warn(NULL, "archive_not_submitted", "code=%s reason=\"%s\"", err_name(rc),
 		         err.text);
+	int signed_rc = auditlog_look(archive->part, &err);
+	if (signed_rc < 0 && signed_rc != E_NOT_LEADER)
+		log_warn(NULL, "audit_log_not_signed", "code=%s reason=\"%s\"",
+		         err_name(signed_rc), err.text);
 	return rc == 0 && submitted > 0;
 }
 

@@ -1,5 +1,6 @@
 /* archive.h - when and what leaves the leader's memory: a thread that submits archive tasks for
- * ended tasks and sweeps for orphaned objects, and what an archive task's grant says. Ended tasks
+ * ended tasks, sweeps for orphaned objects and signs audit logs (control/auditlog.h), and what an
+ * archive task's grant says. Ended tasks
  * become rows of the tenant's dataset freehold.tasks (control/home.h); the same commit that
  * publishes the rows ends the archive task, and with it the tasks leave. A crash before leaves
  * them in memory, a crash after in the history. */

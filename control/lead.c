@@ -7,6 +7,7 @@
 #include "control/lead.h"
 
 #include "common/log.h"
+#include "control/auditlog.h"
 #include "control/authority.h"
 #include "control/bootstrap.h"
 #include "control/dispatch.h"
@@ -145,6 +146,7 @@ static int take_over(struct lead *lead, int64_t epoch, struct err *err)
 	TRY(catalog_refresh(control->catalog, control->store, err));
 	TRY(replay(lead, epoch, err));
 	shard_ready(part->shard);
+	auditlog_report(part);
 	if (part != part_of(control, "platform"))
 		return 0;
 	TRY(bootstrap(control, lead->conf.bootstrap_key_file, err));

@@ -1,5 +1,5 @@
 /* routes.c - the route table out of api/routes.def, and the matcher. A {segment} of a row's path
- * takes one non-empty segment; everything else matches byte by byte. */
+ * takes one non-empty segment, {path} all that are left; everything else matches byte by byte. */
 #include "common/defs.h"
 #include "control/admit.h"
 
@@ -41,10 +41,18 @@ static bool is_capture(struct segment segment)
 	return segment.len > 2 && segment.text[0] == '{';
 }
 
+static bool takes_rest(struct segment segment)
+{
+	static const char rest[] = "{path}";
+	return segment.len == strlen(rest) && memcmp(segment.text, rest, segment.len) == 0;
+}
+
 static bool path_matches(const char *row, const char *path)
 {
 	struct segment want, got;
 	while (next_segment(&row, &want)) {
+		if (takes_rest(want))
+			return path[0] == '/' && path[1] != 0;
 		if (!next_segment(&path, &got))
 			return false;
 		bool same = got.len == want.len && memcmp(got.text, want.text, got.len) == 0;
@@ -72,8 +80,8 @@ static int capture(struct request *request, const char *row, const char *path, s
 {
 	struct segment want, got;
 	while (next_segment(&row, &want) && next_segment(&path, &got)) {
-		if (!is_capture(want))
-			continue;
+		if (!is_capture(want) || takes_rest(want))
+			continue;            /* the handler reads the rest off the request */
 		const char **at = capture_at(request, want);
 		REQUIRE(at);
 		*at = arena_strndup(request->arena, got.text, got.len);

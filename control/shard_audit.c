@@ -116,7 +116,7 @@ static int make_entry(struct audit_ring *ring, const struct value *record,
 	TRY(numbered(arena, record, entry->seq, &event, err));
 	TRY(pack_event(event, &entry->packed, &entry->len, err));
 	/* What a checkpoint brings is in the tree that it brings as well. */
-	int rc = value_get(record, "seq") ? 0 : log_grow(ring, event, entry->seq, err);
+	int rc = value_get(record, "seq") ? 0 : log_grow(ring, event, err);
 	if (rc < 0)
 		free(entry->packed);
 	return rc;

@@ -31,6 +31,7 @@ struct audit_ring {
 	struct log_before before;
 	struct kept_head *heads;     /* oldest first */
 	size_t head_count;
+	int64_t waiting_ms;          /* unix: of the first event that no head tells of */
 	bool forked;
 	uint64_t forked_size;
 };
@@ -45,7 +46,7 @@ int log_restore(struct shard *shard, const struct value *record, struct err *err
 int log_restore_nodes(struct shard *shard, const struct value *record, struct err *err);
 int log_apply_head(struct shard *shard, const struct value *record, struct err *err);
 void log_clear(struct audit_ring *ring);
-int log_grow(struct audit_ring *ring, const struct value *event, int64_t seq, struct err *err);
+int log_grow(struct audit_ring *ring, const struct value *event, struct err *err);
 /* Takes what the arena holds: it is empty afterwards. */
 typedef int log_emit_fn(void *context, struct value *record, struct err *err);
 int log_emit(struct arena *arena, const char *tenant, const struct audit_ring *ring, int64_t at_ms,

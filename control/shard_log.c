@@ -31,13 +31,20 @@ static int leaf_of(const struct value *event, uint8_t out[MERKLE_BYTES], struct 
 
 /* --- the tree --- */
 
-int log_grow(struct audit_ring *ring, const struct value *event, int64_t seq, struct err *err)
+static uint64_t head_size(const struct audit_ring *ring)
+{
+	return ring->head_count ? ring->heads[ring->head_count - 1].size : 0;
+}
+
+int log_grow(struct audit_ring *ring, const struct value *event, struct err *err)
 {
 	uint8_t leaf[MERKLE_BYTES];
 	TRY(leaf_of(event, leaf, err));
 	TRY(logtree_append(&ring->tree, leaf, err));
 	if (ring->tree.size == 1)
-		ring->tree_from = seq;
+		ring->tree_from = value_get_int(event, "seq", 1);
+	if (ring->tree.size == head_size(ring) + 1)
+		ring->waiting_ms = value_get_int(event, "at", 0);
 	return 0;
 }
 
@@ -104,6 +111,7 @@ void log_clear(struct audit_ring *ring)
 	ring->heads = NULL;
 	ring->head_count = 0;
 	ring->tree_from = 0;
+	ring->waiting_ms = 0;
 	ring->before = (struct log_before){ 0 };
 	ring->forked = false;
 	ring->forked_size = 0;
@@ -157,6 +165,7 @@ static int keep_head(struct audit_ring *ring, const struct kept_head *head, cons
 	heads[ring->head_count] = *head;
 	heads[ring->head_count++].note = copy;
 	thin(ring);
+	ring->waiting_ms = head->at_ms;
 	return 0;
 }
 
@@ -237,7 +246,7 @@ static int begin_again(struct audit_ring *ring, const struct value *record, stru
 		struct value *event = NULL;
 		arena_reset(arena);
 		TRY(pack_read(arena, entry->packed, entry->len, &event, err));
-		TRY(log_grow(ring, event, entry->seq, err));
+		TRY(log_grow(ring, event, err));
 	}
 	return 0;
 }
@@ -359,8 +368,10 @@ int shard_log(struct shard *shard, struct arena *arena, const char *tenant,
 	struct log_state state = { .from = 1 };
 	shard_lock(shard);
 	const struct account *account = account_find(shard, tenant);
-	if (account)
+	if (account) {
 		state_of(&account->audit, &state);
+		state.erasing = account->held == HOLD_ERASE;
+	}
 	if (account && account->audit.head_count) {
 		const struct audit_ring *ring = &account->audit;
 		const struct kept_head *newest = &ring->heads[ring->head_count - 1];
@@ -443,25 +454,35 @@ int shard_log_events(struct shard *shard, struct arena *arena, const char *tenan
 	return value_check(list, err);
 }
 
-static bool is_due(const struct audit_ring *ring, int64_t now_ms, int64_t max_age_ms,
+static bool is_due(const struct account *account, int64_t now_ms, int64_t max_age_ms,
                    uint64_t max_behind)
 {
-	const struct kept_head *newest = ring->head_count
-		? &ring->heads[ring->head_count - 1] : NULL;
-	uint64_t behind = ring->tree.size - (newest ? newest->size : 0);
-	if (behind == 0 || ring->forked || (newest && newest->size > ring->tree.size))
+	const struct audit_ring *ring = &account->audit;
+	if (ring->forked || account->held == HOLD_ERASE || head_size(ring) >= ring->tree.size)
 		return false;
-	return behind >= max_behind || !newest || now_ms - newest->at_ms >= max_age_ms;
+	return ring->tree.size - head_size(ring) >= max_behind ||
+		now_ms - ring->waiting_ms >= max_age_ms;
 }
 
 size_t shard_logs_due(struct shard *shard, int64_t now_ms, int64_t max_age_ms, uint64_t max_behind,
-                      struct log_due *due, size_t most)
+                      struct log_name *names, size_t most)
 {
 	size_t count = 0;
 	shard_lock(shard);
 	for (const struct account *at = shard->account_list; at && count < most; at = at->next)
-		if (is_due(&at->audit, now_ms, max_age_ms, max_behind))
-			memcpy(due[count++].tenant, at->name, sizeof due->tenant);
+		if (is_due(at, now_ms, max_age_ms, max_behind))
+			memcpy(names[count++].tenant, at->name, sizeof names->tenant);
+	shard_unlock(shard);
+	return count;
+}
+
+size_t shard_logs_forked(struct shard *shard, struct log_name *names, size_t most)
+{
+	size_t count = 0;
+	shard_lock(shard);
+	for (const struct account *at = shard->account_list; at && count < most; at = at->next)
+		if (at->audit.forked)
+			memcpy(names[count++].tenant, at->name, sizeof names->tenant);
 	shard_unlock(shard);
 	return count;
 }

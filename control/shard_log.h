@@ -24,6 +24,7 @@ struct log_state {
 	int64_t from;                /* number of the event that is entry 0 */
 	uint64_t held;               /* entries from this index on are in memory */
 	struct merkle_range range;
+	bool erasing;                /* its tenant is: it is signed once more, by that */
 	bool forked;
 	uint64_t forked_size;        /* of the head that it does not fit */
 	struct log_before before;
@@ -48,10 +49,12 @@ MUST_USE int shard_log_events(struct shard *shard, struct arena *arena, const ch
 /* An event's line: what is hashed as a leaf. Pure. */
 MUST_USE int log_line(const struct value *event, struct buf *out, struct err *err);
 
-/* Tenants whose newest head is older than max_age_ms, or behind by max_behind entries or more; how
- * many of most. */
-struct log_due { char tenant[64]; };
+/* Tenants with events that no head tells of, for max_age_ms or max_behind of them; how many of
+ * most. */
+struct log_name { char tenant[64]; };
 size_t shard_logs_due(struct shard *shard, int64_t now_ms, int64_t max_age_ms, uint64_t max_behind,
-                      struct log_due *due, size_t most);
+                      struct log_name *names, size_t most);
+/* Those whose log does not hold what was signed. */
+size_t shard_logs_forked(struct shard *shard, struct log_name *names, size_t most);
 
 #endif

@@ -12,9 +12,15 @@ MUST_USE int signer_verifier(struct control *control, struct note_verifier *ret_
 MUST_USE int signer_certificate(struct control *control, struct arena *arena,
                                 const struct value *certificate, struct buf *out,
                                 struct err *err);
-/* A checkpoint of a tenant's audit log, as a signed note. */
+/* The last checkpoint of a tenant's audit log, for its certificate: by the same name. */
 MUST_USE int signer_checkpoint(struct control *control, const char *origin,
                                const struct merkle_range *range, struct buf *out,
                                struct err *err);
+/* A checkpoint of a log: by the same key under the log's origin as its name (C2SP
+ * tlog-checkpoint). */
+MUST_USE int signer_log(struct control *control, const char *origin,
+                        const struct merkle_range *range, struct buf *out, struct err *err);
+MUST_USE int signer_log_verifier(struct control *control, const char *origin,
+                                 struct note_verifier *ret_verifier, struct err *err);
 
 #endif

@@ -228,6 +228,7 @@ static void read_answer(struct plane *plane, const struct reply *reply, struct a
 	answer->revision = reply->revision;
 	answer->retry_after_s = reply->retry_after_s;
 	answer->request_id = keep(plane, reply->request_id);
+	answer->text_len = reply->body.len;
 	answer->text = arena_strndup(plane->arena, (char *)reply->body.data, reply->body.len);
 	if (json_parse(plane->arena, answer->text, reply->body.len, &body, NULL) == 0)
 		answer->body = body;

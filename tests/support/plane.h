@@ -43,7 +43,8 @@ void plane_stop(struct plane *plane);
 /* One answer; all in the plane's arena. */
 struct answer {
 	int status;
-	const char *text;
+	const char *text;            /* with a NUL behind it */
+	size_t text_len;
 	const char *content_type, *etag, *location, *allow;
 	int retry_after_s;
 	int64_t revision;

@@ -277,6 +277,7 @@ const char *strangers_path(struct strangers *w, const char *path, const struct n
 	} parts[] = {
 		{"{tenant}", names->tenant}, {"{domain}", names->domain}, {"{name}", names->name},
 		{"{task}", names->task},     {"{key}", names->key},       {"{run}", names->run},
+		{"{path}", "0/000.p/1"},
 	};
 	const char *made = path;
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)

@@ -236,6 +236,10 @@ Test(shard_log, a_checkpoint_whose_tree_is_not_that_of_its_newest_head_is_found)
 	}
 	bring(&desk);
 	cr_expect(state_of(&desk).forked);
+	struct log_name names[2];
+	cr_expect_eq(shard_logs_forked(desk.shard, names, 2), 1);
+	cr_expect_str_eq(names[0].tenant, "acme");
+	cr_expect_eq(shard_logs_due(desk.shard, INT64_MAX, 0, 0, names, 2), 0, "never again");
 	desk_close(&desk);
 }
 
@@ -303,11 +307,12 @@ Test(shard_log, an_older_versions_log_begins_again_with_the_events_that_came_and
 Test(shard_log, logs_are_due_that_have_events_that_no_head_tells_of)
 {
 	struct desk desk;
-	struct log_due due[4];
+	struct log_name due[4];
 	desk_open(&desk);
 	cr_expect_eq(shard_logs_due(desk.shard, NOON, 10, 5, due, 4), 0);
 	events(&desk, 1);
-	cr_expect_eq(shard_logs_due(desk.shard, NOON, 10, 5, due, 4), 1, "there is no head yet");
+	cr_expect_eq(shard_logs_due(desk.shard, NOON + 9, 10, 5, due, 4), 0, "it is fresh");
+	cr_expect_eq(shard_logs_due(desk.shard, NOON + 10, 10, 5, due, 4), 1, "no head yet");
 	cr_expect_str_eq(due[0].tenant, "acme");
 	shard_record(desk.shard, head_of(&desk));
 	cr_expect_eq(shard_logs_due(desk.shard, NOON + 99, 10, 5, due, 4), 0, "nothing is new");
