@@ -7,6 +7,7 @@
 #include "common/json.h"
 #include "worker/ask.h"
 #include "worker/meter.h"
+#include "worker/row_veil.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -303,6 +304,7 @@ static int source_init(struct access_plan *plan, const struct access_view *view,
 		column_of[i] = -1;
 		layout = online_layout(layout, view->features[i].name, view->features[i].type);
 	}
+	TRY(row_veil_new(plan->arena, view, &source->veil, err));
 	source->column_of = column_of;
 	source->feature_count = view->feature_count;
 	source->join_key_len = strlen(source->join_key);

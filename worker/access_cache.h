@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 struct meter;
+struct row_veil;
 
 /* A view as one plan reads it. */
 struct access_source {
@@ -22,6 +23,7 @@ struct access_source {
 	const int16_t *column_of;    /* by the view's feature; -1: not asked */
 	size_t feature_count;
 	void *served;                /* what keeps `online` open */
+	const struct row_veil *veil; /* NULL: all of it may be seen */
 };
 struct access_column {
 	uint8_t view;

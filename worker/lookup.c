@@ -2,11 +2,15 @@
 #include "common/defs.h"
 #include "worker/lookup.h"
 
+#include "common/crypto.h"
 #include "common/json.h"
 #include "worker/cell.h"
 #include "worker/meter.h"
+#include "worker/row_veil.h"
 
 #include <string.h>
+
+enum { VEIL_ARENA_MAX = 4 * 1024 * 1024 };
 
 #define EPOCH_TEXT "\"1970-01-01T00:00:00Z\""
 
@@ -17,6 +21,8 @@ struct lookup {
 	size_t used;                 /* of room->bytes, without an arena */
 	int64_t now_us;
 	struct buf *out;
+	struct arena *rows;          /* for a restricted row at a time; NULL: none is */
+	struct mask_salt salt;       /* of this answer alone */
 };
 
 int lookup_room_new(struct arena *arena, const struct access_plan *plan, const struct ask *ask,
@@ -123,6 +129,23 @@ static void note_time(struct found *found, int64_t event_us)
 	found->time_len = (uint8_t)out.len;
 }
 
+/* What lies at room->bytes + used becomes what may be seen of it; 0: nothing. */
+static int veil_row(struct lookup *lookup, const struct row_veil *veil, const struct ask_key *key,
+                    size_t *len, struct err *err)
+{
+	uint8_t *at = lookup->room->bytes + lookup->used;
+	const uint8_t *seen = NULL;
+	arena_reset(lookup->rows);
+	int rc = row_veil_apply(veil, lookup->rows, &lookup->salt, key, at, *len, &seen, len, err);
+	if (rc <= 0)
+		return rc;
+	if (*len > lookup->room->byte_max - lookup->used)
+		return err_set(err, E_TOO_LARGE, "entities: the values of %zu rows are too much at "
+		               "once; ask in parts", lookup->ask->rows);
+	memcpy(at, seen, *len);
+	return 1;
+}
+
 static int read_one(struct lookup *lookup, const struct access_source *source,
                     const struct ask_key *key, size_t row, struct found *found, struct err *err)
 {
@@ -133,6 +156,8 @@ static int read_one(struct lookup *lookup, const struct access_source *source,
 	found->here = found->stale = false;
 	int rc = online_get(source->online, key->text, key->len, &event_us,
 	                    room->bytes + lookup->used, room->byte_max - lookup->used, &len, err);
+	if (rc > 0 && source->veil)
+		rc = veil_row(lookup, source->veil, key, &len, err);
 	if (rc <= 0)
 		return rc;
 	TRY(keep_bytes(lookup, &data, len, err));
@@ -261,6 +286,23 @@ static int print_all(const struct lookup *lookup, struct err *err)
 	return buf_check(lookup->out, err);
 }
 
+static int read_all(struct lookup *lookup, struct err *err)
+{
+	AUTO(arena) *rows = NULL;
+	bool veiled = false;
+	for (size_t v = 0; v < lookup->plan->view_count; v++)
+		veiled = veiled || lookup->plan->views[v].veil;
+	if (veiled) {
+		TRY(arena_new(VEIL_ARENA_MAX, &rows, err));
+		random_bytes(lookup->salt.bytes, sizeof lookup->salt.bytes);
+		lookup->rows = rows;
+	}
+	for (size_t v = 0; v < lookup->plan->view_count; v++)
+		TRY(read_view(lookup, v, err));
+	lookup->rows = NULL;
+	return 0;
+}
+
 int lookup_print(const struct access_plan *plan, const struct ask *ask, int64_t now_us,
                  struct lookup_room *room, struct meter *meter, struct buf *out,
                  struct err *err)
@@ -273,8 +315,7 @@ int lookup_print(const struct access_plan *plan, const struct ask *ask, int64_t 
 		return err_set(err, E_TOO_LARGE, "entities: more rows than there is room for");
 	memset(room->cells, 0, cells * sizeof *room->cells);
 	TRY(check_entities(&lookup, err));
-	for (size_t v = 0; v < plan->view_count; v++)
-		TRY(read_view(&lookup, v, err));
+	TRY(read_all(&lookup, err));
 	TRY(print_all(&lookup, err));
 	for (size_t v = 0; v < plan->view_count; v++)
 		meter_add(meter, plan->views[v].meter_slot, (int64_t)ask->rows);
