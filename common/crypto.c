@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sodium.h>
+#include <sys/auxv.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -199,6 +200,19 @@ void digest_keyed_pieces(const uint8_t key[KEY_BYTES], const struct digest_piece
 		crypto_generichash_update(&state, pieces[i].data, pieces[i].len);
 	REQUIRE(crypto_generichash_final(&state, out, DIGEST_BYTES) == 0);
 	secret_wipe(&state, sizeof state);
+}
+
+uint64_t hash_short(uint64_t tweak, const void *data, size_t len)
+{
+	const void *seed = (const void *)getauxval(AT_RANDOM); /* 16 bytes, by the kernel */
+	uint64_t key[2], hash = 0;
+	_Static_assert(sizeof key == crypto_shorthash_KEYBYTES, "a key of 16 bytes");
+	_Static_assert(sizeof hash == crypto_shorthash_BYTES, "a hash of 8 bytes");
+	REQUIRE(seed);
+	memcpy(key, seed, sizeof key);
+	key[0] ^= tweak;
+	crypto_shorthash((unsigned char *)&hash, data, len, (const unsigned char *)key);
+	return hash;
 }
 
 void sha256(const void *data, size_t len, uint8_t out[32])

@@ -49,6 +49,9 @@ void digest_keyed(const uint8_t key[KEY_BYTES], const void *data, size_t len,
 struct digest_piece { const void *data; size_t len; };
 void digest_keyed_pieces(const uint8_t key[KEY_BYTES], const struct digest_piece *pieces,
                          size_t count, uint8_t out[DIGEST_BYTES]);
+/* SipHash-2-4 under a key that is this process's alone (AT_RANDOM): for tables that strangers fill,
+ * never for what is stored. The tweak sets one use apart from another. */
+uint64_t hash_short(uint64_t tweak, const void *data, size_t len);
 void sha256(const void *data, size_t len, uint8_t out[32]);
 /* Of head and then data. */
 void sha256_both(const void *head, size_t head_len, const void *data, size_t len, uint8_t out[32]);

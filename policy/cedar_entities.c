@@ -1,12 +1,13 @@
-/* cedar_entities.c - a table of entities by uid. Invariants: slots is a power of two and at most
- * half full; after the close, ancestors is closed under parents. */
+/* cedar_entities.c - a table of entities by uid; the first few lie in a row instead, which is all
+ * that a request has. Invariants: slots is 0 or a power of two and at most half full; after the
+ * close, ancestors is closed under parents. */
 #include "common/defs.h"
 #include "policy/cedar_entities.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_FIRST = 64 };
+enum { SLOTS_FIRST = 64, FEW = 8 };
 enum walk { WALK_NEW, WALK_OPEN, WALK_DONE };
 
 struct node {
@@ -17,8 +18,10 @@ struct node {
 
 struct cedar_entities {
 	struct arena *arena;
+	const struct cedar_entities *base;       /* NULL: none */
 	size_t count, slots;
-	struct node **table;
+	struct node **table;             /* NULL: there are few, and in the order of the adding */
+	struct node *few[FEW];
 	bool closed;
 };
 
@@ -27,18 +30,21 @@ static int no_room(struct err *err)
 	return err_set(err, E_NOMEM, "no memory left for the entities; send fewer");
 }
 
-int cedar_entities_new(struct arena *arena, struct cedar_entities **ret_entities, struct err *err)
+int cedar_entities_new_over(struct arena *arena, const struct cedar_entities *base,
+			    struct cedar_entities **ret_entities, struct err *err)
 {
 	struct cedar_entities *entities = arena_alloc(arena, sizeof *entities);
 	if (!entities)
 		return no_room(err);
 	entities->arena = arena;
-	entities->slots = SLOTS_FIRST;
-	entities->table = arena_alloc(arena, SLOTS_FIRST * sizeof *entities->table);
-	if (!entities->table)
-		return no_room(err);
+	entities->base = base;
 	*ret_entities = entities;
 	return 0;
+}
+
+int cedar_entities_new(struct arena *arena, struct cedar_entities **ret_entities, struct err *err)
+{
+	return cedar_entities_new_over(arena, NULL, ret_entities, err);
 }
 
 /* Where uid is, or the free slot where it belongs. */
@@ -50,18 +56,43 @@ static struct node **slot_of(const struct cedar_entities *entities, const struct
 	return &entities->table[i];
 }
 
-static int grow(struct cedar_entities *entities, struct err *err)
+/* Of the store itself; NULL: not there. */
+static struct node *node_of(const struct cedar_entities *entities, const struct cedar_uid *uid)
 {
-	struct node **old = entities->table;
-	size_t slots = entities->slots;
-	struct node **table = arena_alloc(entities->arena, slots * 2 * sizeof *table);
+	if (entities->table)
+		return *slot_of(entities, uid);
+	for (size_t i = 0; i < entities->count; i++)
+		if (cedar_uid_equal(&entities->few[i]->entity.uid, uid))
+			return entities->few[i];
+	return NULL;
+}
+
+/* All of them lie in `from`, some of whose places may be free. */
+static int spread(struct cedar_entities *entities, struct node **from, size_t count, size_t slots,
+		  struct err *err)
+{
+	struct node **table = arena_alloc(entities->arena, slots * sizeof *table);
 	if (!table)
 		return no_room(err);
 	entities->table = table;
-	entities->slots = slots * 2;
-	for (size_t i = 0; i < slots; i++)
-		if (old[i])
-			*slot_of(entities, &old[i]->entity.uid) = old[i];
+	entities->slots = slots;
+	for (size_t i = 0; i < count; i++)
+		if (from[i])
+			*slot_of(entities, &from[i]->entity.uid) = from[i];
+	return 0;
+}
+
+static int place(struct cedar_entities *entities, struct node *node, struct err *err)
+{
+	if (entities->count < FEW)
+		entities->few[entities->count] = node;
+	else if (entities->count == FEW)
+		TRY(spread(entities, entities->few, FEW, SLOTS_FIRST, err));
+	else if (entities->count * 2 >= entities->slots)
+		TRY(spread(entities, entities->table, entities->slots, entities->slots * 2, err));
+	if (entities->table)
+		*slot_of(entities, &node->entity.uid) = node;
+	entities->count++;
 	return 0;
 }
 
@@ -70,11 +101,9 @@ int cedar_entities_add(struct cedar_entities *entities, const struct cedar_entit
 {
 	static const struct cedar_record none = { 0, NULL };
 	REQUIRE(!entities->closed);
-	if (*slot_of(entities, &entity->uid))
+	if (node_of(entities, &entity->uid))
 		return err_set(err, E_INVALID, "an entity of type `%s` is given twice; each once",
 		               cedar_str_show(entities->arena, entity->uid.type));
-	if (entities->count * 2 >= entities->slots)
-		TRY(grow(entities, err));
 	struct node *node = arena_alloc(entities->arena, sizeof *node);
 	if (!node)
 		return no_room(err);
@@ -83,9 +112,7 @@ int cedar_entities_add(struct cedar_entities *entities, const struct cedar_entit
 		node->entity.attrs = &none;
 	if (!node->entity.tags)
 		node->entity.tags = &none;
-	*slot_of(entities, &entity->uid) = node;
-	entities->count++;
-	return 0;
+	return place(entities, node, err);
 }
 
 static int by_hash(const void *a, const void *b)
@@ -98,13 +125,29 @@ static int by_hash(const void *a, const void *b)
 	return order ? order : cedar_str_compare(left->id, right->id);
 }
 
+static void sort(const struct cedar_uid **uids, size_t count)
+{
+	if (count > FEW) {
+		qsort(uids, count, sizeof *uids, by_hash);
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		const struct cedar_uid *uid = uids[i];
+		size_t at = i;
+		for (; at && by_hash(&uids[at - 1], &uid) > 0; at--)
+			uids[at] = uids[at - 1];
+		uids[at] = uid;
+	}
+}
+
 /* Its parents are done: their ancestors, and they, are its ancestors. */
 static int gather(struct cedar_entities *entities, struct node *node, struct err *err)
 {
 	size_t count = node->entity.parent_count, used = 0, kept = 0;
 	for (size_t i = 0; i < node->entity.parent_count; i++) {
-		struct node *parent = *slot_of(entities, node->entity.parents[i]);
-		count += parent ? parent->entity.ancestor_count : 0;
+		const struct cedar_entity *parent =
+			cedar_entities_find(entities, node->entity.parents[i]);
+		count += parent ? parent->ancestor_count : 0;
 	}
 	if (!count)
 		return 0;
@@ -112,12 +155,13 @@ static int gather(struct cedar_entities *entities, struct node *node, struct err
 	if (!all)
 		return no_room(err);
 	for (size_t i = 0; i < node->entity.parent_count; i++) {
-		struct node *parent = *slot_of(entities, node->entity.parents[i]);
+		const struct cedar_entity *parent =
+			cedar_entities_find(entities, node->entity.parents[i]);
 		all[used++] = node->entity.parents[i];
-		for (size_t j = 0; parent && j < parent->entity.ancestor_count; j++)
-			all[used++] = parent->entity.ancestors[j];
+		for (size_t j = 0; parent && j < parent->ancestor_count; j++)
+			all[used++] = parent->ancestors[j];
 	}
-	qsort(all, used, sizeof *all, by_hash);
+	sort(all, used);
 	for (size_t i = 0; i < used; i++)
 		if (!kept || !cedar_uid_equal(all[kept - 1], all[i]))
 			all[kept++] = all[i];
@@ -148,7 +192,7 @@ static int walk_from(struct cedar_entities *entities, struct node *start, struct
 			depth--;
 			continue;
 		}
-		struct node *parent = *slot_of(entities, node->entity.parents[node->at++]);
+		struct node *parent = node_of(entities, node->entity.parents[node->at++]);
 		if (!parent || parent->walk == WALK_DONE)
 			continue;
 		if (parent->walk == WALK_OPEN)
@@ -161,11 +205,13 @@ static int walk_from(struct cedar_entities *entities, struct node *start, struct
 
 int cedar_entities_close(struct cedar_entities *entities, struct err *err)
 {
+	struct node *const *all = entities->table ? entities->table : entities->few;
+	size_t places = entities->table ? entities->slots : entities->count;
 	struct node **stack = arena_alloc(entities->arena, (entities->count + 1) * sizeof *stack);
 	if (!stack)
 		return no_room(err);
-	for (size_t i = 0; i < entities->slots; i++) {
-		struct node *node = entities->table[i];
+	for (size_t i = 0; i < places; i++) {
+		struct node *node = all[i];
 		if (node && node->walk == WALK_NEW)
 			TRY(walk_from(entities, node, stack, err));
 	}
@@ -181,7 +227,9 @@ size_t cedar_entities_count(const struct cedar_entities *entities)
 const struct cedar_entity *cedar_entities_find(const struct cedar_entities *entities,
 					       const struct cedar_uid *uid)
 {
-	struct node *node = *slot_of(entities, uid);
+	const struct node *node = node_of(entities, uid);
+	for (; !node && entities->base; node = node_of(entities, uid))
+		entities = entities->base;
 	return node ? &node->entity : NULL;
 }
 

@@ -1,7 +1,8 @@
 /* cedar_entities.h - the entities that policies are decided over: attributes, tags, ancestors.
  *
  * Filled once, then closed; a closed store is immutable and any thread may read it. All of it lives
- * in the arena it was made in. */
+ * in the arena it was made in. A store may lie over a closed one, which outlives it: what it does
+ * not have itself is found there. */
 #ifndef CEDAR_ENTITIES_H
 #define CEDAR_ENTITIES_H
 
@@ -22,6 +23,9 @@ struct cedar_entities;
 
 MUST_USE int cedar_entities_new(struct arena *arena, struct cedar_entities **ret_entities,
 				struct err *err);
+/* base NULL: over none. */
+MUST_USE int cedar_entities_new_over(struct arena *arena, const struct cedar_entities *base,
+				     struct cedar_entities **ret_entities, struct err *err);
 /* Keeps what the entity points to; attrs and tags may be NULL. E_INVALID for a uid
  * that is there. */
 MUST_USE int cedar_entities_add(struct cedar_entities *entities, const struct cedar_entity *entity,
@@ -29,6 +33,7 @@ MUST_USE int cedar_entities_add(struct cedar_entities *entities, const struct ce
 /* Finds every entity's ancestors. E_INVALID when parents form a circle. */
 MUST_USE int cedar_entities_close(struct cedar_entities *entities, struct err *err);
 
+/* Without those of the base. */
 size_t cedar_entities_count(const struct cedar_entities *entities);
 const struct cedar_entity *cedar_entities_find(const struct cedar_entities *entities,
 					       const struct cedar_uid *uid);

@@ -170,10 +170,9 @@ int cedar_lex_expect_word(struct cedar_lexer *lexer, const char *word)
 
 void *cedar_grow(struct arena *arena, void *items, size_t count, size_t each)
 {
-	bool full = count == 0 || (count >= 4 && (count & (count - 1)) == 0);
-	if (!full)
+	if ((count & (count - 1)) != 0)
 		return items;
-	size_t room = count ? count * 2 : 4;
+	size_t room = count ? count * 2 : 1;
 	void *grown = room > SIZE_MAX / each / 2 ? NULL : arena_alloc(arena, room * each);
 	if (grown && count)
 		memcpy(grown, items, count * each);

@@ -30,9 +30,10 @@ struct slot {
 
 struct cedar_set {
 	atomic_uint holds;
+	size_t bytes_max;
 	struct arena *arena;
-	struct cedar_policy *policies;
-	size_t count;
+	const struct cedar_policy **policies;    /* in the arena; the list is not */
+	size_t count, room;
 	size_t slot_count;
 	struct slot *slots;
 	size_t filed_count, filed_max;
@@ -51,6 +52,7 @@ int cedar_set_new(size_t bytes_max, struct cedar_set **ret_set, struct err *err)
 	if (!set)
 		return no_room(err);
 	atomic_init(&set->holds, 1);
+	set->bytes_max = bytes_max;
 	int rc = arena_new(bytes_max, &set->arena, err);
 	if (rc < 0) {
 		free(set);
@@ -70,17 +72,29 @@ void cedar_set_free(struct cedar_set *set)
 	if (!set || atomic_fetch_sub(&set->holds, 1) != 1)
 		return;
 	arena_free(set->arena);
+	free(set->policies);
 	free(set);
 }
 
+static bool widen(struct cedar_set *set)
+{
+	size_t room = set->room ? set->room + set->room / 2 : 64;
+	if (room >= UINT32_MAX || room * sizeof *set->policies > set->bytes_max)
+		return false;
+	const struct cedar_policy **wider = realloc(set->policies, room * sizeof *wider);
+	if (!wider)
+		return false;
+	set->policies = wider;
+	set->room = room;
+	return true;
+}
+
+/* The policy lies in the arena. */
 static int append(struct cedar_set *set, const struct cedar_policy *policy, struct err *err)
 {
-	struct cedar_policy *grown = cedar_grow(set->arena, set->policies, set->count,
-	                                        sizeof *set->policies);
-	if (!grown || set->count == UINT32_MAX - 1)
+	if (set->count == set->room && !widen(set))
 		return no_room(err);
-	set->policies = grown;
-	set->policies[set->count++] = *policy;
+	set->policies[set->count++] = policy;
 	return 0;
 }
 
@@ -122,21 +136,23 @@ int cedar_set_link(struct cedar_set *set, const char *template_id, const char *i
 		   struct err *err)
 {
 	const struct cedar_policy *template = NULL;
-	struct cedar_policy linked;
+	struct cedar_policy *linked = arena_alloc(set->arena, sizeof *linked);
 	struct cedar_str copy;
 	const struct cedar_uid *who = NULL, *what = NULL;
 	REQUIRE(!set->closed);
 	for (size_t i = 0; i < set->count && !template; i++)
-		if (cedar_str_is(set->policies[i].id, template_id))
-			template = &set->policies[i];
+		if (cedar_str_is(set->policies[i]->id, template_id))
+			template = set->policies[i];
+	if (!linked)
+		return no_room(err);
 	if (!template)
 		return err_set(err, E_NOT_FOUND, "there is no template `%.64s` to link",
 			template_id);
 	TRY(copy_uid(set, principal, &who, err));
 	TRY(copy_uid(set, resource, &what, err));
 	TRY(cedar_str_copy(set->arena, cedar_str(id), &copy, err));
-	TRY(cedar_policy_link(set->arena, template, copy, who, what, &linked, err));
-	return append(set, &linked, err);
+	TRY(cedar_policy_link(set->arena, template, copy, who, what, linked, err));
+	return append(set, linked, err);
 }
 
 static uint64_t join(uint64_t a, uint64_t b)
@@ -146,9 +162,9 @@ static uint64_t join(uint64_t a, uint64_t b)
 	return key ? key : 1;
 }
 
-static uint64_t type_key(struct cedar_str type)
+static uint64_t type_key(uint64_t type_hash)
 {
-	return cedar_hash(KEY_TYPE, type);
+	return join(type_hash, KEY_TYPE);
 }
 
 static uint64_t uid_key(const struct cedar_uid *uid)
@@ -161,7 +177,7 @@ static uint64_t scope_key(const struct cedar_scope *scope)
 	if (scope->count == 1)
 		return uid_key(scope->uids[0]);
 	bool typed = scope->kind == CEDAR_SCOPE_IS || scope->kind == CEDAR_SCOPE_IS_IN;
-	return typed ? type_key(scope->type) : KEY_ANY;
+	return typed ? type_key(cedar_hash(0, scope->type)) : KEY_ANY;
 }
 
 static struct slot *slot_of(const struct cedar_set *set, uint64_t key)
@@ -194,7 +210,7 @@ static size_t files_of(const struct cedar_policy *policy)
 
 static void file(struct cedar_set *set, uint32_t i)
 {
-	const struct cedar_policy *policy = &set->policies[i];
+	const struct cedar_policy *policy = set->policies[i];
 	uint64_t who = join(KEY_ANY, scope_key(&policy->principal));
 	uint64_t pair = join(who, scope_key(&policy->resource));
 	mark(set, who);
@@ -222,7 +238,7 @@ static int check_ids(struct cedar_set *set, struct err *err)
 	if (!all)
 		return no_room(err);
 	for (size_t i = 0; i < set->count; i++)
-		all[i] = &set->policies[i];
+		all[i] = set->policies[i];
 	qsort(all, set->count, sizeof *all, by_id);
 	for (size_t i = 1; i < set->count && !rc; i++)
 		if (cedar_str_equal(all[i - 1]->id, all[i]->id))
@@ -237,7 +253,7 @@ int cedar_set_close(struct cedar_set *set, struct err *err)
 {
 	TRY(check_ids(set, err));
 	for (size_t i = 0; i < set->count; i++)
-		set->filed_max += files_of(&set->policies[i]);
+		set->filed_max += files_of(set->policies[i]);
 	if (set->filed_max >= UINT32_MAX / 8)
 		return err_set(err, E_TOO_LARGE, "the policies have %zu pairs with an action; "
 			"at most %u", set->filed_max, UINT32_MAX / 8);
@@ -249,7 +265,7 @@ int cedar_set_close(struct cedar_set *set, struct err *err)
 	if (!set->slots || !set->filed)
 		return no_room(err);
 	for (size_t i = 0; i < set->count; i++)
-		if (!cedar_policy_is_template(&set->policies[i]))
+		if (!cedar_policy_is_template(set->policies[i]))
 			file(set, (uint32_t)i);
 	set->closed = true;
 	return 0;
@@ -262,29 +278,19 @@ size_t cedar_set_count(const struct cedar_set *set)
 
 const struct cedar_policy *cedar_set_at(const struct cedar_set *set, size_t i)
 {
-	return i < set->count ? &set->policies[i] : NULL;
+	return i < set->count ? set->policies[i] : NULL;
 }
 
 size_t cedar_set_bytes(const struct cedar_set *set)
 {
-	return arena_used(set->arena);
+	return arena_used(set->arena) + set->room * sizeof *set->policies;
 }
 
-/* The keys under which policies may lie that concern this entity: any, type, itself, ancestors. */
-static uint64_t key_at(const struct cedar_uid *uid, const struct cedar_entity *entity, size_t i)
-{
-	switch (i) {
-	case 0: return KEY_ANY;
-	case 1: return type_key(uid->type);
-	case 2: return uid_key(uid);
-	default: return uid_key(entity->ancestors[i - 3]);
-	}
-}
-
-static size_t key_count(const struct cedar_entity *entity)
-{
-	return 3 + (entity ? entity->ancestor_count : 0);
-}
+/* The keys under which policies may lie that concern an entity: any, type, itself, ancestors. */
+struct reach {
+	size_t count;
+	const uint64_t *keys;
+};
 
 struct found {
 	uint32_t policy;
@@ -296,6 +302,7 @@ struct search {
 	struct cedar_env env;
 	struct err err;
 	bool scope_only;
+	struct reach resource, action;
 	struct found *found;
 	size_t count;
 };
@@ -314,9 +321,9 @@ static int try_policy(struct search *search, uint32_t i)
 {
 	bool applies = false;
 	if (search->scope_only)
-		return cedar_policy_concerns(&search->env, &search->set->policies[i])
+		return cedar_policy_concerns(&search->env, search->set->policies[i])
 		               ? note(search, i, NULL) : 0;
-	int rc = cedar_policy_applies(&search->env, &search->set->policies[i], &applies);
+	int rc = cedar_policy_applies(&search->env, search->set->policies[i], &applies);
 	if (rc == E_NOMEM)
 		return rc;
 	if (rc < 0) {
@@ -336,31 +343,47 @@ static int try_slot(struct search *search, uint64_t key)
 
 static int try_pair(struct search *search, uint64_t pair)
 {
-	const struct cedar_uid *action = &search->env.request->action;
-	const struct cedar_entity *entity = search->env.action;
-	for (size_t i = 0; i < key_count(entity); i++)
-		TRY(try_slot(search, join(pair, key_at(action, entity, i))));
+	for (size_t i = 0; i < search->action.count; i++)
+		TRY(try_slot(search, join(pair, search->action.keys[i])));
 	return 0;
 }
 
 static int try_principal(struct search *search, uint64_t who)
 {
-	const struct cedar_uid *resource = &search->env.request->resource;
-	const struct cedar_entity *entity = search->env.resource;
-	for (size_t i = 0; i < key_count(entity); i++) {
-		uint64_t pair = join(who, key_at(resource, entity, i));
+	for (size_t i = 0; i < search->resource.count; i++) {
+		uint64_t pair = join(who, search->resource.keys[i]);
 		if (slot_of(search->set, pair)->key)
 			TRY(try_pair(search, pair));
 	}
 	return 0;
 }
 
+static int reach_of(struct search *search, const struct cedar_uid *uid,
+		    const struct cedar_entity *entity, struct reach *ret_reach)
+{
+	size_t ancestors = entity ? entity->ancestor_count : 0;
+	uint64_t *keys = arena_alloc(search->env.arena, (3 + ancestors) * sizeof *keys);
+	if (!keys)
+		return E_NOMEM;
+	keys[0] = KEY_ANY;
+	keys[1] = type_key(uid->type_hash);
+	keys[2] = uid_key(uid);
+	for (size_t i = 0; i < ancestors; i++)
+		keys[3 + i] = uid_key(entity->ancestors[i]);
+	*ret_reach = (struct reach){ 3 + ancestors, keys };
+	return 0;
+}
+
 static int run(struct search *search)
 {
-	const struct cedar_uid *principal = &search->env.request->principal;
-	const struct cedar_entity *entity = search->env.principal;
-	for (size_t i = 0; i < key_count(entity); i++) {
-		uint64_t who = join(KEY_ANY, key_at(principal, entity, i));
+	const struct cedar_env *env = &search->env;
+	const struct cedar_request *request = env->request;
+	struct reach principal;
+	TRY(reach_of(search, &request->principal, env->principal, &principal));
+	TRY(reach_of(search, &request->resource, env->resource, &search->resource));
+	TRY(reach_of(search, &request->action, env->action, &search->action));
+	for (size_t i = 0; i < principal.count; i++) {
+		uint64_t who = join(KEY_ANY, principal.keys[i]);
 		if (slot_of(search->set, who)->key)
 			TRY(try_principal(search, who));
 	}
@@ -392,7 +415,7 @@ static bool sift(const struct search *search, bool forbid, struct cedar_answer *
 	answer->error_count = 0;
 	for (size_t i = 0; i < search->count; i++) {
 		const struct found *found = &search->found[i];
-		const struct cedar_policy *policy = &search->set->policies[found->policy];
+		const struct cedar_policy *policy = search->set->policies[found->policy];
 		if (found->reason)
 			answer->errors[answer->error_count++] =
 				(struct cedar_failure){ policy, found->reason };
@@ -413,7 +436,7 @@ static int conclude(const struct search *search, struct cedar_answer *answer)
 	answer->allowed = sift(search, false, answer) && !forbidden;
 	for (size_t i = 0; i < search->count; i++) {
 		const struct found *found = &search->found[i];
-		const struct cedar_policy *policy = &search->set->policies[found->policy];
+		const struct cedar_policy *policy = search->set->policies[found->policy];
 		if (!found->reason && policy->forbid == forbidden)
 			answer->reasons[answer->reason_count++] = policy;
 	}
@@ -454,7 +477,7 @@ int cedar_set_concerned(const struct cedar_set *set, struct arena *arena,
 		return err_set(err, E_NOMEM, "no memory left to find a request's policies");
 	tidy(&search);
 	for (size_t i = 0; i < search.count; i++)
-		policies[i] = &set->policies[search.found[i].policy];
+		policies[i] = set->policies[search.found[i].policy];
 	*ret_policies = policies;
 	*ret_count = search.count;
 	return 0;

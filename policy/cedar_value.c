@@ -3,6 +3,8 @@
 #include "common/defs.h"
 #include "policy/cedar_value.h"
 
+#include "common/crypto.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,33 +55,21 @@ int cedar_str_copy(struct arena *arena, struct cedar_str str, struct cedar_str *
 	return 0;
 }
 
-/* Multiply and fold, eight bytes a step. Not keyed: a table that is fed by strangers bounds its
- * probes by its size, which its arena bounds. */
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-	unsigned __int128 product = (unsigned __int128)(hash ^ word ^ 0x9e3779b97f4a7c15u) *
-		0xd6e8feb86659fd93u;
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 uint64_t cedar_hash(uint64_t seed, struct cedar_str str)
 {
-	uint64_t hash = mix(seed, str.len);
-	size_t at = 0;
-	for (; at + 8 <= str.len; at += 8) {
-		uint64_t word;
-		memcpy(&word, str.text + at, 8);
-		hash = mix(hash, word);
-	}
-	uint64_t tail = 0;
-	if (at < str.len)
-		memcpy(&tail, str.text + at, str.len - at);
-	return mix(hash, tail);
+	return hash_short(seed, str.text, str.len);
 }
 
 void cedar_uid_init(struct cedar_uid *uid, struct cedar_str type, struct cedar_str id)
 {
-	*uid = (struct cedar_uid){ type, id, cedar_hash(cedar_hash(0, type), id) };
+	uint64_t type_hash = cedar_hash(0, type);
+	*uid = (struct cedar_uid){ type, id, type_hash, cedar_hash(type_hash, id) };
+}
+
+void cedar_uid_init_like(struct cedar_uid *uid, const struct cedar_uid *like, struct cedar_str id)
+{
+	*uid = (struct cedar_uid){ like->type, id, like->type_hash,
+		                   cedar_hash(like->type_hash, id) };
 }
 
 bool cedar_uid_equal(const struct cedar_uid *a, const struct cedar_uid *b)

@@ -17,7 +17,8 @@ struct cedar_str {
 struct cedar_uid {                   /* Type::Path::"id" */
 	struct cedar_str type;
 	struct cedar_str id;
-	uint64_t hash;               /* of both; set by cedar_uid_init */
+	uint64_t type_hash;          /* both set by cedar_uid_init */
+	uint64_t hash;               /* of type and id */
 };
 
 enum cedar_kind {
@@ -74,8 +75,10 @@ MUST_USE int cedar_str_copy(struct arena *arena, struct cedar_str str, struct ce
 			    struct err *err);
 
 void cedar_uid_init(struct cedar_uid *uid, struct cedar_str type, struct cedar_str id);
+/* The same with the type of another, whose hash is known: half the work. */
+void cedar_uid_init_like(struct cedar_uid *uid, const struct cedar_uid *like, struct cedar_str id);
 bool cedar_uid_equal(const struct cedar_uid *a, const struct cedar_uid *b);
-/* Hash of one string, as the index of a policy set uses it for types. */
+/* Hash of one string, under this process's key: nobody can choose texts that collide. */
 uint64_t cedar_hash(uint64_t seed, struct cedar_str str);
 
 /* A total order over all values; 0 is Cedar's ==. */

@@ -2,17 +2,17 @@
  * them, and a tenant's own policies beside. An engine is all that holds in one tenant (or on the
  * platform), immutable; a change makes another, and whoever decides by the old one ends with it.
  *
- * Who asks is User::"TENANT/NAME", in Group::"TENANT/NAME" and in Role::"TENANT/ROLE" or
- * Role::"TENANT/DOMAIN/ROLE"; attributes tenant, name, strength ("key", "token", "oidc").
+ * Who asks is User::"TENANT/NAME", in Group::"TENANT/NAME" and in Role::"TENANT/ROLE",
+ * Role::"TENANT/DOMAIN/ROLE" or Role::"TENANT/DOMAIN/KIND/NAME/ROLE"; attributes tenant, name, strength ("key", "token", "oidc").
  * What is asked about lies in one tree:
  *   Platform::"freehold"                    what belongs to no tenant
  *   Tenant::"T" > Commons::"T"              all of a tenant > what its members may know of it
  *   Tenant::"T" > Domain::"T/D" > Dataset::"T/D/NAME" > Column::"T/D/NAME/COLUMN", FeatureView ...
  * with attributes tenant, domain, name, tags (a set of texts) and labels. The context has now
- * (datetime), and, where they are known, address (ip) and purpose.
+ * (datetime), strength (as the principal's), and, where they are known, address (ip) and purpose.
  * Action::"dataset:read" is in Action::"read" (or "write"), and in Action::"role:ROLE" of each role
- * that permits it. A role in a domain reaches Domain, Commons and Platform; one in the tenant
- * reaches Tenant and Platform; operators everything. Default deny, forbid wins, a policy that fails
+ * that permits it. A role in a domain reaches Domain, Commons and Platform; one at a resource that
+ * alone; one in the tenant reaches Tenant and Platform; operators everything. Default deny, forbid wins, a policy that fails
  * is skipped and reported. */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -22,7 +22,7 @@
 #include "policy/policy.h"
 #include "policy/policy_digest.h"
 
-enum { ENGINE_POLICIES_MAX = 10000, ENGINE_TEXT_MAX = 256 * 1024, ENGINE_RULES_MAX = 8 };
+enum { ENGINE_POLICIES_MAX = 100000, ENGINE_TEXT_MAX = 256 * 1024, ENGINE_RULES_MAX = 8 };
 
 struct engine;
 
@@ -32,7 +32,7 @@ struct engine_conf {
 	size_t domain_count;
 	const struct engine_policy *policies;
 	size_t policy_count;
-	size_t bytes_max;            /* of memory; 0: 64 MiB */
+	size_t bytes_max;            /* of memory; 0: 256 MiB */
 };
 /* E_INVALID names the policy, the line and the column. Nothing is kept of conf. */
 MUST_USE int engine_new(const struct engine_conf *conf, struct engine **ret_engine,

@@ -100,30 +100,54 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
-bool asker_bind(struct asker *asker, const char *role, const char *domain)
+bool asker_bind_at(struct asker *asker, const struct binding *binding)
 {
 	if (asker->binding_count >= BINDINGS_MAX)
 		return false;
-	asker->bindings[asker->binding_count++] = (struct binding){ role, domain };
+	asker->bindings[asker->binding_count++] = *binding;
 	return true;
+}
+
+bool asker_bind(struct asker *asker, const char *role, const char *domain)
+{
+	return asker_bind_at(asker, &(struct binding){ .role = role, .domain = domain });
 }
 
 /* A target without a tenant is the platform's; what of it a tenant's role may touch is what its row
  * in roles.def lists, which are reads. The same holds for a target without a domain. */
-static bool reaches(const struct role *role, const char *domain, const struct asker *asker,
-                    const struct target *target)
+static bool reaches(const struct role *role, const struct binding *binding,
+                    const struct asker *asker, const struct target *target)
 {
+	const char *domain = binding->domain;
 	bool own_tenant = !target->tenant || same(asker->tenant, target->tenant);
 	switch (role->reach) {
 	case REACH_PLATFORM:
 		return same(asker->tenant, "platform");
-	case REACH_TENANT:     /* whoever has it in one domain never acts for the whole tenant */
+	case REACH_TENANT: /* whoever has it in one domain never acts for the whole tenant */
 		return own_tenant && !domain;
 	case REACH_DOMAIN:
 		if (!domain)
 			return own_tenant;
+		if (binding->name) /* nothing but the resource itself */
+			return target->tenant && own_tenant && same(domain, target->domain) &&
+				same(binding->kind, target->kind) &&
+				same(binding->name, target->name);
 		return own_tenant && !target->whole &&
 			(!target->domain || same(domain, target->domain));
+	}
+	return false;
+}
+
+bool asker_has_part(const struct asker *asker, enum action action, const char *domain,
+                    const char *kind)
+{
+	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
+		const struct binding *binding = &asker->bindings[i];
+		const struct role *role = role_find(binding->role);
+		if (role && role->reach == REACH_DOMAIN && permits(role, action) &&
+		    same(binding->domain, domain) &&
+		    (!binding->name || same(binding->kind, kind)))
+			return true;
 	}
 	return false;
 }
@@ -144,7 +168,7 @@ static struct decision by_roles(const struct asker *asker, enum action action,
 	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
 		const struct binding *binding = &asker->bindings[i];
 		const struct role *role = role_find(binding->role);
-		if (role && permits(role, action) && reaches(role, binding->domain, asker, target))
+		if (role && permits(role, action) && reaches(role, binding, asker, target))
 			return (struct decision){ .allowed = true, .visible = true,
 				                  .rule = role->name,
 				                  .policies = &role->name,

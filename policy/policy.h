@@ -20,6 +20,7 @@ const char *action_name(enum action action); /* "dataset:read" */
 struct binding {
 	const char *role;            /* a row of roles.def; an unknown one permits nothing */
 	const char *domain;          /* only there; NULL: in all of the tenant */
+	const char *kind, *name;     /* only at that resource of the domain ("Dataset"); NULL: all */
 };
 enum auth { AUTH_NONE, AUTH_KEY, AUTH_TOKEN, AUTH_OIDC };    /* how they proved it */
 enum { BINDINGS_MAX = 64, GROUPS_MAX = 32, SCOPES_MAX = 32 };
@@ -46,6 +47,7 @@ struct target {             /* of what */
 	const char *tenant; /* NULL: of the platform */
 	const char *domain; /* NULL: of no domain */
 	bool whole;         /* of all the tenant: a role in one domain does not reach it */
+	const char *kind, *name; /* a resource of the domain ("Dataset"); NULL: the domain itself */
 };
 
 struct decision {
@@ -69,11 +71,16 @@ const char *role_name(const char *name);     /* the same text for ever; NULL: no
 /* Of the whole platform or tenant: never of one domain. */
 bool role_is_wide(const char *name);
 bool role_has_action(const char *name, enum action action);     /* somewhere */
-/* Whether the asker may give that role for the target (domain or whole): an operator any, everyone
- * else what permits nothing that it may not itself do there. */
+/* Whether the asker may give that role for the target (whole, domain or resource): an operator any,
+ * everyone else what permits nothing that it may not itself do there. */
 bool policy_may_grant(const struct asker *asker, const char *role, const struct target *target);
 /* False when there is no room for more: then it is not given, which denies. */
 bool asker_bind(struct asker *asker, const char *role, const char *domain);
+bool asker_bind_at(struct asker *asker, const struct binding *binding);
+/* Whether it has a role somewhere in the domain - there, or at a resource of that kind - that
+ * permits the action. */
+bool asker_has_part(const struct asker *asker, enum action action, const char *domain,
+                    const char *kind);
 /* "dataset:read" of an action that there is, or "dataset:*" of one that has such. */
 bool scope_known(const char *scope);
 /* Whether all that other permits scope permits too. */
