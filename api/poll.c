@@ -11,7 +11,7 @@ enum {
 	TASK_ID_MAX = 64, PHASE_MAX = 31, PATH_MAX_LEN = 400, UID_MAX = 64, TEXT_MAX = 480,
 	OUTPUTS_MAX = 64, READS_MAX = 4096, GRANTS_MAX = 256,
 	TOKENS_MAX = 4096, DROPS_MAX = 4096, VIEWS_MAX = 64, CREDENTIAL_MAX = 8192,
-	COLUMNS_MAX = 4096, RESULT_MEMBERS_MAX = 16, LABEL_MAX = 63
+	COLUMNS_MAX = 4096, RESULT_MEMBERS_MAX = 16, LABEL_MAX = 63, LINEAGE_MEMBERS_MAX = 16
 };
 #define CPU_MILLIS_MAX INT64_C(1000000000)
 
@@ -68,6 +68,7 @@ static const struct wire_member output_members[] = {
 	W_VALUE_OPT(struct output, schema, "schema", WIRE_LIST_OF, 0, COLUMNS_MAX),
 	W_INT(struct output, rejected_rows, "rejected", 0, INT64_MAX),
 	W_TEXT_OPT(struct output, rejects_path, "rejects", 1, PATH_MAX_LEN),
+	W_VALUE_OPT(struct output, lineage, "lineage", WIRE_MAP_OF, 0, LINEAGE_MEMBERS_MAX),
 	W_END
 };
 static const struct wire output_wire = { "output", sizeof(struct output), false, output_members };

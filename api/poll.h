@@ -20,9 +20,9 @@ enum {
 	POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64, POLL_LABELS_MAX = 16,
 	POLL_CACHES_MAX = 64, POLL_ERASED_MAX = 64, POLL_SLOTS_MAX = 4096,
 	/* Grows with every addition within an ENVELOPE_VERSION. 1: the first; 2: pool, labels,
-	 * cpu, caches, hand-back; 3: shards; 4: erasures. Unknown members are passed over, missing
-	 * ones 0. */
-	POLL_PROTOCOL = 4, POLL_SHARDS_MAX = 64
+	 * cpu, caches, hand-back; 3: shards; 4: erasures; 5: lineage. Unknown members are passed
+	 * over, missing ones 0. */
+	POLL_PROTOCOL = 5, POLL_SHARDS_MAX = 64
 };
 
 enum outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
@@ -49,6 +49,10 @@ struct output {
 	const struct value *schema;  /* list of {name, type} */
 	int64_t rejected_rows;
 	const char *rejects_path;    /* sealed object with the rows kept aside; NULL: none */
+	/* Of a transformation: {sql: hex of its SHA-256, from: the grant's inputs in order, a list
+	 * of {tenant?, domain, name, uid, snapshot}, exact, inputs, columns, influence (as
+	 * worker/sql_lineage.h says)}; NULL: not known. */
+	const struct value *lineage;
 };
 
 struct report {

@@ -3,9 +3,12 @@
  * given to query() as a literal, which takes one SELECT and nothing else. */
 #include "common/defs.h"
 #include "common/clock.h"
+#include "common/crypto.h"
+#include "common/text.h"
 #include "worker/duck.h"
 #include "worker/run_impl.h"
 #include "worker/shop.h"
+#include "worker/sql_lineage.h"
 #include "worker/sql_rules.h"
 
 #include <inttypes.h>
@@ -121,25 +124,37 @@ static int set_time(struct shop *shop, const char *variable, const char *member,
 }
 
 /* Before anything of it is bound: binding opens what it names. */
-static int check_author(struct shop *shop, const char *text, struct err *err)
+static int check_author(struct shop *shop, const char *text, const char **ret_tree,
+                        struct err *err)
 {
 	const char *tree;
 	TRY(duck_tree(shop->duck, shop->arena, text, &tree, err));
 	if (tree)
 		TRY(sql_rules_check(tree, value_get(shop->job, "tables"), err));
 	TRY(duck_check_select(shop->duck, text, err));
+	*ret_tree = tree;
 	return tree ? 0 : err_set(err, E_INVALID, "sql must be one SELECT statement");
+}
+
+static int tell_lineage(struct shop *shop, const char *tree, const struct value *result,
+                        struct err *err)
+{
+	struct value *lineage = NULL;
+	TRY(sql_lineage(shop->arena, tree, value_get_str(shop->job, "domain"),
+	                value_get(shop->job, "tables"), result, &lineage, err));
+	value_set(shop->result, "lineage", lineage);
+	return 0;
 }
 
 static int transform_work(struct shop *shop, struct err *err)
 {
-	const char *text = value_get_str(value_get(shop->job, "work"), "sql");
+	const char *tree = NULL, *text = value_get_str(value_get(shop->job, "work"), "sql");
 	if (!text)
 		return err_set(err, E_INVALID, "sql: is missing");
 	TRY(set_time(shop, "interval_start", "intervalStart", err));
 	TRY(set_time(shop, "interval_end", "intervalEnd", err));
 	shop_phase(shop, "planning");
-	TRY(check_author(shop, text, err));
+	TRY(check_author(shop, text, &tree, err));
 	AUTO_BUF select;
 	buf_init(&select, SQL_MAX);
 	buf_puts(&select, "SELECT * FROM query(");
@@ -148,15 +163,51 @@ static int transform_work(struct shop *shop, struct err *err)
 	TRY(buf_check(&select, err));
 	struct value *result;
 	TRY(shop_schema(shop, (const char *)select.data, &result, err));
+	TRY(tell_lineage(shop, tree, result, err));
 	const struct value *declared = value_get(shop->job, "schema");
 	if (declared)
 		TRY(check_declared(declared, result, err));
 	return transform_write(shop, (const char *)select.data, declared ? declared : result, err);
 }
 
+static struct value *input_of(struct arena *arena, const struct grant_table *table)
+{
+	struct value *input = value_map(arena);
+	value_set_str(input, "tenant", table->tenant);
+	value_set_str(input, "domain", table->domain);
+	value_set_str(input, "name", table->name);
+	value_set_str(input, "uid", table->uid);
+	value_set_int(input, "snapshot", table->snapshot);
+	return input;
+}
+
+/* What the executor says of columns, and of which SQL and inputs the grant says so. */
+static int seal_lineage(struct run *run, struct err *err)
+{
+	static const char *const members[] = { "exact", "inputs", "columns", "influence" };
+	const struct value *told = value_get(run->result, "lineage");
+	const char *sql = value_get_str(run->grant->work, "sql");
+	uint8_t digest[32];
+	char hex[2 * sizeof digest + 1];
+	if (!told || !sql)
+		return 0;
+	struct value *lineage = value_map(run->arena), *from = value_list(run->arena);
+	sha256(sql, strlen(sql), digest);
+	hex_print(digest, sizeof digest, hex);
+	value_set_str(lineage, "sql", hex);
+	for (size_t i = 0; i < run->grant->input_count; i++)
+		value_add(from, input_of(run->arena, &run->grant->inputs[i]));
+	value_set(lineage, "from", from);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		value_set(lineage, members[i], value_copy(run->arena, value_get(told, members[i])));
+	run->output.lineage = lineage;
+	return value_check(lineage, err);
+}
+
 static int transform_seal(struct run *run, struct err *err)
 {
-	return run_seal_output(run, true, err);
+	TRY(run_seal_output(run, true, err));
+	return seal_lineage(run, err);
 }
 
 const struct task_side transform_side = {transform_open, transform_work, NULL, transform_seal};
