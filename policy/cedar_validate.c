@@ -4,7 +4,6 @@
 #include "common/defs.h"
 #include "policy/cedar_validate.h"
 
-#include "policy/cedar_check.h"
 #include "policy/cedar_near.h"
 
 static int refuse(struct err *err, struct cedar_place place, const char *text)
@@ -106,9 +105,12 @@ static bool admits_action(const struct cedar_scope *scope, const struct cedar_ac
 	return false;
 }
 
-static int check_condition(struct cedar_checker *checker, const struct cedar_policy *policy)
+static int check_condition(void *context, struct cedar_checker *checker,
+			   const struct cedar_policy *policy)
 {
 	struct cedar_typed typed;
+	bool *met = context;
+	*met = true;
 	if (!policy->condition)
 		return 0;
 	TRY(cedar_check(checker, policy->condition, NULL, &typed));
@@ -119,23 +121,22 @@ static int check_condition(struct cedar_checker *checker, const struct cedar_pol
 	               cedar_type_name(typed.type));
 }
 
-static int check_principal(struct cedar_checker *checker, const struct cedar_policy *policy,
-			   bool *ret_met)
+static int each_resource(struct cedar_checker *checker, const struct cedar_policy *policy,
+			 cedar_environment_fn *visit, void *context)
 {
 	const struct cedar_names *resources = &checker->action->resources;
 	for (size_t i = 0; i < resources->count; i++) {
 		if (!admits_type(checker->schema, &policy->resource, resources->items[i]))
 			continue;
-		*ret_met = true;
 		TRY(cedar_type_entity(checker->arena, resources->items[i], &checker->resource,
 		                      checker->err));
-		TRY(check_condition(checker, policy));
+		TRY(visit(context, checker, policy));
 	}
 	return 0;
 }
 
-static int check_action(struct cedar_checker *checker, const struct cedar_policy *policy,
-			bool *ret_met)
+static int each_principal(struct cedar_checker *checker, const struct cedar_policy *policy,
+			  cedar_environment_fn *visit, void *context)
 {
 	const struct cedar_names *principals = &checker->action->principals;
 	TRY(cedar_type_entity(checker->arena, checker->action->uid.type, &checker->action_type,
@@ -145,7 +146,18 @@ static int check_action(struct cedar_checker *checker, const struct cedar_policy
 			continue;
 		TRY(cedar_type_entity(checker->arena, principals->items[i], &checker->principal,
 		                      checker->err));
-		TRY(check_principal(checker, policy, ret_met));
+		TRY(each_resource(checker, policy, visit, context));
+	}
+	return 0;
+}
+
+int cedar_each_environment(struct cedar_checker *checker, const struct cedar_policy *policy,
+			   cedar_environment_fn *visit, void *context)
+{
+	for (size_t i = 0; i < checker->schema->action_count; i++) {
+		checker->action = &checker->schema->actions[i];
+		if (admits_action(&policy->action, checker->action))
+			TRY(each_principal(checker, policy, visit, context));
 	}
 	return 0;
 }
@@ -154,11 +166,7 @@ static int check_policy(struct cedar_checker *checker, const struct cedar_policy
 {
 	bool met = false;
 	TRY(check_policy_names(checker, policy));
-	for (size_t i = 0; i < checker->schema->action_count; i++) {
-		checker->action = &checker->schema->actions[i];
-		if (admits_action(&policy->action, checker->action))
-			TRY(check_action(checker, policy, &met));
-	}
+	TRY(cedar_each_environment(checker, policy, check_condition, &met));
 	if (!met)
 		return refuse(checker->err, policy->place, "no action of the schema can meet the "
 		              "policy's scope");

@@ -4,8 +4,7 @@
 #ifndef CEDAR_VALIDATE_H
 #define CEDAR_VALIDATE_H
 
-#include "policy/cedar_ast.h"
-#include "policy/cedar_schema.h"
+#include "policy/cedar_check.h"
 
 struct cedar_finding {
 	const struct cedar_policy *policy;
@@ -20,5 +19,13 @@ MUST_USE int cedar_validate(struct arena *arena, const struct cedar_schema *sche
 			    const struct cedar_policy *policies, size_t count,
 			    const struct cedar_finding **ret_findings, size_t *ret_count,
 			    struct err *err);
+
+/* Each kind of request that a policy's scope lets through: the checker's action, principal and
+ * resource are of it. */
+typedef int cedar_environment_fn(void *context, struct cedar_checker *checker,
+				 const struct cedar_policy *policy);
+MUST_USE int cedar_each_environment(struct cedar_checker *checker,
+				    const struct cedar_policy *policy,
+				    cedar_environment_fn *visit, void *context);
 
 #endif

@@ -51,6 +51,7 @@ struct engine_resource {
 	bool whole, platform;
 	const struct value *tags;    /* a list of texts; NULL: none */
 	const struct value *labels;  /* a map of texts; NULL: none */
+	const struct cedar_record *row;  /* the one that is asked about; NULL: of none */
 };
 struct engine_ask {
 	const struct asker *asker;
