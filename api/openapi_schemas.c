@@ -93,6 +93,9 @@ static struct value *written_schema(struct arena *arena, const struct kind_info 
 	object_add(schema, "diff", true,
 	           array_of(arena, schema_ref(arena, "Difference"), "field by field"));
 	object_add(schema, "resource", true, schema_ref(arena, info->kind));
+	object_add(schema, "warnings", false,
+	           array_of(arena, schema_type(arena, "string", NULL),
+	                    "sentences: what is allowed and hardly meant"));
 	object_add(schema, "missing", false,
 	           array_of(arena, schema_ref(arena, "Missing"),
 	                    "of a dry run: what must be there before it is written"));

@@ -63,6 +63,7 @@ struct request {
 	bool takes_admin;            /* somebody may be tenant-admin no more by it */
 	int64_t admins_revision;     /* of r/admins/TENANT when that was found; 0: absent */
 	struct value *via;           /* of a PUT: what only an offer of another domain allows */
+	struct value *warnings;      /* of a PUT: texts, what is allowed and hardly meant */
 	struct value *missing;       /* of a dry run's PUT: what it rests on and is not there yet */
 	struct change *change;       /* what record commits; handle adds to it */
 	const char *submitted;       /* task id reserved by handle; withdrawn if record fails */

@@ -157,6 +157,8 @@ static int finish(struct control *control, struct request *request, struct err *
 	TRY(resource_show(control, request->arena, put->stored, revision, &shown, err));
 	value_set_str(body, "result", put->result);
 	value_set(body, "diff", put->diff);
+	if (request->warnings)
+		value_set(body, "warnings", request->warnings);
 	if (request->missing)
 		value_set(body, "missing", request->missing);
 	value_set(body, "resource", shown);

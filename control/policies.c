@@ -134,7 +134,7 @@ void policies_tenants(struct policies *policies, const char *policy, policies_te
 
 struct made {
 	struct arena *arena;
-	const char *skip;                /* a policy of the tenant that is not taken */
+	const struct policies_would *skip;       /* policies of the tenant that are not taken */
 	const char **domains;
 	struct engine_policy *policies;
 	size_t domain_count, policy_count, room;
@@ -153,17 +153,48 @@ static bool widen(struct made *made, void **items, size_t count, size_t each)
 	return wider != NULL;
 }
 
+static int add_domain(struct made *made, const char *name, struct err *err)
+{
+	void *items = made->domains;
+	if (!name || !widen(made, &items, made->domain_count, sizeof *made->domains))
+		return err_set(err, E_NOMEM, "no memory for a tenant's domains");
+	made->domains = items;
+	made->domains[made->domain_count++] = name;
+	return 0;
+}
+
+static bool has_domain(const struct made *made, const char *name)
+{
+	for (size_t i = 0; i < made->domain_count; i++)
+		if (strcmp(made->domains[i], name) == 0)
+			return true;
+	return false;
+}
+
 static int take_domain(void *context, const char *key, const struct value *value, int64_t revision,
                        struct err *err)
 {
 	struct made *made = context;
-	void *items = made->domains;
 	(void)value;
 	(void)revision;
-	if (!widen(made, &items, made->domain_count, sizeof *made->domains))
-		return err_set(err, E_NOMEM, "no memory for a tenant's domains");
-	made->domains = items;
-	made->domains[made->domain_count++] = arena_strdup(made->arena, strrchr(key, '/') + 1);
+	return add_domain(made, arena_strdup(made->arena, strrchr(key, '/') + 1), err);
+}
+
+static bool is_changed(const struct policies_would *would, const char *name)
+{
+	for (size_t i = 0; would && i < would->count; i++)
+		if (strcmp(would->changes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int add_policy(struct made *made, struct engine_policy policy, struct err *err)
+{
+	void *items = made->policies;
+	if (!policy.name || !widen(made, &items, made->policy_count, sizeof *made->policies))
+		return err_set(err, E_NOMEM, "no memory for a tenant's policies");
+	made->policies = items;
+	made->policies[made->policy_count++] = policy;
 	return 0;
 }
 
@@ -173,16 +204,24 @@ static int take_policy(void *context, const char *key, const struct value *value
 	struct made *made = context;
 	const char *name = strrchr(key, '/') + 1;
 	const char *text = value_get_str(value_get(value, "spec"), "text");
-	void *items = made->policies;
 	(void)revision;
-	if (!text || (made->skip && strcmp(made->skip, name) == 0))
+	if (!text || is_changed(made->skip, name))
 		return 0;
-	if (!widen(made, &items, made->policy_count, sizeof *made->policies))
-		return err_set(err, E_NOMEM, "no memory for a tenant's policies");
-	made->policies = items;
-	made->policies[made->policy_count++] = (struct engine_policy){
+	return add_policy(made, (struct engine_policy){
 		arena_printf(made->arena, "%s%s", made->prefix, name), text
-	};
+	}, err);
+}
+
+static int add_changes(struct made *made, const struct policies_would *would, struct err *err)
+{
+	for (size_t i = 0; i < value_len(would->domains); i++) {
+		const char *name = value_as_str(value_at(would->domains, i));
+		if (!name || !has_domain(made, name))
+			TRY(add_domain(made, name, err));
+	}
+	for (size_t i = 0; i < would->count; i++)
+		if (would->changes[i].text)
+			TRY(add_policy(made, would->changes[i], err));
 	return 0;
 }
 
@@ -196,11 +235,11 @@ static int gather(struct policies *policies, const char *kind, const char *tenan
 	                    visit, made, &more, err);
 }
 
-/* extra: in place of the tenant's policy of that name; text NULL: none. No policies: no engine. */
+/* would NULL: as it is, and then no policies are no engine. */
 static int make(struct policies *policies, struct arena *arena, const char *tenant,
-                const struct engine_policy *extra, struct engine **ret_engine, struct err *err)
+                const struct policies_would *would, struct engine **ret_engine, struct err *err)
 {
-	struct made made = { .arena = arena, .prefix = "", .skip = extra ? extra->name : NULL };
+	struct made made = { .arena = arena, .prefix = "", .skip = would };
 	TRY(gather(policies, "domain", tenant, take_domain, &made, err));
 	TRY(gather(policies, "policy", tenant, take_policy, &made, err));
 	made.prefix = "platform/";
@@ -208,13 +247,9 @@ static int make(struct policies *policies, struct arena *arena, const char *tena
 	if (strcmp(tenant, "platform") != 0)
 		TRY(gather(policies, "policy", "platform", take_policy, &made, err));
 	*ret_engine = NULL;
-	void *items = made.policies;
-	if (!widen(&made, &items, made.policy_count, sizeof *made.policies))
-		return err_set(err, E_NOMEM, "no memory for a tenant's policies");
-	made.policies = items;
-	if (extra && extra->text)
-		made.policies[made.policy_count++] = *extra;
-	if (!made.policy_count)
+	if (would)
+		TRY(add_changes(&made, would, err));
+	if (!would && !made.policy_count)
 		return 0;
 	const struct engine_conf conf = {
 		.tenant = tenant, .domains = made.domains, .domain_count = made.domain_count,
@@ -341,23 +376,24 @@ static struct decision told(struct arena *arena, const struct engine *engine,
 	};
 }
 
-struct decision policies_decide(struct policies *policies, struct arena *arena,
-                                const struct policies_ask *ask)
+static struct decision unavailable(void)
 {
-	AUTO(engine) *engine = NULL;
+	return (struct decision){ .visible = true, .rule = "policies-unavailable" };
+}
+
+struct decision policies_decide_by(const struct engine *engine, struct arena *arena,
+                                   const struct policies_ask *ask,
+                                   struct engine_answer *ret_answer)
+{
 	struct engine_answer answer = { .allowed = false };
 	struct decision decision = policy_decide(ask->asker, ask->action, &ask->target);
-	const char *tenant = ask->target.tenant ? ask->target.tenant : "platform";
-	decision.digest = policies ? policies->digest : NULL;
-	if (!policies || is_settled(ask, &decision))
-		return decision;
-	if (!policies_engine(policies, tenant, &engine))
-		return (struct decision){ .visible = true, .rule = "policies-unavailable" };
-	if (!engine)
+	*ret_answer = answer;
+	if (!engine || is_settled(ask, &decision))
 		return decision;
 	const struct engine_ask asked = engine_ask_of(ask);
 	if (engine_decide(engine, arena, &asked, &answer, NULL) < 0)
-		return (struct decision){ .visible = true, .rule = "policies-unavailable" };
+		return unavailable();
+	*ret_answer = answer;
 	if (answer.allowed && is_given_nothing(ask) && !decision.allowed) {
 		decision.digest = arena_strdup(arena, engine_digest(engine));
 		return decision;
@@ -365,14 +401,37 @@ struct decision policies_decide(struct policies *policies, struct arena *arena,
 	return told(arena, engine, &answer);
 }
 
+struct decision policies_decide(struct policies *policies, struct arena *arena,
+                                const struct policies_ask *ask)
+{
+	AUTO(engine) *engine = NULL;
+	struct engine_answer answer;
+	const char *tenant = ask->target.tenant ? ask->target.tenant : "platform";
+	struct decision decision = policy_decide(ask->asker, ask->action, &ask->target);
+	decision.digest = policies ? policies->digest : NULL;
+	if (!policies || is_settled(ask, &decision))
+		return decision;
+	if (!policies_engine(policies, tenant, &engine))
+		return unavailable();
+	return engine ? policies_decide_by(engine, arena, ask, &answer) : decision;
+}
+
 /* --- a change that is about to be made --- */
+
+int policies_would_be(struct policies *policies, struct arena *arena, const char *tenant,
+                      const struct policies_would *would, struct engine **ret_engine,
+                      struct err *err)
+{
+	return make(policies, arena, tenant, would, ret_engine, err);
+}
 
 int policies_check(struct policies *policies, struct arena *arena, const char *tenant,
                    const char *name, const char *text, const struct asker *asker, int64_t now_ms,
                    struct err *err)
 {
 	AUTO(engine) *engine = NULL;
-	const struct engine_policy extra = { name, text };
+	const struct engine_policy change = { name, text };
+	const struct policies_would would = { .changes = &change, .count = 1 };
 	const struct policies_ask ask = { .asker = asker, .action = ACTION_POLICY_WRITE,
 		                          .target = { .tenant = tenant, .whole = true },
 		                          .now_ms = now_ms };
@@ -380,8 +439,8 @@ int policies_check(struct policies *policies, struct arena *arena, const char *t
 	struct decision decision = policy_decide(asker, ask.action, &ask.target);
 	if (!policies)
 		return 0;
-	TRY(make(policies, arena, tenant, &extra, &engine, err));
-	if (!engine || is_settled(&ask, &decision))
+	TRY(make(policies, arena, tenant, &would, &engine, err));
+	if (is_settled(&ask, &decision))
 		return 0;
 	const struct engine_ask asked = engine_ask_of(&ask);
 	TRY(engine_decide(engine, arena, &asked, &answer, err));

@@ -8,7 +8,7 @@
 #define POLICIES_H
 
 #include "control/control.h"
-#include "policy/policy.h"
+#include "policy/engine.h"
 
 struct policies;
 MUST_USE int policies_new(struct catalog *catalog, struct policies **ret_policies, struct err *err);
@@ -22,7 +22,6 @@ bool policies_in_force(struct policies *policies, const char *tenant);
 
 /* What decides there, held for the caller to free; NULL: the roles' table. False: it cannot be
  * said, which denies. */
-struct engine;
 bool policies_engine(struct policies *policies, const char *tenant, struct engine **ret_engine);
 
 /* Calls visit for each tenant that a policy "TENANT/NAME" holds in, of those asked about so far: of
@@ -46,6 +45,22 @@ struct policies_ask {
  * arena, or for ever. policies NULL: by the table alone. */
 struct decision policies_decide(struct policies *policies, struct arena *arena,
 				const struct policies_ask *ask);
+
+/* What would be: these in place of the tenant's policies of their names (text NULL: without it). */
+struct policies_would {
+	const struct engine_policy *changes;
+	size_t count;
+	const struct value *domains;     /* texts: further ones, for roles there; NULL: none */
+};
+/* Its engine, never NULL. E_INVALID names the policy, the line and the column. */
+MUST_USE int policies_would_be(struct policies *policies, struct arena *arena, const char *tenant,
+			       const struct policies_would *would, struct engine **ret_engine,
+			       struct err *err);
+/* As policies_decide by that engine of the target's tenant (NULL: by roles alone), with what the
+ * engine said; empty where it was not asked. */
+struct decision policies_decide_by(const struct engine *engine, struct arena *arena,
+				   const struct policies_ask *ask,
+				   struct engine_answer *ret_answer);
 
 /* Whether a tenant's policies would still be an engine with that text under that name (NULL:
  * without it), and whether by it the asker may still change policies. E_INVALID names the policy,

@@ -12,6 +12,7 @@
 #include "control/may.h"
 #include "control/placeholder.h"
 #include "control/refs.h"
+#include "control/rules_policy.h"
 #include "control/rules_sharing.h"
 #include "control/rules_schedule.h"
 #include "control/sharing.h"
@@ -529,9 +530,7 @@ static int by_kind(struct control *control, struct request *request,
 	case KIND_SHARE:
 		return share_rules(manifest->spec, err);
 	case KIND_POLICY:
-		return policies_check(control->policies, request->arena, manifest->tenant,
-		                      manifest->name, value_get_str(manifest->spec, "text"),
-		                      &request->asker, request->now_ms, err);
+		return rules_policy(control, request, manifest, before, err);
 	case KIND_OFFER:
 		return rules_offer(control, request, manifest, before, err);
 	case KIND_ACCEPTANCE:

@@ -258,6 +258,9 @@ static int apply_document(struct batch *batch, const struct document *document, 
 	const struct value *diff = value_get(answer, "diff");
 	for (size_t i = 0; strcmp(result, "configured") == 0 && i < value_len(diff); i++)
 		print_change(value_at(diff, i), cli->terminal);
+	const struct value *warnings = value_get(answer, "warnings");
+	for (size_t i = 0; i < value_len(warnings); i++)
+		fprintf(stderr, "warning: %s\n", value_as_str(value_at(warnings, i)));
 	return 0;
 }
 
