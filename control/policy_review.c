@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WARNINGS_MAX = 100, NAME_PARTS = 4, PART_MAX = 512, SCRATCH_BYTES = 16 * MIB };
+enum { WARNINGS_MAX = 100, NAME_PARTS = 5, PART_MAX = 512, SCRATCH_BYTES = 16 * MIB };
 
 static const struct model_kind kinds[] = {
 #define SUBTABLE(name, FIELDS)

@@ -215,7 +215,7 @@ static int resource_attrs(struct scene *scene, const struct cedar_record **ret_a
 {
 	const struct engine_resource *resource = &scene->ask->resource;
 	const char *name = resource->column ? resource->column : resource->name;
-	struct cedar_field fields[5];
+	struct cedar_field fields[6];
 	size_t count = 0;
 	if (resource->domain)
 		fields[count++] = text_field("domain", resource->domain);
@@ -223,6 +223,10 @@ static int resource_attrs(struct scene *scene, const struct cedar_record **ret_a
 	TRY(labels_of(scene, &fields[count++].value));
 	if (name)
 		fields[count++] = text_field("name", name);
+	if (resource->row)
+		fields[count++] = (struct cedar_field){
+			CEDAR_STR("row"), { .kind = CEDAR_RECORD, .record = resource->row }
+		};
 	fields[count].name = CEDAR_STR("tags");
 	TRY(tags_of(scene, &fields[count++].value));
 	fields[count++] = text_field("tenant", scene->engine->tenant);

@@ -111,6 +111,21 @@ static const char *listed(struct arena *arena, const char *decision, const char 
 	return text;
 }
 
+static int tell(const struct reading *reading, bool allow, const char *const *wanted, size_t count,
+                const struct engine_answer *answer, struct example *ret_example)
+{
+	struct arena *arena = reading->arena;
+	const char *got = "deny by default";
+	if (answer->rule_count)
+		got = listed(arena, answer->allowed ? "allow" : "deny", answer->rules,
+		             answer->rule_count);
+	if (got && answer->failure)
+		got = arena_printf(arena, "%s; skipped: %s", got, answer->failure);
+	ret_example->expected = listed(arena, allow ? "allow" : "deny", wanted, count);
+	ret_example->got = got;
+	return ret_example->expected && got ? 0 : no_room(reading);
+}
+
 static int judge(const struct reading *reading, const struct value *example,
                  const struct engine_answer *answer, struct example *ret_example)
 {
@@ -126,15 +141,7 @@ static int judge(const struct reading *reading, const struct value *example,
 			ret_example->holds = false;
 		count += wanted[count] != NULL;
 	}
-	ret_example->expected = listed(reading->arena, allow ? "allow" : "deny", wanted, count);
-	ret_example->got = listed(reading->arena, answer->allowed ? "allow" : "deny", answer->rules,
-	                          answer->rule_count);
-	if (ret_example->got && !answer->rule_count)
-		ret_example->got = "deny by default";
-	if (ret_example->got && answer->failure)
-		ret_example->got = arena_printf(reading->arena, "%s; skipped: %s", ret_example->got,
-		                                answer->failure);
-	return ret_example->expected && ret_example->got ? 0 : no_room(reading);
+	return tell(reading, allow, wanted, count, answer, ret_example);
 }
 
 int example_run(const struct model *model, const struct engine *engine, struct arena *arena,

@@ -73,7 +73,7 @@ static void say_entities(const struct model_kind *kinds, size_t count, struct bu
 		"tags: Set<String>, labels: Labels\n};\n";
 	buf_printf(out, "@doc(\"A label's name and its text; test it with has\")\ntype Labels = {};\n"
 	    "@doc(\"A column's name and the row's value\")\ntype Row = {};\n\n"
-	    "@doc(\"TENANT/ROLE, or TENANT/DOMAIN/ROLE\")\nentity Role;\n"
+	    "@doc(\"TENANT/ROLE, TENANT/DOMAIN/ROLE or TENANT/DOMAIN/KIND/NAME/ROLE\")\nentity Role;\n"
 	    "@doc(\"Who asks: TENANT/NAME\")\nentity User in [Group, Role] = {\n"
 	    "\ttenant: String, name: String, strength: String\n};\n"
 	    "@doc(\"What belongs to no tenant: freehold\")\nentity Platform = %s"
@@ -149,7 +149,8 @@ static void say_action(const struct model_kind *kinds, size_t count, enum action
 int model_print(const struct model_kind *kinds, size_t count, struct buf *out, struct err *err)
 {
 	say_entities(kinds, count, out);
-	buf_printf(out, "\ntype Asked = { now: datetime, address?: ipaddr, purpose?: String };\n\n"
+	buf_printf(out, "\ntype Asked = { now: datetime, strength: String, address?: ipaddr, "
+	    "purpose?: String };\n\n"
 	    "action \"read\";\naction \"write\";\n");
 	for (size_t i = 0; i < ARRAY_LEN(role_names); i++)
 		buf_printf(out, "action \"role:%s\";\n", role_names[i]);

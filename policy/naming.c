@@ -111,7 +111,32 @@ static int no_kind(const struct want *want)
 	               "dataset/DOMAIN/NAME, domain/NAME, quota/NAME, tenant or platform");
 }
 
-/* Dataset::"acme/trips/rides": the parts behind the tenant. */
+static void drop_first(struct parts *parts)
+{
+	parts->count--;
+	memmove(parts->at, parts->at + 1, parts->count * sizeof *parts->at);
+}
+
+static int of_typed(const struct want *want, const char *type, struct parts *parts,
+                    struct engine_resource *resource)
+{
+	const struct model_kind *kind = model_kind_named(want->model, type);
+	const char *place = strcmp(type, "Tenant") == 0 ? "tenant" :
+		strcmp(type, "Commons") == 0 ? "commons" : "";
+	if (strcmp(parts->at[0], want->tenant) != 0)
+		return err_set(want->err, E_INVALID, "resource: is of another tenant than %s",
+		               want->tenant);
+	if (parts->count == 1)
+		return of_place(place, resource) ? 0 : no_kind(want);
+	drop_first(parts);
+	if (parts->count == 2 && !*parts->at[0]) /* Quota::"acme//daily" */
+		drop_first(parts);
+	if (strcmp(type, "Column") == 0)
+		return of_column(want, parts, resource);
+	return kind ? of_kind(want, kind, parts, resource) : no_kind(want);
+}
+
+/* Dataset::"acme/trips/rides" */
 static int of_uid(const struct want *want, struct arena *arena, const char *text, const char *colons,
                   struct engine_resource *resource)
 {
@@ -126,24 +151,7 @@ static int of_uid(const struct want *want, struct arena *arena, const char *text
 	if (strcmp(type, "Platform") == 0)
 		return of_place("platform", resource) ? 0 : no_kind(want);
 	TRY(split(arena, id, "/", &parts, want->err));
-	if (strcmp(parts.at[0], want->tenant) != 0)
-		return err_set(want->err, E_INVALID, "resource: is of another tenant than %s",
-		               want->tenant);
-	if (parts.count == 1)
-		return of_place(strcmp(type, "Tenant") == 0 ? "tenant" :
-		                strcmp(type, "Commons") == 0 ? "commons" : "", resource)
-			? 0 : no_kind(want);
-	for (size_t i = 1; i < parts.count; i++)
-		parts.at[i - 1] = parts.at[i];
-	parts.count--;
-	if (parts.count == 2 && !*parts.at[0]) { /* Quota::"acme//daily" */
-		parts.at[0] = parts.at[1];
-		parts.count = 1;
-	}
-	if (strcmp(type, "Column") == 0)
-		return of_column(want, &parts, resource);
-	const struct model_kind *kind = model_kind_named(want->model, type);
-	return kind ? of_kind(want, kind, &parts, resource) : no_kind(want);
+	return of_typed(want, type, &parts, resource);
 }
 
 /* "trips.rides", of the kind that the action is of. */
