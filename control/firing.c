@@ -98,6 +98,7 @@ int firing_add(struct part *part, const struct firing *firing, struct change *ch
 		.principal = firing->principal ? firing->principal : own, .body = body,
 		.interval = &firing->interval, .schedule = firing->schedule.name,
 		.backfill = firing->backfill, .now_ms = firing->now_ms,
+		.behalf = firing->behalf ? *firing->behalf : firing->schedule.behalf,
 	};
 	TRY(submit_add(part, &submit, change, arena, &submitted, err));
 	int rc = claim_it(part, firing, &submitted, change, err);

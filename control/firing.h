@@ -11,12 +11,14 @@
 struct fired_schedule {
 	const char *tenant, *domain, *name, *uid;
 	const struct value *spec;
+	struct behalf behalf;        /* of who wrote it */
 	int64_t revision;
 };
 struct firing {
 	struct fired_schedule schedule;
 	struct interval interval;
 	const char *principal;       /* NULL: "system/schedule/NAME" */
+	const struct behalf *behalf; /* of who triggers it; NULL: of who wrote the schedule */
 	const char *backfill;        /* its name; NULL: none */
 	const char *backfill_uid;    /* NULL: none */
 	bool credited;               /* as of struct claim */

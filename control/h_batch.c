@@ -129,6 +129,7 @@ static int add_item(struct request *request, struct batch *batch, const struct v
 		.tenant = request->tenant, .domain = request->domain,
 		.principal = batch->principal, .body_hash = hash, .now_ms = request->now_ms,
 	};
+	TRY(behalf_of(request, false, &submit.behalf, err));
 	TRY(split_item(request, item, &submit.key, &submit.body, err));
 	if (submit.key)
 		TRY(hash_of(submit.body, hash, err));

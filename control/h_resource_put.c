@@ -4,6 +4,7 @@
 #include "common/defs.h"
 #include "control/resource.h"
 
+#include "control/behalf.h"
 #include "control/grants.h"
 #include "control/keys.h"
 #include "control/rules.h"
@@ -20,6 +21,7 @@ struct put {
 	struct manifest manifest;
 	const char *result;          /* "created", "configured", "unchanged" */
 	struct value *diff;
+	bool renews;                 /* it is written though nothing differs */
 	struct value *stored;        /* what is, or would be, stored */
 	int64_t revision;            /* of what was read; 0: there was nothing */
 	char key[STORE_KEY_MAX];
@@ -166,6 +168,19 @@ static int finish(struct control *control, struct request *request, struct err *
 	return request_reply(request, wrote && !put->revision ? 201 : 200, body, err);
 }
 
+/* What a schedule runs reads for whoever wrote it. One that was written before that was kept takes
+ * its writer from whoever writes it next, though nothing else changes. */
+static int keep_writer(const struct request *request, struct put *put, struct value *before,
+                       struct err *err)
+{
+	struct behalf behalf;
+	TRY(behalf_of(request, true, &behalf, err));
+	behalf_set(request->arena, put->stored, &behalf);
+	if (before && value_len(put->diff) == 0 && !value_get(before, "reader"))
+		put->renews = true;
+	return value_check(put->stored, err);
+}
+
 int h_resource_put(struct control *control, struct request *request, struct err *err)
 {
 	struct put *put = arena_alloc(request->arena, sizeof *put);
@@ -179,7 +194,9 @@ int h_resource_put(struct control *control, struct request *request, struct err 
 	TRY(rules_put(control, request, &put->manifest, before, err));
 	if (request->via)
 		value_set(put->stored, "via", request->via);
-	if (value_len(put->diff) == 0 && before)
+	if (put->manifest.kind == KIND_SCHEDULE)
+		TRY(keep_writer(request, put, before, err));
+	if (value_len(put->diff) == 0 && before && !put->renews)
 		put->stored = before;
 	else if (!request->dry_run)
 		TRY(write_it(control, request, put, err));

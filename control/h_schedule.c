@@ -41,7 +41,7 @@ static int find_schedule(struct control *control, struct request *request, const
 	ret_found->fired = (struct fired_schedule){
 		.tenant = request->tenant, .domain = request->domain, .name = name,
 		.uid = value_get_str(metadata, "uid"), .spec = value_get(resource, "spec"),
-		.revision = revision,
+		.behalf = behalf_read(resource), .revision = revision,
 	};
 	return timetable_read(ret_found->fired.spec, time_of(metadata, "createdAt", 0),
 	                      &ret_found->timetable, err);
@@ -384,12 +384,15 @@ static int trigger_found(struct control *control, struct request *request,
 {
 	const char *principal = arena_printf(request->arena, "%s/%s", request->asker.tenant,
 	                                     request->asker.principal);
+	struct behalf behalf;
 	struct firing firing = {
 		.schedule = found->fired, .principal = principal, .now_ms = request->now_ms,
+		.behalf = &behalf,
 		.redo = value_get_bool(request->body, "redo", false) ? REDO_ALL : REDO_FAILED,
 	};
 	if (!principal)
 		return err_set(err, E_NOMEM, "no memory to run a schedule");
+	TRY(behalf_of(request, false, &behalf, err));
 	TRY(choose(control, request, found, &firing, err));
 	int rc = trigger(request, &firing, err);
 	if (rc == E_CONFLICT && firing.redo != REDO_ALL && strstr(err->text, "done"))

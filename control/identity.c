@@ -60,26 +60,58 @@ static void fill(const struct value *principal, struct asker *asker)
 			return;
 }
 
-/* Who a stored key belongs to. */
-static int owner(struct control *control, struct arena *arena, const struct value *key,
-                 struct asker *ret_asker, struct err *err)
+static int principal_of(struct control *control, struct arena *arena,
+                        const struct identity_name *name, struct asker *asker, struct err *err)
 {
 	char at[STORE_KEY_MAX];
 	struct value *principal = NULL;
-	struct asker asker = { .tenant = value_get_str(key, "tenant"),
-	                       .principal = value_get_str(key, "principal") };
-	if (!asker.tenant || !asker.principal)
-		return refused(err);
-	catalog_key(at, KIND_PRINCIPAL, asker.tenant, NULL, asker.principal);
+	asker->tenant = name->tenant;
+	asker->principal = name->principal;
+	catalog_key(at, KIND_PRINCIPAL, name->tenant, NULL, name->principal);
 	int code = catalog_get(control->catalog, arena, at, &principal, NULL, err);
 	if (code < 0)
 		return code == E_NOT_FOUND ? refused(err) : code;
 	if (value_get_bool(value_get(principal, "spec"), "disabled", false))
 		return refused(err);
-	fill(principal, &asker);
-	bindings_fill(control->bindings, arena, &asker);
-	*ret_asker = asker;
+	fill(principal, asker);
+	bindings_fill(control->bindings, arena, asker);
 	return 0;
+}
+
+/* Who a stored key belongs to. */
+static int owner(struct control *control, struct arena *arena, const struct value *key,
+                 struct asker *asker, struct err *err)
+{
+	const struct identity_name name = { value_get_str(key, "tenant"),
+	                                    value_get_str(key, "principal"), NULL };
+	return name.tenant && name.principal ? principal_of(control, arena, &name, asker, err)
+	                                     : refused(err);
+}
+
+/* A login's is PROVIDER:SUBJECT, which no Principal's can be. */
+static int login_named(struct control *control, struct arena *arena,
+                       const struct identity_name *name, struct asker *asker, struct err *err)
+{
+	const char *colon = strchr(name->principal, ':');
+	struct value *proof = value_map(arena);
+	value_set_str(proof, "tenant", name->tenant);
+	value_set_str(proof, "idp", arena_strndup(arena, name->principal,
+	                                          (size_t)(colon - name->principal)));
+	value_set_str(proof, "subject", colon + 1);
+	value_set(proof, "groups", name->groups ? value_copy(arena, name->groups)
+	                                        : value_list(arena));
+	TRY(value_check(proof, err));
+	TRY(logins_asker(control->logins, arena, proof, asker, err));
+	bindings_fill(control->bindings, arena, asker);
+	return 0;
+}
+
+int identity_named(struct control *control, struct arena *arena, const struct identity_name *name,
+                   struct asker *asker, struct err *err)
+{
+	if (strchr(name->principal, ':'))
+		return login_named(control, arena, name, asker, err);
+	return principal_of(control, arena, name, asker, err);
 }
 
 /* --- API keys --- */

@@ -26,6 +26,15 @@ MUST_USE int identity_check(struct control *control, struct arena *arena,
 MUST_USE int identity_again(struct control *control, struct arena *arena,
                             const struct value *proof, int64_t now_ms, struct asker *ret_asker,
                             struct err *err);
+/* Who has that name now: a Principal, or (with groups as its provider named them) a login. Fills in
+ * all but auth and the credential. E_UNAUTHENTICATED, E_NOT_FOUND: gone or disabled. */
+struct identity_name {
+	const char *tenant, *principal;
+	const struct value *groups;  /* of a login; NULL: none */
+};
+MUST_USE int identity_named(struct control *control, struct arena *arena,
+                            const struct identity_name *name, struct asker *asker,
+                            struct err *err);
 /* "r/apikey/ID". */
 const char *identity_key(char out[STORE_KEY_MAX], const char *id);
 

@@ -154,6 +154,7 @@ int intake_submit(struct control *control, struct request *request, bool run,
 	TRY(intake_domain(control, request, err));
 	TRY(check(control, request, run, err));
 	TRY(read_key(request, &submit.key, err));
+	TRY(behalf_of(request, false, &submit.behalf, err));
 	TRY(hash_body(request, hash, err));
 	if (!submitted || !submit.principal)
 		return err_set(err, E_NOMEM, "no memory to submit a task");

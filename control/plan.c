@@ -4,6 +4,7 @@
 #include "control/plan.h"
 
 #include "control/archive.h"
+#include "control/inputs.h"
 #include "control/keys.h"
 #include "control/placeholder.h"
 #include "control/rekey.h"
@@ -23,6 +24,7 @@ struct plan {
 	struct value *done;          /* the grant's `work` */
 	struct grant_table *inputs, *outputs;
 	size_t input_count, output_count;
+	struct inputs reader;        /* what of its inputs it may read */
 	struct shared_read *reads;   /* of the inputs those that another tenant shares */
 	size_t read_count;
 	struct secret *keys;         /* room for two a table */
@@ -240,7 +242,14 @@ static int add_input(struct plan *plan, const char *ref, const struct thing *by,
 		note_read(plan, &shared, by->domain);
 	}
 	TRY(thing_get(plan->control, plan->arena, &thing, err));
-	return fill_dataset(plan, &thing, true, &plan->inputs[plan->input_count++], err);
+	struct grant_table *table = &plan->inputs[plan->input_count++];
+	TRY(fill_dataset(plan, &thing, true, table, err));
+	const struct input input = {
+		.by = by->domain, .alias = thing.alias, .tenant = thing.tenant,
+		.domain = thing.domain, .name = thing.name, .stored = thing.resource,
+		.schema = table->schema,
+	};
+	return inputs_restrict(&plan->reader, &input, &table->restriction, err);
 }
 
 static int tables_new(struct plan *plan, size_t inputs, size_t outputs, struct err *err)
@@ -478,7 +487,8 @@ int plan_grant_reads(struct control *control, struct arena *arena, const struct 
                      struct err *err)
 {
 	struct plan plan = {
-		.control = control, .arena = arena, .work = work, .done = value_map(arena)
+		.control = control, .arena = arena, .work = work, .done = value_map(arena),
+		.reader = { .control = control, .arena = arena, .work = work },
 	};
 	struct grant *grant = arena_alloc(arena, sizeof *grant);
 	if (!plan.done || !grant)

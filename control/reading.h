@@ -25,12 +25,15 @@
 #include "control/control.h"
 #include "policy/policy.h"
 
+/* The principal's name of whoever reads in another tenant. */
+#define READING_ANYONE "*"
+
 struct reading_ask {
 	const struct asker *asker;
 	const char *tenant, *domain;     /* whose it is */
 	enum kind kind;                  /* KIND_DATASET or KIND_FEATUREVIEW */
 	const char *name;
-	const struct value *stored;      /* as the catalog has it; NULL: of another tenant */
+	const struct value *stored;      /* as its owner's catalog has it: tags, labels, purposes */
 	const struct value *schema;      /* what is read: a list of {name, type, required?} */
 	const char *purpose;             /* NULL: none is given */
 	int64_t now_ms;

@@ -3,9 +3,10 @@
  * (control/shard.h); nothing else changes it.
  *
  *   accepted  {t, id, tenant, domain, type, spec, limits, principal, at, key?, key_hash?, reserve,
- *             placement?, interval?, schedule?, backfill?, run?, node?}
+ *             placement?, interval?, schedule?, backfill?, purpose?, reader?, run?, node?}; the
+ *             last but two: control/behalf.h
  *   run       {t, id, tenant, domain, principal, at, name?, pipeline?, key?, key_hash?, interval?,
- *             schedule?, backfill?, tasks: [{name, id, deps: [[node, on]...], state?, skipped?}]}
+ *             schedule?, backfill?, purpose?, reader?, tasks: [{name, id, deps: [[node, on]...], state?, skipped?}]}
  *             before its tasks' accepted ones, which name it and their index (node) in tasks;
  *             state, skipped, the run's cancel and version: in a checkpoint
  *   replay    {t, tenant, at, principal, tasks: [id...], run?}      ended ones start anew

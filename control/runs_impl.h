@@ -29,7 +29,7 @@ struct run {
 	struct arena *arena;
 	const char *id, *domain, *principal;
 	const char *name, *pipeline; /* NULL: none */
-	const struct value *also;    /* {interval, schedule, backfill}; NULL: none */
+	const struct value *also;    /* {interval, schedule, backfill, purpose, reader} */
 	bool durable, cancel;
 	int64_t accepted_ms, ended_ms, version;
 	struct idem *idem;           /* while it is not durable */

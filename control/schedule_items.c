@@ -193,6 +193,7 @@ static int item_understand(struct item *item, struct err *err)
 		.domain = value_get_str(metadata, "domain"),
 		.name = value_get_str(metadata, "name"), .uid = item->uid,
 		.spec = value_get(item->resource, "spec"), .revision = item->revision,
+		.behalf = behalf_read(item->resource),
 	};
 	return timetable_read(item->fired.spec, created_ms(item->resource), &item->timetable, err);
 }

@@ -24,7 +24,8 @@ struct submission {
 	const struct task_request *request;
 	const char *key;             /* Idempotency-Key; NULL: none */
 	const uint8_t *body_hash;    /* DIGEST_BYTES; compared for a repeated key */
-	const struct value *also;    /* {interval, schedule, backfill}, any of these; NULL: none */
+	const struct value *also;    /* {interval, schedule, backfill, purpose, reader}, any of
+	                              * these; NULL: none */
 	int64_t now_ms;
 	const char *run;             /* of a run's task (control/shard_run.h); NULL: of none */
 	size_t node;

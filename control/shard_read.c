@@ -105,7 +105,8 @@ static void set_all(struct value *map, struct arena *arena, const struct value *
 	const char *name = NULL;
 	for (size_t i = 0; i < value_len(members); i++) {
 		const struct value *member = value_member(members, i, &name);
-		value_set(map, name, value_copy(arena, member));
+		if (strcmp(name, "reader") != 0)
+			value_set(map, name, value_copy(arena, member));
 	}
 }
 

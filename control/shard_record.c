@@ -77,7 +77,8 @@ int task_enter(struct shard *shard, struct task *task, int64_t at_ms, struct err
 
 /* --- accepted --- */
 
-static const char *const also_members[] = { "placement", "interval", "schedule", "backfill" };
+static const char *const also_members[] = { "placement", "interval", "schedule",
+	                                    "backfill",  "purpose",  "reader" };
 
 /* Also: a map in arena; NULL: it has none of these. */
 static int read_also(const struct value *record, struct arena *arena, struct value **ret_also,

@@ -112,7 +112,8 @@ static int keep_text(struct run *run, const struct value *record, const char *me
 
 static int read_also(struct run *run, const struct value *record, struct err *err)
 {
-	static const char *const members[] = { "interval", "schedule", "backfill" };
+	static const char *const members[] = { "interval", "schedule", "backfill", "purpose",
+		                               "reader" };
 	struct value *also = value_map(run->arena);
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		if (value_get(record, members[i]))

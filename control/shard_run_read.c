@@ -94,7 +94,8 @@ static struct value *run_value(const struct shard *shard, struct arena *arena,
 	set_time(map, "endedAt", run->ended_ms);
 	for (size_t i = 0; i < value_len(run->also); i++) {
 		const struct value *member = value_member(run->also, i, &name);
-		value_set(map, name, value_copy(arena, member));
+		if (strcmp(name, "reader") != 0)
+			value_set(map, name, value_copy(arena, member));
 	}
 	value_set_int(map, "count", run->count);
 	value_set(map, "counts", counts(arena, run));

@@ -22,18 +22,30 @@ static bool token_newer(const struct token *a, const struct token *b)
 }
 
 /* Its own, or its run's. */
-static int copy_interval(const struct task *task, struct arena *arena, struct work *work,
-                         struct err *err)
+static const struct value *copy_one(const struct task *task, struct arena *arena,
+                                    const struct value *also, const char *name)
+{
+	const struct value *one = value_get(also, name);
+	if (!one && task->node)
+		one = value_get(task->node->run->also, name);
+	return one ? value_copy(arena, one) : NULL;
+}
+
+static int copy_also(const struct task *task, struct arena *arena, struct work *work,
+                     struct err *err)
 {
 	struct value *also = NULL;
-	const struct value *interval = NULL;
 	if (task->also.len > 0)
 		TRY(pack_read(arena, task->also.data, task->also.len, &also, err));
-	interval = value_get(also, "interval");
-	if (!interval && task->node)
-		interval = value_get(task->node->run->also, "interval");
-	work->interval = interval ? value_copy(arena, interval) : NULL;
-	return interval ? value_check(work->interval, err) : 0;
+	const struct value *purpose = copy_one(task, arena, also, "purpose");
+	work->interval = copy_one(task, arena, also, "interval");
+	work->reader = copy_one(task, arena, also, "reader");
+	work->purpose = value_as_str(purpose);
+	if (work->interval)
+		TRY(value_check(work->interval, err));
+	if (purpose)
+		TRY(value_check(purpose, err));
+	return work->reader ? value_check(work->reader, err) : 0;
 }
 
 static int task_copy(const struct task *task, struct arena *arena, struct work *ret_work,
@@ -54,7 +66,7 @@ static int task_copy(const struct task *task, struct arena *arena, struct work *
 	};
 	if (!work.id || !work.domain || !work.tenant || !work.principal || !work.worker)
 		return err_set(err, E_NOMEM, "no memory for a task's copy");
-	TRY(copy_interval(task, arena, &work, err));
+	TRY(copy_also(task, arena, &work, err));
 	*ret_work = work;
 	return 0;
 }

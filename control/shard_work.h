@@ -23,6 +23,8 @@ struct work {
 	int forgiven;                /* earlier attempts that do not count */
 	int64_t accepted_ms, started_ms;
 	const struct value *interval;        /* {from, to}, RFC 3339, of its schedule; NULL: none */
+	const struct value *reader;  /* for whom it reads (control/behalf.h); NULL: its principal */
+	const char *purpose;         /* what for; NULL: none was given */
 };
 
 /* What a worker could take. */

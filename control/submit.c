@@ -45,7 +45,7 @@ static void set_time(struct value *map, const char *name, int64_t unix_ms)
 	value_set_str(map, name, time_print_ms(unix_ms, text));
 }
 
-/* {interval, schedule, backfill}; NULL: nothing of these. */
+/* {interval, schedule, backfill, purpose, reader}; empty: nothing of these. */
 static int origin(const struct submit *submit, struct arena *arena, struct value **ret_also,
                   struct err *err)
 {
@@ -60,6 +60,7 @@ static int origin(const struct submit *submit, struct arena *arena, struct value
 	}
 	value_set_str(also, "schedule", submit->schedule);
 	value_set_str(also, "backfill", submit->backfill);
+	behalf_set(arena, also, &submit->behalf);
 	TRY(value_check(also, err));
 	*ret_also = also;
 	return 0;

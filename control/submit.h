@@ -4,7 +4,7 @@
 #ifndef SUBMIT_H
 #define SUBMIT_H
 
-#include "control/control.h"
+#include "control/behalf.h"
 
 struct graph;
 
@@ -14,6 +14,7 @@ struct interval { int64_t from_ms, to_ms; };
 struct submit {
 	const char *tenant, *domain;
 	const char *principal;       /* "TENANT/NAME", or "system/schedule/NAME" */
+	struct behalf behalf;        /* for whom and what for it reads */
 	/* {type, spec, limits, placement}: one task; {tasks: [{name, type, spec, limits, placement,
 	 * dependsOn: [{task, on: success|failure|always}]}], ...}: a run; {pipeline: NAME}: a run
 	 * of that resource. */

@@ -67,7 +67,8 @@ struct new_task {
 	const struct value *spec;
 	struct limits limits;
 	struct placement placement;
-	const struct value *also;    /* {placement, interval, schedule, backfill}; NULL: nothing */
+	const struct value *also;    /* {placement, interval, schedule, backfill, purpose,
+	                              * reader}; NULL: nothing */
 	struct amounts reserve;
 	int64_t at_ms;
 };

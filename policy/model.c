@@ -83,7 +83,8 @@ static void say_entities(const struct model_kind *kinds, size_t count, struct bu
 	    "@doc(\"TENANT/DOMAIN\")\nentity Domain in [Tenant] = %s", place, place, place, place);
 	for (size_t i = 0; i < count; i++)
 		say_kind(&kinds[i], out);
-	buf_printf(out, "@doc(\"TENANT/DOMAIN/DATASET/COLUMN\")\nentity Column in [Dataset, FeatureView] = {\n"
+	buf_printf(out, "@doc(\"TENANT/DOMAIN/DATASET/COLUMN, or TENANT/DOMAIN/VIEW/FEATURE\")\n"
+	    "entity Column in [Dataset, FeatureView] = {\n"
 	    "\ttenant: String, domain: String, name: String, type: String, tags: Set<String>, "
 	    "labels: Labels\n"
 	    "};\n");
