@@ -215,7 +215,8 @@ static int decide_all(struct decide *decide, struct reading *ret_reading)
 	AUTO(engine) *engine = NULL;
 	const struct reading_ask *ask = decide->ask;
 	struct policies *policies = decide->control->policies;
-	const struct target target = { .tenant = ask->tenant, .domain = ask->domain };
+	const struct target target = { .tenant = ask->tenant, .domain = ask->domain,
+	                               .kind = kind_info[ask->kind].kind, .name = ask->name };
 	struct decision decision = policy_decide(ask->asker, decide->action, &target);
 	bool by_roles = decision.allowed || ask->offered;
 	if (!by_roles && (!decision.visible || strcmp(decision.rule, "token-scope") == 0))

@@ -3,11 +3,11 @@
  * (control/shard.h); nothing else changes it.
  *
  *   accepted  {t, id, tenant, domain, type, spec, limits, principal, at, key?, key_hash?, reserve,
- *             placement?, interval?, schedule?, backfill?, purpose?, reader?, run?, node?}; the
- *             last but two: control/behalf.h
+ *             placement?, interval?, schedule?, backfill?, purpose?, reader?, run?, node?}
  *   run       {t, id, tenant, domain, principal, at, name?, pipeline?, key?, key_hash?, interval?,
- *             schedule?, backfill?, purpose?, reader?, tasks: [{name, id, deps: [[node, on]...], state?, skipped?}]}
- *             before its tasks' accepted ones, which name it and their index (node) in tasks;
+ *             schedule?, backfill?, purpose?, reader?,
+ *             tasks: [{name, id, deps: [[node, on]...], state?, skipped?}]}, before its tasks'
+ *             accepted ones, which name it and their index (node) in tasks;
  *             state, skipped, the run's cancel and version: in a checkpoint
  *   replay    {t, tenant, at, principal, tasks: [id...], run?}      ended ones start anew
  *   attempt   {t, id, tenant, domain, attempt, code?, text, at, started, epoch, counter, free?}
@@ -43,6 +43,7 @@
  *             after its events; without one the tree begins with the next event. Older versions'
  *             has {seq, size, edge}: the Merkle range (common/merkle.h) over the packed events
  *
+ * purpose, reader: control/behalf.h.
  * limits: {deadlineMs, memoryBytes, threads, cpuMs, attempts, retryFirstMs?, retryMostMs?}.
  * usage: api/usage.h's map. outputs: a list of {dataset, snapshot, rows, rejectedRows}. Codes are
  * names (common/errors.def). */

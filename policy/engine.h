@@ -48,6 +48,7 @@ const char *engine_digest(const struct engine *engine);  /* as long as it (polic
  * with `whole` the tenant) itself. column: of a dataset; NULL: all of it. */
 struct engine_resource {
 	const char *domain, *kind, *name, *column;
+	const char *type;            /* of the column; NULL: not known */
 	bool whole, platform;
 	const struct value *tags;    /* a list of texts; NULL: none */
 	const struct value *labels;  /* a map of texts; NULL: none */

@@ -230,6 +230,8 @@ static int resource_attrs(struct scene *scene, const struct cedar_record **ret_a
 	fields[count].name = CEDAR_STR("tags");
 	TRY(tags_of(scene, &fields[count++].value));
 	fields[count++] = text_field("tenant", scene->engine->tenant);
+	if (resource->column)
+		fields[count++] = text_field("type", resource->type ? resource->type : "");
 	return record_of(scene, fields, count, ret_attrs);
 }
 
