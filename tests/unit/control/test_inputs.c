@@ -85,7 +85,7 @@ Test(inputs, are_what_the_tasks_principal_may_read_by_now)
 	cr_expect(!restriction_any(&restriction));
 	policy(&s, "acme", s.admin,
 	       "forbid(principal == User::\"acme/etl\", action == Action::\"dataset:read\", "
-	       "resource) unless { " EU " };" PII);
+	       "resource is Dataset) unless { " EU " };" PII);
 	cr_assert_eq(restricted(&s, &work, NULL, &restriction), 0, "%s", s.err.text);
 	cr_expect_not_null(restriction.filter);
 	cr_expect_eq(restriction_mask(&restriction, "email"), MASK_ALPHANUM);
@@ -120,7 +120,7 @@ Test(inputs, of_another_tenant_are_what_its_policies_let_out_and_the_readers_own
 	cr_assert_eq(restricted(&s, &work, "gold", &restriction), 0, "%s", s.err.text);
 	cr_expect(!restriction_any(&restriction));
 	policy(&s, "acme", s.admin,
-	       "forbid(principal, action == Action::\"dataset:read\", resource) "
+	       "forbid(principal, action == Action::\"dataset:read\", resource is Dataset) "
 	       "unless { principal.tenant == \"acme\" || " EU " };");
 	cr_assert_eq(restricted(&s, &work, "gold", &restriction), 0, "%s", s.err.text);
 	cr_expect_not_null(restriction.filter);

@@ -124,9 +124,9 @@ Test(reading, is_the_rows_that_policies_leave)
 	struct reading reading;
 	struct asker nora = { .tenant = "acme", .principal = "nora" };
 	policy(&s, "eu", "forbid(principal == User::\"acme/carl\", action == "
-	                 "Action::\"dataset:read\", resource) unless { " EU " };"
+	                 "Action::\"dataset:read\", resource is Dataset) unless { " EU " };"
 	                 "permit(principal == User::\"acme/nora\", action == "
-	                 "Action::\"dataset:read\", resource) when { " EU " };");
+	                 "Action::\"dataset:read\", resource is Dataset) when { " EU " };");
 	cr_assert_eq(read_as(&s, orders(&s, &s.carl), &reading), 0, "%s", s.err.text);
 	cr_expect_not_null(reading.restriction.filter);
 	cr_assert_eq(read_as(&s, orders(&s, &nora), &reading), 0, "%s", s.err.text);
@@ -167,7 +167,8 @@ Test(reading, gives_another_tenant_by_an_offer_what_no_policy_forbids_it)
 	ask.offered = true;
 	cr_assert_eq(read_as(&s, ask, &reading), 0, "%s", s.err.text);
 	cr_expect(!restriction_any(&reading.restriction));
-	policy(&s, "away", "forbid(principal, action == Action::\"dataset:read\", resource) "
+	policy(&s, "away", "forbid(principal, action == Action::\"dataset:read\", "
+	                   "resource is Dataset) "
 	                   "unless { principal.tenant == \"acme\" || " EU " };");
 	cr_assert_eq(read_as(&s, ask, &reading), 0, "%s", s.err.text);
 	cr_expect_not_null(reading.restriction.filter);
