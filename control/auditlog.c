@@ -5,13 +5,14 @@
 
 #include "api/certificate.h"
 #include "common/log.h"
+#include "control/ocsf.h"
 #include "control/record.h"
 #include "control/signer.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { NOTE_BYTES = 4096, LINE_BYTES_MAX = TILE_ENTRY_MAX, SIGNED_AT_ONCE = 1000,
+enum { NOTE_BYTES = 4096, LINE_BYTES_MAX = OCSF_LINE_MAX, SIGNED_AT_ONCE = 1000,
        UNSIGNED_MS = 60000, UNSIGNED_EVENTS = 10000 };
 
 int auditlog_open(struct control *control, struct arena *arena, const char *tenant,
@@ -43,7 +44,7 @@ static int print_lines(const struct value *list, uint64_t index, audit_line_fn *
 	buf_init(&text, LINE_BYTES_MAX);
 	for (size_t i = 0; i < value_len(list); i++) {
 		buf_clear(&text);
-		TRY(log_line(value_at(list, i), &text, err));
+		TRY(ocsf_print(value_at(list, i), &text, err));
 		TRY(buf_check(&text, err));
 		TRY(line(context, index + i, (const char *)text.data, text.len, err));
 	}

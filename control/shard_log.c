@@ -4,26 +4,22 @@
 #include "control/shard_impl.h"
 
 #include "common/pack.h"
+#include "control/ocsf.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	LINE_MAX = 65535, NODES_A_RECORD = 4096, HEADS_ALL = 8, HEADS_MAX = 256, NOTE_MAX = 4096,
+	NODES_A_RECORD = 4096, HEADS_ALL = 8, HEADS_MAX = 256, NOTE_MAX = 4096,
 	EVENT_ARENA_MAX = 256 * 1024
 };
-
-int log_line(const struct value *event, struct buf *out, struct err *err)
-{
-	return pack_write(event, out, err);
-}
 
 static int leaf_of(const struct value *event, uint8_t out[MERKLE_BYTES], struct err *err)
 {
 	AUTO_BUF line;
-	buf_init(&line, LINE_MAX);
-	TRY(log_line(event, &line, err));
+	buf_init(&line, OCSF_LINE_MAX);
+	TRY(ocsf_print(event, &line, err));
 	TRY(buf_check(&line, err));
 	merkle_leaf(line.data, line.len, out);
 	return 0;

@@ -1,6 +1,6 @@
 /* shard_log.h - a tenant's audit log in the leader's memory, as a Merkle tree with signed heads:
- * what control/auditlog.h serves proofs out of. An event's index in the log is its number less that
- * of the first one.
+ * what control/auditlog.h serves proofs out of. A leaf is the hash of an event's line
+ * (control/ocsf.h), its index in the log the event's number less that of the first one.
  *
  * A head is a size and a root that were signed and are durable. When its record is applied, and
  * when a checkpoint brings it, the tree is compared with it: a log that does not hold what was
@@ -46,9 +46,6 @@ MUST_USE int shard_log_tile(struct shard *shard, const char *tenant, const struc
 MUST_USE int shard_log_events(struct shard *shard, struct arena *arena, const char *tenant,
                               uint64_t index, size_t count, struct value **ret_list,
                               struct err *err);
-/* An event's line: what is hashed as a leaf. Pure. */
-MUST_USE int log_line(const struct value *event, struct buf *out, struct err *err);
-
 /* Tenants with events that no head tells of, for max_age_ms or max_behind of them; how many of
  * most. */
 struct log_name { char tenant[64]; };

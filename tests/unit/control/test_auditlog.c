@@ -5,6 +5,7 @@
 
 #include "common/text.h"
 #include "control/audit.h"
+#include "control/ocsf.h"
 #include "control/record.h"
 #include "tests/support/plane.h"
 
@@ -303,7 +304,7 @@ static int give(void *context, const char *tenant, uint64_t index, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		AUTO_BUF text;
 		buf_init(&text, 64 * KIB);
-		TRY(log_line(value_at(elsewhere->events, index + i), &text, err));
+		TRY(ocsf_print(value_at(elsewhere->events, index + i), &text, err));
 		text.data[9] ^= elsewhere->changes && i == 77;
 		TRY(line(line_context, index + i, (const char *)text.data, text.len, err));
 	}
