@@ -1,7 +1,7 @@
 /* auditlog.h - a tenant's audit log as others check it: tiles and entries (C2SP tlog-tiles),
  * checkpoints signed by the installation (C2SP tlog-checkpoint, signed-note), proofs. An entry is
- * an event's line (control/ocsf.h), its index the event's number less the first one's. The origin is
- * "freehold/audit/UID" with the tenant's uid, which no other tenant ever has.
+ * an event's line (control/ocsf.h), its index the event's number less the first one's. The origin
+ * is "freehold/audit/UID" with the tenant's uid, which no other tenant ever has.
  *
  * A checkpoint is durable, in the log's heads (control/shard_log.h), before anybody sees it, and is
  * signed by who leads only. */

@@ -1,6 +1,7 @@
 /* v_usage.c - freehold usage and freehold audit: what it cost, and who did what. */
 #include "common/defs.h"
 #include "api/cli/cli.h"
+#include "api/cli/logverbs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,12 @@ static int audit(struct cli *cli, struct err *err)
 	                                     "RESOURCE", "WHY",   NULL};
 	const char *tenant = NULL;
 	struct value *items = NULL;
+	if (logverbs_asked(cli))
+		return logverbs_run(cli, err);
+	if (cli_word(cli, 0))
+		return err_set(err, E_INVALID, "audit: there is key, verify, prove and export "
+		               "--tiles, not %s; see `freehold audit --help`", cli_word(cli, 0));
+	TRY(profile_load(cli, err));
 	TRY(cli_tenant(cli, &tenant, err));
 	TRY(client_list(cli, audit_path(cli, tenant), 50, &items, err));
 	if (cli->format != FORMAT_TABLE)
@@ -113,13 +120,19 @@ static const struct option_row audit_options[] = {
 	{"actor", "TENANT/NAME", "only this one's"},
 	{"action", "ACTION", "only this action, such as dataset:write"},
 	{"result", "RESULT", "only allowed, denied, refused, succeeded, failed or cancelled"},
+	{"tiles", "DIR", "export: bring the copy of the log in that folder up to date"},
+	{"public-key", "FILE", "verify, prove: what `freehold audit key` printed"},
+	{"since", "FILE", "verify: a checkpoint that was kept; the log must go on from it"},
+	{"out", "FILE", "prove: where the proof goes; default EVENT.tlog-proof, - for here"},
 	{NULL, NULL, NULL}};
 
 const struct verb verb_audit = {
 	.name = "audit",
-	.words = "",
-	.summary = "Who did what and who was refused, newest first",
+	.words = "[key | verify DIR|URL | prove EVENT | export --tiles DIR]",
+	.words_max = 2,
+	.summary = "Who did what and who was refused, newest first; copies and proofs of the log",
 	.options = audit_options,
+	.offline = true,             /* verify is; the others load the profile themselves */
 	.run = audit,
 	.example = "freehold audit --result denied",
 };

@@ -1,55 +1,58 @@
-/* v_verify.c - freehold verify: whether a certificate of erasure is what an installation signed.
- * Asks nobody: the certificate and the public key are all it takes. */
+/* v_verify.c - freehold verify: whether a certificate of erasure is what an installation signed,
+ * or an event is in a log that it signed. Asks nobody: the file and the public key are all it
+ * takes. */
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
 #include "api/certificate.h"
+#include "api/cli/file.h"
+#include "api/logproof.h"
 #include "common/json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { KEYS_FILE_MAX = 64 * 1024 };
 
-/* "-": standard input. */
-static int read_file(const char *path, size_t most, struct buf *out, struct err *err)
+/* What the file is of: one of these gets it. */
+struct opened {
+	struct value *certificate;
+	struct logproof proof;
+	struct note_checkpoint checkpoint;
+	struct note_verifier verifier;
+};
+
+static bool is_proof(const struct buf *file)
 {
-	int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(err, errno, "cannot open %s", path);
-	uint8_t part[4096];
-	ssize_t n;
-	buf_init(out, most);
-	while ((n = read(fd, part, sizeof part)) > 0 && out->len + (size_t)n <= most)
-		buf_put(out, part, (size_t)n);
-	int why = errno;
-	close(fd);
-	if (n < 0)
-		return err_errno(err, why, "cannot read %s", path);
-	if (n > 0)
-		return err_set(err, E_TOO_LARGE, "%s has over %zu bytes", path, most);
-	return buf_check(out, err);
+	size_t len = strlen(LOGPROOF_FIRST_LINE);
+	return file->len > len && memcmp(file->data, LOGPROOF_FIRST_LINE, len) == 0;
+}
+
+static int open_one(struct cli *cli, const struct buf *file, struct opened *opened,
+                    struct err *err)
+{
+	const char *text = (const char *)file->data;
+	if (!is_proof(file))
+		return certificate_open(cli->arena, &opened->verifier, text, file->len,
+		                        &opened->certificate, err);
+	TRY(logproof_read(cli->arena, text, file->len, &opened->proof, err));
+	return logproof_verify(&opened->verifier, &opened->proof, &opened->checkpoint, err);
 }
 
 /* With the first of the keys, a line each, that it is signed by. */
-static int open_with(struct cli *cli, char *keys, const struct buf *note,
-                     struct value **ret_certificate, struct err *err)
+static int open_with(struct cli *cli, char *keys, const struct buf *file,
+                     struct opened *opened, struct err *err)
 {
 	int rc = err_set(err, E_INVALID, "--public-key: the file holds no key; `freehold signers` "
-	                 "prints what it must hold");
+	                 "and `freehold audit key` print what it must hold");
 	char *rest = keys;
 	for (char *line; (line = strsep(&rest, "\n"));) {
-		struct note_verifier verifier;
 		if (!*line)
 			continue;
-		rc = note_verifier_read(line, &verifier, err);
+		rc = note_verifier_read(line, &opened->verifier, err);
 		if (rc == 0)
-			rc = certificate_open(cli->arena, &verifier, (const char *)note->data,
-			                      note->len, ret_certificate, err);
+			rc = open_one(cli, file, opened, err);
 		if (rc == 0)
 			return 0;
 	}
@@ -102,29 +105,47 @@ static void print_found(const struct value *certificate)
 	       value_get_int(step_of(certificate, "forget"), "auditEvents", 0));
 }
 
+static int print_proof(struct cli *cli, const struct opened *opened, struct err *err)
+{
+	struct value *event = NULL;
+	if (cli->format != FORMAT_TABLE) {
+		TRY(json_parse(cli->arena, opened->proof.line, opened->proof.line_len, &event,
+		               err));
+		return print_value(cli, event, err);
+	}
+	printf("verified: the event below is entry %" PRIu64 " of %s, whose %" PRIu64
+	       " entries were signed\n", opened->proof.index, opened->verifier.name,
+	       opened->checkpoint.size);
+	fwrite(opened->proof.line, 1, opened->proof.line_len, stdout);
+	return putchar('\n') < 0 ? err_set(err, E_IO, "standard output cannot be written") : 0;
+}
+
 static int verify(struct cli *cli, struct err *err)
 {
 	const char *keys_file = cli_option(cli, "public-key");
-	struct value *certificate = NULL;
-	AUTO_BUF note, keys;
-	buf_init(&note, NOTE_BYTES_MAX);
+	struct opened opened = { .certificate = NULL };
+	AUTO_BUF file, keys;
+	buf_init(&file, NOTE_BYTES_MAX);
 	buf_init(&keys, KEYS_FILE_MAX);
 	if (!keys_file)
 		return err_set(err, E_INVALID, "verify: whose signature? give --public-key FILE "
-		               "with what `freehold signers` printed when you could trust it");
-	TRY(read_file(keys_file, KEYS_FILE_MAX, &keys, err));
-	TRY(read_file(cli_word(cli, 0), NOTE_BYTES_MAX, &note, err));
+		               "with what `freehold signers` (for a certificate) or `freehold "
+		               "audit key` (for an event) printed when you could trust it");
+	TRY(file_read(keys_file, KEYS_FILE_MAX, &keys, err));
+	TRY(file_read(cli_word(cli, 0), NOTE_BYTES_MAX, &file, err));
 	cli->exit_code = EXIT_FAILED;
-	TRY(open_with(cli, (char *)keys.data, &note, &certificate, err));
+	TRY(open_with(cli, (char *)keys.data, &file, &opened, err));
 	cli->exit_code = EXIT_OK;
+	if (!opened.certificate)
+		return print_proof(cli, &opened, err);
 	if (cli->format != FORMAT_TABLE)
-		return print_value(cli, certificate, err);
-	print_found(certificate);
+		return print_value(cli, opened.certificate, err);
+	print_found(opened.certificate);
 	return 0;
 }
 
 static const struct option_row options[] = {
-	{"public-key", "FILE", "what `freehold signers` printed"},
+	{"public-key", "FILE", "what `freehold signers` or `freehold audit key` printed"},
 	{NULL, NULL, NULL}};
 
 const struct verb verb_verify = {
@@ -132,7 +153,7 @@ const struct verb verb_verify = {
 	.words = "FILE",
 	.words_min = 1,
 	.words_max = 1,
-	.summary = "Check a certificate of erasure, without asking anybody",
+	.summary = "Check a certificate of erasure or an event's proof, without asking anybody",
 	.options = options,
 	.offline = true,
 	.run = verify,
