@@ -74,6 +74,7 @@ struct request {
 	void *state;                 /* from handle to finish, in the arena */
 	const char *rule;            /* what decided; NULL: nothing yet */
 	bool hidden;                 /* the target is another tenant's */
+	bool in_parts;               /* a list of what may be read one by one, not as a whole */
 	bool passed;                 /* the reply is another replica's */
 	int64_t followed;            /* no leader answers: read from memory that follows, at this
 	                              * revision of the store; 0: no */

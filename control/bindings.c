@@ -28,6 +28,7 @@ struct claim {
 	const char *subject; /* "TENANT/NAME" or "TENANT/group:NAME" */
 	const char *name;
 	const char *domain; /* NULL: all of the tenant */
+	const char *at_kind, *at_name; /* only at that resource of it; NULL: all of it */
 };
 
 struct claims {
@@ -128,6 +129,19 @@ static void claim(struct reading *reading, enum claim_kind kind, const char *sub
 		reading->failed = true;
 }
 
+/* The last claims, but the first `from`, are only for one resource. */
+static void narrow_to(struct reading *reading, size_t from, const struct value *resource)
+{
+	const char *kind = value_get_str(resource, "kind"), *name = value_get_str(resource, "name");
+	for (size_t i = from; resource && i < reading->claims->count; i++) {
+		struct claim *item = &reading->claims->items[i];
+		item->at_kind = arena_strdup(reading->arena, kind ? kind : "");
+		item->at_name = arena_strdup(reading->arena, name ? name : "");
+		if (!item->at_kind || !item->at_name)
+			reading->failed = true;
+	}
+}
+
 static void claim_all(struct reading *reading, const struct value *subjects, enum claim_kind kind,
                       const char *name, const char *domain)
 {
@@ -204,9 +218,11 @@ static int read_claims(struct arena *arena, const char *key, const struct value 
 			read_principal(&reading, name, spec);
 		if (kind == KIND_GROUP)
 			read_group(&reading, name, spec);
-		if (kind == KIND_ROLEBINDING)
+		if (kind == KIND_ROLEBINDING) {
 			claim_all(&reading, value_get(spec, "subjects"), CLAIM_ROLE,
 			          value_get_str(spec, "role"), value_get_str(spec, "domain"));
+			narrow_to(&reading, 0, value_get(spec, "resource"));
+		}
 		if (kind == KIND_DOMAIN)
 			claim_all(&reading, value_get(spec, "owners"), CLAIM_ROLE, "domain-owner",
 			          name);
@@ -319,7 +335,8 @@ static bool claims_copy(const struct claims *from, struct claims *ret_claims)
 	size_t len = from->count * sizeof *from->items;
 	for (size_t i = 0; i < from->count; i++)
 		len += text_len(from->items[i].subject) + text_len(from->items[i].name) +
-		       text_len(from->items[i].domain);
+		       text_len(from->items[i].domain) + text_len(from->items[i].at_kind) +
+		       text_len(from->items[i].at_name);
 	struct claim *items = malloc(len ? len : 1);
 	if (!items)
 		return false;
@@ -329,6 +346,8 @@ static bool claims_copy(const struct claims *from, struct claims *ret_claims)
 		items[i].subject = text_move(&at, from->items[i].subject);
 		items[i].name = text_move(&at, from->items[i].name);
 		items[i].domain = text_move(&at, from->items[i].domain);
+		items[i].at_kind = text_move(&at, from->items[i].at_kind);
+		items[i].at_name = text_move(&at, from->items[i].at_name);
 	}
 	*ret_claims = (struct claims){items, from->count, from->count};
 	return true;
@@ -419,9 +438,8 @@ static int gather_roles(void *context, const struct claim *claim, struct err *er
 	if (claim->kind != CLAIM_ROLE)
 		return 0;
 	gathering->bindings++;
-	return gathering->visit
-	               ? gathering->visit(gathering->context, claim->name, claim->domain, err)
-	               : 0;
+	const struct binding binding = {claim->name, claim->domain, claim->at_kind, claim->at_name};
+	return gathering->visit ? gathering->visit(gathering->context, &binding, err) : 0;
 }
 
 static int gather(void *context, const struct claim *claim, struct err *err)
@@ -531,11 +549,11 @@ struct holder {
 	bool has;
 };
 
-static int holds(void *context, const char *role, const char *domain, struct err *err)
+static int holds(void *context, const struct binding *binding, struct err *err)
 {
 	struct holder *holder = context;
 	(void)err;
-	holder->has |= !domain && strcmp(role, holder->role) == 0;
+	holder->has |= !binding->domain && strcmp(binding->role, holder->role) == 0;
 	return 0;
 }
 
@@ -591,32 +609,46 @@ void bindings_user_of(struct bindings *bindings, const char *tenant, const char 
 	pthread_rwlock_unlock(&bindings->lock);
 }
 
-static bool gives_in(const struct source *source, const char *domain)
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static bool gives_in(const struct source *source, const struct binding *place)
 {
 	for (size_t i = 0; i < source->claims.count; i++) {
-		const char *in = source->claims.items[i].domain;
-		if (in && strcmp(in, domain) == 0)
+		const struct claim *claim = &source->claims.items[i];
+		if (same(claim->domain, place->domain) &&
+		    (!place->name || (same(claim->at_kind, place->kind) &&
+		                      same(claim->at_name, place->name))))
 			return true;
 	}
 	return false;
 }
 
-void bindings_user_of_domain(struct bindings *bindings, const char *tenant, const char *domain,
-                             char ret_key[STORE_KEY_MAX])
+void bindings_user_of_resource(struct bindings *bindings, const char *tenant,
+                               const struct binding *place, char ret_key[STORE_KEY_MAX])
 {
 	char own[STORE_KEY_MAX], in[NAME_MAX_LEN + 1];
 	enum kind kind = KIND_NONE;
 	const char *name = NULL;
-	catalog_key(own, KIND_DOMAIN, tenant, NULL, domain);
+	catalog_key(own, KIND_DOMAIN, tenant, NULL, place->domain);
 	ret_key[0] = 0;
 	pthread_rwlock_rdlock(&bindings->lock);
 	for (size_t i = 0; i < bindings->sources.cap; i++)
 		for (struct hash_node *node = bindings->sources.slots[i]; node; node = node->next)
 			if (split(node->key, &kind, in, &name) && strcmp(in, tenant) == 0 &&
 			    strcmp(node->key, own) != 0 &&
-			    gives_in(HASH_OWNER(node, struct source, node), domain))
+			    gives_in(HASH_OWNER(node, struct source, node), place))
 				snprintf(ret_key, STORE_KEY_MAX, "%s", node->key);
 	pthread_rwlock_unlock(&bindings->lock);
+}
+
+void bindings_user_of_domain(struct bindings *bindings, const char *tenant, const char *domain,
+                             char ret_key[STORE_KEY_MAX])
+{
+	const struct binding place = {.domain = domain};
+	bindings_user_of_resource(bindings, tenant, &place, ret_key);
 }
 
 /* --- for a request; the lock is held --- */
@@ -630,6 +662,11 @@ static const char *interned(struct arena *arena, const char *role)
 {
 	const char *name = role_name(role);
 	return name ? name : arena_strdup(arena, role);
+}
+
+static const char *kept(struct arena *arena, const char *text)
+{
+	return text ? arena_strdup(arena, text) : NULL;
 }
 
 static void add_group(const struct filling *filling, const char *group)
@@ -652,10 +689,13 @@ static int fill_claim(void *context, const struct claim *claim, struct err *err)
 		add_group(filling, claim->name);
 	if (claim->kind != CLAIM_ROLE || claim->own)
 		return 0;
-	const char *domain = claim->domain ? arena_strdup(filling->arena, claim->domain) : NULL;
-	const char *role = interned(filling->arena, claim->name);
-	if (role && (domain || !claim->domain))
-		(void)asker_bind(asker, role, domain); /* a full one is given no more: denied */
+	const struct binding binding = {
+		interned(filling->arena, claim->name), kept(filling->arena, claim->domain),
+		kept(filling->arena, claim->at_kind), kept(filling->arena, claim->at_name)};
+	bool whole = binding.role && (binding.domain || !claim->domain) &&
+	             (binding.kind || !claim->at_kind) && (binding.name || !claim->at_name);
+	if (whole)
+		(void)asker_bind_at(asker, &binding); /* a full one is given no more: denied */
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* bindings.h - who has which role where, by whatever way: a principal's own roles, its groups,
- * RoleBindings, and the domains it owns. An index of the catalog by subject, kept by the catalog's
+ * RoleBindings (of a tenant, a domain or one resource), and the domains it owns. An index of the
+ * catalog by subject, kept by the catalog's
  * changes, so that a request costs a few look-ups however many bindings a tenant has.
  *
  * A subject is a principal's NAME or "group:NAME". Any thread. */
@@ -31,7 +32,7 @@ struct what_if {
 	const char *key;
 	const struct value *value;
 };
-typedef int bindings_fn(void *context, const char *role, const char *domain, struct err *err);
+typedef int bindings_fn(void *context, const struct binding *binding, struct err *err);
 /* Each role that a subject has, its own, by groups and by ownership. what_if NULL: as it is. The
  * arena holds the change that is looked at. */
 MUST_USE int bindings_each(struct bindings *bindings, struct arena *arena, const char *tenant,
@@ -51,5 +52,8 @@ void bindings_user_of(struct bindings *bindings, const char *tenant, const char 
                       char ret_key[STORE_KEY_MAX]);
 void bindings_user_of_domain(struct bindings *bindings, const char *tenant, const char *domain,
                              char ret_key[STORE_KEY_MAX]);
+/* Or that gives a role at that resource alone. */
+void bindings_user_of_resource(struct bindings *bindings, const char *tenant,
+                               const struct binding *place, char ret_key[STORE_KEY_MAX]);
 
 #endif

@@ -78,7 +78,23 @@ static struct decision decide_twice(struct control *control, const struct reques
 	return decide(control, request, after, request->body);
 }
 
-struct decision grants_decide(struct control *control, struct request *request)
+/* A list of a domain's resources, for who may read some of them. */
+static bool lists_parts(struct control *control, const struct request *request,
+                        const struct decision *refused)
+{
+	const struct route *route = request->route;
+	const struct asker *asker = &request->asker;
+	bool listed = route->kind != KIND_NONE && kind_info[route->kind].scope == SCOPE_DOMAIN &&
+	              !request->name && strcmp(route->method, "GET") == 0;
+	if (!listed || !refused->visible || strcmp(asker->tenant, request->tenant) != 0)
+		return false;
+	if (asker_has_part(asker, route->action, request->domain, kind_info[route->kind].kind))
+		return true;
+	return strcmp(refused->rule, "token-scope") != 0 &&
+	       policies_in_force(control->policies, request->tenant);
+}
+
+static struct decision decide_route(struct control *control, struct request *request)
 {
 	char key[STORE_KEY_MAX];
 	enum kind kind = kind_of(request);
@@ -98,6 +114,17 @@ struct decision grants_decide(struct control *control, struct request *request)
 	return decide_twice(control, request, &target, made ? request->body : stored, &after);
 }
 
+struct decision grants_decide(struct control *control, struct request *request)
+{
+	struct decision decision = decide_route(control, request);
+	if (decision.allowed || !lists_parts(control, request, &decision))
+		return decision;
+	request->in_parts = true;
+	decision.allowed = true;
+	decision.rule = "each-by-itself";
+	return decision;
+}
+
 bool grants_readable(struct control *control, const struct request *request,
                      const struct value *stored)
 {
@@ -108,10 +135,20 @@ bool grants_readable(struct control *control, const struct request *request,
 		target = (struct target){.tenant = request->tenant, .domain = name};
 	else if (kind_info[kind].scope == SCOPE_DOMAIN)
 		target = (struct target){.tenant = request->tenant, .domain = request->domain};
+	else if (kind == KIND_TENANT)
+		return true; /* operators see all, others their own alone */
 	else if (!has_domain(kind))
-		return true;
+		target = (struct target){.tenant = request->tenant};
 	return may_request(control, request, request->route->action, &target, kind, name, stored)
 		.allowed;
+}
+
+/* Of a RoleBinding's spec. */
+static struct binding binding_of(const struct value *spec)
+{
+	const struct value *resource = value_get(spec, "resource");
+	return (struct binding){value_get_str(spec, "role"), value_get_str(spec, "domain"),
+	                        value_get_str(resource, "kind"), value_get_str(resource, "name")};
 }
 
 /* --- not more than one has --- */
@@ -133,28 +170,34 @@ static bool allowed_by_policies(const struct reach *reach, const char *role,
 	for (int action = 0; action < ACTION_COUNT_; action++)
 		if (role_has_action(role, (enum action)action) &&
 		    policy_decide(&request->asker, (enum action)action, target).allowed &&
-		    !may_request(reach->control, request, (enum action)action, target, KIND_NONE,
-		                 NULL, NULL)
+		    !may_request(reach->control, request, (enum action)action, target,
+		                 target->name ? kind_by_name(target->kind) : KIND_NONE,
+		                 target->name, NULL)
 		             .allowed)
 			return false;
 	return true;
 }
 
-static int in_reach(void *context, const char *role, const char *domain, struct err *err)
+static int in_reach(void *context, const struct binding *binding, struct err *err)
 {
 	const struct reach *reach = context;
 	const struct request *request = reach->request;
-	const struct target target = {
-		.tenant = request->tenant, .domain = domain, .whole = !domain};
+	const char *role = binding->role, *domain = binding->domain;
+	const struct target target = {.tenant = request->tenant, .domain = domain,
+	                              .whole = !domain, .kind = binding->kind,
+	                              .name = binding->name};
 	if (policy_may_grant(&request->asker, role, &target) &&
 	    allowed_by_policies(reach, role, &target))
 		return 0;
 	return err_set(err, E_DENIED,
-	               "%s%s/%s may not do all that the role %s permits in %s%s, so "
+	               "%s%s/%s may not do all that the role %s permits %s%s, so "
 	               "it can neither give nor take that role; a tenant-admin of %s can",
 	               reach->whose, request->asker.tenant, request->asker.principal, role,
-	               domain ? "the domain " : "the whole tenant ",
-	               domain ? domain : request->tenant, request->tenant);
+	               binding->name ? "at the resource "
+	               : domain      ? "in the domain "
+	                             : "in the whole tenant ",
+	               binding->name ? binding->name : domain ? domain : request->tenant,
+	               request->tenant);
 }
 
 /* All that a subject has now and would have is within the asker's reach. */
@@ -244,11 +287,21 @@ static int check_role(const struct manifest *manifest, const char *role, const c
 	return 0;
 }
 
+static int check_resource(const struct manifest *manifest, struct err *err)
+{
+	if (!value_get(manifest->spec, "resource") || value_get(manifest->spec, "domain"))
+		return 0;
+	return err_set(err, E_INVALID,
+	               "spec.resource: lies in a domain; name that as spec.domain, too");
+}
+
 static int check_roles(const struct manifest *manifest, struct err *err)
 {
 	char path[64];
 	const struct value *roles = value_get(manifest->spec, "roles");
 	const char *role = value_get_str(manifest->spec, "role");
+	if (manifest->kind == KIND_ROLEBINDING)
+		TRY(check_resource(manifest, err));
 	if (manifest->kind == KIND_ROLEBINDING)
 		return check_role(manifest, role, value_get_str(manifest->spec, "domain"),
 		                  "spec.role", err);
@@ -288,6 +341,21 @@ static int domain_exists(struct control *control, const struct request *request,
 	return err_set(err, E_INVALID, "%s: there is no domain %s; apply it first", path, domain);
 }
 
+/* What does not exist yet is bound when it does: whoever makes it does not choose its readers. */
+static int resource_exists(struct control *control, const struct request *request,
+                           const struct value *spec, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	const struct binding place = binding_of(spec);
+	if (!place.name || request->dry_run)
+		return 0;
+	catalog_key(key, kind_by_name(place.kind), request->tenant, place.domain, place.name);
+	if (catalog_has(control->catalog, key))
+		return 0;
+	return err_set(err, E_INVALID, "spec.resource: there is no %s of that name in the domain "
+	               "%s; apply it first", place.kind, place.domain);
+}
+
 /* Owners may come later: an applied file brings its domains before its principals. Who makes one is
  * held to what it then has. */
 static int all_exist(struct control *control, const struct request *request,
@@ -303,9 +371,11 @@ static int all_exist(struct control *control, const struct request *request,
 			TRY(subject_exists(control, request, path, j,
 			                   value_as_str(value_at(list, j)), err));
 	}
-	if (manifest->kind == KIND_ROLEBINDING)
-		return domain_exists(control, request, "spec.domain",
-		                     value_get_str(manifest->spec, "domain"), err);
+	if (manifest->kind == KIND_ROLEBINDING) {
+		TRY(domain_exists(control, request, "spec.domain",
+		                  value_get_str(manifest->spec, "domain"), err));
+		return resource_exists(control, request, manifest->spec, err);
+	}
 	for (size_t i = 0; manifest->kind == KIND_GROUP && i < value_len(roles); i++) {
 		snprintf(path, sizeof path, "spec.roles[%zu].domain", i);
 		TRY(domain_exists(control, request, path,
@@ -383,6 +453,7 @@ static int in_reach_by_kind(struct control *control, const struct request *reque
 	const struct value *old = value_get(before, "spec"),
 			   *new = value_get(what_if->value, "spec");
 	struct reach reach = {control, request, ""};
+	struct binding before_is, after_is;
 	switch (manifest->kind) {
 	case KIND_PRINCIPAL:
 		return subject_in_reach(control, request, manifest->name, what_if, err);
@@ -390,16 +461,16 @@ static int in_reach_by_kind(struct control *control, const struct request *reque
 		snprintf(group, sizeof group, GROUP_SUBJECT "%s", manifest->name);
 		return subject_in_reach(control, request, group, what_if, err);
 	case KIND_ROLEBINDING:
+		before_is = binding_of(old);
+		after_is = binding_of(new);
 		if (old)
-			TRY(in_reach(&reach, value_get_str(old, "role"),
-			             value_get_str(old, "domain"), err));
-		return !new ? 0
-		            : in_reach(&reach, value_get_str(new, "role"),
-		                       value_get_str(new, "domain"), err);
+			TRY(in_reach(&reach, &before_is, err));
+		return !new ? 0 : in_reach(&reach, &after_is, err);
 	case KIND_DOMAIN:
 		if (value_equal(value_get(old, "owners"), value_get(new, "owners")))
 			return 0;
-		return in_reach(&reach, "domain-owner", manifest->name, err);
+		after_is = (struct binding){.role = "domain-owner", .domain = manifest->name};
+		return in_reach(&reach, &after_is, err);
 	default:
 		return 0;
 	}
@@ -472,6 +543,11 @@ static int not_named(struct control *control, const struct manifest *manifest, s
 		bindings_user_of(control->bindings, manifest->tenant, group, key);
 	if (manifest->kind == KIND_DOMAIN)
 		bindings_user_of_domain(control->bindings, manifest->tenant, manifest->name, key);
+	const struct binding place = {.domain = manifest->domain,
+	                              .kind = kind_info[manifest->kind].kind,
+	                              .name = manifest->name};
+	if (kind_info[manifest->kind].scope == SCOPE_DOMAIN)
+		bindings_user_of_resource(control->bindings, manifest->tenant, &place, key);
 	return still_named(manifest, key, err);
 }
 
@@ -480,6 +556,8 @@ int grants_delete(struct control *control, struct request *request, const struct
 {
 	char key[STORE_KEY_MAX];
 	struct value *before = NULL;
+	if (control->bindings && kind_info[manifest->kind].scope == SCOPE_DOMAIN)
+		return not_named(control, manifest, err);
 	if (!concerns(manifest->kind) || !control->bindings)
 		return 0;
 	catalog_key(key, manifest->kind, manifest->tenant, NULL, manifest->name);

@@ -116,6 +116,15 @@ static int list_page(struct listing *listing, const char *prefix, const char *af
 	return 0;
 }
 
+/* Who may read none of it is told no more than of a domain that is not there. */
+static int nothing_for(const struct request *request, struct err *err)
+{
+	return err_set(err, E_DENIED, "%s/%s may not %s here: none of its roles permits it; a "
+	               "tenant-admin of %s can grant one that does", request->asker.tenant,
+	               request->asker.principal, action_name(request->route->action),
+	               request->asker.tenant);
+}
+
 int h_resource_list(struct control *control, struct request *request, struct err *err)
 {
 	char prefix[STORE_KEY_MAX], key[STORE_KEY_MAX];
@@ -124,7 +133,9 @@ int h_resource_list(struct control *control, struct request *request, struct err
 	int64_t limit = 0;
 	bool more = false;
 	const char *after = NULL, *resume = NULL;
-	TRY(scope_exists(control, request, err));
+	int found = scope_exists(control, request, err);
+	if (found < 0)
+		return request->in_parts ? nothing_for(request, err) : found;
 	TRY(request_number(request, "limit", 1, LIST_MOST, LIST_DEFAULT, &limit, err));
 	list_prefix(prefix, request);
 	TRY(request_after(request, prefix, &after, err));
@@ -133,6 +144,8 @@ int h_resource_list(struct control *control, struct request *request, struct err
 		TRY(list_only(&listing, single, err));
 	else
 		TRY(list_page(&listing, prefix, after, (size_t)limit, &more, err));
+	if (request->in_parts && !more && !after && !value_len(listing.items))
+		return nothing_for(request, err);
 	if (more)
 		TRY(request_resume(request, prefix, listing.last, &resume, err));
 	return request_reply_list(request, listing.items, resume, err);

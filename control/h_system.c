@@ -75,6 +75,12 @@ static void add_role(struct arena *arena, struct value *roles, struct value *bin
 		value_add_str(roles, binding->role);
 	value_set_str(held, "role", binding->role);
 	value_set_str(held, "domain", binding->domain);
+	if (binding->name) {
+		struct value *resource = value_map(arena);
+		value_set_str(resource, "kind", binding->kind);
+		value_set_str(resource, "name", binding->name);
+		value_set(held, "resource", resource);
+	}
 	value_add(bindings, held);
 }
 

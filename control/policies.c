@@ -376,17 +376,25 @@ static struct decision told(struct arena *arena, const struct engine *engine,
 	};
 }
 
+static struct decision by_roles(const struct policies_ask *ask)
+{
+	struct target target = ask->target;
+	target.kind = ask->name ? ask->kind : NULL;
+	target.name = ask->name;
+	return policy_decide(ask->asker, ask->action, &target);
+}
+
 static struct decision unavailable(void)
 {
 	return (struct decision){ .visible = true, .rule = "policies-unavailable" };
 }
 
-struct decision policies_decide_by(const struct engine *engine, struct arena *arena,
-                                   const struct policies_ask *ask,
-                                   struct engine_answer *ret_answer)
+/* decision: by the roles' table. */
+static struct decision by_engine(const struct engine *engine, struct arena *arena,
+                                 const struct policies_ask *ask, struct decision decision,
+                                 struct engine_answer *ret_answer)
 {
 	struct engine_answer answer = { .allowed = false };
-	struct decision decision = policy_decide(ask->asker, ask->action, &ask->target);
 	*ret_answer = answer;
 	if (!engine || is_settled(ask, &decision))
 		return decision;
@@ -401,19 +409,26 @@ struct decision policies_decide_by(const struct engine *engine, struct arena *ar
 	return told(arena, engine, &answer);
 }
 
+struct decision policies_decide_by(const struct engine *engine, struct arena *arena,
+                                   const struct policies_ask *ask,
+                                   struct engine_answer *ret_answer)
+{
+	return by_engine(engine, arena, ask, by_roles(ask), ret_answer);
+}
+
 struct decision policies_decide(struct policies *policies, struct arena *arena,
                                 const struct policies_ask *ask)
 {
 	AUTO(engine) *engine = NULL;
 	struct engine_answer answer;
 	const char *tenant = ask->target.tenant ? ask->target.tenant : "platform";
-	struct decision decision = policy_decide(ask->asker, ask->action, &ask->target);
+	struct decision decision = by_roles(ask);
 	decision.digest = policies ? policies->digest : NULL;
 	if (!policies || is_settled(ask, &decision))
 		return decision;
 	if (!policies_engine(policies, tenant, &engine))
 		return unavailable();
-	return engine ? policies_decide_by(engine, arena, ask, &answer) : decision;
+	return engine ? by_engine(engine, arena, ask, decision, &answer) : decision;
 }
 
 /* --- a change that is about to be made --- */

@@ -3,7 +3,8 @@
  * platform), immutable; a change makes another, and whoever decides by the old one ends with it.
  *
  * Who asks is User::"TENANT/NAME", in Group::"TENANT/NAME" and in Role::"TENANT/ROLE",
- * Role::"TENANT/DOMAIN/ROLE" or Role::"TENANT/DOMAIN/KIND/NAME/ROLE"; attributes tenant, name, strength ("key", "token", "oidc").
+ * Role::"TENANT/DOMAIN/ROLE" or Role::"TENANT/DOMAIN/KIND/NAME/ROLE"; attributes
+ * tenant, name, strength ("key", "token", "oidc").
  * What is asked about lies in one tree:
  *   Platform::"freehold"                    what belongs to no tenant
  *   Tenant::"T" > Commons::"T"              all of a tenant > what its members may know of it
@@ -12,8 +13,8 @@
  * (datetime), strength (as the principal's), and, where they are known, address (ip) and purpose.
  * Action::"dataset:read" is in Action::"read" (or "write"), and in Action::"role:ROLE" of each role
  * that permits it. A role in a domain reaches Domain, Commons and Platform; one at a resource that
- * alone; one in the tenant reaches Tenant and Platform; operators everything. Default deny, forbid wins, a policy that fails
- * is skipped and reported. */
+ * alone; one in the tenant reaches Tenant and Platform; operators everything.
+ * Default deny, forbid wins, a policy that fails is skipped and reported. */
 #ifndef ENGINE_H
 #define ENGINE_H
 

@@ -20,7 +20,7 @@ struct engine {
 	atomic_int holds;
 	struct cedar_set *set;
 	struct arena *arena;             /* of the world and its texts */
-	struct cedar_entities *world;    /* actions, tenant, domains: what every request lies over */
+	struct cedar_entities *world;    /* what every request lies over */
 	struct cedar_uid user, group, role, domain, column, action;      /* for their types */
 	struct cedar_uid platform, own_tenant, commons;
 	struct engine_role roles[ENGINE_ROLES_MAX];

@@ -115,6 +115,14 @@ bool asker_bind(struct asker *asker, const char *role, const char *domain)
 
 /* A target without a tenant is the platform's; what of it a tenant's role may touch is what its row
  * in roles.def lists, which are reads. The same holds for a target without a domain. */
+static bool in_domain(const struct binding *binding, const struct target *target)
+{
+	if (binding->name) /* nothing but the resource itself */
+		return target->tenant && same(binding->domain, target->domain) &&
+			same(binding->kind, target->kind) && same(binding->name, target->name);
+	return !target->whole && (!target->domain || same(binding->domain, target->domain));
+}
+
 static bool reaches(const struct role *role, const struct binding *binding,
                     const struct asker *asker, const struct target *target)
 {
@@ -126,28 +134,7 @@ static bool reaches(const struct role *role, const struct binding *binding,
 	case REACH_TENANT: /* whoever has it in one domain never acts for the whole tenant */
 		return own_tenant && !domain;
 	case REACH_DOMAIN:
-		if (!domain)
-			return own_tenant;
-		if (binding->name) /* nothing but the resource itself */
-			return target->tenant && own_tenant && same(domain, target->domain) &&
-				same(binding->kind, target->kind) &&
-				same(binding->name, target->name);
-		return own_tenant && !target->whole &&
-			(!target->domain || same(domain, target->domain));
-	}
-	return false;
-}
-
-bool asker_has_part(const struct asker *asker, enum action action, const char *domain,
-                    const char *kind)
-{
-	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
-		const struct binding *binding = &asker->bindings[i];
-		const struct role *role = role_find(binding->role);
-		if (role && role->reach == REACH_DOMAIN && permits(role, action) &&
-		    same(binding->domain, domain) &&
-		    (!binding->name || same(binding->kind, kind)))
-			return true;
+		return own_tenant && (!domain || in_domain(binding, target));
 	}
 	return false;
 }
@@ -201,6 +188,22 @@ static bool in_scope(const struct asker *asker, enum action action)
 	for (size_t i = 0; i < asker->scope_count && i < SCOPES_MAX; i++)
 		if (scope_covers(asker->scopes[i], action_name(action)))
 			return true;
+	return false;
+}
+
+bool asker_has_part(const struct asker *asker, enum action action, const char *domain,
+                    const char *kind)
+{
+	if (!in_scope(asker, action))
+		return false;
+	for (size_t i = 0; i < asker->binding_count && i < BINDINGS_MAX; i++) {
+		const struct binding *binding = &asker->bindings[i];
+		const struct role *role = role_find(binding->role);
+		if (role && role->reach == REACH_DOMAIN && permits(role, action) &&
+		    same(binding->domain, domain) &&
+		    (!binding->name || same(binding->kind, kind)))
+			return true;
+	}
 	return false;
 }
 

@@ -20,7 +20,7 @@ const char *action_name(enum action action); /* "dataset:read" */
 struct binding {
 	const char *role;            /* a row of roles.def; an unknown one permits nothing */
 	const char *domain;          /* only there; NULL: in all of the tenant */
-	const char *kind, *name;     /* only at that resource of the domain ("Dataset"); NULL: all */
+	const char *kind, *name;     /* only at that resource of it ("Dataset"); NULL: all */
 };
 enum auth { AUTH_NONE, AUTH_KEY, AUTH_TOKEN, AUTH_OIDC };    /* how they proved it */
 enum { BINDINGS_MAX = 64, GROUPS_MAX = 32, SCOPES_MAX = 32 };

@@ -90,6 +90,107 @@ Test(grants, take_effect_and_end_at_once)
 	plane_stop(s.plane);
 }
 
+/* Two datasets in trips; ben has no role but what a binding gives him at one of them. */
+static const char *bind_rides(const struct scene *s, const char *role)
+{
+	const char *ben = plane_principal(s->plane, "acme", "ben", "'consumer'", "fleet");
+	plane_put(s->plane, s->admin, "Dataset", ACME "/domains/trips/datasets/rides", "{}");
+	plane_put(s->plane, s->admin, "Dataset", ACME "/domains/trips/datasets/fares", "{}");
+	const char *spec = arena_printf(s->plane->arena, "{'role':'%s','subjects':['ben'],"
+	                                "'domain':'trips','resource':{'kind':'Dataset',"
+	                                "'name':'rides'}}", role);
+	cr_assert_eq(put_status(s, s->olga, "RoleBinding", ACME "/rolebindings/one", spec), 201);
+	return ben;
+}
+
+Test(grants, give_a_role_at_one_resource_and_nothing_beside_it)
+{
+	struct scene s = start();
+	const char *ben = bind_rides(&s, "consumer");
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/datasets/rides"), 200);
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/datasets/rides/snapshots"), 200);
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/datasets/fares"), 403);
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/datasets/none"), 403);
+	cr_expect_eq(call(&s, ben, "DELETE", ACME "/domains/trips/datasets/rides"), 403);
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips"), 403);
+	struct answer me = plane_call(s.plane, ben, "GET", "/v1/whoami", NULL);
+	cr_expect_not_null(strstr(me.text, "\"rides\""), "%s", me.text);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/rolebindings/one"), 200);
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/datasets/rides"), 403);
+	plane_stop(s.plane);
+}
+
+Test(grants, list_to_each_the_resources_that_it_may_read)
+{
+	struct scene s = start();
+	const char *ben = bind_rides(&s, "consumer");
+	struct answer list = plane_call(s.plane, ben, "GET", ACME "/domains/trips/datasets", NULL);
+	cr_assert_eq(list.status, 200, "%s", list.text);
+	cr_assert_eq(value_len(value_get(list.body, "items")), 1, "%s", list.text);
+	cr_expect_null(strstr(list.text, "fares"), "%s", list.text);
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/trips/sources"), 403);
+	cr_expect_eq(call(&s, ben, "GET", ACME "/domains/nowhere/datasets"), 403);
+	plane_stop(s.plane);
+}
+
+Test(grants, let_a_domain_refer_to_the_one_resource_its_writer_may_read)
+{
+	struct scene s = start();
+	bind_rides(&s, "consumer");
+	const char *fay = plane_principal(s.plane, "acme", "fay", "'domain-owner'", "fleet");
+	static const char spec[] = "{'features':[{'name':'x','type':'int64'}],"
+				   "'entities':['car'],'dataset':'trips.%s','timestampField':'at'}";
+	const char *path = ACME "/domains/fleet/featureviews/v";
+	plane_put(s.plane, fay, "Entity", ACME "/domains/fleet/entities/car", "{'joinKey':'id'}");
+	const char *one = arena_printf(s.plane->arena, spec, "rides");
+	const char *other = arena_printf(s.plane->arena, spec, "fares");
+	struct answer refused = put(&s, fay, "FeatureView", path, one);
+	cr_expect_eq(refused.status, 403, "%s", refused.text);
+	plane_put(s.plane, s.admin, "RoleBinding", ACME "/rolebindings/one",
+	          "{'role':'consumer','subjects':['fay'],'domain':'trips',"
+	          "'resource':{'kind':'Dataset','name':'rides'}}");
+	refused = put(&s, fay, "FeatureView", path, one);
+	cr_expect_eq(refused.status, 201, "%s", refused.text);
+	cr_expect_eq(put(&s, fay, "FeatureView", path, other).status, 403);
+	plane_stop(s.plane);
+}
+
+Test(grants, refuse_a_role_at_a_resource_to_who_may_not_do_it_there)
+{
+	struct scene s = start();
+	const char *ben = bind_rides(&s, "domain-owner");
+	static const char to_all[] = "{'role':'consumer','subjects':['ben'],'domain':'trips'}";
+	static const char to_one[] = "{'role':'consumer','subjects':['ben'],'domain':'trips',"
+				     "'resource':{'kind':'Dataset','name':'fares'}}";
+	cr_expect_eq(put_status(&s, ben, "RoleBinding", ACME "/rolebindings/a", to_all), 403);
+	cr_expect_eq(put_status(&s, ben, "RoleBinding", ACME "/rolebindings/b", to_one), 403);
+	const char *fay = plane_principal(s.plane, "acme", "fay", "'domain-owner'", "fleet");
+	cr_expect_eq(put_status(&s, fay, "RoleBinding", ACME "/rolebindings/b", to_one), 403);
+	cr_expect_eq(put_status(&s, s.olga, "RoleBinding", ACME "/rolebindings/b", to_one), 201);
+	struct answer bad = put(&s, s.olga, "RoleBinding", ACME "/rolebindings/c",
+	                        "{'role':'consumer','subjects':['ben'],'domain':'trips',"
+	                        "'resource':{'kind':'Dataset','name':'none'}}");
+	cr_expect_eq(bad.status, 400, "%s", bad.text);
+	bad = put(&s, s.admin, "RoleBinding", ACME "/rolebindings/c",
+	          "{'role':'consumer','subjects':['ben'],"
+	          "'resource':{'kind':'Dataset','name':'rides'}}");
+	cr_expect_eq(bad.status, 400, "%s", bad.text);
+	plane_stop(s.plane);
+}
+
+Test(grants, refuse_to_delete_a_resource_that_a_role_is_still_bound_to)
+{
+	struct scene s = start();
+	bind_rides(&s, "consumer");
+	struct answer kept = plane_call(s.plane, s.olga, "DELETE",
+	                                ACME "/domains/trips/datasets/rides", NULL);
+	cr_expect_eq(kept.status, 409, "%s", kept.text);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/domains/trips/datasets/fares"), 200);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/rolebindings/one"), 200);
+	cr_expect_eq(call(&s, s.olga, "DELETE", ACME "/domains/trips/datasets/rides"), 200);
+	plane_stop(s.plane);
+}
+
 Test(grants, show_each_what_it_may_read_and_no_more)
 {
 	struct scene s = start();

@@ -59,8 +59,14 @@ static void compare(const struct engine *engine, const struct asker *asker)
 		{ { .tenant = "acme" }, { .domain = NULL } },
 		{ { .tenant = "acme", .whole = true }, { .whole = true } },
 		{ { .tenant = "acme", .domain = "sales" }, { .domain = "sales" } },
-		{ { .tenant = "acme", .domain = "trips" },
+		{ { .tenant = "acme", .domain = "trips", .kind = "Dataset", .name = "rides" },
 		  { .domain = "trips", .kind = "Dataset", .name = "rides" } },
+		{ { .tenant = "acme", .domain = "trips", .kind = "Dataset", .name = "fares" },
+		  { .domain = "trips", .kind = "Dataset", .name = "fares" } },
+		{ { .tenant = "acme", .domain = "sales", .kind = "Dataset", .name = "rides" },
+		  { .domain = "sales", .kind = "Dataset", .name = "rides" } },
+		{ { .tenant = "acme", .domain = "trips", .kind = "FeatureView", .name = "rides" },
+		  { .domain = "trips", .kind = "FeatureView", .name = "rides" } },
 	};
 	for (int action = ACTION_SELF + 1; action < ACTION_COUNT_; action++)
 		for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
@@ -90,6 +96,44 @@ Test(engine, decides_every_role_as_its_row_says)
 	struct asker scaler = asker_of("platform", "autoscaler", NULL);
 	compare(engine, &operator);
 	compare(engine, &scaler);
+}
+
+Test(engine, decides_a_role_at_one_resource_as_the_table_does)
+{
+	AUTO(engine) *engine = engine_of("acme", NULL);
+	for (size_t i = 0; i < ARRAY_LEN(role_names); i++) {
+		const struct binding binding = { role_names[i], "trips", "Dataset", "rides" };
+		struct asker one = asker_of("acme", NULL, NULL);
+		cr_assert(asker_bind_at(&one, &binding));
+		compare(engine, &one);
+		struct asker more = asker_of("acme", "consumer", "sales");
+		cr_assert(asker_bind_at(&more, &binding));
+		compare(engine, &more);
+		struct asker stranger = asker_of("globex", NULL, NULL);
+		cr_assert(asker_bind_at(&stranger, &binding));
+		compare(engine, &stranger);
+	}
+}
+
+Test(engine, lets_a_role_at_one_resource_reach_its_columns_and_policies_name_it)
+{
+	static const char *const role = "principal in Role::\"acme/trips/Dataset/rides/consumer\"";
+	AUTO(engine) *plain = engine_of("acme", NULL);
+	AUTO(engine) *own = engine_of("acme", arena_printf(arena, "permit(%s, action == Action::"
+	                                                   "\"quota:read\", resource);", role));
+	const struct binding binding = { "consumer", "trips", "Dataset", "rides" };
+	struct asker asker = asker_of("acme", NULL, NULL);
+	cr_assert(asker_bind_at(&asker, &binding));
+	struct engine_resource at = { .domain = "trips", .kind = "Dataset", .name = "rides",
+		                      .column = "fare" };
+	struct engine_answer answer = ask(plain, &asker, "dataset:read", at);
+	cr_expect(answer.allowed);
+	cr_expect_str_eq(answer.rules[0], "consumer");
+	at.name = "fares";
+	cr_expect_not(ask(plain, &asker, "dataset:read", at).allowed);
+	at = (struct engine_resource){ .domain = "trips" };
+	cr_expect_not(ask(plain, &asker, "quota:read", at).allowed);
+	cr_expect(ask(own, &asker, "quota:read", at).allowed);
 }
 
 Test(engine, adds_up_what_several_bindings_give)
@@ -160,6 +204,28 @@ Test(engine, asks_of_the_context_what_is_known)
 	cr_expect_not(answer.allowed);
 	cr_expect_eq(answer.skipped, 1);
 	cr_expect_not_null(strstr(answer.failure, "own.0"), "%s", answer.failure);
+}
+
+Test(engine, knows_how_a_caller_has_proved_who_it_is)
+{
+	AUTO(engine) *engine = engine_of(
+		"acme", "forbid(principal, action in Action::\"write\", resource) unless "
+		        "{ context.strength == \"oidc\" };");
+	struct asker asker = asker_of("acme", "tenant-admin", NULL);
+	cr_expect_not(ask(engine, &asker, "dataset:write", rides).allowed);
+	cr_expect(ask(engine, &asker, "dataset:read", rides).allowed);
+	asker.auth = AUTH_OIDC;
+	cr_expect(ask(engine, &asker, "dataset:write", rides).allowed);
+}
+
+Test(engine, is_told_apart_by_its_policies_and_not_by_when_it_was_made)
+{
+	AUTO(engine) *one = engine_of("acme", "permit(principal, action, resource);");
+	AUTO(engine) *same = engine_of("acme", "permit(principal, action, resource);");
+	AUTO(engine) *other = engine_of("acme", "forbid(principal, action, resource);");
+	cr_expect_eq(strlen(engine_digest(one)), 64);
+	cr_expect_str_eq(engine_digest(one), engine_digest(same));
+	cr_expect_str_neq(engine_digest(one), engine_digest(other));
 }
 
 Test(engine, knows_columns_below_their_dataset)
