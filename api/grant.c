@@ -104,6 +104,11 @@ static const struct field erase_fields[] = {
 	F(TEXT, uid, REQUIRED, "32", NULL, "of the tenant that is erased")
 	F_END
 };
+static const struct field query_fields[] = {
+	F(TEXT, sha256,  REQUIRED, "64", NULL, "of the only SQL it is for, in hex")
+	F(TEXT, account, REQUIRED, "64", NULL, "the domain that pays")
+	F_END
+};
 static const struct field rekey_fields[] = {
 	F_END
 };
@@ -125,6 +130,7 @@ static const struct work_shape shapes[TASK_COUNT_] = {
 	[TASK_SWEEP] = { sweep_fields, 0, 0, 0, false },
 	[TASK_REKEY] = { rekey_fields, 0, GRANT_TABLES_MAX, 0, false },
 	[TASK_ERASE] = { erase_fields, 0, 0, 0, false },
+	[TASK_QUERY] = { query_fields, 0, GRANT_TABLES_MAX, 0, true },
 };
 
 const struct field *grant_work_fields(enum task_type type)
@@ -264,7 +270,7 @@ static int check_tenant(const struct grant *grant, const struct grant_table *tab
 		return 0;
 	if (!input || !shapes[grant->type].shares)
 		return err_set(err, E_INVALID, "grant: \"%s\" may not be another tenant's; only "
-		               "an input of a transform or materialize may", table->name);
+		               "an input of a transform, materialize or query may", table->name);
 	if (strcmp(table->tenant, grant->tenant) == 0)
 		return err_set(err, E_INVALID, "grant: the input \"%s\" is its own tenant's; its "
 		               "tenant is left out", table->name);

@@ -44,6 +44,13 @@ enum {
 
 /* --- what was asked --- */
 
+int http_watch(const struct http_request *request)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	return info ? fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 3) : -1;
+}
+
 const char *http_method(const struct http_request *request)
 {
 	return request->method;

@@ -55,6 +55,9 @@ MUST_USE int http_queries(const struct http_request *request, http_query_fn *vis
                           struct err *err);
 const uint8_t *http_body(const struct http_request *request, size_t *ret_len);
 const char *http_peer(const struct http_request *request);      /* "127.0.0.1" */
+/* The client's socket, as a descriptor of the caller's own, which polls POLLRDHUP when the client has
+ * gone; -1: none is to be had. */
+int http_watch(const struct http_request *request);
 struct arena *http_arena(struct http_request *request);   /* for this request; 16 MiB at most */
 
 /* The answer: headers first, then exactly one http_answer, from any thread. It takes body's bytes

@@ -48,6 +48,7 @@ struct http_stream {
 	struct http_server *server;
 	struct MHD_Connection *connection;
 	struct outflow *outflow;
+	size_t block;                /* bytes at a time */
 };
 
 struct http_server {

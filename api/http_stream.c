@@ -6,7 +6,8 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 
-enum { STREAM_BLOCK = 4096 };        /* handed to libmicrohttpd at a time */
+/* Handed to libmicrohttpd at a time: of events, and of what may be much. */
+enum { STREAM_BLOCK = 4096, STREAM_BLOCK_LARGE = 64 * 1024, STREAM_LARGE = 1024 * 1024 };
 
 static void park(void *context)
 {
@@ -47,6 +48,7 @@ int http_answer_stream(struct http_request *request, const char *content_type, s
 		free(stream);
 		return rc;
 	}
+	stream->block = kept_max >= STREAM_LARGE ? STREAM_BLOCK_LARGE : STREAM_BLOCK;
 	stream->server = request->server;
 	stream->connection = request->connection;
 	enlist(stream);
@@ -90,7 +92,7 @@ void http_streams_end(struct http_server *server)
 struct MHD_Response *http_stream_response(struct http_request *request)
 {
 	struct MHD_Response *response = MHD_create_response_from_callback(
-		MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, request->stream, http_stream_free);
+		MHD_SIZE_UNKNOWN, request->stream->block, read_stream, request->stream, http_stream_free);
 	if (response)
 		request->stream = NULL;
 	return response;

@@ -75,6 +75,20 @@ static const char *operation_id(struct arena *arena, const struct route_row *row
 	return id;
 }
 
+/* What its format says. */
+static struct value *query_content(struct arena *arena, const char *name)
+{
+	static const char *const others[] = {
+		"application/x-ndjson", "text/csv", "application/vnd.apache.parquet" };
+	struct value *types = content(arena, JSON, schema_ref(arena, name));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		struct value *other = value_map(arena);
+		value_set(other, "schema", schema_type(arena, "string", NULL));
+		value_set(types, others[i], other);
+	}
+	return types;
+}
+
 static struct value *answer_content(struct arena *arena, const struct route_row *row)
 {
 	static const struct { const char *answer, *type; } types[] = {
@@ -90,6 +104,8 @@ static struct value *answer_content(struct arena *arena, const struct route_row 
 			return content(arena, types[i].type, schema_type(arena, "string", NULL));
 	if (name && strcmp(name, "object") == 0)
 		return content(arena, JSON, schema_type(arena, "object", NULL));
+	if (name && strcmp(name, "QueryResult") == 0)
+		return query_content(arena, name);
 	return content(arena, JSON, name ? schema_ref(arena, name) : NULL);
 }
 

@@ -247,6 +247,25 @@ static struct value *features_schema(struct arena *arena)
 	return schema;
 }
 
+/* --- queries --- */
+
+static struct value *query_result_schema(struct arena *arena)
+{
+	struct value *schema = object_new(arena, "as JSON; other formats hold the rows alone");
+	struct value *column = object_new(arena, NULL), *row = array_of(arena, value_map(arena),
+	                                                                "by column");
+	object_add(column, "name", true, schema_type(arena, "string", NULL));
+	object_add(column, "type", true, schema_type(arena, "string",
+	                                             "as of a dataset's column; json for nested "
+	                                             "values"));
+	object_add(schema, "columns", true, array_of(arena, column, NULL));
+	object_add(schema, "rows", true, array_of(arena, row, NULL));
+	object_add(schema, "rowCount", true, schema_type(arena, "integer", NULL));
+	object_add(schema, "more", true, schema_type(arena, "boolean",
+	                                             "limit left rows out"));
+	return schema;
+}
+
 struct value *openapi_schemas(struct arena *arena)
 {
 	struct value *schemas = value_map(arena);
@@ -256,5 +275,6 @@ struct value *openapi_schemas(struct arena *arena)
 		value_set(schemas, answer->name, answer_schema(arena, answer));
 	value_set(schemas, "OnlineFeaturesRequest", features_request_schema(arena));
 	value_set(schemas, "OnlineFeatures", features_schema(arena));
+	value_set(schemas, "QueryResult", query_result_schema(arena));
 	return value_check(schemas, NULL) == 0 ? schemas : NULL;
 }

@@ -4,6 +4,7 @@
 #include "api/outflow.h"
 
 #include "common/buf.h"
+#include "common/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ int outflow_new(size_t kept_max, const struct outflow_reader *reader,
 	if (!outflow)
 		return err_set(err, E_NOMEM, "no memory for a stream; ask again later");
 	pthread_mutex_init(&outflow->mutex, NULL);
-	pthread_cond_init(&outflow->taken_all, NULL);
+	clock_cond_init(&outflow->taken_all);
 	buf_init(&outflow->kept, kept_max);
 	outflow->reader = *reader;
 	*ret_outflow = outflow;
@@ -82,6 +83,18 @@ bool outflow_wait(struct outflow *outflow)
 	bool open = !outflow->left && !outflow->dropped;
 	pthread_mutex_unlock(&outflow->mutex);
 	return open;
+}
+
+bool outflow_room(struct outflow *outflow, int wait_ms)
+{
+	int64_t until = clock_mono_ms(clock_system()) + wait_ms;
+	pthread_mutex_lock(&outflow->mutex);
+	while (!outflow->left && !outflow->dropped && outflow->kept.len > 0 &&
+	       clock_wait(clock_system(), &outflow->taken_all, &outflow->mutex, until))
+		;
+	bool room = outflow->left || outflow->dropped || outflow->kept.len == 0;
+	pthread_mutex_unlock(&outflow->mutex);
+	return room;
 }
 
 void outflow_end(struct outflow *outflow)

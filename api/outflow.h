@@ -23,6 +23,9 @@ bool outflow_put(struct outflow *outflow, const void *data, size_t len);
 /* Waits until all that was put is taken: for a writer with a thread of its own, which thus goes as
  * fast as its reader. False as above. */
 bool outflow_wait(struct outflow *outflow);
+/* The same, waiting that long at most: whether there is nothing left to take. A writer that is told
+ * so of an outflow whose reader has left learns that from outflow_put. */
+bool outflow_room(struct outflow *outflow, int wait_ms);
 void outflow_end(struct outflow *outflow);
 
 /* The reader's. Bytes taken; 0: none yet, and it is parked; OUTFLOW_OVER: all was said;

@@ -11,7 +11,8 @@ enum {
 	TASK_ID_MAX = 64, PHASE_MAX = 31, PATH_MAX_LEN = 400, UID_MAX = 64, TEXT_MAX = 480,
 	OUTPUTS_MAX = 64, READS_MAX = 4096, GRANTS_MAX = 256,
 	TOKENS_MAX = 4096, DROPS_MAX = 4096, VIEWS_MAX = 64, CREDENTIAL_MAX = 8192,
-	COLUMNS_MAX = 4096, RESULT_MEMBERS_MAX = 16, LABEL_MAX = 63, LINEAGE_MEMBERS_MAX = 16
+	COLUMNS_MAX = 4096, RESULT_MEMBERS_MAX = 16, LABEL_MAX = 63, LINEAGE_MEMBERS_MAX = 16,
+	PURPOSE_MAX = 256, ADDRESS_MAX = 64, DIMENSION_MAX = 32
 };
 #define CPU_MILLIS_MAX INT64_C(1000000000)
 
@@ -129,6 +130,7 @@ static const struct wire_member reads_members[] = {
 	W_NAME(struct reads, tenant, "tenant"),
 	W_NAME(struct reads, domain, "domain"),
 	W_INT(struct reads, count, "count", 0, INT64_MAX),
+	W_TEXT_OPT(struct reads, dimension, "dimension", 1, DIMENSION_MAX),
 	W_END
 };
 static const struct wire reads_wire = { "reads", sizeof(struct reads), false, reads_members };
@@ -213,10 +215,25 @@ static const struct wire answer_wire = {
 	"poll answer", sizeof(struct poll_answer), false, answer_members
 };
 
+static const struct wire_member ask_query_members[] = {
+	W_TEXT(struct access_query, id, "id", 1, TASK_ID_MAX),
+	W_TEXTS(struct access_query, tables, table_count, "tables", 0, GRANT_TABLES_MAX),
+	W_NAME_OPT(struct access_query, domain, "domain"),
+	W_TEXT(struct access_query, sha256, "sha256", 64, 64),
+	W_END
+};
+static const struct wire ask_query_wire = {
+	"query", sizeof(struct access_query), false, ask_query_members
+};
+
 static const struct wire_member ask_members[] = {
 	W_TEXT(struct access_ask, credential, "credential", 1, CREDENTIAL_MAX),
-	W_TEXTS(struct access_ask, views, view_count, "views", 1, VIEWS_MAX),
+	W_TEXTS(struct access_ask, views, view_count, "views", 0, VIEWS_MAX),
 	W_FIXED(struct access_ask, box_public, "box", BOX_PUBLIC_BYTES),
+	W_TEXT_OPT(struct access_ask, purpose, "purpose", 1, PURPOSE_MAX),
+	W_TEXT_OPT(struct access_ask, address, "address", 1, ADDRESS_MAX),
+	LATER_LIST(struct access_ask, query, query_count, "query", WIRE_STRUCTS, 1,
+	           &ask_query_wire),
 	W_END
 };
 static const struct wire ask_wire = {

@@ -6,8 +6,8 @@
  *         make it send the next, with a higher seq. That one is then the held one, and the leader
  *         answers the older at once: with what it has just given it, or with nothing. Both answers
  *         count. A grant that neither `running` nor `done` of a later poll names did not arrive.
- * access  worker -> control: a caller's credential and the views it asks for; the answer is an
- *         access grant, or a problem {code, text} that the caller is told. */
+ * access  worker -> control: a caller's credential and the views or datasets it asks for; the
+ *         answer is a grant, or a problem {code, text} that the caller is told. */
 #ifndef POLL_H
 #define POLL_H
 
@@ -20,9 +20,9 @@ enum {
 	POLL_HOLD_MS = 10000, POLL_RUNNING_MAX = 256, POLL_DONE_MAX = 64, POLL_LABELS_MAX = 16,
 	POLL_CACHES_MAX = 64, POLL_ERASED_MAX = 64, POLL_SLOTS_MAX = 4096,
 	/* Grows with every addition within an ENVELOPE_VERSION. 1: the first; 2: pool, labels,
-	 * cpu, caches, hand-back; 3: shards; 4: erasures; 5: lineage. Unknown members are passed
-	 * over, missing ones 0. */
-	POLL_PROTOCOL = 5, POLL_SHARDS_MAX = 64
+	 * cpu, caches, hand-back; 3: shards; 4: erasures; 5: lineage; 6: queries. Unknown members
+	 * are passed over, missing ones 0. */
+	POLL_PROTOCOL = 6, POLL_SHARDS_MAX = 64
 };
 
 enum outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
@@ -68,9 +68,10 @@ struct report {
 	const struct value *result;  /* map: what a history or sweep task tells; NULL: nothing */
 };
 
-struct reads {                   /* online reads since the last acknowledged poll; see meter_seq */
+struct reads {                   /* what its serving door did since the last acknowledged poll */
 	const char *tenant, *domain;
 	int64_t count;
+	const char *dimension;       /* of tenant/dims.def, in its unit; NULL: onlineReads */
 };
 
 /* A tenant that is erased: its online data is to go from every worker. */

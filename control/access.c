@@ -7,6 +7,7 @@
 #include "api/access_grant.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "control/access_query.h"
 #include "control/admit.h"
 #include "control/audit.h"
 #include "control/identity.h"
@@ -403,19 +404,19 @@ static int sign(const struct asked *asked, const struct access_ask *ask, const c
 }
 
 /* A replica that leads nothing may not have heard of a new key: it refuses nobody. */
-static int identify(struct asked *asked, const struct access_ask *ask, struct err *err)
+int access_identify(struct control *control, struct arena *arena, const struct access_ask *ask,
+                    struct asker *ret_asker, struct part **ret_part, struct err *err)
 {
-	struct control *control = asked->control;
 	bool leads = false;
 	for (int i = 0; i < control->part_count; i++)
 		leads |= part_leads(&control->parts[i]);
 	if (!leads)
 		return part_needs_lead(&control->parts[0], err);
 	const struct identity_ask who = { .credential = ask->credential, .audience = "serving",
-	                                  .now_ms = asked->now_ms };
-	TRY(identity_check(control, asked->arena, &who, &asked->asker, err));
-	asked->part = part_of(control, asked->asker.tenant);
-	return part_needs_lead(asked->part, err);
+	                                  .now_ms = clock_unix_ms(control->clock) };
+	TRY(identity_check(control, arena, &who, ret_asker, err));
+	*ret_part = part_of(control, ret_asker->tenant);
+	return part_needs_lead(*ret_part, err);
 }
 
 int access_shard(struct control *control, struct arena *arena, const struct access_ask *ask)
@@ -433,7 +434,9 @@ int access_answer(struct control *control, struct arena *arena, const struct acc
 {
 	struct asked asked = { .control = control, .arena = arena,
 	                       .now_ms = clock_unix_ms(control->clock) };
-	TRY(identify(&asked, ask, err));
+	if (ask->query)
+		return access_query(control, arena, ask, worker, ret_grant, err);
+	TRY(access_identify(control, arena, ask, &asked.asker, &asked.part, err));
 	int code = decide(&asked, ask, err);
 	if (code < 0)
 		audit_refusal(&asked, ask, code);

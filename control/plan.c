@@ -443,12 +443,39 @@ static int plan_erase(struct plan *plan, struct err *err)
 	return tables_new(plan, 0, 0, err);
 }
 
+/* "READER/DOMAIN.NAME", which holds in the domain READER. */
+static int add_queried(struct plan *plan, char *item, struct err *err)
+{
+	struct thing by = { .kind = KIND_DOMAIN, .tenant = plan->work->tenant };
+	char *slash = strchr(item, '/');
+	if (!slash)
+		return err_set(err, E_INTERNAL, "a query names a dataset in no domain");
+	*slash = 0;
+	snprintf(by.domain, sizeof by.domain, "%s", item);
+	return add_input(plan, slash + 1, &by, err);
+}
+
+/* Not a task: control/access_query.c has decided on each of them. */
+static int plan_query(struct plan *plan, struct err *err)
+{
+	static const char *const members[] = { "sha256", "account" };
+	const char *text = value_get_str(plan->work->spec, "datasets");
+	char *names = arena_strdup(plan->arena, text ? text : ""), *rest = NULL;
+	if (!names)
+		return nomem(err);
+	copy_members(plan->done, plan->work->spec, members, ARRAY_LEN(members), plan->arena);
+	TRY(tables_new(plan, GRANT_TABLES_MAX, 0, err));
+	for (char *item = strtok_r(names, " ", &rest); item; item = strtok_r(NULL, " ", &rest))
+		TRY(add_queried(plan, item, err));
+	return 0;
+}
+
 static plan_fn *const plan_by_type[TASK_COUNT_] = {
 	[TASK_INGEST] = plan_ingest, [TASK_TRANSFORM] = plan_transform,
 	[TASK_MATERIALIZE] = plan_materialize, [TASK_PROBE] = plan_probe,
 	[TASK_ARCHIVE] = plan_archive, [TASK_HISTORY] = plan_history,
 	[TASK_SWEEP] = plan_sweep, [TASK_REKEY] = plan_rekey,
-	[TASK_ERASE] = plan_erase,
+	[TASK_ERASE] = plan_erase, [TASK_QUERY] = plan_query,
 };
 
 /* --- the grant --- */

@@ -280,6 +280,18 @@ static int add_usage(struct settlement *settlement, const struct bill *bill, str
 	return change_record(settlement->change, record, err);
 }
 
+/* Of what is measured at serving doors; -1: of none. */
+static int metered_dim(const struct reads *reads)
+{
+	static const enum dim dims[] = { DIM_ONLINE_READS, DIM_QUERIES, DIM_CPU_MS, DIM_BYTES_READ };
+	if (!reads->dimension)
+		return DIM_ONLINE_READS;
+	for (size_t i = 0; i < ARRAY_LEN(dims); i++)
+		if (strcmp(dim_info[dims[i]].name, reads->dimension) == 0)
+			return (int)dims[i];
+	return -1;
+}
+
 static int meter_reads(struct settlement *settlement, struct err *err)
 {
 	const struct settle_item *item = settlement->item;
@@ -287,13 +299,15 @@ static int meter_reads(struct settlement *settlement, struct err *err)
 	for (size_t i = 0; i < item->reads_count; i++) {
 		const struct reads *reads = &item->reads[i];
 		struct amounts amounts = { { 0 } };
-		if (!is_ours(settlement, reads))
+		int dim = metered_dim(reads);
+		if (!is_ours(settlement, reads) || dim < 0)
 			continue;
-		amounts.v[DIM_ONLINE_READS] = reads->count;
+		amounts.v[dim] = reads->count;
 		const char *id = arena_printf(arena, "%s/%" PRId64 "/%" PRId64, item->worker,
 		                              item->incarnation, item->meter_seq);
 		struct bill bill = {
-			id, reads->tenant, reads->domain, "online", &amounts,
+			id, reads->tenant, reads->domain, reads->dimension ? "query" : "online",
+			&amounts,
 			shard_cost(settlement->part->shard, &amounts),
 		};
 		TRY(add_usage(settlement, &bill, err));

@@ -244,7 +244,8 @@ int shard_check(struct shard *shard, const char *tenant, const char *domain,
 	struct amounts asked = *amounts;
 	shard_lock(shard);
 	int64_t cost = rate_cost(shard->rates, amounts);
-	asked.v[DIM_COST_MICROS] = cost > 0 ? cost : asked.v[DIM_ONLINE_READS] > 0;
+	bool reads = asked.v[DIM_ONLINE_READS] > 0 || asked.v[DIM_QUERIES] > 0;
+	asked.v[DIM_COST_MICROS] = cost > 0 ? cost : reads;
 	const struct account *account = account_find(shard, tenant);
 	int rc = account ? quota_check(account->quota, domain, &asked, clock_unix_ms(shard->clock),
 	                               err) : 0;

@@ -16,4 +16,10 @@ MUST_USE int access_link_ask(void *context, const char *credential, const char *
                              size_t count, struct arena *arena, struct access_grant **ret_grant,
                              struct err *err);
 
+/* The same for a query (ask->query); a query_ask_fn (worker/query.h). box_public is filled in. Wipe
+ * the grant. */
+struct access_ask;
+MUST_USE int access_link_query(void *context, const struct access_ask *ask, struct arena *arena,
+                               struct grant **ret_grant, struct err *err);
+
 #endif

@@ -3,6 +3,7 @@
  * a setting; what is run before it is ours alone. */
 #include "common/defs.h"
 #include "worker/duck.h"
+#include "common/json.h"
 #include "worker/duck_error.h"
 
 #include <duckdb.h>
@@ -538,8 +539,9 @@ int duck_check_select(struct duck *duck, const char *sql, struct err *err)
 	return rc;
 }
 
-int duck_tree(struct duck *duck, struct arena *arena, const char *sql, const char **ret_tree,
-              struct err *err)
+/* The tree, or the engine's object with the error: {error, error_message, position}. */
+static int serialize(struct duck *duck, struct arena *arena, const char *sql, const char **ret_text,
+                     bool *ret_parsed, struct err *err)
 {
 	AUTO_BUF ask;
 	const struct value *rows;
@@ -549,9 +551,61 @@ int duck_tree(struct duck *duck, struct arena *arena, const char *sql, const cha
 	buf_puts(&ask, ")::VARCHAR");
 	TRY(buf_check(&ask, err));
 	TRY(duck_table(duck, arena, (const char *)ask.data, 1, &rows, err));
-	const char *tree = value_as_str(value_at(value_at(rows, 0), 0));
-	bool parsed = tree && strncmp(tree, "{\"error\":false", 14) == 0;
-	*ret_tree = parsed ? tree : NULL;
+	*ret_text = value_as_str(value_at(value_at(rows, 0), 0));
+	*ret_parsed = *ret_text && strncmp(*ret_text, "{\"error\":false", 14) == 0;
+	return 0;
+}
+
+int duck_tree(struct duck *duck, struct arena *arena, const char *sql, const char **ret_tree,
+              struct err *err)
+{
+	const char *text = NULL;
+	bool parsed = false;
+	TRY(serialize(duck, arena, sql, &text, &parsed, err));
+	*ret_tree = parsed ? text : NULL;
+	return 0;
+}
+
+/* Where a byte of the text is, counted from 1. */
+static void place_of(const char *sql, int64_t offset, int *ret_line, int *ret_column)
+{
+	*ret_line = *ret_column = 1;
+	for (int64_t i = 0; i < offset && sql[i]; i++) {
+		bool next = sql[i] == '\n';
+		*ret_line += next;
+		*ret_column = next ? 1 : *ret_column + 1;
+	}
+}
+
+static int tell_parse(struct duck *duck, struct arena *arena, const char *sql, const char *text,
+                      struct err *err)
+{
+	struct value *told = NULL;
+	int line, column;
+	if (!text || json_parse(arena, text, strlen(text), &told, NULL) < 0)
+		return err_set(err, E_INVALID, "sql must be one SELECT statement");
+	const char *kind = value_get_str(told, "error_type");
+	const char *message = value_get_str(told, "error_message");
+	const char *position = value_get_str(told, "position");
+	if (!message || (kind && strcmp(kind, "not implemented") == 0))
+		return err_set(err, E_INVALID, "sql must be one SELECT statement");
+	(void)prepare_failed(duck, message, err);
+	if (!position || !err)
+		return E_INVALID;
+	place_of(sql, strtoll(position, NULL, 10), &line, &column);
+	struct err said = *err;
+	return err_set(err, E_INVALID, "sql: line %d, column %d: %s", line, column, said.text);
+}
+
+int duck_parse(struct duck *duck, struct arena *arena, const char *sql, const char **ret_tree,
+               struct err *err)
+{
+	const char *text = NULL;
+	bool parsed = false;
+	TRY(serialize(duck, arena, sql, &text, &parsed, err));
+	if (!parsed)
+		return tell_parse(duck, arena, sql, text, err);
+	*ret_tree = text;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "worker/duck.h"
 #include "worker/lens.h"
 #include "worker/shop.h"
+#include "worker/t_query.h"
 #include "worker/types.h"
 #include "worker/veil.h"
 
@@ -40,6 +41,20 @@ static int send_event(struct shop *shop, struct value *message, const char *even
 int shop_send_rows(struct shop *shop, struct value *rows, struct err *err)
 {
 	return send_event(shop, rows, "rows", err);
+}
+
+int shop_ask(struct shop *shop, struct value *question, struct err *err)
+{
+	struct value *job = NULL;
+	int *fds = arena_alloc(shop->arena, CHANNEL_FDS_MAX * sizeof *fds);
+	if (!fds)
+		return err_set(err, E_NOMEM, "no memory for a job's descriptors");
+	TRY(send_event(shop, question, "ask", err));
+	TRY(channel_receive(shop->socket, shop->arena, &job, fds, CHANNEL_FDS_MAX, &shop->fd_count,
+	                    err));
+	shop->job = job;
+	shop->fds = fds;
+	return 0;
 }
 
 static void tell_progress(struct shop *shop)
@@ -113,6 +128,8 @@ int executor_work(struct shop *shop, struct err *err)
 	enum task_type type = task_by_name(value_get_str(shop->job, "type"));
 	if (type == TASK_NONE)
 		return err_set(err, E_INVALID, "this worker's release knows no such type of task");
+	if (type == TASK_QUERY)
+		TRY(query_ask(shop, err));
 	TRY(begin(shop, err));
 	pthread_t watcher;
 	if (pthread_create(&watcher, NULL, watch, shop) != 0)

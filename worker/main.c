@@ -11,6 +11,7 @@
 #include "worker/machine.h"
 #include "worker/online.h"
 #include "worker/pool.h"
+#include "worker/query.h"
 #include "worker/renewal.h"
 #include "worker/serve.h"
 #include "worker/worker_conf.h"
@@ -27,6 +28,7 @@
 enum {
 	REPLICAS_MAX = 8, URL_MAX = 512, KEY_WAIT_MS = 30000, KEY_STEP_MS = 100,
 	MIB_SHIFT = 20, SLOT_CPU_MILLIS = 2000,
+	READERS = 8, QUERIES_MOST = 64,      /* threads for all but queries, and for those */
 	EXIT_REMOVED = 3             /* control has removed this worker: it is started in vain */
 };
 
@@ -49,6 +51,7 @@ struct worker {
 	struct peer *peer;
 	struct access_link access;
 	struct access_cache *cache;
+	struct queries *queries;
 	struct serve *serve;
 	struct agent *agent;
 	struct renewal *renewal;
@@ -204,6 +207,28 @@ static int set_serve_url(struct worker *worker, struct err *err)
 	                                 URL_MAX - 1);
 }
 
+static int open_queries(struct worker *worker, struct err *err)
+{
+	const struct worker_conf *conf = &worker->conf;
+	struct queries_conf queries = {
+		.runner = &worker->runner, .meter = worker->meter, .ask = access_link_query,
+		.context = &worker->access, .most = conf->queries,
+		.bytes_max = (int64_t)conf->query_max_mib << MIB_SHIFT,
+	};
+	if (conf->queries < 0 || conf->queries > QUERIES_MOST)
+		return err_set(err, E_INVALID, "--queries: must be 0 to %d", QUERIES_MOST);
+	if (conf->query_memory_mib < 64 || conf->query_threads < 1 || conf->query_timeout_s < 1 ||
+	    conf->query_max_mib < 1)
+		return err_set(err, E_INVALID, "--query-memory-mib must be 64 or more, and "
+		               "--query-threads, --query-timeout-s and --query-max-mib 1 or more");
+	limits_default(&queries.limits);
+	queries.limits.memory_bytes = (uint64_t)conf->query_memory_mib << MIB_SHIFT;
+	queries.limits.threads = conf->query_threads;
+	queries.limits.deadline_ms = (int64_t)conf->query_timeout_s * 1000;
+	queries.limits.cpu_ms = queries.limits.deadline_ms * conf->query_threads;
+	return queries_new(&queries, &worker->queries, err);
+}
+
 static int open_door(struct worker *worker, struct err *err)
 {
 	const struct worker_conf *conf = &worker->conf;
@@ -214,16 +239,18 @@ static int open_door(struct worker *worker, struct err *err)
 	worker->access = (struct access_link) { clock_system(), worker->peer,
 		&worker->runner.opener };
 	TRY(access_cache_new(&cache, &worker->cache, err));
+	TRY(open_queries(worker, err));
 	const struct serve_conf serve = {
 		.http = {
 			.listen = conf->listen, .cert_file = conf->cert_file,
 			.key_file = conf->key_file,
 			.poll_threads = conf->serve_threads,
+			.threads = READERS + conf->queries,
 			.connections_max = conf->serve_connections,
 			.connections_per_address_max = conf->serve_connections_of_address,
 		},
 		.clock = clock_system(), .cache = worker->cache, .online = worker->runner.online,
-		.meter = worker->meter, .cage = &worker->cage,
+		.meter = worker->meter, .queries = worker->queries, .cage = &worker->cage,
 	};
 	TRY(serve_new(&serve, &worker->serve, err));
 	return set_serve_url(worker, err);
@@ -233,6 +260,7 @@ static void drop_access(void *context, const char *tenant)
 {
 	struct worker *worker = context;
 	access_cache_drop(worker->cache, tenant);
+	queries_drop(worker->queries, tenant);
 }
 
 static int erase_online(void *context, const char *tenant, int64_t *ret_rows, struct err *err)
@@ -359,7 +387,10 @@ static void end(struct worker *worker)
 	if (worker->serve)
 		serve_set_agent(worker->serve, NULL);
 	agent_free(worker->agent);
+	if (worker->queries)
+		queries_end(worker->queries);
 	serve_free(worker->serve);
+	queries_free(worker->queries);
 	access_cache_free(worker->cache);
 	peer_free(worker->peer);
 	meter_free(worker->meter);

@@ -24,7 +24,7 @@ enum { ROWS_MAX = 4096, NAME_ROOM = 64, LOCK_TRIES = 100, LOCK_WAIT_MS = 20 };
 struct row {
 	char tenant[NAME_ROOM], domain[NAME_ROOM];
 	_Atomic int64_t total, marked, acked;
-	int64_t reserved;
+	int64_t what;                /* enum meter_what */
 };
 
 struct file {
@@ -83,7 +83,8 @@ static int check_file(struct file *file, const char *path, struct err *err)
 	for (size_t i = 0; right && i < file->used; i++) {
 		const struct row *row = &file->rows[i];
 		right = row->acked <= row->marked && row->marked <= row->total && row->acked >= 0 &&
-			!row->tenant[NAME_ROOM - 1] && !row->domain[NAME_ROOM - 1];
+			!row->tenant[NAME_ROOM - 1] && !row->domain[NAME_ROOM - 1] &&
+			row->what >= 0 && row->what < METER_COUNT_;
 	}
 	return right ? 0 : err_set(err, E_CORRUPT, "meter: %s is damaged; move it away, and its "
 	                           "unreported reads are lost", path);
@@ -117,24 +118,25 @@ void meter_free(struct meter *meter)
 }
 
 /* mutex held */
-static int row_find(struct file *file, const char *tenant, const char *domain, size_t *ret_slot,
-                    struct err *err)
+static int row_find(struct file *file, enum meter_what what, const char *tenant,
+                    const char *domain, size_t *ret_slot, struct err *err)
 {
 	size_t used = file->used;
 	for (size_t i = 0; i < used; i++) {
-		if (strcmp(file->rows[i].tenant, tenant) == 0 && strcmp(file->rows[i].domain,
-		                                                        domain) == 0) {
+		const struct row *row = &file->rows[i];
+		if (row->what == what && strcmp(row->tenant, tenant) == 0 &&
+		    strcmp(row->domain, domain) == 0) {
 			*ret_slot = i;
 			return 0;
 		}
 	}
 	if (used == ROWS_MAX)
-		return err_set(err, E_RESOURCES, "meter: reads of %d domains were counted here, "
-		               "which is the most; move the file away once all is reported",
-		               ROWS_MAX);
+		return err_set(err, E_RESOURCES, "meter: it has rows for %d amounts, which is the "
+		               "most; move the file away once all is reported", ROWS_MAX);
 	memset(&file->rows[used], 0, sizeof file->rows[used]);
 	memcpy(file->rows[used].tenant, tenant, strlen(tenant));
 	memcpy(file->rows[used].domain, domain, strlen(domain));
+	file->rows[used].what = what;
 	file->used = used + 1;
 	*ret_slot = used;
 	return 0;
@@ -143,17 +145,23 @@ static int row_find(struct file *file, const char *tenant, const char *domain, s
 int meter_slot(struct meter *meter, const char *tenant, const char *domain, size_t *ret_slot,
                struct err *err)
 {
+	return meter_slot_of(meter, METER_ONLINE_READS, tenant, domain, ret_slot, err);
+}
+
+int meter_slot_of(struct meter *meter, enum meter_what what, const char *tenant,
+                  const char *domain, size_t *ret_slot, struct err *err)
+{
 	TRY(name_check("tenant", tenant, err));
 	TRY(name_check("domain", domain, err));
 	pthread_mutex_lock(&meter->mutex);
-	int rc = row_find(meter->file, tenant, domain, ret_slot, err);
+	int rc = row_find(meter->file, what, tenant, domain, ret_slot, err);
 	pthread_mutex_unlock(&meter->mutex);
 	return rc;
 }
 
-void meter_add(struct meter *meter, size_t slot, int64_t reads)
+void meter_add(struct meter *meter, size_t slot, int64_t amount)
 {
-	atomic_fetch_add_explicit(&meter->file->rows[slot].total, reads, memory_order_relaxed);
+	atomic_fetch_add_explicit(&meter->file->rows[slot].total, amount, memory_order_relaxed);
 }
 
 /* mutex held. Sets the marks, then the number, if anything was read. */
@@ -175,6 +183,10 @@ static void begin_report(struct file *file, int64_t now_ms)
 static int list_report(struct file *file, struct arena *arena, const struct reads **ret_reads,
                        size_t *ret_count, struct err *err)
 {
+	static const char *const dimensions[METER_COUNT_] = {
+		[METER_QUERIES] = "queries", [METER_CPU_MS] = "cpuMs",
+		[METER_BYTES_READ] = "bytesRead",
+	};
 	struct reads *reads = arena_alloc(arena, file->used * sizeof *reads + 1);
 	size_t count = 0;
 	if (!reads)
@@ -183,7 +195,7 @@ static int list_report(struct file *file, struct arena *arena, const struct read
 		struct row *row = &file->rows[i];
 		if (row->marked > row->acked)
 			reads[count++] = (struct reads) { row->tenant, row->domain,
-				row->marked - row->acked };
+				row->marked - row->acked, dimensions[row->what] };
 	}
 	*ret_reads = reads;
 	*ret_count = count;
@@ -222,6 +234,7 @@ int64_t meter_total(struct meter *meter)
 {
 	int64_t total = 0;
 	for (size_t i = 0; i < meter->file->used; i++)
-		total += meter->file->rows[i].total;
+		if (meter->file->rows[i].what == METER_ONLINE_READS)
+			total += meter->file->rows[i].total;
 	return total;
 }

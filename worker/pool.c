@@ -369,6 +369,15 @@ static int check_limits(struct job_run *run)
 	return 0;
 }
 
+static int send_job(struct job_run *run)
+{
+	struct pool_job *job = run->job;
+	TRY(channel_send(run->child.socket, job->message, job->fds, job->fd_count, run->err));
+	channel_wipe(job->message);
+	close_fds(job);
+	return 0;
+}
+
 static int on_error(struct job_run *run, const struct value *message)
 {
 	const char *text = value_get_str(message, "text"), *name = value_get_str(message, "code");
@@ -378,6 +387,16 @@ static int on_error(struct job_run *run, const struct value *message)
 		return err_set(run->err, code, "memoryBytes is %" PRIu64 ": %s",
 		               run->job->limits->memory_bytes, text);
 	return err_set(run->err, code, "%s", text ? text : "the executor failed without a reason");
+}
+
+/* The limits hold from its start: what is taken for it is not more than was said then. */
+static int on_question(struct job_run *run, const struct value *question)
+{
+	struct pool_job *job = run->job;
+	pool_ask_fn *ask = job->ask;
+	job->ask = NULL;
+	TRY(ask(job->context, question, job, run->err));
+	return send_job(run);
 }
 
 static int on_message(struct job_run *run, const struct value *message)
@@ -394,6 +413,8 @@ static int on_message(struct job_run *run, const struct value *message)
 	}
 	if (strcmp(event, "rows") == 0 && run->job->rows)
 		return run->job->rows(run->job->context, message, run->err);
+	if (strcmp(event, "ask") == 0 && run->job->ask)
+		return on_question(run, message);
 	if (strcmp(event, "error") == 0)
 		return on_error(run, message);
 	if (strcmp(event, "result") != 0)
@@ -434,10 +455,15 @@ static int step(struct job_run *run)
 {
 	struct pollfd wait[1 + POOL_DRAINS_MAX] = {
 		{.fd = run->result ? -1 : run->child.socket, .events = POLLIN}};
-	for (size_t i = 0; i < run->job->drain_count; i++)
-		wait[1 + i] = (struct pollfd){.fd = run->drained[i] ? -1 : run->job->drains[i].fd,
+	bool full = false;
+	for (size_t i = 0; i < run->job->drain_count; i++) {
+		const struct pool_drain *drain = &run->job->drains[i];
+		bool room = !drain->room || run->drained[i] || drain->room(drain->context);
+		wait[1 + i] = (struct pollfd){.fd = run->drained[i] || !room ? -1 : drain->fd,
 		                              .events = POLLIN};
-	int n = poll(wait, 1 + run->job->drain_count, TICK_MS);
+		full |= !room;
+	}
+	int n = poll(wait, 1 + run->job->drain_count, full ? 0 : TICK_MS);
 	if (n < 0 && errno != EINTR)
 		return err_errno(run->err, errno, "waiting for an executor");
 	for (size_t i = 0; n > 0 && i < run->job->drain_count; i++)
@@ -465,10 +491,7 @@ static int converse(struct job_run *run)
 	TRY(watch_cancel(run));
 	TRY(hold(run));
 	child_limit(&run->child, run->job->limits);
-	TRY(channel_send(run->child.socket, run->job->message, run->job->fds, run->job->fd_count,
-	                 run->err));
-	channel_wipe(run->job->message);
-	close_fds(run->job);
+	TRY(send_job(run));
 	int64_t looked_ms = run->started_ms;
 	while (!finished(run)) {
 		TRY(step(run));
@@ -478,8 +501,10 @@ static int converse(struct job_run *run)
 		looked_ms = now_ms;
 		if (now_ms - run->started_ms >= TICK_MS)
 			refill(run->pool);
-		if (!run->result)
+		if (!run->result || run->job->wanted)   /* also while a reader is slow */
 			TRY(check_limits(run));
+		if (run->job->wanted && !run->job->wanted(run->job->context))
+			return err_set(run->err, E_CANCELLED, "nobody waits for it any more");
 	}
 	return 0;
 }

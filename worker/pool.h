@@ -31,10 +31,18 @@ typedef int pool_sink_fn(void *context, const void *data, size_t len, struct err
 struct pool_drain {
 	int fd; /* stays the caller's */
 	pool_sink_fn *sink;
+	bool (*room)(void *context); /* waits a little for room; false: not yet; NULL: always */
 	void *context;
 };
 
 typedef int pool_rows_fn(void *context, const struct value *rows, struct err *err);
+struct pool_job;
+/* Answers the executor's one question with the job to go on with: sets message, fds, fd_count and
+ * maybe drains. May block. */
+typedef int pool_ask_fn(void *context, const struct value *question, struct pool_job *job,
+                        struct err *err);
+/* False: nobody waits for the job any more. */
+typedef bool pool_wanted_fn(void *context);
 struct pool_job {
 	const struct value *message; /* see worker/shop.h; names descriptors by index */
 	int *fds;                    /* pool_run closes them, whatever its outcome, */
@@ -42,7 +50,9 @@ struct pool_job {
 	struct pool_drain drains[POOL_DRAINS_MAX];
 	size_t drain_count;
 	pool_rows_fn *rows;          /* NULL: rows are refused */
-	void *context;               /* of rows */
+	pool_ask_fn *ask;            /* NULL: so are questions */
+	pool_wanted_fn *wanted;      /* asked now and then; NULL: it always is */
+	void *context;               /* of these */
 	const struct limits *limits; /* memory, cpu, deadline: killed beyond */
 };
 

@@ -82,7 +82,9 @@ static int run_run(struct run *run, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(outlets); i++)
 		if (outlets[i]->read_fd >= 0)
 			job.drains[job.drain_count++] =
-				(struct pool_drain){outlets[i]->read_fd, outlet_sink, outlets[i]};
+				(struct pool_drain){.fd = outlets[i]->read_fd,
+			                            .sink = outlet_sink,
+			                            .context = outlets[i]};
 	struct value *result = NULL;
 	run->fd_count = 0; /* the pool's from here */
 	TRY(pool_run(run->runner->pool, &job, run->attempt, run->arena, &result, &run->usage, err));

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "worker/lookup.h"
+#include "worker/serve_query.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -41,6 +42,12 @@ static const char *credential_of(const struct http_request *request)
 static bool is_read(const struct http_request *request)
 {
 	return strcmp(http_path(request), FEATURES_PATH) == 0 &&
+		strcmp(http_method(request), "POST") == 0;
+}
+
+static bool is_query(const struct http_request *request)
+{
+	return strcmp(http_path(request), QUERY_PATH) == 0 &&
 		strcmp(http_method(request), "POST") == 0;
 }
 
@@ -180,6 +187,18 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
 	           "freehold_worker_%s %" PRId64 "\n", name, help, name, type, name, n);
 }
 
+static void print_query_metrics(struct queries *queries, struct buf *out)
+{
+	struct queries_status status;
+	queries_status(queries, &status);
+	metric(out, "queries_running", "gauge", "Queries that run.", status.running);
+	metric(out, "queries_most", "gauge", "Queries that can run at one time.", status.most);
+	metric(out, "queries_total", "counter", "Queries that were begun.", status.started);
+	metric(out, "queries_failed_total", "counter", "Queries that were refused or failed.",
+	       status.failed);
+	metric(out, "query_bytes_total", "counter", "Bytes of queries' results.", status.bytes);
+}
+
 static int print_metrics(struct serve *serve, struct buf *out)
 {
 	struct agent_status agent = { 0 };
@@ -200,6 +219,8 @@ static int print_metrics(struct serve *serve, struct buf *out)
 	       atomic_load(&serve->fast));
 	metric(out, "reads_slow_total", "counter", "Online requests answered by a handler thread.",
 	       atomic_load(&serve->slow));
+	if (serve->conf.queries)
+		print_query_metrics(serve->conf.queries, out);
 	metric(out, "problems_total", "counter", "Requests refused or failed.",
 	       atomic_load(&serve->problems));
 	metric(out, "access_hits_total", "counter", "Access grants found in the cache.",
@@ -266,16 +287,31 @@ static int refuse(const struct http_request *request, struct err *err)
 	const char *path = http_path(request);
 	if (page_at(path))
 		return err_set(err, E_METHOD, "%s answers GET only", path);
-	if (strcmp(path, FEATURES_PATH) == 0)
-		return err_set(err, E_METHOD, FEATURES_PATH " answers POST only");
+	if (strcmp(path, FEATURES_PATH) == 0 || strcmp(path, QUERY_PATH) == 0)
+		return err_set(err, E_METHOD, "%s answers POST only", path);
 	return err_set(err, E_NOT_FOUND, "this is a serving worker: it answers POST "
-	               "" FEATURES_PATH "; all else is the control plane's");
+	               "" FEATURES_PATH " and POST " QUERY_PATH "; all else is the control plane's");
+}
+
+static void answer_query(struct serve *serve, struct http_request *request)
+{
+	struct err err = { 0 };
+	int rc = !serve->conf.queries
+		? err_set(&err, E_UNAVAILABLE, "this worker answers no queries; ask another")
+		: serve_query(serve->conf.queries, serve->conf.clock, request,
+		              credential_of(request), &err);
+	if (rc < 0)
+		answer_problem(serve, request, &err);
 }
 
 static void serve_slow(void *context, struct http_request *request)
 {
 	struct serve *serve = context;
 	struct err err = { 0 };
+	if (is_query(request)) {
+		answer_query(serve, request);
+		return;
+	}
 	AUTO_BUF out;
 	buf_init(&out, ANSWER_MAX);
 	const struct page *page = page_at(http_path(request));

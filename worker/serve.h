@@ -16,6 +16,7 @@ struct serve_conf {
 	struct access_cache *cache;
 	struct online *online;
 	struct meter *meter;
+	struct queries *queries;     /* NULL: none are answered here */
 	const struct cage_report *cage; /* of executors, told in /readyz; NULL: it says nothing */
 };
 struct serve;

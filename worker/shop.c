@@ -139,8 +139,7 @@ int shop_tables(struct shop *shop, struct err *err)
 	return duck_exec(shop->duck, (const char *)sql.data, err);
 }
 
-/* Our type for one of DuckDB's. */
-static void our_type(const char *sql_type, char out[32])
+void shop_type(const char *sql_type, char out[32])
 {
 	static const struct {
 		const char *sql, *ours;
@@ -191,7 +190,7 @@ int shop_schema(struct shop *shop, const char *select, struct value **ret_schema
 		const char *name = value_as_str(value_at(value_at(rows, i), 0));
 		const char *sql_type = value_as_str(value_at(value_at(rows, i), 1));
 		char type[32];
-		our_type(sql_type ? sql_type : "", type);
+		shop_type(sql_type ? sql_type : "", type);
 		struct value *column = value_map(shop->arena);
 		value_set_str(column, "name", name);
 		value_set_str(column, "type", type);

@@ -3,6 +3,7 @@
  * job     {type, threads, memory, domain, work, tables: [{domain, name, schema?, files: [fd],
  *         filter?, masks?, hidden?}], sealed: [{fd, ticket}], and what the type's agent half
  *         added}; fd is an index; of filter, masks and hidden see api/restriction.h
+ * A query's first job has {type, work} alone (worker/t_query.h).
  * result  {rows, readBytes} and what the type adds */
 #ifndef SHOP_H
 #define SHOP_H
@@ -39,6 +40,10 @@ MUST_USE int shop_tables(struct shop *shop, struct err *err);
 typedef void shop_column_fn(struct buf *sql, const char *name, const char *sql_type);
 MUST_USE int shop_columns(const struct value *schema, shop_column_fn *put, struct buf *sql,
                           struct err *err);
+/* Asks the agent, whose answer is the job from here on. */
+MUST_USE int shop_ask(struct shop *shop, struct value *question, struct err *err);
+/* Our type for one of DuckDB's; "string" for what has none. */
+void shop_type(const char *sql_type, char out[32]);
 /* The columns of a SELECT as a list of {name, type}, in our types; what has none becomes "string".
  */
 MUST_USE int shop_schema(struct shop *shop, const char *select, struct value **ret_schema,

@@ -2,12 +2,14 @@
  * stack of our own. What an object is, is known at its end. */
 #include "common/defs.h"
 #include "worker/sql_rules.h"
+#include "common/text.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { DEPTH_MAX = 100000, DEPTH_FIRST = 256, SHOWN_MAX = 64 };
+enum { DEPTH_MAX = 100000, DEPTH_FIRST = 256, SHOWN_MAX = 64, NAME_ROOM = 64, TABLES_MOST = 1024 };
 
 struct text {
 	const char *at;
@@ -15,7 +17,7 @@ struct text {
 };
 
 /* Members of the object or list under way that rules look at. */
-enum member { TYPE, CLASS, FUNCTION, TABLE, SCHEMA, CATALOG, MEMBERS };
+enum member { TYPE, CLASS, FUNCTION, TABLE, SCHEMA, CATALOG, KEY, MEMBERS };
 
 struct frame {
 	struct text key; /* what its parent calls it; a list's items are called as the list */
@@ -24,6 +26,8 @@ struct frame {
 };
 
 struct scan {
+	struct arena *arena;
+	struct value *found, *defined; /* names of tables and of CTEs, instead of checks; or NULL */
 	const char *at;
 	struct frame *frames;
 	size_t depth, room;
@@ -33,7 +37,7 @@ struct scan {
 
 static const char *const member_names[][2] = {
 	{"type", NULL}, {"class", NULL}, {"function_name", NULL}, {"table_name", NULL},
-	{"schema_name", "schema"}, {"catalog_name", "catalog"},
+	{"schema_name", "schema"}, {"catalog_name", "catalog"}, {"key", NULL},
 };
 
 /* Functions that are relations: of these only what makes rows out of its arguments. */
@@ -78,8 +82,8 @@ static bool is_own(struct text name)
 
 static int refuse(const char *what, struct text name, const char *why, struct err *err)
 {
-	return err_set(err, E_DENIED, "sql: %s \"%.*s\" %s; a transformation reads its declared "
-	               "inputs only", what, (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX),
+	return err_set(err, E_DENIED, "sql: %s \"%.*s\" %s; SQL reads the datasets that "
+	               "it was given only", what, (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX),
 	               name.at, why);
 }
 
@@ -136,10 +140,61 @@ static int check_function(const struct scan *scan, const struct frame *frame, st
 	return 0;
 }
 
+/* In lower case, as the engine compares names. False: none that a dataset may have. */
+static bool plain_name(struct text name, char out[NAME_ROOM])
+{
+	size_t len = name.len < NAME_ROOM ? name.len : 0;
+	for (size_t i = 0; i < len; i++)
+		out[i] = (char)tolower((unsigned char)name.at[i]);
+	out[len] = 0;
+	return name_check("", out, NULL) == 0;
+}
+
+static bool same_text(const struct value *map, const char *member, const char *text)
+{
+	const char *other = value_get_str(map, member);
+	return other && strcmp(other, text) == 0;
+}
+
+static bool has_table(const struct value *tables, const char *domain, const char *name)
+{
+	for (size_t i = 0; i < value_len(tables); i++)
+		if (same_text(value_at(tables, i), "domain", domain) &&
+		    same_text(value_at(tables, i), "name", name))
+			return true;
+	return false;
+}
+
+static void collect_table(const struct scan *scan, const struct frame *frame)
+{
+	char domain[NAME_ROOM], name[NAME_ROOM];
+	bool fits = plain_name(frame->members[SCHEMA], domain) || frame->members[SCHEMA].len == 0;
+	if (!plain_name(frame->members[TABLE], name) || !fits ||
+	    value_len(scan->found) == TABLES_MOST || has_table(scan->found, domain, name))
+		return;
+	struct value *table = value_map(scan->arena);
+	value_set_str(table, "domain", domain);
+	value_set_str(table, "name", name);
+	value_add(scan->found, table);
+}
+
+static void collect(const struct scan *scan, const struct frame *frame)
+{
+	char name[NAME_ROOM];
+	if (is(frame->members[TYPE], "BASE_TABLE"))
+		collect_table(scan, frame);
+	else if (is(frame->key, "map") && plain_name(frame->members[KEY], name))
+		value_add_str(scan->defined, name);
+}
+
 static int check_object(const struct scan *scan, struct err *err)
 {
 	const struct frame *frame = &scan->frames[scan->depth - 1];
 	struct text type = frame->members[TYPE];
+	if (scan->found) {
+		collect(scan, frame);
+		return 0;
+	}
 	if (is(type, "BASE_TABLE"))
 		return check_table(scan, frame, err);
 	if (is(type, "SHOW_REF") && frame->members[TABLE].len > 0)
@@ -242,14 +297,46 @@ static int step(struct scan *scan, struct err *err)
 	}
 }
 
+static int scan_all(struct scan *scan, struct err *err)
+{
+	int rc = *scan->at == '{' ? 0 : no_tree(err);
+	while (rc == 0 && *scan->at)
+		rc = step(scan, err);
+	if (rc == 0 && scan->depth > 0)
+		rc = no_tree(err);
+	free(scan->frames);
+	return rc;
+}
+
 int sql_rules_check(const char *tree, const struct value *tables, struct err *err)
 {
 	struct scan scan = {.at = tree, .tables = tables};
-	int rc = *tree == '{' ? 0 : no_tree(err);
-	while (rc == 0 && *scan.at)
-		rc = step(&scan, err);
-	if (rc == 0 && scan.depth > 0)
-		rc = no_tree(err);
-	free(scan.frames);
-	return rc;
+	return scan_all(&scan, err);
+}
+
+static bool is_defined(const struct value *defined, const struct value *table)
+{
+	for (size_t i = 0; i < value_len(defined) && same_text(table, "domain", ""); i++)
+		if (same_text(table, "name", value_as_str(value_at(defined, i))))
+			return true;
+	return false;
+}
+
+int sql_rules_names(struct arena *arena, const char *tree, struct value **ret_tables,
+                    struct err *err)
+{
+	struct scan scan = {.at = tree, .arena = arena, .found = value_list(arena),
+	                    .defined = value_list(arena)};
+	TRY(value_check(scan.found, err));
+	TRY(value_check(scan.defined, err));
+	TRY(scan_all(&scan, err));
+	TRY(value_check(scan.found, err));
+	TRY(value_check(scan.defined, err));
+	struct value *tables = value_list(arena);
+	for (size_t i = 0; i < value_len(scan.found); i++)
+		if (!is_defined(scan.defined, value_at(scan.found, i)))
+			value_add(tables, value_copy(arena, value_at(scan.found, i)));
+	TRY(value_check(tables, err));
+	*ret_tables = tables;
+	return 0;
 }

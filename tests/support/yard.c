@@ -79,12 +79,24 @@ static void open_door(struct yard *yard)
 	};
 	yard->access = (struct access_link){clock, yard->peer, &yard->runner.opener};
 	cr_assert_eq(access_cache_new(&cache, &yard->cache, &err), 0, "%s", err.text);
+	struct queries_conf queries = {
+		.runner = &yard->runner,
+		.meter = yard->meter,
+		.ask = access_link_query,
+		.context = &yard->access,
+		.most = 4,
+		.tenant_most = 2,
+		.bytes_max = 64 * MIB,
+	};
+	limits_default(&queries.limits);
+	cr_assert_eq(queries_new(&queries, &yard->queries, &err), 0, "%s", err.text);
 	const struct serve_conf serve = {
-		.http = {.listen = "127.0.0.1:0", .poll_threads = 1, .threads = 2},
+		.http = {.listen = "127.0.0.1:0", .poll_threads = 1, .threads = 4},
 		.clock = clock,
 		.cache = yard->cache,
 		.online = yard->runner.online,
 		.meter = yard->meter,
+		.queries = yard->queries,
 	};
 	cr_assert_eq(serve_new(&serve, &yard->serve, &err), 0, "%s", err.text);
 	snprintf(yard->serve_url, sizeof yard->serve_url, "http://127.0.0.1:%d",
@@ -95,6 +107,7 @@ static void drop_access(void *context, const char *tenant)
 {
 	struct yard *yard = context;
 	access_cache_drop(yard->cache, tenant);
+	queries_drop(yard->queries, tenant);
 }
 
 static int erase_online(void *context, const char *tenant, int64_t *ret_rows, struct err *err)
@@ -144,7 +157,9 @@ void yard_end_worker(struct yard *yard)
 		return;
 	serve_set_agent(yard->serve, NULL);
 	agent_free(MOVE(yard->agent));
+	queries_end(yard->queries);
 	serve_free(yard->serve);
+	queries_free(yard->queries);
 	access_cache_free(yard->cache);
 	peer_free(yard->peer);
 	meter_free(yard->meter);
@@ -284,7 +299,8 @@ const struct value *yard_await(struct yard *yard, const struct company *company,
 
 /* --- reads --- */
 
-struct answer yard_read(struct yard *yard, const char *key, const char *body)
+static struct answer post(struct yard *yard, const char *path, const char *key, const char *header,
+                          const char *body)
 {
 	struct arena *arena = yard->stage->plane->arena;
 	struct answer answer = {0};
@@ -292,19 +308,19 @@ struct answer yard_read(struct yard *yard, const char *key, const char *body)
 	struct buf out;
 	struct value *read = NULL;
 	const char *headers[] = {"Content-Type: application/json",
-	                         arena_printf(arena, "Authorization: Bearer %s", key), NULL};
+	                         arena_printf(arena, "Authorization: Bearer %s", key), header, NULL};
 	char *text = arena_strdup(arena, body);
 	for (char *at = text; *at; at++)
 		if (*at == '\'')
 			*at = '"';
 	const struct fetch_call call = {
-		.url = arena_printf(arena, "%s/get-online-features", yard->serve_url),
+		.url = arena_printf(arena, "%s%s", yard->serve_url, path),
 		.headers = headers,
 		.body = text,
 		.body_len = strlen(text),
 		.timeout_ms = 20000,
 	};
-	buf_init(&out, MIB);
+	buf_init(&out, 16 * MIB);
 	alloc_spare();
 	int rc = fetch_call(yard->fetch, &call, &answer.status, &out, NULL, &err);
 	alloc_unspare();
@@ -316,6 +332,19 @@ struct answer yard_read(struct yard *yard, const char *key, const char *body)
 	answer.detail = value_get_str(read, "detail") ? value_get_str(read, "detail") : "";
 	buf_release(&out);
 	return answer;
+}
+
+struct answer yard_read(struct yard *yard, const char *key, const char *body)
+{
+	return post(yard, "/get-online-features", key, NULL, body);
+}
+
+struct answer yard_query(struct yard *yard, const char *key, const char *purpose, const char *body)
+{
+	const char *header = purpose ? arena_printf(yard->stage->plane->arena,
+	                                            "Freehold-Purpose: %s", purpose)
+	                             : NULL;
+	return post(yard, "/query", key, header, body);
 }
 
 static bool file_holds(const char *path, const char *text)

@@ -8,6 +8,7 @@
 #include "tests/support/stage.h"
 #include "worker/access_link.h"
 #include "worker/agent.h"
+#include "worker/query.h"
 #include "worker/serve.h"
 
 struct fetch;
@@ -26,6 +27,7 @@ struct yard {
 	struct peer *peer;
 	struct access_link access;
 	struct access_cache *cache;
+	struct queries *queries;
 	struct serve *serve;
 	struct agent *agent;
 	struct fetch *fetch;
@@ -51,6 +53,9 @@ const struct value *yard_await(struct yard *yard, const struct company *company,
 /* POST /get-online-features; the answer lies in the plane's arena. status 0: the connection was
  * closed. */
 struct answer yard_read(struct yard *yard, const char *key, const char *body);
+/* POST /query, likewise. purpose NULL: none is said. */
+struct answer yard_query(struct yard *yard, const char *key, const char *purpose,
+                         const char *body);
 /* The bytes that occur in some file of the worker's folder, its sources apart. */
 bool yard_stores(const struct yard *yard, const char *text);
 

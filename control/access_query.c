@@ -1,0 +1,350 @@
+/* access_query.c - see access_query.h.
+ * Invariants: no grant leaves before its audit event is durable; opened keys are wiped whatever
+ * happens; a refusal says the same for what is hidden and for what does not exist. */
+#include "common/defs.h"
+#include "control/access_query.h"
+
+#include "common/log.h"
+#include "common/text.h"
+#include "control/access.h"
+#include "control/admit.h"
+#include "control/audit.h"
+#include "control/identity.h"
+#include "control/plan.h"
+#include "control/policies.h"
+#include "control/sharing.h"
+#include "control/tenancy.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	DOMAINS_MOST = 500, NAMES_MAX = 16 * 1024, DEADLINE_MS = 600 * 1000, CPU_MS = 600 * 1000,
+	RESOURCE_MAX = 1024
+};
+
+struct query {
+	struct control *control;
+	struct part *part;           /* the asker's */
+	struct arena *arena;
+	const struct access_ask *ask;
+	const struct access_query *wanted;
+	struct asker asker;
+	int64_t now_ms;
+	const char *own;             /* where bare names are looked up; NULL: nowhere */
+	const char *account;         /* the domain that pays */
+	const char *rule;            /* what allowed the first dataset */
+	struct buf names;            /* the plan's: "READER/DOMAIN.NAME ..." */
+};
+
+static int hidden(const char *ref, struct err *err)
+{
+	return err_set(err, E_NOT_FOUND, "there is no dataset \"%.140s\" that you may read; write "
+	               "DOMAIN.DATASET, or DATASET in your own domain", ref);
+}
+
+/* --- who may --- */
+
+/* name NULL: whichever. */
+static struct decision may(const struct query *query, enum action action, const char *domain,
+                           const char *name)
+{
+	struct value *stored = NULL;
+	char key[STORE_KEY_MAX];
+	catalog_key(key, KIND_DATASET, query->asker.tenant, domain, name ? name : "");
+	if (!name || catalog_get(query->control->catalog, query->arena, key, &stored, NULL,
+	                         NULL) < 0)
+		stored = NULL;
+	const struct policies_ask ask = {
+		.asker = &query->asker, .action = action,
+		.target = { .tenant = query->asker.tenant, .domain = domain },
+		.kind = name ? kind_info[KIND_DATASET].kind : NULL, .name = name,
+		.resource = stored, .now_ms = query->now_ms, .address = query->ask->address,
+		.purpose = query->ask->purpose,
+	};
+	return policies_decide(query->control->policies, query->arena, &ask);
+}
+
+/* By an offer of its domain to the caller's. */
+static bool is_offered(const struct query *query, const char *domain, const char *name)
+{
+	const struct reader reader = { query->asker.tenant, query->own };
+	return query->own && strcmp(query->own, domain) != 0 &&
+		sharing_offers(query->control, query->arena, &reader, KIND_DATASET, domain,
+		               name) &&
+		may(query, ACTION_DATASET_QUERY, query->own, NULL).allowed;
+}
+
+static int authorize(struct query *query, const char *domain, const char *name, const char *ref,
+                     struct err *err)
+{
+	struct decision read = may(query, ACTION_DATASET_READ, domain, name);
+	struct decision rows = may(query, ACTION_DATASET_QUERY, domain, name);
+	bool offered = (!read.allowed || !rows.allowed) && is_offered(query, domain, name);
+	if (!read.allowed && !offered)
+		return hidden(ref, err);
+	if (!rows.allowed && !offered)
+		return err_set(err, E_DENIED,
+		               "%s/%s may not dataset:query in the domain %s; the role consumer "
+		               "permits it", query->asker.tenant, query->asker.principal, domain);
+	if (!query->rule)
+		query->rule = offered ? "offer" : rows.rule;
+	return 0;
+}
+
+/* --- which dataset --- */
+
+struct search { const struct query *query; const char *alias; char domain[64]; };
+
+static int look_for_alias(void *context, const char *key, const struct value *domain,
+                          int64_t revision, struct err *err)
+{
+	struct search *search = context;
+	const char *name = strrchr(key, '/') + 1;
+	const struct reader reader = { search->query->asker.tenant, name };
+	(void)domain, (void)revision, (void)err;
+	if (!search->domain[0] && sharing_is_alias(search->query->control, &reader, search->alias) &&
+	    may(search->query, ACTION_DATASET_QUERY, name, NULL).allowed)
+		snprintf(search->domain, sizeof search->domain, "%s", name);
+	return 0;
+}
+
+static bool has_domain(const struct query *query, const char *domain)
+{
+	char key[STORE_KEY_MAX];
+	catalog_key(key, KIND_DOMAIN, query->asker.tenant, NULL, domain);
+	return catalog_has(query->control->catalog, key);
+}
+
+/* Where the rights to read it count: in the domain itself, or in that which accepted it. */
+static int find_reader(const struct query *query, const char *domain, char reader[64],
+                       struct err *err)
+{
+	char prefix[STORE_KEY_MAX];
+	const struct reader own = { query->asker.tenant, query->own };
+	struct search search = { .query = query, .alias = domain };
+	bool more = false;
+	snprintf(reader, 64, "%s", domain);
+	if (has_domain(query, domain))
+		return 0;
+	if (query->own && sharing_is_alias(query->control, &own, domain)) {
+		snprintf(reader, 64, "%s", query->own);
+		return 0;
+	}
+	snprintf(prefix, sizeof prefix, "r/domain/%s/", query->asker.tenant);
+	TRY(catalog_list(query->control->catalog, query->arena, prefix, NULL, DOMAINS_MOST,
+	                 look_for_alias, &search, &more, err));
+	if (search.domain[0])
+		snprintf(reader, 64, "%s", search.domain);
+	return 0;
+}
+
+static int split(const struct query *query, const char *ref, char domain[64], char name[64],
+                 struct err *err)
+{
+	if (!query->own && !strchr(ref, '.'))
+		return err_set(err, E_INVALID, "sql: \"%.64s\" is of which domain? write "
+		               "DOMAIN.DATASET, or send \"domain\"", ref);
+	if (catalog_ref(ref, query->own, domain, name, NULL) < 0)
+		return hidden(ref, err);
+	return 0;
+}
+
+static int exists(const struct query *query, const char *reader, const char *domain,
+                  const char *name, const char *ref, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct shared shared;
+	const struct reader who = { query->asker.tenant, reader };
+	int code = sharing_resolve(query->control, query->arena, &who, KIND_DATASET, domain, name,
+	                           &shared, err);
+	if (code == E_INPUT)
+		return hidden(ref, err);
+	TRY(code);
+	catalog_key(key, KIND_DATASET, shared.tenant, shared.domain, shared.name);
+	return catalog_has(query->control->catalog, key) ? 0 : hidden(ref, err);
+}
+
+static int add(struct query *query, const char *ref, struct err *err)
+{
+	char domain[64], name[64], reader[64];
+	TRY(split(query, ref, domain, name, err));
+	TRY(find_reader(query, domain, reader, err));
+	/* Of another tenant's nothing is in the catalog under the alias: rights in the domain that
+	 * accepted it are what counts. */
+	bool alias = strcmp(reader, domain) != 0;
+	TRY(authorize(query, reader, alias ? NULL : name, ref, err));
+	/* An offer inside the tenant is to the caller's own domain. */
+	TRY(exists(query, reader, domain, name, ref, err));
+	buf_printf(&query->names, "%s%s/%s.%s", query->names.len ? " " : "", reader, domain, name);
+	if (query->account)
+		return 0;
+	query->account = arena_strdup(query->arena, reader);
+	return query->account ? 0 : err_set(err, E_NOMEM, "no memory for a query");
+}
+
+/* --- the grant --- */
+
+static int choose_domain(struct query *query, struct err *err)
+{
+	const char *asked = query->wanted->domain, *home = query->asker.domain;
+	query->own = asked ? asked : home;
+	query->account = home ? home : asked;
+	if (!asked || (home && strcmp(asked, home) == 0))
+		return 0;
+	if (!has_domain(query, asked) || !may(query, ACTION_DOMAIN_READ, asked, NULL).allowed)
+		return err_set(err, E_NOT_FOUND, "domain: there is no domain \"%.64s\" that you "
+		               "may read", asked);
+	return 0;
+}
+
+static int check_nothing_named(struct query *query, struct err *err)
+{
+	if (!query->account)
+		return err_set(err, E_INVALID, "the SQL names no dataset; send \"domain\": it is "
+		               "the one that pays");
+	struct decision rows = may(query, ACTION_DATASET_QUERY, query->account, NULL);
+	query->rule = rows.rule;
+	return rows.allowed ? 0 : err_set(err, E_DENIED, "%s/%s may not dataset:query in the domain "
+	                                  "%s; the role consumer permits it",
+	                                  query->asker.tenant, query->asker.principal,
+	                                  query->account);
+}
+
+static int decide(struct query *query, struct err *err)
+{
+	const struct access_query *wanted = query->wanted;
+	if (wanted->table_count > GRANT_TABLES_MAX)
+		return err_set(err, E_INVALID, "a query reads at most %d datasets, not %zu",
+		               GRANT_TABLES_MAX, wanted->table_count);
+	TRY(tenancy_needs(query->control, query->asker.tenant, TENANCY_RUN, err));
+	TRY(choose_domain(query, err));
+	for (size_t i = 0; i < wanted->table_count; i++)
+		TRY(add(query, wanted->tables[i], err));
+	TRY(buf_check(&query->names, err));
+	return wanted->table_count ? 0 : check_nothing_named(query, err);
+}
+
+static int check_quota(const struct query *query, const struct grant *grant, struct err *err)
+{
+	struct amounts amounts = { .v = { 0 } };
+	amounts.v[DIM_QUERIES] = amounts.v[DIM_CPU_MS] = amounts.v[DIM_BYTES_READ] = 1;
+	for (size_t i = 0; i < grant->input_count; i++)
+		for (size_t f = 0; f < grant->inputs[i].file_count; f++)
+			amounts.v[DIM_BYTES_READ] += grant->inputs[i].files[f].bytes;
+	return shard_check(query->part->shard, query->asker.tenant, query->account, &amounts, err);
+}
+
+static int make_plan(struct query *query, const char *worker, struct grant **ret_grant,
+                     struct plan_reads *ret_reads, struct err *err)
+{
+	struct value *spec = value_map(query->arena);
+	struct work work = {
+		.id = query->wanted->id, .tenant = query->asker.tenant,
+		.domain = query->own ? query->own : query->account,
+		.principal = query->asker.principal, .type = TASK_QUERY, .spec = spec,
+		.attempt = 1, .token = { atomic_load(&query->part->led), 1 },
+	};
+	limits_default(&work.limits);
+	work.limits.deadline_ms = DEADLINE_MS;
+	work.limits.cpu_ms = CPU_MS;
+	value_set_str(spec, "datasets", query->names.len ? (char *)query->names.data : "");
+	value_set_str(spec, "sha256", query->wanted->sha256);
+	value_set_str(spec, "account", query->account);
+	TRY(value_check(spec, err));
+	return plan_grant_reads(query->control, query->arena, &work, worker, ret_grant, ret_reads,
+	                        err);
+}
+
+/* --- audit and signature --- */
+
+static const char *tables_text(const struct query *query)
+{
+	AUTO_BUF text;
+	buf_init(&text, RESOURCE_MAX);
+	for (size_t i = 0; i < query->wanted->table_count; i++)
+		buf_printf(&text, "%sdatasets/%.130s", i ? " " : "", query->wanted->tables[i]);
+	(void)!buf_check(&text, NULL);     /* an event names what fits */
+	return text.data ? arena_strndup(query->arena, (char *)text.data, text.len) : "datasets";
+}
+
+static int audit(const struct query *query, const struct plan_reads *reads, int code,
+                 struct err *err)
+{
+	char actor[ACTOR_TEXT_MAX];
+	snprintf(actor, sizeof actor, "%s/%s", query->asker.tenant, query->asker.principal);
+	const struct audit_event event = {
+		.tenant = query->asker.tenant,
+		.actor = actor,
+		.action = action_name(ACTION_DATASET_QUERY),
+		.resource = tables_text(query),
+		.result = !code                                   ? "allowed"
+		          : code == E_QUOTA || code == E_CONFLICT ? "refused"
+		                                                  : "denied",
+		.rule = code ? NULL : query->rule,
+		.code = code ? err_name(code) : NULL,
+		.request = query->wanted->id,
+		.at_ms = query->now_ms,
+	};
+	AUTO(change) *change = NULL;
+	TRY(change_new(&change, err));
+	TRY(audit_add(change, &event, err));
+	for (size_t i = 0; reads && i < reads->count; i++)
+		TRY(sharing_audit_read(query->control, query->part, change, &reads->items[i], err));
+	return journal_commit(query->part->journal, change, err);
+}
+
+static void audit_refusal(const struct query *query, int code)
+{
+	struct err err = { 0 };
+	if (code != E_NOT_FOUND && code != E_DENIED && code != E_QUOTA && code != E_CONFLICT)
+		return;
+	const struct log_context context = { .tenant = query->asker.tenant };
+	if (audit(query, NULL, code, &err) < 0)
+		log_warn(&context, "refusal_not_audited", "action=dataset:query reason=\"%s\"",
+		         err.text);
+}
+
+/* A grant does not outlive the credential that it was asked with. */
+static int64_t grant_ends(const struct query *query)
+{
+	int64_t most = query->now_ms + QUERY_GRANT_MS, ends = query->asker.expires_ms;
+	return ends != 0 && ends < most ? ends : most;
+}
+
+static int finish(struct query *query, struct grant *grant, const struct plan_reads *reads,
+                  struct buf *ret_grant, struct err *err)
+{
+	TRY(check_quota(query, grant, err));
+	TRY(audit(query, reads, 0, err));
+	grant->expires_ms = grant_ends(query);
+	return grant_sign(query->control->signer, grant, query->ask->box_public, ret_grant, err);
+}
+
+static int answer(struct query *query, const char *worker, struct buf *ret_grant, struct err *err)
+{
+	struct grant *grant = NULL;
+	struct plan_reads reads = { 0 };
+	TRY(decide(query, err));
+	TRY(make_plan(query, worker, &grant, &reads, err));
+	int code = finish(query, grant, &reads, ret_grant, err);
+	grant_wipe(grant);
+	return code;
+}
+
+int access_query(struct control *control, struct arena *arena, const struct access_ask *ask,
+                 const char *worker, struct buf *ret_grant, struct err *err)
+{
+	struct query query = {
+		.control = control, .arena = arena, .ask = ask, .wanted = ask->query,
+		.now_ms = clock_unix_ms(control->clock),
+	};
+	TRY(access_identify(control, arena, ask, &query.asker, &query.part, err));
+	buf_init(&query.names, NAMES_MAX);
+	int code = answer(&query, worker, ret_grant, err);
+	if (code < 0)
+		audit_refusal(&query, code);
+	buf_release(&query.names);
+	return code;
+}
