@@ -33,7 +33,9 @@ static const struct running running[] = {
 	{ .task = "01other", .token = { 5, 7 },
 	  .progress = { .phase = "reading", .rows = 1, .bytes = 2, .percent = -1 } },
 };
-static const struct reads reads[] = { { "acme", "flights", 12 } };
+static const struct reads reads[] = {
+	{ "acme", "flights", 12, NULL }, { "acme", "flights", 70, "cpuMs" },
+};
 
 static struct poll sample(void)
 {
@@ -42,7 +44,7 @@ static struct poll sample(void)
 		.serve_url = "http://127.0.0.1:8080", .version = "0.1", .running = running,
 		.running_count = 1, .done = reports, .done_count = 1, .meter_seq = 3,
 		.reads = reads,
-		.reads_count = 1,
+		.reads_count = ARRAY_LEN(reads),
 	};
 }
 
@@ -82,6 +84,8 @@ Test(poll, comes_back_as_it_was_sent)
 	cr_expect_eq(got.meter_seq, 3);
 	cr_expect_str_eq(got.reads[0].domain, "flights");
 	cr_expect_eq(got.reads[0].count, 12);
+	cr_expect_null(got.reads[0].dimension);
+	cr_expect_str_eq(got.reads[1].dimension, "cpuMs");
 }
 
 static const struct poll_label labels[] = { { "zone", "a" }, { "gpu", "" } };
@@ -271,7 +275,8 @@ Test(poll, an_access_question_and_its_answers_survive)
 {
 	AUTO(arena) *arena = arena_make();
 	const char *const views[] = { "delays", "flights.delays" };
-	struct access_ask ask = { "credential", views, 2, box }, got;
+	struct access_ask ask = { .credential = "credential", .views = views, .view_count = 2,
+	                          .box_public = box }, got;
 	struct access_answer answer = { (const uint8_t *)"bytes", 5 }, got_answer;
 	struct value *body;
 	struct err said = { 0 };
@@ -289,6 +294,29 @@ Test(poll, an_access_question_and_its_answers_survive)
 	cr_expect_str_eq(said.text, "no role of bob allows it");
 	link_problem_read(NULL, &said);
 	cr_expect_eq(said.code, E_INTERNAL);
+}
+
+Test(poll, a_question_for_a_query_survives_and_asks_for_no_view)
+{
+	AUTO(arena) *arena = arena_make();
+	static const char *const tables[] = { "flights", "weather.stations" };
+	static const char sum[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	const struct access_query query = { "01query", tables, 2, "sales", sum };
+	const struct access_ask ask = {
+		.credential = "credential", .box_public = box, .purpose = "planning",
+		.address = "127.0.0.1", .query = &query, .query_count = 1,
+	};
+	struct access_ask got;
+	struct value *body;
+	cr_assert_eq(access_ask_value(arena, &ask, &body, NULL), 0);
+	cr_assert_eq(access_ask_read(arena, body, &got, NULL), 0);
+	cr_expect_eq(got.view_count, 0);
+	cr_expect_str_eq(got.purpose, "planning");
+	cr_expect_str_eq(got.address, "127.0.0.1");
+	cr_assert_eq(got.query_count, 1);
+	cr_expect_str_eq(got.query->tables[1], "weather.stations");
+	cr_expect_str_eq(got.query->domain, "sales");
+	cr_expect_str_eq(got.query->sha256, sum);
 }
 
 Test(poll, usage_never_counts_below_zero)

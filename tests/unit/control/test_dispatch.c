@@ -322,7 +322,7 @@ Test(dispatch, reads_are_acknowledged_when_they_are_counted)
 {
 	struct desk *desk = desk_new(true);
 	struct hand hand = hand_new(desk, "w1", 1);
-	struct reads reads = { "acme", "ops", 11 };
+	struct reads reads = { "acme", "ops", 11, NULL };
 	struct poll_answer answer = { 0 };
 	hand.poll.reads = &reads;
 	hand.poll.reads_count = 1;

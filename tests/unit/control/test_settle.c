@@ -277,10 +277,30 @@ Test(settle, a_dataset_made_anew_while_the_attempt_ran_gets_nothing_of_it)
 	desk_end(desk);
 }
 
+Test(settle, what_queries_took_is_counted_by_dimension_and_none_it_does_not_know)
+{
+	struct desk *desk = desk_new(false);
+	struct reads reads[] = {
+		{ "acme", "ops", 3, "queries" }, { "acme", "ops", 70, "cpuMs" },
+		{ "acme", "ops", 4096, "bytesRead" }, { "acme", "ops", 9, "costMicros" },
+		{ "acme", "ops", 9, "wishes" },
+	};
+	struct settle_item item = {
+		.kind = SETTLE_READS, .worker = "w1", .incarnation = 7, .meter_seq = 1,
+		.reads = reads, .reads_count = ARRAY_LEN(reads),
+	};
+	cr_assert_eq(settle_one(desk, &item), 0);
+	cr_expect_eq(desk_used(desk, "acme", "queries"), 3);
+	cr_expect_eq(desk_used(desk, "acme", "cpuMs"), 70);
+	cr_expect_eq(desk_used(desk, "acme", "bytesRead"), 4096);
+	cr_expect_eq(desk_used(desk, "acme", "onlineReads"), 0);
+	desk_end(desk);
+}
+
 Test(settle, reads_are_counted_once_however_often_they_come)
 {
 	struct desk *desk = desk_new(false);
-	struct reads reads[] = { { "acme", "ops", 40 }, { "globex", "dev", 2 } };
+	struct reads reads[] = { { "acme", "ops", 40, NULL }, { "globex", "dev", 2, NULL } };
 	struct settle_item item = {
 		.kind = SETTLE_READS, .worker = "w1", .incarnation = 7, .meter_seq = 1,
 		.reads = reads, .reads_count = 2,
