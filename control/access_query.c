@@ -12,6 +12,7 @@
 #include "control/identity.h"
 #include "control/plan.h"
 #include "control/policies.h"
+#include "control/reading.h"
 #include "control/sharing.h"
 #include "control/tenancy.h"
 
@@ -24,6 +25,15 @@ enum {
 	RESOURCE_MAX = 1024
 };
 
+/* A dataset that the SQL names. */
+struct named {
+	const char *ref;             /* as it does */
+	const char *reader;          /* the domain where the name holds */
+	char domain[64], name[64];
+	bool sure;                   /* it may be known that it exists */
+	bool offered;                /* by its domain, to the caller's own */
+};
+
 struct query {
 	struct control *control;
 	struct part *part;           /* the asker's */
@@ -34,7 +44,10 @@ struct query {
 	int64_t now_ms;
 	const char *own;             /* where bare names are looked up; NULL: nowhere */
 	const char *account;         /* the domain that pays */
-	const char *rule;            /* what allowed the first dataset */
+	struct decision decision;    /* that allowed the first dataset's rows to be asked for */
+	const char *rule;            /* what let it be read */
+	struct named named[GRANT_TABLES_MAX];
+	size_t count;
 	struct buf names;            /* the plan's: "READER/DOMAIN.NAME ..." */
 };
 
@@ -76,21 +89,24 @@ static bool is_offered(const struct query *query, const char *domain, const char
 		may(query, ACTION_DATASET_QUERY, query->own, NULL).allowed;
 }
 
-static int authorize(struct query *query, const char *domain, const char *name, const char *ref,
-                     struct err *err)
+/* Whether its rows may be asked for at all; which of them, restrict_all says. Who may not even know
+ * of it is told there as here that there is nothing. */
+static int authorize(struct query *query, struct named *named, bool alias, struct err *err)
 {
-	struct decision read = may(query, ACTION_DATASET_READ, domain, name);
-	struct decision rows = may(query, ACTION_DATASET_QUERY, domain, name);
-	bool offered = (!read.allowed || !rows.allowed) && is_offered(query, domain, name);
-	if (!read.allowed && !offered)
-		return hidden(ref, err);
-	if (!rows.allowed && !offered)
-		return err_set(err, E_DENIED,
-		               "%s/%s may not dataset:query in the domain %s; the role consumer "
-		               "permits it", query->asker.tenant, query->asker.principal, domain);
-	if (!query->rule)
-		query->rule = offered ? "offer" : rows.rule;
-	return 0;
+	const char *name = alias ? NULL : named->name;
+	struct decision rows = may(query, ACTION_DATASET_QUERY, named->reader, name);
+	named->sure = may(query, ACTION_DATASET_READ, named->reader, name).allowed;
+	named->offered = !alias && (!named->sure || !rows.allowed) &&
+		is_offered(query, named->domain, named->name);
+	if (query->count == 0)
+		query->decision = rows;
+	if (rows.allowed || named->offered)
+		return 0;
+	if (!named->sure)
+		return hidden(named->ref, err);
+	return err_set(err, E_DENIED,
+	               "%s/%s may not dataset:query in the domain %s; the role consumer permits it",
+	               query->asker.tenant, query->asker.principal, named->reader);
 }
 
 /* --- which dataset --- */
@@ -151,37 +167,128 @@ static int split(const struct query *query, const char *ref, char domain[64], ch
 	return 0;
 }
 
-static int exists(const struct query *query, const char *reader, const char *domain,
-                  const char *name, const char *ref, struct err *err)
+static int exists(const struct query *query, const struct named *named, struct err *err)
 {
 	char key[STORE_KEY_MAX];
 	struct shared shared;
-	const struct reader who = { query->asker.tenant, reader };
-	int code = sharing_resolve(query->control, query->arena, &who, KIND_DATASET, domain, name,
-	                           &shared, err);
+	const struct reader who = { query->asker.tenant, named->reader };
+	int code = sharing_resolve(query->control, query->arena, &who, KIND_DATASET, named->domain,
+	                           named->name, &shared, err);
 	if (code == E_INPUT)
-		return hidden(ref, err);
+		return hidden(named->ref, err);
 	TRY(code);
 	catalog_key(key, KIND_DATASET, shared.tenant, shared.domain, shared.name);
-	return catalog_has(query->control->catalog, key) ? 0 : hidden(ref, err);
+	return catalog_has(query->control->catalog, key) ? 0 : hidden(named->ref, err);
+}
+
+/* "flights" and "sales.flights" may be one. */
+static bool is_named(const struct query *query, const struct named *named)
+{
+	for (size_t i = 0; i < query->count; i++)
+		if (strcmp(query->named[i].domain, named->domain) == 0 &&
+		    strcmp(query->named[i].name, named->name) == 0)
+			return true;
+	return false;
 }
 
 static int add(struct query *query, const char *ref, struct err *err)
 {
-	char domain[64], name[64], reader[64];
-	TRY(split(query, ref, domain, name, err));
-	TRY(find_reader(query, domain, reader, err));
+	char reader[64];
+	struct named *named = &query->named[query->count];
+	*named = (struct named){ .ref = ref };
+	TRY(split(query, ref, named->domain, named->name, err));
+	if (is_named(query, named))
+		return 0;
+	TRY(find_reader(query, named->domain, reader, err));
+	named->reader = arena_strdup(query->arena, reader);
+	if (!named->reader)
+		return err_set(err, E_NOMEM, "no memory for a query");
 	/* Of another tenant's nothing is in the catalog under the alias: rights in the domain that
 	 * accepted it are what counts. */
-	bool alias = strcmp(reader, domain) != 0;
-	TRY(authorize(query, reader, alias ? NULL : name, ref, err));
-	/* An offer inside the tenant is to the caller's own domain. */
-	TRY(exists(query, reader, domain, name, ref, err));
-	buf_printf(&query->names, "%s%s/%s.%s", query->names.len ? " " : "", reader, domain, name);
-	if (query->account)
-		return 0;
-	query->account = arena_strdup(query->arena, reader);
-	return query->account ? 0 : err_set(err, E_NOMEM, "no memory for a query");
+	TRY(authorize(query, named, strcmp(reader, named->domain) != 0, err));
+	TRY(exists(query, named, err));
+	buf_printf(&query->names, "%s%s/%s.%s", query->count ? " " : "", reader, named->domain,
+	           named->name);
+	query->account = query->account ? query->account : named->reader;
+	query->count++;
+	return 0;
+}
+
+/* --- what of it --- */
+
+static int stored_of(const struct query *query, const char *tenant, const char *domain,
+                     const char *name, const char *ref, struct value **ret_stored, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	catalog_key(key, KIND_DATASET, tenant, domain, name);
+	int code = catalog_get(query->control->catalog, query->arena, key, ret_stored, NULL, err);
+	return code == E_NOT_FOUND ? hidden(ref, err) : code;
+}
+
+static int read_own(const struct query *query, const struct named *named,
+                    const struct value *schema, struct reading *ret_reading, struct err *err)
+{
+	struct value *stored = NULL;
+	TRY(stored_of(query, query->asker.tenant, named->domain, named->name, named->ref, &stored,
+	              err));
+	const struct reading_ask ask = {
+		.asker = &query->asker, .tenant = query->asker.tenant, .domain = named->domain,
+		.kind = KIND_DATASET, .name = named->name, .stored = stored, .schema = schema,
+		.purpose = query->ask->purpose, .now_ms = query->now_ms, .offered = named->offered,
+	};
+	return reading_decide(query->control, query->arena, &ask, ret_reading, err);
+}
+
+/* By the owner's policies and by the reader's own: both hold (control/reading.h). */
+static int read_shared(const struct query *query, const struct named *named,
+                       const struct shared *shared, const struct value *schema,
+                       struct reading *ret_reading, struct err *err)
+{
+	const struct asker stranger = { .tenant = query->asker.tenant, .principal = "*" };
+	struct value *stored = NULL;
+	struct reading theirs, ours;
+	TRY(stored_of(query, shared->tenant, shared->domain, shared->name, named->ref, &stored,
+	              err));
+	struct reading_ask ask = {
+		.asker = &stranger, .tenant = shared->tenant, .domain = shared->domain,
+		.kind = KIND_DATASET, .name = shared->name, .stored = stored, .schema = schema,
+		.purpose = query->ask->purpose, .now_ms = query->now_ms, .offered = true,
+	};
+	TRY(reading_decide(query->control, query->arena, &ask, &theirs, err));
+	ask.asker = &query->asker;
+	ask.tenant = query->asker.tenant;
+	ask.domain = named->reader;
+	ask.name = arena_printf(query->arena, "%s.%s", named->domain, named->name);
+	ask.stored = NULL;
+	ask.offered = false;
+	if (!ask.name)
+		return err_set(err, E_NOMEM, "no memory for a query");
+	TRY(reading_decide(query->control, query->arena, &ask, &ours, err));
+	return reading_both(query->arena, &ours, &theirs, ret_reading, err);
+}
+
+/* The grant's inputs are in the order of `named`, and so are the reads of shared ones. */
+static int restrict_all(struct query *query, struct grant *grant, const struct plan_reads *reads,
+                        struct err *err)
+{
+	/* Made by plan_grant_reads, in our arena. */
+	struct grant_table *tables = (struct grant_table *)(uintptr_t)grant->inputs;
+	size_t shared = 0;
+	REQUIRE(grant->input_count == query->count);
+	for (size_t i = 0; i < query->count; i++) {
+		const struct named *named = &query->named[i];
+		struct reading reading = { .rule = NULL };
+		int code = !tables[i].tenant
+			? read_own(query, named, tables[i].schema, &reading, err)
+			: read_shared(query, named, &reads->items[shared++].shared,
+			              tables[i].schema, &reading, err);
+		if (code == E_DENIED && !named->sure && !named->offered)
+			return hidden(named->ref, err);
+		TRY(code);
+		tables[i].restriction = reading.restriction;
+		query->rule = query->rule ? query->rule : reading.rule;
+	}
+	return 0;
 }
 
 /* --- the grant --- */
@@ -205,6 +312,7 @@ static int check_nothing_named(struct query *query, struct err *err)
 		return err_set(err, E_INVALID, "the SQL names no dataset; send \"domain\": it is "
 		               "the one that pays");
 	struct decision rows = may(query, ACTION_DATASET_QUERY, query->account, NULL);
+	query->decision = rows;
 	query->rule = rows.rule;
 	return rows.allowed ? 0 : err_set(err, E_DENIED, "%s/%s may not dataset:query in the domain "
 	                                  "%s; the role consumer permits it",
@@ -269,6 +377,15 @@ static const char *tables_text(const struct query *query)
 	return text.data ? arena_strndup(query->arena, (char *)text.data, text.len) : "datasets";
 }
 
+/* Not the text: it may hold values. */
+static const struct value *detail_of(const struct query *query)
+{
+	struct value *detail = value_map(query->arena);
+	value_set_str(detail, "sqlSha256", query->wanted->sha256);
+	value_set_str(detail, "account", query->account);
+	return value_check(detail, NULL) == 0 ? detail : NULL;
+}
+
 static int audit(const struct query *query, const struct plan_reads *reads, int code,
                  struct err *err)
 {
@@ -277,8 +394,17 @@ static int audit(const struct query *query, const struct plan_reads *reads, int 
 	const struct audit_event event = {
 		.tenant = query->asker.tenant,
 		.actor = actor,
+		.credential = query->asker.credential,
 		.action = action_name(ACTION_DATASET_QUERY),
+		.verb = VERB_QUERY_DATA,
+		.operation = "query",
 		.resource = tables_text(query),
+		.policies = query->decision.policies,
+		.policy_count = query->decision.policy_count,
+		.digest = query->decision.digest,
+		.purpose = query->ask->purpose,
+		.address = query->ask->address,
+		.detail = detail_of(query),
 		.result = !code                                   ? "allowed"
 		          : code == E_QUOTA || code == E_CONFLICT ? "refused"
 		                                                  : "denied",
@@ -327,8 +453,14 @@ static int answer(struct query *query, const char *worker, struct buf *ret_grant
 	struct grant *grant = NULL;
 	struct plan_reads reads = { 0 };
 	TRY(decide(query, err));
-	TRY(make_plan(query, worker, &grant, &reads, err));
-	int code = finish(query, grant, &reads, ret_grant, err);
+	int code = make_plan(query, worker, &grant, &reads, err);
+	for (size_t i = 0; i < query->count && (code == E_INPUT || code == E_NOT_FOUND); i++)
+		if (!query->named[i].sure && !query->named[i].offered)
+			return hidden(query->named[i].ref, err);
+	TRY(code);
+	code = restrict_all(query, grant, &reads, err);
+	if (code == 0)
+		code = finish(query, grant, &reads, ret_grant, err);
 	grant_wipe(grant);
 	return code;
 }
@@ -336,15 +468,18 @@ static int answer(struct query *query, const char *worker, struct buf *ret_grant
 int access_query(struct control *control, struct arena *arena, const struct access_ask *ask,
                  const char *worker, struct buf *ret_grant, struct err *err)
 {
-	struct query query = {
+	struct query *query = arena_alloc(arena, sizeof *query);
+	if (!query)
+		return err_set(err, E_NOMEM, "no memory for a query");
+	*query = (struct query){
 		.control = control, .arena = arena, .ask = ask, .wanted = ask->query,
 		.now_ms = clock_unix_ms(control->clock),
 	};
-	TRY(access_identify(control, arena, ask, &query.asker, &query.part, err));
-	buf_init(&query.names, NAMES_MAX);
-	int code = answer(&query, worker, ret_grant, err);
+	TRY(access_identify(control, arena, ask, &query->asker, &query->part, err));
+	buf_init(&query->names, NAMES_MAX);
+	int code = answer(query, worker, ret_grant, err);
 	if (code < 0)
-		audit_refusal(&query, code);
-	buf_release(&query.names);
+		audit_refusal(query, code);
+	buf_release(&query->names);
 	return code;
 }
