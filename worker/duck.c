@@ -8,6 +8,7 @@
 
 #include <duckdb.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,11 +205,7 @@ int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fd
 		buf_puts(&sql, i ? ", " : "");
 		duck_put_fd(&sql, fds[i]);
 	}
-	buf_puts(&sql, "]; SET enable_external_access = false; ");
-	/* Out of statistics the planner knows bounds, and with them what never happens. */
-	if (limits->rows_hidden)
-		buf_puts(&sql, "SET disabled_optimizers = 'statistics_propagation'; ");
-	buf_puts(&sql, "SET lock_configuration = true");
+	buf_puts(&sql, "]; SET enable_external_access = false; SET lock_configuration = true");
 	TRY(buf_check(&sql, err));
 	return duck_exec(duck, (const char *)sql.data, err);
 }
@@ -219,14 +216,37 @@ static const struct { const char *sql; duckdb_type type; } function_types[] = {
 	{"INTEGER", DUCKDB_TYPE_INTEGER}, {"BIGINT", DUCKDB_TYPE_BIGINT},
 	{"DATE", DUCKDB_TYPE_DATE}, {"TIMESTAMP", DUCKDB_TYPE_TIMESTAMP},
 	{"VARCHAR", DUCKDB_TYPE_VARCHAR}, {"BLOB", DUCKDB_TYPE_BLOB},
+	{"BOOLEAN", DUCKDB_TYPE_BOOLEAN}, {"DOUBLE", DUCKDB_TYPE_DOUBLE},
 };
 
-static bool is_wide(duckdb_vector vector)
+/* Bytes a value takes in a vector; a text's are its head's. */
+static size_t width_of(duckdb_vector vector)
 {
 	duckdb_logical_type type = duckdb_vector_get_column_type(vector);
 	duckdb_type id = duckdb_get_type_id(type);
+	if (id == DUCKDB_TYPE_DECIMAL)
+		id = duckdb_decimal_internal_type(type);
 	duckdb_destroy_logical_type(&type);
-	return id == DUCKDB_TYPE_BIGINT || id == DUCKDB_TYPE_TIMESTAMP;
+	switch (id) {
+	case DUCKDB_TYPE_BOOLEAN:
+		return 1;
+	case DUCKDB_TYPE_SMALLINT:
+		return 2;
+	case DUCKDB_TYPE_INTEGER:
+	case DUCKDB_TYPE_DATE:
+		return 4;
+	case DUCKDB_TYPE_BIGINT:
+	case DUCKDB_TYPE_TIMESTAMP:
+	case DUCKDB_TYPE_DOUBLE:
+		return 8;
+	default:
+		return sizeof(duckdb_string_t);
+	}
+}
+
+static bool is_here(const uint64_t *valid, idx_t row)
+{
+	return !valid || (valid[row / 64] >> row % 64 & 1);
 }
 
 static void call_numbers(const struct duck_function *function, duckdb_vector from,
@@ -234,9 +254,9 @@ static void call_numbers(const struct duck_function *function, duckdb_vector fro
 {
 	const void *in = duckdb_vector_get_data(from);
 	void *out = duckdb_vector_get_data(to);
-	bool wide = is_wide(from);
+	bool wide = width_of(from) == 8;
 	for (idx_t i = 0; i < rows; i++) {
-		if (valid && !(valid[i / 64] >> i % 64 & 1))
+		if (!is_here(valid, i))
 			continue;
 		if (wide)
 			((int64_t *)out)[i] = function->number(function->context,
@@ -254,7 +274,7 @@ static int call_bytes(const struct duck_function *function, duckdb_vector from,
 	AUTO_BUF out;
 	buf_init(&out, SQL_BYTES_MAX * 16);
 	for (idx_t i = 0; i < rows; i++) {
-		if (valid && !(valid[i / 64] >> i % 64 & 1))
+		if (!is_here(valid, i))
 			continue;
 		buf_clear(&out);
 		TRY(function->bytes(function->context, duckdb_string_t_data(&in[i]),
@@ -262,6 +282,27 @@ static int call_bytes(const struct duck_function *function, duckdb_vector from,
 		duckdb_vector_assign_string_element_len(to, i, (const char *)out.data, out.len);
 	}
 	return 0;
+}
+
+static bool is_text(duckdb_vector vector)
+{
+	duckdb_logical_type type = duckdb_vector_get_column_type(vector);
+	duckdb_type id = duckdb_get_type_id(type);
+	duckdb_destroy_logical_type(&type);
+	return id == DUCKDB_TYPE_VARCHAR || id == DUCKDB_TYPE_BLOB;
+}
+
+/* A short text lies in its head. */
+static void write_anew(duckdb_vector from, const uint64_t *valid, idx_t rows, duckdb_vector to)
+{
+	memcpy(duckdb_vector_get_data(to), duckdb_vector_get_data(from), rows * width_of(from));
+	if (!is_text(from))
+		return;
+	duckdb_string_t *in = duckdb_vector_get_data(from);
+	for (idx_t i = 0; i < rows; i++)
+		if (is_here(valid, i) && !duckdb_string_is_inlined(in[i]))
+			duckdb_vector_assign_string_element_len(to, i, duckdb_string_t_data(&in[i]),
+			                                        duckdb_string_t_length(in[i]));
 }
 
 static void call_function(duckdb_function_info info, duckdb_data_chunk chunk, duckdb_vector to)
@@ -276,32 +317,48 @@ static void call_function(duckdb_function_info info, duckdb_data_chunk chunk, du
 	}
 	if (function->number)
 		call_numbers(function, from, valid, rows, to);
+	else if (!function->bytes)
+		write_anew(from, valid, rows, to);
 	else if (call_bytes(function, from, valid, rows, to, NULL) < 0)
 		duckdb_scalar_function_set_error(info, "no memory for a value");
 }
 
 static int add_function(struct duck *duck, const struct duck_function *function,
-                        duckdb_type type_id, struct err *err)
+                        duckdb_logical_type type, struct err *err)
 {
 	duckdb_scalar_function made = duckdb_create_scalar_function();
-	duckdb_logical_type type = duckdb_create_logical_type(type_id);
 	duckdb_scalar_function_set_name(made, function->name);
 	duckdb_scalar_function_add_parameter(made, type);
 	duckdb_scalar_function_set_return_type(made, type);
 	duckdb_scalar_function_set_extra_info(made, (void *)(uintptr_t)function, NULL);
 	duckdb_scalar_function_set_function(made, call_function);
+	if (!function->number && !function->bytes)
+		duckdb_scalar_function_set_volatile(made);
 	duckdb_state state = duckdb_register_scalar_function(duck->connection, made);
-	duckdb_destroy_logical_type(&type);
 	duckdb_destroy_scalar_function(&made);
 	return state == DuckDBSuccess ? 0 : err_set(err, E_INTERNAL, "the engine does not take "
 	                                            "the function %s", function->name);
 }
 
+static duckdb_logical_type type_by_name(const char *sql)
+{
+	unsigned precision, scale;
+	if (sscanf(sql, "DECIMAL(%2u,%2u)", &precision, &scale) == 2)
+		return duckdb_create_decimal_type((uint8_t)precision, (uint8_t)scale);
+	for (size_t i = 0; i < ARRAY_LEN(function_types); i++)
+		if (strcmp(function_types[i].sql, sql) == 0)
+			return duckdb_create_logical_type(function_types[i].type);
+	return NULL;
+}
+
 int duck_add_function(struct duck *duck, const struct duck_function *function, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(function_types); i++)
-		if (strcmp(function_types[i].sql, function->sql_type) == 0)
-			return add_function(duck, function, function_types[i].type, err);
+	duckdb_logical_type type = type_by_name(function->sql_type);
+	if (type) {
+		int rc = add_function(duck, function, type, err);
+		duckdb_destroy_logical_type(&type);
+		return rc;
+	}
 	return err_set(err, E_INTERNAL, "the function %s takes %s", function->name,
 	               function->sql_type);
 }

@@ -22,7 +22,6 @@ MUST_USE int duck_name(struct duck *duck, int fd, const char *name, struct err *
 struct duck_limits {
 	int threads;
 	uint64_t memory_bytes; /* of the process; the engine is given its share of it */
-	bool rows_hidden; /* from who wrote the SQL: what files' statistics say is of all rows */
 };
 /* From here on only these descriptors can be opened and no setting can be changed. Comes before any
  * SQL that is not ours. */
@@ -30,10 +29,12 @@ MUST_USE int duck_lock(struct duck *duck, const struct duck_limits *limits, cons
                        size_t fd_count, struct err *err);
 
 /* A function for our own SQL: of one value, and what it gives is of the same type. NULL gives NULL
- * without a call. Called from many threads; what is borrowed here lives as long as duck. */
+ * without a call. With neither number nor bytes it gives what it takes, written anew: the engine
+ * then moves no condition past it, and knows nothing more of bounds or dictionaries. Called from many threads; what is borrowed here lives as long as duck. */
 struct duck_function {
 	const char *name;     /* begins with freehold_, so that no tenant's SQL may call it */
-	const char *sql_type; /* INTEGER, BIGINT, DATE (days), TIMESTAMP (us); VARCHAR, BLOB */
+	const char *sql_type; /* INTEGER, BIGINT, DATE (days), TIMESTAMP (us); VARCHAR, BLOB; and
+	                       * without a call BOOLEAN, DOUBLE, DECIMAL(p,s) */
 	const void *context;
 	int64_t (*number)(const void *context, int64_t value);
 	int (*bytes)(const void *context, const void *data, size_t len, struct buf *out,

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define DAY_US (INT64_C(86400) * 1000000)
-enum { PACKED_MAX = ONLINE_ROOM, TIME_TEXT = 64 };
+enum { PACKED_MAX = ONLINE_ROOM, TIME_TEXT = 64, YEARS_MAX = 10000000 };
 
 struct veil_feature {
 	const char *name, *type;
@@ -68,28 +68,40 @@ int row_veil_new(struct arena *arena, const struct access_view *view,
 
 /* --- times as text --- */
 
-/* "2001-01-31T12:00:00.000001Z", or without a time, or with " (BC)"; and DuckDB's infinities. */
-static bool read_time(const char *text, int64_t *ret_us)
+/* Past the end of what us can say lie the infinities. */
+static int64_t micros_of(int64_t year, int month, int day, int64_t of_day)
 {
-	int64_t year = 0, us = 0;
+	int64_t us = 0;
+	if (llabs(year) > YEARS_MAX ||
+	    __builtin_mul_overflow(date_to_days(year, month, day), DAY_US, &us) ||
+	    __builtin_add_overflow(us, of_day, &us))
+		return year < 1970 ? INT64_MIN : INT64_MAX;
+	return us;
+}
+
+/* "2001-01-31T12:00:00.000001Z", or without a time, or with " (BC)" behind. */
+static bool read_stamp(const char *text, int64_t *ret_us)
+{
+	int64_t year = 0;
 	int month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0, end = 0;
-	bool past = text[0] == '-';
-	if (strcmp(text + past, "infinity") == 0) {
-		*ret_us = past ? INT64_MIN : INT64_MAX;
-		return true;
-	}
 	int got = sscanf(text, "%" SCNd64 "-%2d-%2d%nT%2d:%2d:%2d.%6dZ%n", &year, &month, &day,
 	                 &end, &hour, &minute, &second, &fraction, &end);
-	if (got == 3 && strcmp(text + end, " (BC)") == 0)
-		year = 1 - year;
-	else if ((got != 3 && got != 7) || text[end])
+	bool before = got == 3 && strcmp(text + end, " (BC)") == 0;
+	if (!before && ((got != 3 && got != 7) || text[end]))
 		return false;
-	if (month < 1 || month > 12 || day < 1 || day > 31 || llabs(year) > 10000000)
+	if (month < 1 || month > 12 || day < 1 || day > 31)
 		return false;
-	us = ((hour * INT64_C(60) + minute) * 60 + second) * 1000000 + fraction;
-	if (__builtin_mul_overflow(date_to_days(year, month, day), DAY_US, ret_us) ||
-	    __builtin_add_overflow(*ret_us, us, ret_us))
-		*ret_us = year < 1970 ? INT64_MIN : INT64_MAX;
+	*ret_us = micros_of(before ? 1 - year : year, month, day,
+	                    ((hour * INT64_C(60) + minute) * 60 + second) * 1000000 + fraction);
+	return true;
+}
+
+static bool read_time(const char *text, int64_t *ret_us)
+{
+	bool past = text[0] == '-';
+	if (strcmp(text + past, "infinity") != 0)
+		return read_stamp(text, ret_us);
+	*ret_us = past ? INT64_MIN : INT64_MAX;
 	return true;
 }
 

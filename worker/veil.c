@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FUNCTION_NAME_MAX = 48, SQL_TYPE_MAX = 32 };
+enum { FUNCTION_NAME_MAX = 48, SQL_TYPE_MAX = 32, DECIMALS = 39 };
 
 void veil_pack(struct arena *arena, const struct restriction *restriction, struct value *table)
 {
@@ -34,7 +34,7 @@ bool veil_is_on(const struct value *table)
 	return restriction_any(&restriction);
 }
 
-bool veil_hides_rows(const struct value *tables)
+static bool hides_rows(const struct value *tables)
 {
 	for (size_t i = 0; i < value_len(tables); i++)
 		if (value_get(value_at(tables, i), "filter"))
@@ -108,24 +108,72 @@ static bool is_constant(enum mask mask)
 
 static void function_name(enum mask mask, const char *type, char out[FUNCTION_NAME_MAX])
 {
-	snprintf(out, FUNCTION_NAME_MAX, "freehold_%s_%s", mask_name(mask), type);
+	snprintf(out, FUNCTION_NAME_MAX, "freehold_%s_%s", mask ? mask_name(mask) : "same", type);
 }
 
-static int add_function(struct arena *arena, struct duck *duck, enum mask mask, size_t kind,
+/* mask: MASK_NONE for the function that writes anew. */
+static int add_function(struct arena *arena, struct duck *duck, enum mask mask, const char *type,
                         const struct mask_salt *salt, struct err *err)
 {
 	struct veil_function *made = arena_alloc(arena, sizeof *made);
 	char *sql_type = arena_alloc(arena, SQL_TYPE_MAX);
 	if (!made || !sql_type)
 		return err_set(err, E_NOMEM, "no memory for a mask");
-	if (!field_type_sql(kinds[kind].type, sql_type))
+	if (!field_type_sql(type, sql_type))
 		return err_set(err, E_INTERNAL, "a mask is for no type");
-	function_name(mask, kinds[kind].type, made->name);
-	made->function = (struct duck_function){made->name, sql_type, made, kinds[kind].number,
-	                                        kinds[kind].bytes};
+	function_name(mask, type, made->name);
 	made->mask = mask;
 	made->salt = salt;
+	made->function = (struct duck_function){made->name, sql_type, made, NULL, NULL};
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && mask != MASK_NONE; i++)
+		if (strcmp(kinds[i].type, type) == 0) {
+			made->function.number = kinds[i].number;
+			made->function.bytes = kinds[i].bytes;
+		}
 	return duck_add_function(duck, &made->function, err);
+}
+
+static int add_masks(struct arena *arena, struct duck *duck, const struct mask_salt *salt,
+                     struct err *err)
+{
+	for (int mask = MASK_NONE + 1; mask < MASK_COUNT_; mask++)
+		for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+			if (!is_constant((enum mask)mask) &&
+			    mask_check((enum mask)mask, "", kinds[i].type, false, NULL) == 0)
+				TRY(add_function(arena, duck, (enum mask)mask, kinds[i].type, salt,
+				                 err));
+	return 0;
+}
+
+/* Each decimal is a type of its own. */
+static int add_decimals(struct arena *arena, struct duck *duck, const struct value *schema,
+                        bool seen[DECIMALS][DECIMALS], struct err *err)
+{
+	for (size_t i = 0; i < value_len(schema); i++) {
+		const char *type = value_get_str(value_at(schema, i), "type");
+		unsigned p = 0, s = 0;
+		if (!type || sscanf(type, "decimal(%2u,%2u)", &p, &s) != 2 || p >= DECIMALS ||
+		    s >= DECIMALS || seen[p][s])
+			continue;
+		seen[p][s] = true;
+		TRY(add_function(arena, duck, MASK_NONE, type, NULL, err));
+	}
+	return 0;
+}
+
+static int add_anew(struct arena *arena, struct duck *duck, const struct value *tables,
+                    struct err *err)
+{
+	static const char *const types[] = {"boolean", "int32", "int64", "float64", "string",
+	                                    "timestamp", "date", "bytes"};
+	bool seen[DECIMALS][DECIMALS] = {{false}};
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		TRY(add_function(arena, duck, MASK_NONE, types[i], NULL, err));
+	for (size_t i = 0; i < value_len(tables); i++)
+		if (value_get(value_at(tables, i), "filter"))
+			TRY(add_decimals(arena, duck, value_get(value_at(tables, i), "schema"),
+			                 seen, err));
+	return 0;
 }
 
 static bool has_masks(const struct value *tables)
@@ -139,14 +187,9 @@ static bool has_masks(const struct value *tables)
 int veil_prepare(struct arena *arena, struct duck *duck, const struct value *tables,
                  const struct mask_salt *salt, struct err *err)
 {
-	if (!has_masks(tables))
-		return 0;
-	for (int mask = MASK_NONE + 1; mask < MASK_COUNT_; mask++)
-		for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-			if (!is_constant((enum mask)mask) &&
-			    mask_check((enum mask)mask, "", kinds[i].type, false, NULL) == 0)
-				TRY(add_function(arena, duck, (enum mask)mask, i, salt, err));
-	return 0;
+	if (has_masks(tables))
+		TRY(add_masks(arena, duck, salt, err));
+	return hides_rows(tables) ? add_anew(arena, duck, tables, err) : 0;
 }
 
 /* --- the SELECT --- */
@@ -233,23 +276,42 @@ static int put_constant(const struct veil *veil, enum mask mask, const char *nam
 	return 0;
 }
 
-static int put_masked(const struct veil *veil, enum mask mask, const struct value *column,
-                      bool required, struct buf *sql, struct err *err)
+static void put_call(enum mask mask, const char *type, struct buf *sql)
+{
+	char function[FUNCTION_NAME_MAX];
+	function_name(mask, type, function);
+	duck_put_name(sql, function);
+	buf_putc(sql, '(');
+}
+
+static int put_masked(const struct veil *veil, enum mask mask, const char *name, const char *type,
+                      const char *sql_type, struct buf *sql, struct err *err)
+{
+	if (is_constant(mask))
+		return put_constant(veil, mask, name, type, sql_type, sql, err);
+	if (mask != MASK_NONE)
+		put_call(mask, type, sql);
+	buf_puts(sql, "TRY_CAST(");      /* which the engine drops: it is of that type */
+	duck_put_name(sql, name);
+	buf_printf(sql, " AS %s)%s", sql_type, mask != MASK_NONE ? ")" : "");
+	return 0;
+}
+
+/* known: the column as control knew it. */
+static int put_column(const struct veil *veil, const struct value *column,
+                      const struct value *known, struct buf *sql, struct err *err)
 {
 	const char *name = value_get_str(column, "name"), *type = value_get_str(column, "type");
-	char sql_type[SQL_TYPE_MAX], function[FUNCTION_NAME_MAX];
-	if (!field_type_sql(type, sql_type) || mask_check(mask, name, type, required, NULL) < 0)
+	enum mask mask = restriction_mask(&veil->restriction, value_get_str(known, "name"));
+	bool anew = veil->restriction.filter != NULL;
+	char sql_type[SQL_TYPE_MAX];
+	if (!field_type_sql(type, sql_type) ||
+	    mask_check(mask, name, type, value_get_bool(known, "required", false), NULL) < 0)
 		return veil_misfit(veil->table, err);
-	if (is_constant(mask)) {
-		TRY(put_constant(veil, mask, name, type, sql_type, sql, err));
-	} else {
-		function_name(mask, type, function);
-		duck_put_name(sql, function);
-		buf_puts(sql, "(TRY_CAST(");
-		duck_put_name(sql, name);
-		buf_printf(sql, " AS %s))", sql_type);
-	}
-	buf_puts(sql, " AS ");
+	if (anew)
+		put_call(MASK_NONE, type, sql);
+	TRY(put_masked(veil, mask, name, type, sql_type, sql, err));
+	buf_puts(sql, anew ? ") AS " : " AS ");
 	duck_put_name(sql, name);
 	return 0;
 }
@@ -264,13 +326,8 @@ static int put_columns(const struct veil *veil, struct buf *sql, struct err *err
 		const char *name = value_get_str(known, "name");
 		if (!name || hides(&veil->restriction, name))
 			continue;
-		enum mask mask = restriction_mask(&veil->restriction, name);
 		buf_puts(sql, count++ ? ", " : "");
-		if (mask == MASK_NONE)
-			duck_put_name(sql, value_get_str(column, "name"));
-		else
-			TRY(put_masked(veil, mask, column,
-			               value_get_bool(known, "required", false), sql, err));
+		TRY(put_column(veil, column, known, sql, err));
 	}
 	return count ? 0 : veil_misfit(veil->table, err);
 }

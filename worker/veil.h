@@ -2,11 +2,12 @@
  * filter's rows through, leaves hidden columns out and masks others, in this order. It is all that
  * a task has of the input.
  *
- * A planner moves conditions to where the rows come from, and what it knows of bounds into
- * expressions: so whether a cast in a tenant's SQL fails could hang on a row it may not see. Where
- * rows are filtered the SELECT therefore ends in a sample of all of its rows, past which DuckDB
- * moves nothing either way (its plans' default for an operator it has no rule for), and the engine
- * plans without statistics (duck_limits.rows_hidden). */
+ * Whether a tenant's SQL fails may not hang on rows it may not see, and DuckDB has three ways to
+ * make it so. It moves conditions to where the rows come from. It computes once for each value of
+ * a file's dictionary, which has those of all rows. It knows bounds out of a file's statistics,
+ * and so what never happens. So where rows are filtered each column is written anew by a function
+ * (duck.h): past that no condition is moved, and bounds and dictionaries end there. And the rows
+ * come out of a sample of all of them, an operator that no filter is moved past, up or down. */
 #ifndef VEIL_H
 #define VEIL_H
 
@@ -17,9 +18,8 @@ struct duck;
 /* A table's members of a job (shop.h), from the grant and back. */
 void veil_pack(struct arena *arena, const struct restriction *restriction, struct value *table);
 bool veil_is_on(const struct value *table);
-bool veil_hides_rows(const struct value *tables); /* of one of them at least */
 
-/* For a job whose tables have masks: the functions that veil_put's SELECT calls. arena and salt,
+/* For a job whose tables are restricted: the functions that veil_put's SELECT calls. arena and salt,
  * which is this job's own, live as long as duck. */
 MUST_USE int veil_prepare(struct arena *arena, struct duck *duck, const struct value *tables,
                           const struct mask_salt *salt, struct err *err);

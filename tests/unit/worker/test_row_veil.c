@@ -96,8 +96,8 @@ static struct value *see(const struct row_veil *veil, const struct value *values
 /* As t_materialize.c stores them. */
 static struct value *stored(void)
 {
-	struct value *values = parse(
-		"[true,7,-9000000000,1.5,'Ann-Lee (7)','2024-02-29T12:34:56.000001Z','1969-12-31']");
+	struct value *values = parse("[true,7,-9000000000,1.5,'Ann-Lee (7)',"
+	                             "'2024-02-29T12:34:56.000001Z','1969-12-31']");
 	value_add(values, value_bin(arena, "\xaa\x00", 2));
 	value_add(values, value_real(arena, 1.25));
 	return values;
@@ -161,7 +161,8 @@ Test(row_veil, what_is_missing_stays_missing_and_what_was_never_written_is_not_m
 	cr_expect_str_eq(as_text(see(veil_of(NULL, masks),
 	                             parse("[null,null,null,null,null,null,null,null,null]"))),
 	                 "[null,null,null,null,null,null,null,null,null]");
-	cr_expect_str_eq(as_text(see(veil_of(NULL, masks), parse("[true,1]"))), "[false,999999999]");
+	cr_expect_str_eq(as_text(see(veil_of(NULL, masks), parse("[true,1]"))),
+	                 "[false,999999999]");
 }
 
 Test(row_veil, a_time_that_cannot_be_read_is_not_shown_masked)
@@ -315,7 +316,8 @@ Test(row_veil, a_row_filtered_out_is_answered_as_one_that_is_not_there)
 	cr_expect_str_eq(read_as(&rig, "['eq','b','EU']", MASK_ALPHANUM),
 		"[{\"values\":[\"xxx@xxxxxxx.xxx\",null,null],\"statuses\":[\"PRESENT\","
 		"\"NOT_FOUND\",\"NOT_FOUND\"],\"event_timestamps\":[\"1970-01-01T00:00:01Z\","
-		"\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00Z\"]},{\"values\":[\"EU\",null,null],"
+		"\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00Z\"]},{\"values\":[\"EU\",null,null"
+		"],"
 		"\"statuses\":[\"PRESENT\",\"NOT_FOUND\",\"NOT_FOUND\"],\"event_timestamps\":"
 		"[\"1970-01-01T00:00:01Z\",\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00Z\"]}]");
 	rig_stop(&rig);
