@@ -480,6 +480,37 @@ int bindings_each(struct bindings *bindings, struct arena *arena, const char *te
 	return code;
 }
 
+/* --- where they come from --- */
+
+static void origins_at(struct bindings *bindings, const char *key, const char *group,
+                       bindings_origin_fn *visit, void *context)
+{
+	const struct subject *subject = subject_find(bindings, key);
+	for (size_t i = 0; subject && i < subject->count; i++) {
+		const struct claim *claim = subject->edges[i].claim;
+		if (claim->kind != CLAIM_ROLE)
+			continue;
+		visit(context, &(struct bindings_origin){ claim->name, claim->domain,
+		                                          subject->edges[i].source->key, group });
+	}
+}
+
+void bindings_origins(struct bindings *bindings, const struct asker *asker,
+                      bindings_origin_fn *visit, void *context)
+{
+	char key[SUBJECT_MAX];
+	if (!bindings)
+		return;
+	pthread_rwlock_rdlock(&bindings->lock);
+	origins_at(bindings, subject_key(key, asker->tenant, "", asker->principal), NULL, visit,
+	           context);
+	for (size_t i = 0; i < asker->group_count; i++)
+		origins_at(bindings,
+		           subject_key(key, asker->tenant, GROUP_SUBJECT, asker->groups[i]),
+		           asker->groups[i], visit, context);
+	pthread_rwlock_unlock(&bindings->lock);
+}
+
 /* --- room --- */
 
 static int check_principal(const struct look *look, const char *key, struct err *err)

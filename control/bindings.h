@@ -38,6 +38,14 @@ typedef int bindings_fn(void *context, const struct binding *binding, struct err
 MUST_USE int bindings_each(struct bindings *bindings, struct arena *arena, const char *tenant,
                            const char *subject, const struct what_if *what_if, bindings_fn *visit,
                            void *context, struct err *err);
+/* A role as someone has it: which resource says so (its catalog key), through which group. */
+struct bindings_origin {
+	const char *role, *domain, *source, *group;      /* domain, group: NULL: none */
+};
+typedef void bindings_origin_fn(void *context, const struct bindings_origin *origin);
+/* Of an asker as bindings_fill left it. Texts are the visit's only. */
+void bindings_origins(struct bindings *bindings, const struct asker *asker,
+		      bindings_origin_fn *visit, void *context);
 /* E_INVALID, naming one, when a principal would have more than BINDINGS_MAX roles or be in more
  * than GROUPS_MAX groups. */
 MUST_USE int bindings_check_room(struct bindings *bindings, struct arena *arena, const char *tenant,

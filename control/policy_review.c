@@ -24,6 +24,11 @@ int review_model(struct arena *arena, const struct model **ret_model, struct err
 	return model_new(arena, kinds, ARRAY_LEN(kinds), ret_model, err);
 }
 
+int review_schema(struct buf *out, struct err *err)
+{
+	return model_print(kinds, ARRAY_LEN(kinds), out, err);
+}
+
 static int no_room(struct err *err)
 {
 	return err_set(err, E_NOMEM, "no memory left to look at a policy");

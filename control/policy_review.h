@@ -10,6 +10,9 @@
 /* The platform's own model; lives in the arena. */
 MUST_USE int review_model(struct arena *arena, const struct model **ret_model, struct err *err);
 
+/* Its text, as model_print. */
+MUST_USE int review_schema(struct buf *out, struct err *err);
+
 struct review {
 	struct control *control;
 	struct arena *arena;
