@@ -77,8 +77,9 @@ static const struct field probe_fields[] = {
 	F_END
 };
 static const struct field archive_fields[] = {
-	F(ENUM, mode, REQUIRED, "append|replace", NULL, "replace: also all that is in the history")
+	F(ENUM, mode, REQUIRED, "append|replace", NULL, "replace: also all that is there already")
 	F(TEXT, rows, REQUIRED, "1900000", NULL, "JSON: a list of rows, each a list by column")
+	F(TEXT, since, OPTIONAL, "32", NULL, "what is there already and older is left out")
 	F_END
 };
 static const struct field history_fields[] = {
@@ -91,6 +92,10 @@ static const struct field history_fields[] = {
 	F(TEXT,  from,     OPTIONAL, "32", NULL, "only that id and those after it")
 	F(TEXT,  before,   OPTIONAL, "32", NULL, "only ids before that one")
 	F(INT,   limit,    REQUIRED, "1000", NULL, "rows at most")
+	F_END
+};
+static const struct field events_fields[] = {
+	EVENTS_FIELDS(F)
 	F_END
 };
 static const struct field sweep_fields[] = {
@@ -127,6 +132,8 @@ static const struct work_shape shapes[TASK_COUNT_] = {
 	[TASK_PROBE] = { probe_fields, 0, 0, 0, false },
 	[TASK_ARCHIVE] = { archive_fields, 0, 1, 1, false },
 	[TASK_HISTORY] = { history_fields, 1, 1, 0, false },
+	[TASK_AUDIT] = { archive_fields, 0, 1, 1, false },
+	[TASK_EVENTS] = { events_fields, 1, 1, 0, false },
 	[TASK_SWEEP] = { sweep_fields, 0, 0, 0, false },
 	[TASK_REKEY] = { rekey_fields, 0, GRANT_TABLES_MAX, 0, false },
 	[TASK_ERASE] = { erase_fields, 0, 0, 0, false },

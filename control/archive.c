@@ -2,8 +2,8 @@
 #include "common/defs.h"
 #include "control/archive.h"
 
-#include "common/json.h"
 #include "common/log.h"
+#include "control/auditstore.h"
 #include "control/auditlog.h"
 #include "control/dispatch.h"
 #include "control/record.h"
@@ -15,8 +15,7 @@
 #include <string.h>
 
 enum {
-	FILES_BEFORE_JOIN = 256, LOOK_MS = 1000, AGAIN_MS = 250, ARENA_MAX = 256 * 1024 * 1024,
-	ROWS_BYTES_MAX = 1890000, DOCUMENT_MAX = 64 * 1024
+	FILES_BEFORE_JOIN = 256, LOOK_MS = 1000, AGAIN_MS = 250, ARENA_MAX = 256 * 1024 * 1024
 };
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)
@@ -34,72 +33,6 @@ struct archive {
 
 /* --- rows --- */
 
-/* "usage.cpuMs" of a task. */
-static const struct value *member_at(const struct value *task, const char *path)
-{
-	char name[32];
-	for (;;) {
-		size_t len = strcspn(path, ".");
-		if (len >= sizeof name)
-			return NULL;
-		memcpy(name, path, len);
-		name[len] = 0;
-		task = value_get(task, name);
-		if (!path[len])
-			return task;
-		path += len + 1;
-	}
-}
-
-static int print_document(const struct value *task, struct buf *out, struct err *err)
-{
-	buf_clear(out);
-	json_print(task, out);
-	return buf_check(out, err);
-}
-
-/* A task with an enormous spec is remembered without it. */
-static int document_of(struct arena *arena, const struct value *task, struct value **ret_cell,
-                       struct err *err)
-{
-	AUTO_BUF text;
-	buf_init(&text, DOCUMENT_MAX);
-	int rc = print_document(task, &text, err);
-	if (rc == E_TOO_LARGE) {
-		struct value *lesser = value_copy(arena, task);
-		TRY(value_check(lesser, err));
-		value_remove(lesser, "spec");
-		value_remove(lesser, "outputs");
-		rc = print_document(lesser, &text, err);
-	}
-	TRY(rc);
-	*ret_cell = value_strn(arena, (const char *)text.data, text.len);
-	return value_check(*ret_cell, err);
-}
-
-static int cell_of(struct arena *arena, const struct value *task, const char *path,
-                   struct value **ret_cell, struct err *err)
-{
-	if (!*path)
-		return document_of(arena, task, ret_cell, err);
-	const struct value *member = member_at(task, path);
-	bool scalar = value_kind(member) != VALUE_MAP && value_kind(member) != VALUE_LIST;
-	*ret_cell = member && scalar ? value_copy(arena, member) : value_null(arena);
-	return value_check(*ret_cell, err);
-}
-
-static int add_row(struct arena *arena, const struct value *task, struct value *rows,
-                   struct err *err)
-{
-	struct value *row = value_list(arena), *cell = NULL;
-	for (const struct home_column *column = home_columns; column->name; column++) {
-		TRY(cell_of(arena, task, column->path, &cell, err));
-		value_add(row, cell);
-	}
-	value_add(rows, row);
-	return value_check(rows, err);
-}
-
 static int add_task(struct shard *shard, struct arena *arena, const struct work *work,
                     const char *id, struct value *rows, struct err *err)
 {
@@ -110,7 +43,7 @@ static int add_task(struct shard *shard, struct arena *arena, const struct work 
 	enum task_type type = task_by_name(value_get_str(task, "type"));
 	if (type != TASK_NONE && task_info[type].platform)
 		return 0;                    /* it leaves without a trace */
-	return add_row(arena, task, rows, err);
+	return home_row(arena, home_columns, task, rows, err);
 }
 
 int archive_rows(struct control *control, struct arena *arena, const struct work *work,
@@ -125,12 +58,7 @@ int archive_rows(struct control *control, struct arena *arena, const struct work
 		id[ID_LEN] = 0;
 		TRY(add_task(shard, arena, work, id, rows, err));
 	}
-	AUTO_BUF text;
-	buf_init(&text, ROWS_BYTES_MAX);
-	json_print(rows, &text);
-	TRY(buf_check(&text, err));
-	*ret_rows = arena_strdup(arena, (const char *)text.data);
-	return *ret_rows ? 0 : err_set(err, E_NOMEM, "no memory for an archive's rows");
+	return home_rows_print(arena, rows, ret_rows, err);
 }
 
 bool archive_joins(const struct snapshot *history)
@@ -231,6 +159,10 @@ static bool look(struct archive *archive, int64_t from_ms, int64_t to_ms)
 		rc = sweep_look(archive->part, archive->conf.sweep_every_ms, from_ms, to_ms, &err);
 	if (rc == 0)
 		rc = rekey_look(archive->part, &err);
+	size_t stored = 0;
+	if (rc == 0)
+		rc = auditstore_look(archive->part, &archive->conf.audit, &stored, &err);
+	submitted += stored;
 	if (rc < 0 && rc != E_NOT_LEADER)
 		log_warn(NULL, "archive_not_submitted", "code=%s reason=\"%s\"", err_name(rc),
 		         err.text);
@@ -290,6 +222,8 @@ static struct archive_conf with_defaults(const struct archive_conf *given)
 	struct archive_conf conf = *given;
 	if (!is_said(&conf.rules))
 		conf.rules = (struct leave_rules){ 1000, MINUTE_MS, HOUR_MS, 7 * DAY_MS };
+	if (!conf.audit.enough)
+		conf.audit = (struct store_rules){ 1000, 5 * MINUTE_MS };
 	if (!conf.look_ms)
 		conf.look_ms = LOOK_MS;
 	if (!conf.sweep_every_ms)

@@ -8,12 +8,14 @@
 #define ARCHIVE_H
 
 #include "control/home.h"
+#include "control/shard_auditstore.h"
 
 struct archive_conf {
 	struct leave_rules rules;    /* all 0: 1,000 that ended a minute ago, or any that ended an
 	                              * hour ago; dead ones after 7 days */
 	int64_t look_ms;             /* between two looks; 0: 1 s */
 	int64_t sweep_every_ms;      /* of a tenant's objects; 0: a day; negative: never */
+	struct store_rules audit;    /* all 0: 1,000 events, or any that is 5 minutes old */
 };
 struct archive;
 /* E_INVALID: the rules contradict each other; the sentence names their settings. */

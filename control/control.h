@@ -83,6 +83,7 @@ struct control {
 	struct forward *forward;     /* to the replica that leads; NULL: there is no other */
 	_Atomic int held;            /* requests that wait for a task now */
 	int held_max;                /* more are answered at once */
+	int audit_days;              /* stored audit events are kept so long; 0: for ever */
 	int64_t erase_after_ms;      /* a deletion can be cancelled for that long, at least */
 	int worker_silent_ms;        /* a silent worker is given up after that; 0: the default */
 };

@@ -5,11 +5,9 @@
 
 #include "common/json.h"
 #include "control/archive.h"
-#include "control/dispatch.h"
 #include "control/filter.h"
-#include "control/tenancy.h"
+#include "control/question.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* --- what the history can have --- */
@@ -24,41 +22,6 @@ static void bound_of(const struct part *part, const struct snapshot *history,
 }
 
 /* --- asking --- */
-
-static int ask_worker(struct request *request, const struct value *spec,
-                      struct value **ret_result, struct err *err)
-{
-	struct part *part = request->part;
-	struct control *control = part->control;
-	char id[ID_LEN + 1];
-	uint8_t random[10];
-	TRY(tenancy_needs(control, request->tenant, TENANCY_READ, err));
-	random_bytes(random, sizeof random);
-	id_make(request->now_ms, random, id);
-	const struct platform_task made = { id, request->tenant, TASK_HISTORY, spec,
-	                                    request->now_ms };
-	TRY(shard_question(part->shard, &made, err));
-	dispatch_wake(part->dispatch);
-	return shard_question_wait(part->shard, id,
-	                           clock_mono_ms(control->clock) + HISTORY_WAIT_MS,
-	                           request->arena, ret_result, err);
-}
-
-/* A held request takes a thread: only so many may be held. */
-static int ask_held(struct request *request, const struct value *spec, struct value **ret_result,
-                    struct err *err)
-{
-	struct control *control = request->part->control;
-	int rc = 0;
-	if (atomic_fetch_add(&control->held, 1) < control->held_max)
-		rc = ask_worker(request, spec, ret_result, err);
-	else
-		rc = err_set(err, E_UNAVAILABLE, "%d requests wait already, which is the most that "
-		             "may; the history is read when one of them has ended",
-		             control->held_max);
-	atomic_fetch_sub(&control->held, 1);
-	return rc;
-}
 
 static struct value *spec_of(struct arena *arena, const struct history_ask *ask)
 {
@@ -93,7 +56,8 @@ int history_page(struct request *request, const struct history_ask *ask,
 	}
 	struct value *spec = spec_of(request->arena, ask);
 	TRY(value_check(spec, err));
-	TRY(ask_held(request, spec, &result, err));
+	const struct question question = { request->tenant, TASK_HISTORY, spec };
+	TRY(question_ask(request->part, request->arena, &question, &result, err));
 	const struct value *rows = value_get(result, "rows");
 	for (size_t i = 0; i < value_len(rows); i++)
 		TRY(read_row(request->arena, value_at(rows, i), items, err));

@@ -6,8 +6,6 @@
 
 #include "control/admit.h"
 
-enum { HISTORY_WAIT_MS = 10000 };
-
 struct history_ask {
 	struct task_filter filter;
 	const char *id;              /* NULL: any */

@@ -16,9 +16,29 @@ const struct home_column home_columns[] = {
 	{ NULL, NULL, NULL, NULL }
 };
 
-struct dataset_at home_tasks(const char *tenant)
+static const struct home_column audit_columns[] = {
+#define AUDIT(column, type, path, meaning) { #column, type, path, meaning },
+#include "control/auditstore.def"
+#undef AUDIT
+	{ NULL, NULL, NULL, NULL }
+};
+
+static const struct home_dataset datasets[] = {
+	{ HOME_TASKS, "one row for each ended task of the tenant", home_columns },
+	{ HOME_AUDIT, "one row for each audit event of the tenant", audit_columns },
+};
+
+const struct home_column *home_columns_of(const char *name)
 {
-	return (struct dataset_at){ tenant, PLATFORM_DOMAIN, HOME_TASKS };
+	for (size_t i = 0; i < ARRAY_LEN(datasets); i++)
+		if (strcmp(datasets[i].name, name) == 0)
+			return datasets[i].columns;
+	return NULL;
+}
+
+struct dataset_at home_dataset(const char *tenant, const char *name)
+{
+	return (struct dataset_at){ tenant, PLATFORM_DOMAIN, name };
 }
 
 bool home_is(const char *domain)
@@ -47,10 +67,10 @@ static struct value *metadata_new(struct control *control, struct arena *arena, 
 	return metadata;
 }
 
-static struct value *schema_new(struct arena *arena)
+static struct value *schema_new(struct arena *arena, const struct home_column *columns)
 {
 	struct value *schema = value_list(arena);
-	for (const struct home_column *column = home_columns; column->name; column++) {
+	for (const struct home_column *column = columns; column->name; column++) {
 		struct value *map = value_map(arena);
 		value_set_str(map, "name", column->name);
 		value_set_str(map, "type", column->type);
@@ -77,24 +97,24 @@ static int make_domain(struct control *control, struct arena *arena, const char 
 }
 
 static int make_dataset(struct control *control, struct arena *arena, const char *tenant,
-                        struct change *change, struct err *err)
+                        const struct home_dataset *made, struct change *change, struct err *err)
 {
 	char key[STORE_KEY_MAX], at[STORE_KEY_MAX];
 	struct value *tenant_key = NULL, *wrapped = NULL;
 	int64_t revision = 0;
-	catalog_key(key, KIND_DATASET, tenant, PLATFORM_DOMAIN, HOME_TASKS);
+	catalog_key(key, KIND_DATASET, tenant, PLATFORM_DOMAIN, made->name);
 	if (catalog_has(control->catalog, key))
 		return 0;
 	struct value *dataset = value_map(arena), *spec = value_map(arena);
-	struct value *metadata = metadata_new(control, arena, tenant, PLATFORM_DOMAIN, HOME_TASKS);
+	struct value *metadata = metadata_new(control, arena, tenant, PLATFORM_DOMAIN, made->name);
 	TRY(value_check(metadata, err));
 	TRY(catalog_get(control->catalog, arena, keys_tenant_key(at, tenant), &tenant_key,
 	                &revision, err));
 	TRY(change_expect(change, at, revision, err));
 	TRY(keys_make_resource(control->keyring, arena, tenant, tenant_key,
 	                       value_get_str(metadata, "uid"), &wrapped, err));
-	value_set_str(spec, "description", "one row for each ended task of the tenant");
-	value_set(spec, "schema", schema_new(arena));
+	value_set_str(spec, "description", made->description);
+	value_set(spec, "schema", schema_new(arena, made->columns));
 	value_set_str(dataset, "kind", kind_info[KIND_DATASET].kind);
 	value_set(dataset, "metadata", metadata);
 	value_set(dataset, "spec", spec);
@@ -114,7 +134,9 @@ int home_make(struct control *control, struct arena *arena, const char *tenant,
 	TRY(tenancy_allows(resource, TENANCY_KEYS, err));
 	TRY(change_expect(change, key, revision, err));
 	TRY(make_domain(control, arena, tenant, change, err));
-	return make_dataset(control, arena, tenant, change, err);
+	for (size_t i = 0; i < ARRAY_LEN(datasets); i++)
+		TRY(make_dataset(control, arena, tenant, &datasets[i], change, err));
+	return 0;
 }
 
 /* --- deleted --- */
@@ -132,12 +154,15 @@ int home_delete(struct control *control, const char *tenant, struct change *chan
                 struct err *err)
 {
 	char key[STORE_KEY_MAX];
-	const struct dataset_at at = home_tasks(tenant);
 	catalog_key(key, KIND_DOMAIN, tenant, NULL, PLATFORM_DOMAIN);
 	TRY(delete_or_expect(control, key, change, err));
-	catalog_key(key, KIND_DATASET, tenant, PLATFORM_DOMAIN, HOME_TASKS);
-	TRY(delete_or_expect(control, key, change, err));
-	return delete_or_expect(control, snapshots_key(key, &at), change, err);
+	for (size_t i = 0; i < ARRAY_LEN(datasets); i++) {
+		const struct dataset_at at = home_dataset(tenant, datasets[i].name);
+		catalog_key(key, KIND_DATASET, tenant, PLATFORM_DOMAIN, at.name);
+		TRY(delete_or_expect(control, key, change, err));
+		TRY(delete_or_expect(control, snapshots_key(key, &at), change, err));
+	}
+	return 0;
 }
 
 static int see_domain(void *context, const char *key, const struct value *domain,
@@ -170,7 +195,13 @@ bool home_has_others(struct control *control, const char *tenant)
 bool home_history(struct control *control, struct arena *arena, const char *tenant,
                   struct snapshot **ret_snapshot)
 {
-	const struct dataset_at at = home_tasks(tenant);
+	return home_current(control, arena, tenant, HOME_TASKS, ret_snapshot);
+}
+
+bool home_current(struct control *control, struct arena *arena, const char *tenant,
+                  const char *name, struct snapshot **ret_snapshot)
+{
+	const struct dataset_at at = home_dataset(tenant, name);
 	int64_t revision = 0;
 	struct err err;
 	*ret_snapshot = NULL;

@@ -137,6 +137,11 @@ static int build_control(struct process *process, struct err *err)
 		.events = { conf->event_streams, conf->event_streams_of_tenant },
 		.erasure.workers_ms = (int64_t)conf->erase_workers_s * 1000,
 		.erase_after_ms = (int64_t)conf->erase_after_s * 1000,
+		.audit_days = conf->audit_days,
+		.archive.audit = {
+			.enough = conf->audit_batch > 0 ? (size_t)conf->audit_batch : 1,
+			.old_ms = (int64_t)conf->audit_within_s * 1000,
+		},
 		.archive.rules = {
 			.enough = conf->history_batch > 0 ? (size_t)conf->history_batch : 0,
 			.young_ms = (int64_t)conf->history_after_s * 1000,

@@ -4,6 +4,7 @@
 #include "control/plan.h"
 
 #include "control/archive.h"
+#include "control/auditstore.h"
 #include "control/inputs.h"
 #include "control/keys.h"
 #include "control/placeholder.h"
@@ -412,6 +413,30 @@ static int plan_history(struct plan *plan, struct err *err)
 	return add_input(plan, HOME_TASKS, &tasks, err);
 }
 
+static int plan_audit(struct plan *plan, struct err *err)
+{
+	struct thing audit;
+	struct audit_rows rows;
+	TRY(plan_find(plan, KIND_DATASET, HOME_AUDIT, PLATFORM_DOMAIN, &audit, err));
+	TRY(auditstore_rows(plan->control, plan->arena, plan->work, &rows, err));
+	value_set_str(plan->done, "mode", rows.joins ? "replace" : "append");
+	value_set_str(plan->done, "rows", rows.rows);
+	value_set_str(plan->done, "since", rows.since);
+	TRY(tables_new(plan, 1, 1, err));
+	if (rows.joins)
+		TRY(add_input(plan, HOME_AUDIT, &audit, err));
+	return fill_dataset(plan, &audit, false, &plan->outputs[plan->output_count++], err);
+}
+
+static int plan_events(struct plan *plan, struct err *err)
+{
+	struct thing audit;
+	plan->done = value_copy(plan->arena, plan->work->spec);
+	TRY(plan_find(plan, KIND_DATASET, HOME_AUDIT, PLATFORM_DOMAIN, &audit, err));
+	TRY(tables_new(plan, 1, 0, err));
+	return add_input(plan, HOME_AUDIT, &audit, err);
+}
+
 static int plan_sweep(struct plan *plan, struct err *err)
 {
 	TRY(sweep_plan(plan->control, plan->arena, plan->work, plan->done, err));
@@ -474,6 +499,7 @@ static plan_fn *const plan_by_type[TASK_COUNT_] = {
 	[TASK_INGEST] = plan_ingest, [TASK_TRANSFORM] = plan_transform,
 	[TASK_MATERIALIZE] = plan_materialize, [TASK_PROBE] = plan_probe,
 	[TASK_ARCHIVE] = plan_archive, [TASK_HISTORY] = plan_history,
+	[TASK_AUDIT] = plan_audit, [TASK_EVENTS] = plan_events,
 	[TASK_SWEEP] = plan_sweep, [TASK_REKEY] = plan_rekey,
 	[TASK_ERASE] = plan_erase, [TASK_QUERY] = plan_query,
 };
@@ -533,18 +559,20 @@ int plan_grant_reads(struct control *control, struct arena *arena, const struct 
 
 /* --- what it writes --- */
 
-static int archive_output(struct control *control, struct arena *arena, const struct work *work,
-                          struct plan_output *ret_output, struct err *err)
+static int home_output(struct control *control, struct arena *arena, const struct work *work,
+                       struct plan_output *ret_output, struct err *err)
 {
-	struct thing tasks;
+	struct thing dataset;
 	struct snapshot *history = NULL;
-	TRY(thing_find(control, arena, work->tenant, KIND_DATASET, HOME_TASKS, PLATFORM_DOMAIN,
-	               &tasks, err));
+	bool audit = work->type == TASK_AUDIT;
+	const char *name = audit ? HOME_AUDIT : HOME_TASKS;
+	TRY(thing_find(control, arena, work->tenant, KIND_DATASET, name, PLATFORM_DOMAIN, &dataset,
+	               err));
+	bool joins = audit ? auditstore_joins(control, arena, work->tenant) :
+		home_history(control, arena, work->tenant, &history) && archive_joins(history);
 	*ret_output = (struct plan_output){
-		.domain = PLATFORM_DOMAIN, .name = HOME_TASKS, .uid = uid_of(&tasks),
-		.key = tasks.key, .revision = tasks.revision,
-		.replace = home_history(control, arena, work->tenant, &history) &&
-			archive_joins(history),
+		.domain = PLATFORM_DOMAIN, .name = name, .uid = uid_of(&dataset),
+		.key = dataset.key, .revision = dataset.revision, .replace = joins,
 	};
 	return 0;
 }
@@ -555,8 +583,8 @@ int plan_output(struct control *control, struct arena *arena, const struct work 
 	struct thing by, dataset;
 	bool ingest = work->type == TASK_INGEST;
 	*ret_output = (struct plan_output){ 0 };
-	if (work->type == TASK_ARCHIVE)
-		return archive_output(control, arena, work, ret_output, err);
+	if (work->type == TASK_ARCHIVE || work->type == TASK_AUDIT)
+		return home_output(control, arena, work, ret_output, err);
 	if (!ingest && work->type != TASK_TRANSFORM)
 		return 0;
 	TRY(thing_find(control, arena, work->tenant, ingest ? KIND_SOURCE : KIND_TRANSFORMATION,

@@ -352,7 +352,8 @@ static const char *result_name(enum task_event event)
 static int audit(struct settlement *settlement, struct err *err)
 {
 	char actor[80] = "system";
-	if (!is_task(settlement))
+	/* Storing events makes none, or each would for the next. */
+	if (!is_task(settlement) || settlement->work.type == TASK_AUDIT)
 		return 0;
 	if (settlement->item->worker)
 		snprintf(actor, sizeof actor, "worker/%s", settlement->item->worker);

@@ -282,6 +282,8 @@ static int check_alone(const struct shard *shard, const struct platform_task *ma
 	const struct task *task = account ? account->newest : NULL;
 	if (made->type == TASK_ARCHIVE)
 		task = account ? account->archive : NULL;
+	if (made->type == TASK_AUDIT)
+		task = account ? account->storing : NULL;
 	for (; task; task = task->older)
 		if (task->type == made->type && !task_state_final(task->state))
 			return err_set(err, E_CONFLICT, "a task %s of the tenant %s is under way",
@@ -306,7 +308,7 @@ int shard_submit_platform(struct shard *shard, const struct platform_task *made,
 
 bool task_is_question(enum task_type type)
 {
-	return type == TASK_HISTORY;
+	return type == TASK_HISTORY || type == TASK_EVENTS;
 }
 
 int shard_question(struct shard *shard, const struct platform_task *made, struct err *err)

@@ -17,7 +17,7 @@ struct audit_entry *audit_entry_at(const struct audit_ring *ring, size_t i)
 	return &ring->entries[(ring->first + i) % ring->cap];
 }
 
-static void drop_oldest(struct shard *shard, struct audit_ring *ring)
+void audit_drop_oldest(struct shard *shard, struct audit_ring *ring)
 {
 	free(audit_entry_at(ring, 0)->packed);
 	ring->first = (ring->first + 1) % ring->cap;
@@ -28,9 +28,11 @@ static void drop_oldest(struct shard *shard, struct audit_ring *ring)
 void audit_clear(struct shard *shard, struct audit_ring *ring)
 {
 	while (ring->len > 0)
-		drop_oldest(shard, ring);
+		audit_drop_oldest(shard, ring);
 	ring->first = 0;
 	ring->seq = 0;
+	ring->stored = 0;
+	ring->store_after_mono_ms = 0;
 	log_clear(ring);
 }
 
@@ -104,7 +106,7 @@ static void make_room(struct shard *shard)
 		if (has_more(at, most))
 			most = at;
 	for (size_t drop = most->audit.len / DROP_PART + 1; drop > 0; drop--)
-		drop_oldest(shard, &most->audit);
+		audit_drop_oldest(shard, &most->audit);
 }
 
 static int make_entry(struct audit_ring *ring, const struct value *record,
@@ -128,6 +130,7 @@ int audit_append(struct shard *shard, struct account *account, const struct valu
 	struct audit_ring *ring = &account->audit;
 	struct audit_entry entry = {
 		.seq = value_get_int(record, "seq", ring->seq + 1),    /* a checkpoint's has it */
+		.at_ms = value_get_int(record, "at", 0),
 		.actor = hash_text(value_get_str(record, "actor")),
 		.action = hash_text(value_get_str(record, "action")),
 		.result = hash_text(value_get_str(record, "result")),
@@ -135,7 +138,7 @@ int audit_append(struct shard *shard, struct account *account, const struct valu
 	TRY(grow(ring, err));
 	TRY(make_entry(ring, record, &entry, err));
 	if (ring->len == ring->cap)
-		drop_oldest(shard, ring);
+		audit_drop_oldest(shard, ring);
 	*audit_entry_at(ring, ring->len++) = entry;
 	ring->seq = entry.seq;
 	if (++shard->audit_len > AUDIT_ALL_MAX)

@@ -9,7 +9,7 @@
 struct account;
 
 struct audit_entry {
-	int64_t seq;
+	int64_t seq, at_ms;
 	uint64_t actor, action, result;      /* hashes, to pass over most without unpacking */
 	uint8_t *packed;
 	size_t len;
@@ -25,6 +25,8 @@ struct audit_ring {
 	struct audit_entry *entries;
 	size_t cap, first, len;
 	int64_t seq;                 /* of the newest */
+	int64_t stored;              /* number of the newest that is in freehold.audit */
+	int64_t store_after_mono_ms; /* storing failed: not before that */
 	/* Over the events' lines, in order, from event number tree_from on. */
 	struct logtree tree;
 	int64_t tree_from;
@@ -40,6 +42,7 @@ int audit_append(struct shard *shard, struct account *account, const struct valu
                  struct err *err);
 void audit_clear(struct shard *shard, struct audit_ring *ring);
 struct audit_entry *audit_entry_at(const struct audit_ring *ring, size_t i);
+void audit_drop_oldest(struct shard *shard, struct audit_ring *ring);
 
 /* shard_log.c: a checkpoint's records, and a head's */
 int log_restore(struct shard *shard, const struct value *record, struct err *err);

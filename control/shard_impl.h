@@ -32,7 +32,7 @@ struct account {                     /* of one tenant */
 	struct audit_ring audit;
 	enum tenant_hold held;       /* what the tenant's state forbids */
 	char held_why[HELD_WHY_MAX];
-	struct task *archive;        /* under way; NULL: none */
+	struct task *archive, *storing;      /* under way; NULL: none */
 	struct ripe {                /* notes of shard_leaving */
 		uint64_t look;
 		size_t count, most;  /* ended long enough ago; rows of a batch, 0: not set yet */
@@ -116,6 +116,7 @@ void expiry_remove(struct shard *shard, struct task *task);
 /* shard_archive.c */
 /* Of an archive task that has just ended: drops what it has archived, and itself. */
 int archive_ended(struct shard *shard, struct task *task, struct err *err);
+int audit_stored(struct shard *shard, struct task *task, struct err *err);
 int apply_gone(struct shard *shard, const struct value *record, struct err *err);
 /* An archive task under way names it. */
 bool task_leaves(const struct task *task);

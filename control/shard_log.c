@@ -270,6 +270,7 @@ int log_restore(struct shard *shard, const struct value *record, struct err *err
 	TRY(logtree_put_tail(&ring->tree, (uint64_t)value_get_int(record, "size", -1), tail, len,
 	                     err));
 	ring->tree_from = value_get_int(record, "from", 1);
+	ring->stored = value_get_int(record, "stored", 0);
 	ring->forked = value_get(record, "forked");
 	ring->forked_size = (uint64_t)value_get_int(record, "forked", 0);
 	read_before(ring, record);
@@ -338,6 +339,7 @@ int log_emit(struct arena *arena, const char *tenant, const struct audit_ring *r
 	value_set_int(record, "seq", ring->seq);
 	value_set_int(record, "size", (int64_t)tree->size);
 	value_set_int(record, "from", ring->tree_from);
+	value_set_int(record, "stored", ring->stored);
 	value_set_bin(record, "tail", tree->rows[0].hashes, tree->rows[0].count * MERKLE_BYTES);
 	if (ring->before.size)
 		set_before(arena, record, &ring->before);

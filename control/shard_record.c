@@ -308,6 +308,8 @@ static int apply_outcome(struct shard *shard, const struct value *record, struct
 		TRY(assigned(task, record, err));
 	TRY(become(shard, task, ran ? STATE_RUNNING : task->state, &transition, err));
 	TRY(task_retire(shard, task, transition.at_ms, err));
+	if (task->type == TASK_AUDIT)
+		return audit_stored(shard, task, err);
 	return task->type == TASK_ARCHIVE ? archive_ended(shard, task, err) : 0;
 }
 

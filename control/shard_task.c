@@ -171,6 +171,8 @@ int task_make(struct shard *shard, const struct new_task *made, struct task **re
 	account->newest = task;
 	if (task->type == TASK_ARCHIVE)
 		account->archive = task;
+	if (task->type == TASK_AUDIT)
+		account->storing = task;
 	*ret_task = task;
 	return 0;
 }
@@ -182,6 +184,8 @@ void task_drop(struct shard *shard, struct task *task)
 		task_stop(shard, task);
 	if (account->archive == task)
 		account->archive = NULL;
+	if (account->storing == task)
+		account->storing = NULL;
 	if (task->state == STATE_BLOCKED)
 		account->blocked--;
 	task_leave(shard, task);

@@ -384,6 +384,7 @@ int control_new(const struct start_conf *conf, struct control **ret_control, str
 	control->link_ca_file = conf->link_ca_file;
 	control->worker_cert_s = conf->worker_cert_s;
 	control->erase_after_ms = conf->erase_after_ms;
+	control->audit_days = conf->audit_days;
 	int code = make_all(control, conf, err);
 	if (code < 0)
 		control_free(control);

@@ -28,6 +28,7 @@ struct start_conf {
 	int64_t erase_after_ms;      /* a deletion can be cancelled for that long, at least */
 	const char *issuer_networks; /* private ranges that identity providers may be in; NULL */
 	bool issuer_loopback;        /* identity providers may be asked over http on loopback */
+	int audit_days;              /* stored audit events are kept so long; 0: for ever */
 	int held_max;                /* requests that may wait for a task at one time */
 	const char *worker_links;    /* as in struct control; both outlive it */
 	const char *link_ca_file;

@@ -1,6 +1,7 @@
-/* t_archive.c - ended tasks into the tenant's history: rows that control put into the grant become
- * one Parquet file of the output; with mode replace, what is in the history already becomes part of
- * that file, so that a history is never of many small ones.
+/* t_archive.c - ended tasks into the tenant's history, and audit events into its stored ones: rows
+ * that control put into the grant become one Parquet file of the output; with mode replace, what is
+ * in the dataset already becomes part of that file, so that it is never of many small ones. What is
+ * older than `since` is then left out.
  * Rows are JSON text that control wrote: a list of rows, each a list of cells in the order of
  * the output's schema. */
 #include "common/defs.h"
@@ -55,13 +56,17 @@ static int put_rows(struct buf *sql, const struct value *schema, const char *row
 	return buf_check(sql, err);
 }
 
-/* The history's own columns, by name: an earlier release's files may lack some. */
-static void put_history(struct buf *sql, const struct value *table)
+/* The dataset's own columns, by name: an earlier release's files may lack some. */
+static void put_before(struct buf *sql, const struct value *table, const char *since)
 {
 	buf_puts(sql, " UNION ALL BY NAME SELECT * FROM memory.");
 	duck_put_name(sql, value_get_str(table, "domain"));
 	buf_putc(sql, '.');
 	duck_put_name(sql, value_get_str(table, "name"));
+	if (!since)
+		return;
+	buf_puts(sql, " WHERE \"time\" >= ");
+	duck_put_text(sql, since);
 }
 
 static int archive_work(struct shop *shop, struct err *err)
@@ -75,7 +80,8 @@ static int archive_work(struct shop *shop, struct err *err)
 	buf_init(&select, SQL_MAX);
 	TRY(put_rows(&select, schema, rows, err));
 	if (replaces(work))
-		put_history(&select, value_at(value_get(shop->job, "tables"), 0));
+		put_before(&select, value_at(value_get(shop->job, "tables"), 0),
+		           value_get_str(work, "since"));
 	TRY(buf_check(&select, err));
 	struct value *written;
 	shop_phase(shop, "writing");
@@ -93,3 +99,4 @@ static int archive_seal(struct run *run, struct err *err)
 }
 
 const struct task_side archive_side = {archive_open, archive_work, NULL, archive_seal};
+const struct task_side audit_side = {archive_open, archive_work, NULL, archive_seal};

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "tests/support/worksite.h"
 #include "common/json.h"
+#include "worker/page.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -129,6 +130,43 @@ Test(history_tasks, a_page_is_newest_first_and_filtered)
 	cr_expect_eq(value_len(value_get(report.result, "rows")), 1);
 	report = history(&table, "{'limit': 1, 'id': 'a3\\' OR true --'}");
 	cr_expect_eq(value_len(value_get(report.result, "rows")), 0);
+}
+
+Test(history_tasks, a_page_of_events_is_by_number_and_filtered)
+{
+	static const char events[] =
+		"seq:int64;time:timestamp;class:int32;resource:string;document:string";
+	struct value *work = value_map(site.arena);
+	struct grant_table output =
+		worksite_table("audit", "log", worksite_schema(&site, events), NULL, &site);
+	value_set_str(work, "mode", "append");
+	value_set_str(work, "rows", "[[1,\"2026-11-22T12:00:00Z\",6003,\"/v1/a\",\"x\"],"
+	              "[2,\"2026-11-22T12:00:01Z\",6005,\"/v1/b\",\"y\"],"
+	              "[10,\"2026-11-22T12:00:02Z\",6003,\"/v2/a\",\"z\"]]");
+	struct grant grant = worksite_grant(&site, TASK_AUDIT, work);
+	grant.outputs = &output;
+	grant.output_count = 1;
+	struct report written = worksite_run(&site, &grant);
+	cr_assert_eq(written.code, 0, "%s", written.text);
+	struct grant_table table = worksite_table("audit", "log", worksite_schema(&site, events),
+	                                          written.outputs, &site);
+	static const struct { const char *work, *rows; } pages[] = {
+		{ "{'limit': 2}", "[[10,\"z\"],[2,\"y\"]]" },
+		{ "{'limit': 5, 'before': 10, 'class': 6003}", "[[1,\"x\"]]" },
+		{ "{'limit': 5, 'from': 2, 'under': '/v1/'}", "[[2,\"y\"]]" },
+		{ "{'limit': 5, 'since': '2026-11-22T12:00:01Z', 'until': '2026-11-22T12:00:02Z'}",
+		  "[[2,\"y\"]]" },
+		{ "{'limit': 5, 'resource': '/v1/a\\' OR true --'}", "[]" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+		struct grant ask = worksite_grant(&site, TASK_EVENTS,
+		                                  worksite_map(&site, pages[i].work));
+		ask.inputs = &table;
+		ask.input_count = 1;
+		struct report report = worksite_run(&site, &ask);
+		cr_assert_eq(report.code, 0, "%s", report.text);
+		cr_expect_str_eq(text_of(value_get(report.result, "rows")), pages[i].rows);
+	}
 }
 
 Test(history_tasks, a_large_page_ends_early_and_says_so)

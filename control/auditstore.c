@@ -1,0 +1,177 @@
+/* auditstore.c - see auditstore.h. A row's document is the event as it is kept, with nothing left
+ * out: its line, which is hashed, is printed from it again. */
+#include "common/defs.h"
+#include "control/auditstore.h"
+
+#include "common/json.h"
+#include "common/text.h"
+#include "control/archive.h"
+#include "control/question.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { FILES_BEFORE_JOIN = 512, FILES_WITH_BOUND = 32, DOCUMENT_MAX = 64 * 1024, PAGE_MAX = 1000 };
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+/* --- into it --- */
+
+static int submit(struct part *part, const struct store_batch *batch, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	char id[ID_LEN + 1];
+	uint8_t random[10];
+	int64_t now_ms = clock_unix_ms(part->control->clock);
+	TRY(arena_new(64 * 1024, &arena, err));
+	struct value *spec = value_map(arena);
+	value_set_int(spec, "from", batch->from);
+	value_set_int(spec, "to", batch->to);
+	TRY(value_check(spec, err));
+	random_bytes(random, sizeof random);
+	id_make(now_ms, random, id);
+	const struct platform_task made = { id, batch->tenant, TASK_AUDIT, spec, now_ms };
+	return archive_submit(part, &made, err);
+}
+
+int auditstore_look(struct part *part, const struct store_rules *rules, size_t *ret_submitted,
+                    struct err *err)
+{
+	struct store_batch batches[STORE_MOST];
+	size_t submitted = 0;
+	TRY(part_needs_lead(part, err));
+	size_t count = shard_store_due(part->shard, rules, clock_unix_ms(part->control->clock),
+	                               batches);
+	for (size_t i = 0; i < count; i++) {
+		int rc = submit(part, &batches[i], err);
+		submitted += rc == 0;
+		/* Somebody was faster, or it is deleted; the others' go on. */
+		if (rc < 0 && rc != E_CONFLICT && rc != E_PRECONDITION && rc != E_NOT_FOUND)
+			return rc;
+	}
+	*ret_submitted = submitted;
+	return 0;
+}
+
+bool auditstore_joins(struct control *control, struct arena *arena, const char *tenant)
+{
+	struct snapshot *snapshot = NULL;
+	size_t most = control->audit_days ? FILES_WITH_BOUND : FILES_BEFORE_JOIN;
+	return home_current(control, arena, tenant, HOME_AUDIT, &snapshot) &&
+		snapshot->file_count >= most;
+}
+
+static int add_row(struct arena *arena, const struct value *event, struct value *rows,
+                   struct err *err)
+{
+	char time[TIME_TEXT_MAX];
+	AUTO_BUF document;
+	buf_init(&document, DOCUMENT_MAX);
+	json_print(event, &document);
+	TRY(buf_check(&document, err));
+	struct value *copy = value_copy(arena, event);
+	value_set_str(copy, "time", time_print_ms(value_get_int(event, "at", 0), time));
+	value_set_str(copy, "document", (const char *)document.data);
+	TRY(value_check(copy, err));
+	return home_row(arena, home_columns_of(HOME_AUDIT), copy, rows, err);
+}
+
+static int print_since(struct control *control, struct arena *arena, const char **ret_since,
+                       struct err *err)
+{
+	char time[TIME_TEXT_MAX];
+	*ret_since = NULL;
+	if (!control->audit_days)
+		return 0;
+	time_print_ms(clock_unix_ms(control->clock) - control->audit_days * DAY_MS, time);
+	*ret_since = arena_strdup(arena, time);
+	return *ret_since ? 0 : err_set(err, E_NOMEM, "no memory for an audit task");
+}
+
+int auditstore_rows(struct control *control, struct arena *arena, const struct work *work,
+                    struct audit_rows *ret_rows, struct err *err)
+{
+	struct value *events = NULL, *rows = value_list(arena);
+	TRY(shard_store_events(part_of(control, work->tenant)->shard, arena, work->tenant,
+	                       value_get_int(work->spec, "from", 0),
+	                       value_get_int(work->spec, "to", 0), &events, err));
+	for (size_t i = 0; i < value_len(events); i++)
+		TRY(add_row(arena, value_at(events, i), rows, err));
+	ret_rows->joins = auditstore_joins(control, arena, work->tenant);
+	TRY(print_since(control, arena, &ret_rows->since, err));
+	if (!ret_rows->joins)
+		ret_rows->since = NULL;
+	return home_rows_print(arena, rows, &ret_rows->rows, err);
+}
+
+/* --- out of it --- */
+
+static int read_row(struct arena *arena, const struct value *row, struct value *events,
+                    struct err *err)
+{
+	const char *text = value_as_str(value_at(row, 1));
+	struct value *event = NULL;
+	if (!text || json_parse(arena, text, strlen(text), &event, err) < 0)
+		return err_set(err, E_CORRUPT, "a row of the dataset %s.%s is no event",
+		               PLATFORM_DOMAIN, HOME_AUDIT);
+	value_add(events, event);
+	return value_check(events, err);
+}
+
+int auditstore_page(struct part *part, struct arena *arena, const char *tenant,
+                    const struct value *filters, size_t limit, struct value **ret_events,
+                    bool *ret_more, struct err *err)
+{
+	struct value *events = value_list(arena), *result = NULL;
+	struct value *spec = filters ? value_copy(arena, filters) : value_map(arena);
+	struct snapshot *snapshot = NULL;
+	*ret_events = events;
+	*ret_more = false;
+	TRY(value_check(events, err));
+	if (!home_current(part->control, arena, tenant, HOME_AUDIT, &snapshot))
+		return 0;
+	value_set_int(spec, "limit", (int64_t)(limit < PAGE_MAX ? limit : PAGE_MAX));
+	TRY(value_check(spec, err));
+	const struct question question = { tenant, TASK_EVENTS, spec };
+	TRY(question_ask(part, arena, &question, &result, err));
+	const struct value *rows = value_get(result, "rows");
+	for (size_t i = 0; i < value_len(rows); i++)
+		TRY(read_row(arena, value_at(rows, i), events, err));
+	*ret_more = value_get_bool(result, "more", false);
+	return 0;
+}
+
+static struct value *reversed(struct arena *arena, const struct value *list)
+{
+	struct value *turned = value_list(arena);
+	for (size_t i = value_len(list); i-- > 0;)
+		value_add(turned, value_copy(arena, value_at(list, i)));
+	return turned;
+}
+
+int auditstore_range(struct part *part, struct arena *arena, const char *tenant, int64_t from,
+                     int64_t to, struct value **ret_events, struct err *err)
+{
+	struct value *all = value_list(arena), *page = NULL;
+	bool more = true;
+	if (to < from || to - from >= AUDITSTORE_RANGE_MAX)
+		return err_set(err, E_INVALID, "from 1 to %d events are read at a time",
+		               AUDITSTORE_RANGE_MAX);
+	for (int64_t before = to + 1; more && before > from;) {
+		struct value *filters = value_map(arena);
+		value_set_int(filters, "from", from);
+		value_set_int(filters, "before", before);
+		TRY(value_check(filters, err));
+		TRY(auditstore_page(part, arena, tenant, filters, (size_t)(before - from), &page,
+		                    &more, err));
+		for (size_t i = 0; i < value_len(page); i++)
+			value_add(all, value_copy(arena, value_at(page, i)));
+		more &= value_len(page) > 0;
+		if (more)
+			before = value_get_int(value_at(page, value_len(page) - 1), "seq", from);
+	}
+	if ((int64_t)value_len(all) != to - from + 1)
+		return err_set(err, E_NOT_FOUND, "of the audit events %" PRId64 " to %" PRId64
+		               " only %zu are kept", from, to, value_len(all));
+	*ret_events = reversed(arena, all);
+	return value_check(*ret_events, err);
+}
