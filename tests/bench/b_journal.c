@@ -5,12 +5,11 @@
 #include "tests/bench/bench.h"
 
 #include "common/crypto.h"
-#include "common/store_etcd.h"
 #include "common/text.h"
 #include "control/follow.h"
 #include "control/journal.h"
-#include "control/shard_emit.h"
 #include "control/shard_work.h"
+#include "tests/bench/replica.h"
 #include "tests/bench/system.h"
 
 #include <pthread.h>
@@ -21,87 +20,9 @@
 #include <time.h>
 
 enum {
-	COMMITTERS = 200, RECORDS_EACH = 8, COMMIT_S = 4, FLOOR_PUTS = 400, FLOOR_BYTES = 16384,
+	COMMITTERS = 200, RECORDS_EACH = 8, COMMIT_S = 4,
 	TASKS = 100000, TASKS_A_CHANGE = 100, TENANTS = 128, WAIT_S = 120
 };
-
-/* One replica's part 0. */
-struct replica {
-	struct store *store;
-	uint8_t key[KEY_BYTES];
-	struct shard *shard;         /* NULL: records are only counted */
-	struct journal *journal;
-	int64_t epoch;
-	uint64_t ids;
-};
-
-static void on_record(void *context, const struct value *record)
-{
-	struct replica *replica = context;
-	if (replica->shard)
-		shard_record(replica->shard, record);
-}
-
-static int on_hold(void *context, struct err *err)
-{
-	return shard_hold(((struct replica *)context)->shard, err);
-}
-
-static int on_emit(void *context, emit_fn *emit, void *emit_context, struct err *err)
-{
-	return shard_emit(((struct replica *)context)->shard, emit, emit_context, err);
-}
-
-static void on_let_go(void *context)
-{
-	shard_let_go(((struct replica *)context)->shard);
-}
-
-static void on_clear(void *context)
-{
-	shard_clear(((struct replica *)context)->shard);
-}
-
-static void replica_close(struct replica *replica)
-{
-	journal_free(replica->journal);
-	shard_free(replica->shard);
-	store_free(replica->store);
-}
-
-static int replica_open(struct replica *replica, const struct bench_system *system,
-			const char *prefix, bool with_shard, struct err *err)
-{
-	const struct store_etcd_conf etcd = {.endpoints = system->etcd_url, .prefix = prefix};
-	*replica = (struct replica){.epoch = 0};
-	TRY(store_etcd_new(&etcd, clock_system(), &replica->store, err));
-	if (with_shard)
-		TRY(shard_new(clock_system(), &replica->shard, err));
-	const struct journal_conf conf = {
-		.store = replica->store, .clock = clock_system(), .state_key = replica->key,
-		.leader_key = "leader/0", .prefix = "journal/0/",
-		.checkpoint_prefix = "checkpoint/0/", .checkpoint_ms = 3600000,
-		.checkpoint_bytes = SIZE_MAX,
-		.ops = {
-			.record = on_record, .context = replica,
-			.hold = with_shard ? on_hold : NULL, .emit = on_emit, .let_go = on_let_go,
-		},
-	};
-	return journal_new(&conf, &replica->journal, err);
-}
-
-/* The leader key is this replica's from now on. */
-static int take_key(struct replica *replica, struct err *err)
-{
-	for (int put = 0; put < 2; put++) {
-		AUTO(store_txn) *txn = NULL;
-		TRY(store_txn_new(&txn, err));
-		TRY(put ? store_txn_put(txn, "leader/0", "me", 2, err)
-			: store_txn_delete(txn, "leader/0", err));
-		TRY(store_commit(replica->store, txn, &replica->epoch, err));
-	}
-	return 0;
-}
 
 /* ---- records a second ---- */
 
@@ -169,22 +90,6 @@ static int load_for(struct replica *replica, int seconds, struct err *err)
 	return 0;
 }
 
-/* Bytes a second as values of 16 KiB, one after another. */
-static int floor_bytes(struct replica *replica, double *ret_rate, struct err *err)
-{
-	uint8_t value[FLOOR_BYTES];
-	random_bytes(value, sizeof value);
-	double began = now_s();
-	for (int i = 0; i < FLOOR_PUTS; i++) {
-		AUTO(store_txn) *txn = NULL;
-		TRY(store_txn_new(&txn, err));
-		TRY(store_txn_put(txn, "floor", value, sizeof value, err));
-		TRY(store_commit(replica->store, txn, NULL, err));
-	}
-	*ret_rate = FLOOR_PUTS * (double)FLOOR_BYTES / (now_s() - began);
-	return 0;
-}
-
 static int measure_records(struct bench *bench, struct bench_system *system, struct err *err)
 {
 	struct replica replica;
@@ -192,15 +97,15 @@ static int measure_records(struct bench *bench, struct bench_system *system, str
 	double floor = 0, again = 0;
 	int rc = replica_open(&replica, system, "/bench-records/", false, err);
 	if (rc == 0)
-		rc = take_key(&replica, err);
+		rc = replica_take_key(&replica, err);
 	if (rc == 0)
 		rc = journal_lead(replica.journal, replica.epoch, err);
 	if (rc == 0)
-		rc = floor_bytes(&replica, &floor, err);
+		rc = replica_floor(&replica, &floor, err);
 	if (rc == 0)
 		rc = load_for(&replica, COMMIT_S, err);
 	if (rc == 0)
-		rc = floor_bytes(&replica, &again, err);
+		rc = replica_floor(&replica, &again, err);
 	if (rc == 0) {
 		journal_stats(replica.journal, &stats);
 		double each = (double)stats.bytes / (double)stats.records;
@@ -250,7 +155,7 @@ static int fill(struct replica *replica, size_t count, struct err *err)
 
 static int lead(struct replica *replica, double *ret_s, struct err *err)
 {
-	TRY(take_key(replica, err));
+	TRY(replica_take_key(replica, err));
 	double began = now_s();
 	shard_clear(replica->shard);
 	TRY(journal_lead(replica->journal, replica->epoch, err));
@@ -281,14 +186,14 @@ static int take_over(struct replica *leader, struct replica *next, double *ret_s
 	const struct follow_conf conf = {
 		.store = next->store, .clock = clock_system(), .state_key = next->key,
 		.prefix = "journal/0/", .checkpoint_prefix = "checkpoint/0/",
-		.ops = {.clear = on_clear, .record = on_record, .context = next},
+		.ops = {.clear = replica_clear, .record = replica_record, .context = next},
 	};
 	TRY(follow_new(&conf, &follow, err));
 	while (follow_revision(follow) == 0)
 		pause_ms(5);
 	int rc = fill(leader, TASKS_A_CHANGE, err);
 	if (rc == 0)
-		rc = take_key(next, err);
+		rc = replica_take_key(next, err);
 	double began = now_s();
 	bool whole = follow_stop(follow, &position);
 	follow_free(follow);
