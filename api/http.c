@@ -109,9 +109,45 @@ const uint8_t *http_body(const struct http_request *request, size_t *ret_len)
 	return request->body.data;
 }
 
+struct chain {
+	size_t len;
+	char text[PROXIED_CHAIN_MAX];
+};
+
+/* One header after the other, as one list. Of what is too long the end counts, and its first item
+ * may be cut, so that is no address or one that a proxy of ours wrote before. */
+static enum MHD_Result visit_forwarded(void *context, enum MHD_ValueKind kind, const char *name,
+                                       const char *value)
+{
+	struct chain *chain = context;
+	(void)kind;
+	if (strcasecmp(name, "X-Forwarded-For") != 0)
+		return MHD_YES;
+	size_t len = value ? strlen(value) : 0, room = sizeof chain->text - 2;
+	const char *from = value && len > room ? value + (len - room) : value;
+	len = len > room ? room : len;
+	if (chain->len + 1 + len > room)
+		chain->len = 0;
+	if (chain->len)
+		chain->text[chain->len++] = ',';
+	if (len)
+		memcpy(chain->text + chain->len, from, len);
+	chain->len += len;
+	chain->text[chain->len] = 0;
+	return MHD_YES;
+}
+
 const char *http_peer(const struct http_request *request)
 {
-	return request->peer;
+	struct chain chain = { .len = 0 };
+	char client[NETADDR_TEXT];
+	if (request->server->trusted.count == 0)
+		return request->peer;
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, visit_forwarded, &chain);
+	if (!proxied_client(&request->server->trusted, request->peer, chain.text, client))
+		return request->peer;
+	const char *kept = arena_strdup(request->arena, client);
+	return kept ? kept : request->peer;
 }
 
 struct arena *http_arena(struct http_request *request)
@@ -692,6 +728,10 @@ int http_server_new(const struct http_conf *conf, struct http_server **ret_serve
 	server->conf = *conf;
 	fill_defaults(&server->conf);
 	server->conf.listen = server->conf.cert_file = server->conf.key_file = NULL;
+	server->conf.trusted_proxies = NULL;
+	if (!net_ranges_parse(conf->trusted_proxies, &server->trusted))
+		return err_set(err, E_INVALID, "--trusted-proxies is at most %d ranges like "
+		               "10.0.0.0/8, separated by commas", NET_RANGES_MAX);
 	TRY(start(server, conf, err));
 	*ret_server = MOVE(server);
 	return 0;

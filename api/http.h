@@ -29,6 +29,8 @@ struct http_conf {
 	int head_timeout_ms;         /* from a connection's begin or its last answer to the end of a
 	                              * request's head, idle or not; 0: 60000 */
 	int body_timeout_ms;         /* from there to the body's end; 0: 60000 */
+	/* Ranges, separated by commas, whose X-Forwarded-For is believed; NULL: none. */
+	const char *trusted_proxies;
 	http_serve_fn *serve;
 	http_fast_fn *fast;          /* may be NULL */
 	void *context;
@@ -54,7 +56,8 @@ typedef void http_query_fn(void *context, const char *name, const char *value);
 MUST_USE int http_queries(const struct http_request *request, http_query_fn *visit, void *context,
                           struct err *err);
 const uint8_t *http_body(const struct http_request *request, size_t *ret_len);
-const char *http_peer(const struct http_request *request);      /* "127.0.0.1" */
+/* The client's address, "127.0.0.1", through trusted proxies as well (proxied.h). */
+const char *http_peer(const struct http_request *request);
 /* The client's socket, as a descriptor of the caller's own, which polls POLLRDHUP when the client has
  * gone; -1: none is to be had. */
 int http_watch(const struct http_request *request);

@@ -3,6 +3,7 @@
 #define HTTP_IMPL_H
 
 #include "api/http.h"
+#include "api/proxied.h"
 #include "api/overdue.h"
 #include "common/cert_pem.h"
 
@@ -59,6 +60,7 @@ struct http_server {
 	struct crew *crew;
 	struct overdue *overdue;
 	int port;
+	struct net_ranges trusted;   /* proxies */
 	atomic_int active;           /* begun, not ended */
 	atomic_bool draining;
 	pthread_mutex_t mutex;

@@ -415,6 +415,7 @@ int access_identify(struct control *control, struct arena *arena, const struct a
 	const struct identity_ask who = { .credential = ask->credential, .audience = "serving",
 	                                  .now_ms = clock_unix_ms(control->clock) };
 	TRY(identity_check(control, arena, &who, ret_asker, err));
+	ret_asker->address = ask->address;
 	*ret_part = part_of(control, ret_asker->tenant);
 	return part_needs_lead(*ret_part, err);
 }

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/yaml.h"
 #include "control/audit.h"
+#include "control/caller.h"
 #include "control/events.h"
 #include "control/forward.h"
 #include "control/grants.h"
@@ -115,6 +116,7 @@ static int identify(struct control *control, struct request *request, struct err
 	};
 	request->known = catalog_followed(control->catalog);
 	TRY(identity_check(control, request->arena, &who, &request->asker, err));
+	request->asker.address = caller_address(control, request);
 	/* What one asks for oneself is of one's own part. */
 	if (request->route->action == ACTION_SELF && strcmp(request->route->method, "POST") == 0)
 		request->part = part_of(control, request->asker.tenant);

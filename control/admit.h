@@ -26,6 +26,7 @@ struct ask {
 	int (*queries)(const void *source, ask_query_fn *visit, void *context, struct err *err);
 	const char *(*header)(const void *source, const char *name);
 	const void *source;
+	const char *address;         /* of whoever sent it; NULL: not known */
 	const uint8_t *body;
 	size_t body_len;
 };

@@ -85,6 +85,7 @@ void door_serve(void *control, struct http_request *http)
 	struct ask ask = {
 		.method = http_method(http), .path = http_path(http), .query = ask_query,
 		.queries = ask_queries, .header = ask_header, .source = http,
+		.address = http_peer(http),
 	};
 	ask.body = http_body(http, &ask.body_len);
 	admit(control, http_arena(http), &ask, &reply);

@@ -6,6 +6,7 @@
 
 #include "api/sse.h"
 #include "common/json.h"
+#include "common/netaddr.h"
 #include "common/pack.h"
 #include "control/identity.h"
 #include "control/may.h"
@@ -31,6 +32,7 @@ struct feed {
 	struct watch *watch;
 	struct outflow *outflow;     /* NULL: not attached yet */
 	char tenant[NAME_MAX_LEN + 1], domain[NAME_MAX_LEN + 1], id[ID_LEN + 1];
+	char address[NETADDR_TEXT];  /* its client's; empty: not known */
 	struct buf proof;            /* packed; empty: nobody checks */
 	bool is_run;
 	int64_t epoch, version;      /* that its client knows; 0, -1: none */
@@ -220,11 +222,12 @@ static bool permitted(struct feed *feed, int64_t now_mono_ms)
 		return true;
 	feed->checked_mono_ms = now_mono_ms;
 	arena_reset(arena);
-	return pack_read(arena, feed->proof.data, feed->proof.len, &proof, NULL) == 0 &&
-		identity_again(control, arena, proof, clock_unix_ms(control->clock), &asker,
-		               NULL) == 0 &&
-		may_asker(control, arena, &asker, ACTION_TASK_READ, &target, KIND_NONE, NULL)
-			.allowed;
+	if (pack_read(arena, feed->proof.data, feed->proof.len, &proof, NULL) < 0 ||
+	    identity_again(control, arena, proof, clock_unix_ms(control->clock), &asker, NULL) < 0)
+		return false;
+	asker.address = feed->address[0] ? feed->address : NULL;
+	return may_asker(control, arena, &asker, ACTION_TASK_READ, &target, KIND_NONE, NULL)
+		.allowed;
 }
 
 static bool keep_alive(struct feed *feed, int64_t now_mono_ms)
@@ -343,6 +346,7 @@ int feed_new(struct events *events, const struct feed_conf *conf, struct feed **
 	snprintf(feed->tenant, sizeof feed->tenant, "%s", conf->tenant);
 	snprintf(feed->domain, sizeof feed->domain, "%s", conf->domain);
 	snprintf(feed->id, sizeof feed->id, "%s", conf->id);
+	snprintf(feed->address, sizeof feed->address, "%s", conf->address ? conf->address : "");
 	buf_init(&feed->proof, PROOF_MAX);
 	(void)event_id_read(conf->last_id, &feed->epoch, &feed->version);
 	int rc = conf->proof ? pack_write(conf->proof, &feed->proof, err) : 0;

@@ -29,6 +29,7 @@ struct feed_conf {
 	const char *tenant, *domain, *id;
 	bool is_run;
 	const struct value *proof;   /* of who asks; NULL in tests: never checked */
+	const char *address;         /* it asks from; NULL: not known */
 	const char *last_id;         /* of the last event its client knows; NULL: none */
 };
 enum { FEED_KEPT_MAX = 64 * 1024 };      /* for http_answer_stream */

@@ -7,6 +7,7 @@
 #include "common/fetch.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "control/caller.h"
 
 #include <ctype.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@
 
 enum {
 	RELIST_MS = 60000, TIMEOUT_MS = 10000, MOST = 16, TARGET_MAX = 16 * 1024,
-	HEADERS_MAX = 64 * 1024, HEADERS_OURS = 8, LEADER_ARENA = 64 * 1024, WAIT_MOST_MS = 30000
+	HEADERS_MAX = 64 * 1024, HEADERS_OURS = 10, LEADER_ARENA = 64 * 1024, WAIT_MOST_MS = 30000
 };
 
 #define LEADERS "leader/"
@@ -211,12 +212,15 @@ static int put_target(const struct leader *leader, const struct request *request
 }
 
 /* At most HEADERS_OURS with the NULL at the end. */
-static int headers_of(const struct forward *forward, const struct request *request,
+static int headers_of(const struct forward *forward, struct control *control,
+                      const struct request *request,
                       const char *ret_headers[HEADERS_OURS], struct err *err)
 {
 	static const char *const names[] = { "Authorization", "Content-Type", "Accept",
 		                             "Idempotency-Key", "If-Match", "If-None-Match" };
-	int count = 0;
+	const char *caller = NULL;
+	int count = 0, own;
+	TRY(caller_print(control, request, &caller, err));
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *value = request_header(request, names[i]);
 		if (value)
@@ -225,9 +229,12 @@ static int headers_of(const struct forward *forward, const struct request *reque
 		if (value && !ret_headers[count - 1])
 			return err_set(err, E_NOMEM, "no memory to pass a request on");
 	}
+	own = count;
 	ret_headers[count++] = arena_printf(request->arena, FORWARDED_HEADER ": %s",
 	                                    forward->replica);
-	if (!ret_headers[count - 1])
+	if (caller)
+		ret_headers[count++] = arena_printf(request->arena, CALLER_HEADER ": %s", caller);
+	if (!ret_headers[count - 1] || !ret_headers[own])
 		return err_set(err, E_NOMEM, "no memory to pass a request on");
 	ret_headers[count] = NULL;
 	return 0;
@@ -327,8 +334,9 @@ static int64_t wait_of(const struct request *request)
 	                                                                               : wait_ms;
 }
 
-static int call_for(struct forward *forward, const struct leader *leader, struct request *request,
-                    bool held, struct err *err)
+static int call_for(struct forward *forward, const struct part *part,
+                    const struct leader *leader, struct request *request, bool held,
+                    struct err *err)
 {
 	AUTO_BUF url, headers;
 	const char *lines[HEADERS_OURS];
@@ -336,7 +344,7 @@ static int call_for(struct forward *forward, const struct leader *leader, struct
 	buf_init(&url, TARGET_MAX);
 	buf_init(&headers, HEADERS_MAX);
 	TRY(put_target(leader, request, held, &url, err));
-	TRY(headers_of(forward, request, lines, err));
+	TRY(headers_of(forward, part->control, request, lines, err));
 	const struct fetch_call call = {
 		.method = request->ask->method, .url = (char *)url.data, .headers = lines,
 		.body = request->ask->body_len ? request->ask->body : NULL,
@@ -365,9 +373,9 @@ int forward_request(struct forward *forward, const struct part *part, struct req
 	TRY(find_leader(forward, part, &leader, err));
 	/* A held request takes a thread here as well as there: only so many may be held. */
 	if (wait_of(request) == 0)
-		return call_for(forward, &leader, request, false, err);
+		return call_for(forward, part, &leader, request, false, err);
 	bool held = atomic_fetch_add(&control->held, 1) < control->held_max;
-	int code = call_for(forward, &leader, request, held, err);
+	int code = call_for(forward, part, &leader, request, held, err);
 	atomic_fetch_sub(&control->held, 1);
 	return code;
 }
@@ -394,7 +402,7 @@ int forward_get(struct forward *forward, const struct part *part, const struct r
 	int status = 0;
 	buf_init(&body, 16 * MIB);
 	TRY(find_leader(forward, part, &leader, err));
-	TRY(headers_of(forward, request, lines, err));
+	TRY(headers_of(forward, part->control, request, lines, err));
 	const char *url = arena_printf(request->arena, "%s%s", leader.url, target);
 	if (!url)
 		return err_set(err, E_NOMEM, "no memory to ask another replica");

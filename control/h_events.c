@@ -35,6 +35,7 @@ static int follow(struct control *control, struct request *request, const char *
 	const struct feed_conf feed = {
 		.part = request->part, .tenant = request->tenant, .domain = request->domain,
 		.id = id, .is_run = is_run, .proof = request->asker.proof, .last_id = last_id,
+		.address = request->asker.address,
 	};
 	request->reply->status = 200;
 	return feed_new(control->events, &feed, &request->reply->feed, err);

@@ -163,6 +163,7 @@ static int open_doors(struct process *process, struct err *err)
 		.listen = conf->listen, .cert_file = conf->cert_file, .key_file = conf->key_file,
 		.connections_max = conf->http_connections,
 		.connections_per_address_max = conf->http_connections_of_address,
+		.trusted_proxies = conf->trusted_proxies,
 		.threads = conf->http_threads, .serve = door_serve, .context = process->control,
 	};
 	const struct link_server_conf link = {

@@ -1,6 +1,5 @@
 /* may.h - may a request's caller do that? The one way handlers and rules ask: by roles and
- * policies, with the request's time and purpose. Its address is not told to policies: one that
- * another replica has passed on comes from there. */
+ * policies, with the request's time and purpose and the asker's address. */
 #ifndef MAY_H
 #define MAY_H
 

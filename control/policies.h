@@ -38,7 +38,7 @@ struct policies_ask {
 	const struct value *resource;    /* as stored, for its tags and labels; NULL: none */
 	const struct value *tags;        /* those in force (control/tagging.h); NULL: as stored */
 	int64_t now_ms;
-	const char *address, *purpose;   /* NULL: not known, none given */
+	const char *address, *purpose;   /* NULL: the asker's; none given */
 };
 /* As policy_decide, and by policies where there are any: they give to a tenant's own people (and
  * not to a token confined to a domain), and take from these and from operators. The rule lies in

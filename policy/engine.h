@@ -60,7 +60,7 @@ struct engine_ask {
 	const char *action;          /* "dataset:read" */
 	struct engine_resource resource;
 	int64_t now_ms;
-	const char *address, *purpose;   /* NULL: not known, none given */
+	const char *address, *purpose;   /* NULL: the asker's; none given */
 };
 
 struct engine_answer {

@@ -345,11 +345,12 @@ static int add_context(struct scene *scene)
 {
 	const struct engine_ask *ask = scene->ask;
 	struct cedar_field fields[4];
-	struct cedar_ip *ip = ask->address ? arena_alloc(scene->arena, sizeof *ip) : NULL;
+	const char *address = ask->address ? ask->address : ask->asker->address;
+	struct cedar_ip *ip = address ? arena_alloc(scene->arena, sizeof *ip) : NULL;
 	size_t count = 0;
-	if (ask->address && !ip)
+	if (address && !ip)
 		return no_room(scene);
-	if (ip && cedar_ip_parse(cedar_str(ask->address), ip))
+	if (ip && cedar_ip_parse(cedar_str(address), ip))
 		fields[count++] = (struct cedar_field){ CEDAR_STR("address"),
 			                                { .kind = CEDAR_IP, .ip = ip } };
 	fields[count++] = (struct cedar_field){ CEDAR_STR("now"), { .kind = CEDAR_DATETIME,

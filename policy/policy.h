@@ -33,6 +33,7 @@ struct asker { /* who asks */
 	const char *groups[GROUPS_MAX];
 	size_t group_count;
 	enum auth auth;
+	const char *address;         /* it asks from; NULL: not known, as of what runs later */
 	const char *credential;      /* the id of the key or token; NULL: none */
 	int64_t expires_ms;          /* of the credential, unix time; 0: it has no end */
 	const struct value *proof;   /* what control/identity.h looks at again; NULL: nothing */

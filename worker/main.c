@@ -248,6 +248,7 @@ static int open_door(struct worker *worker, struct err *err)
 			.threads = READERS + conf->queries,
 			.connections_max = conf->serve_connections,
 			.connections_per_address_max = conf->serve_connections_of_address,
+			.trusted_proxies = conf->trusted_proxies,
 		},
 		.clock = clock_system(), .cache = worker->cache, .online = worker->runner.online,
 		.meter = worker->meter, .queries = worker->queries, .cage = &worker->cage,

@@ -249,7 +249,8 @@ struct answer plane_ask(struct plane *plane, const struct asked *asked)
 	const struct ask ask = {
 		.method = asked->method, .path = door.path, .query = door_query,
 		.queries = door_queries,
-		.header = door_header, .source = &door, .body = (const uint8_t *)asked->body,
+		.header = door_header, .source = &door, .address = asked->address,
+		.body = (const uint8_t *)asked->body,
 		.body_len = asked->body ? strlen(asked->body) : 0,
 	};
 	struct arena *arena = NULL;

@@ -62,6 +62,7 @@ struct asked {
 	const char *body;            /* NULL: none */
 	const struct header
 		*headers; /* ends with a NULL name; NULL: Content-Type by the body's look */
+	const char *address;         /* of the caller; NULL: not known */
 	struct feed **ret_feed;      /* gets an answer that goes on; NULL: it is ended at once */
 };
 struct answer plane_ask(struct plane *plane, const struct asked *asked);

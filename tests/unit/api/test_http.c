@@ -104,7 +104,8 @@ static struct http_conf conf(void)
 {
 	return (struct http_conf){
 		.listen = "127.0.0.1:0", .threads = 2, .body_max = BODY_MAX, .queue_max = 1,
-		.serve = serve, .fast = fast, .context = fixture
+		.serve = serve, .fast = fast, .context = fixture,
+		.trusted_proxies = "127.0.0.0/8",
 	};
 }
 
@@ -201,9 +202,10 @@ Test(http, handler_sees_method_path_query_header_peer_and_body)
 {
 	char answer[8192];
 	ask("POST /a%20b/%C3%A9?x=1&q=%2Fy+z HTTP/1.1\r\nHost: h\r\nX-Test: t\r\n"
+	    "X-Forwarded-For: 10.1.1.1\r\nx-forwarded-for: 198.51.100.8\r\n"
 	    "Content-Length: 5\r\n\r\nhello", answer);
 	STATUS(answer, "200");
-	cr_expect_str_eq(body_of(answer), "POST|/a b/\xc3\xa9|/y z|t|127.0.0.1|hello");
+	cr_expect_str_eq(body_of(answer), "POST|/a b/\xc3\xa9|/y z|t|198.51.100.8|hello");
 	cr_expect(strstr(answer, "X-Echo: yes\r\n"));
 	cr_expect(strstr(answer, "Content-Type: text/plain\r\n"));
 	cr_expect(strstr(answer, "X-Content-Type-Options: nosniff\r\n"));
