@@ -28,6 +28,7 @@ struct logins;
 struct metrics;
 struct root_conf;
 struct revoked;
+struct tagging;
 struct nodes;
 struct tokens;
 
@@ -62,6 +63,7 @@ struct control {
 	uint8_t signer_public[SIGN_PUBLIC_BYTES];
 	struct bindings *bindings;   /* roles by subject; NULL: only principals' own */
 	struct policies *policies;   /* NULL: roles alone decide */
+	struct tagging *tagging;     /* what tags were found; NULL: they are found each time */
 	struct secret *link_secret;  /* its X25519 key on the link: the signer's */
 	struct nodes *nodes;         /* the workers that have joined; NULL: none is known */
 	const char *worker_links;    /* what workers that join are told to dial; NULL: nothing */

@@ -9,6 +9,8 @@
 #include "control/grants.h"
 #include "control/home.h"
 #include "control/keys.h"
+#include "control/lifts.h"
+#include "control/lineage.h"
 #include "control/rekey.h"
 #include "control/rules.h"
 #include "control/rules_sharing.h"
@@ -74,6 +76,8 @@ static int delete_dataset(struct control *control, struct request *request, stru
 	char key[STORE_KEY_MAX];
 	const struct dataset_at at = { request->tenant, request->domain, request->name };
 	snapshots_key(key, &at);
+	TRY(lineage_delete(control, change, &at, err));
+	TRY(lifts_delete(control, change, &at, err));
 	return catalog_has(control->catalog, key) ? change_delete(change, key, -1, err) : 0;
 }
 

@@ -5,6 +5,7 @@
 #include "common/defs.h"
 #include "control/publish.h"
 
+#include "control/lineage.h"
 #include "control/plan.h"
 #include "control/snapshots.h"
 
@@ -88,6 +89,7 @@ static int publish_one(struct control *control, struct arena *arena, struct chan
 	published.stored_delta = next->bytes - (current ? current->bytes : 0);
 	TRY(change_expect(change, planned->key, planned->revision, err));
 	TRY(snapshots_put(control->catalog, change, &at, next, revision, err));
+	TRY(lineage_publish(control, arena, change, work, planned, output, next, err));
 	*ret_published = published;
 	return 0;
 }

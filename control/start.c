@@ -21,6 +21,7 @@
 #include "control/shard_interval.h"
 #include "control/shard_emit.h"
 #include "control/sharing.h"
+#include "control/tagging.h"
 #include "control/tenancy.h"
 #include "control/tokens.h"
 
@@ -175,12 +176,39 @@ static void rights_changed(struct control *control, const char *key)
 		policies_tenants(control->policies, rest, drop_reader, control);
 }
 
+static bool has_policies(struct control *control, const char *tenant)
+{
+	char prefix[STORE_KEY_MAX];
+	snprintf(prefix, sizeof prefix, "r/policy/%s/", tenant);
+	return catalog_has_prefix(control->catalog, prefix) ||
+	       catalog_has_prefix(control->catalog, "r/policy/platform/");
+}
+
+/* Tags that derived data inherits are asked for anew: by who reads it, here and in other tenants. */
+static void tags_changed(struct control *control, const char *key)
+{
+	static const char *const prefixes[] = { "r/dataset/", "r/lineage/", "r/lift/" };
+	char tenant[64];
+	(void)tagging_changed(control->tagging, key);
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		size_t len = strlen(prefixes[i]);
+		if (strncmp(key, prefixes[i], len) != 0)
+			continue;
+		snprintf(tenant, sizeof tenant, "%.*s", (int)strcspn(key + len, "/"), key + len);
+		if (has_policies(control, tenant))
+			access_changed(control, key + len);
+		if (catalog_has_prefix(control->catalog, "r/acceptance/"))
+			provider_changed(control, key + len);
+	}
+}
+
 static void on_change(void *context, const char *key, const struct value *value)
 {
 	struct control *control = context;
 	const char *rest = NULL;
 	bindings_changed(control->bindings, key, value);
 	policies_changed(control->policies, key);
+	tags_changed(control, key);
 	if (is_kind(key, KIND_QUOTA, &rest))
 		due_changed(control, KIND_QUOTA, rest, value);
 	if (is_kind(key, KIND_SHARE, &rest))
@@ -358,6 +386,7 @@ static int make_all(struct control *control, const struct start_conf *conf, stru
 	TRY(metrics_new(route_count, &control->metrics, err));
 	TRY(catalog_new(conf->clock, keyring_state_key(conf->keyring), &control->catalog, err));
 	TRY(policies_new(control->catalog, &control->policies, err));
+	TRY(tagging_new(&control->tagging, err));
 	TRY(make_identity(control, conf, err));
 	TRY(make_parts(control, conf, err));
 	TRY(make_signer(control, err));
@@ -448,6 +477,7 @@ void control_free(struct control *control)
 	revoked_free(control->revoked);
 	catalog_free(catalog);
 	policies_free(control->policies);
+	tagging_free(control->tagging);
 	bindings_free(control->bindings);
 	metrics_free(control->metrics);
 	intents_free(control->intents);
