@@ -4,7 +4,7 @@
 #include "control/tagging.h"
 
 #include "common/json.h"
-#include "control/may.h"
+#include "control/lifts.h"
 #include "tests/support/plane.h"
 
 #include <criterion/criterion.h>
