@@ -6,9 +6,12 @@
 #include "common/json.h"
 #include "common/text.h"
 #include "control/archive.h"
+#include "control/auditlog.h"
+#include "control/ocsf.h"
 #include "control/question.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FILES_BEFORE_JOIN = 512, FILES_WITH_BOUND = 32, DOCUMENT_MAX = 64 * 1024, PAGE_MAX = 1000 };
@@ -174,4 +177,78 @@ int auditstore_range(struct part *part, struct arena *arena, const char *tenant,
 		               " only %zu are kept", from, to, value_len(all));
 	*ret_events = reversed(arena, all);
 	return value_check(*ret_events, err);
+}
+
+/* --- for the log --- */
+
+struct lines_sink {
+	audit_line_fn *line;
+	void *context;
+	uint64_t index;
+};
+
+static int print_lines(const struct value *events, struct lines_sink *sink, struct err *err)
+{
+	AUTO_BUF text;
+	buf_init(&text, OCSF_LINE_MAX);
+	for (size_t i = 0; i < value_len(events); i++) {
+		buf_clear(&text);
+		TRY(ocsf_print(value_at(events, i), &text, err));
+		TRY(buf_check(&text, err));
+		TRY(sink->line(sink->context, sink->index++, (const char *)text.data, text.len,
+		               err));
+	}
+	return 0;
+}
+
+/* The older ones are read, the newer ones are still in memory; E_CONFLICT: these have left it while
+ * the others were read. */
+static int both(struct part *part, struct arena *arena, const char *tenant, int64_t from,
+                int64_t to, struct value **ret_events, struct err *err)
+{
+	struct store_state state;
+	struct value *kept = NULL;
+	shard_store_state(part->shard, tenant, &state);
+	int64_t split = state.oldest && state.oldest <= to ? state.oldest : to + 1;
+	TRY(auditstore_range(part, arena, tenant, from, split - 1, ret_events, err));
+	if (split > to)
+		return 0;
+	TRY(shard_store_events(part->shard, arena, tenant, split, to, &kept, err));
+	for (size_t i = 0; i < value_len(kept); i++)
+		value_add(*ret_events, value_copy(arena, value_at(kept, i)));
+	return value_check(*ret_events, err);
+}
+
+static int older_lines(void *context, const char *tenant, uint64_t index, size_t count,
+                       audit_line_fn *line, void *line_context, struct err *err)
+{
+	AUTO(arena) *arena = NULL;
+	struct control *control = context;
+	struct part *part = part_of(control, tenant);
+	struct lines_sink sink = { line, line_context, index };
+	struct value *events = NULL;
+	struct log_state state;
+	TRY(arena_new(64 * MIB, &arena, err));
+	TRY(shard_log(part->shard, arena, tenant, &state, err));
+	int64_t from = state.from + (int64_t)index;
+	int rc = both(part, arena, tenant, from, from + (int64_t)count - 1, &events, err);
+	if (rc == E_CONFLICT)
+		rc = both(part, arena, tenant, from, from + (int64_t)count - 1, &events, err);
+	TRY(rc);
+	return print_lines(events, &sink, err);
+}
+
+int auditstore_older_new(struct control *control, struct audit_older **ret_older, struct err *err)
+{
+	struct audit_older *older = malloc(sizeof *older);
+	if (!older)
+		return err_set(err, E_NOMEM, "no memory for the audit log");
+	*older = (struct audit_older){ older_lines, control };
+	*ret_older = older;
+	return 0;
+}
+
+void auditstore_older_free(struct audit_older *older)
+{
+	free(older);
 }

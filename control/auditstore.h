@@ -33,4 +33,10 @@ MUST_USE int auditstore_range(struct part *part, struct arena *arena, const char
                               int64_t from, int64_t to, struct value **ret_events,
                               struct err *err);
 
+/* Where the log (control/auditlog.h) finds the lines of events that have left memory. */
+struct audit_older;
+MUST_USE int auditstore_older_new(struct control *control, struct audit_older **ret_older,
+                                  struct err *err);
+void auditstore_older_free(struct audit_older *older);
+
 #endif

@@ -76,7 +76,7 @@ struct control {
 	struct backups *backups;
 	struct intents *intents; /* what writes under way rest on, so that no reference dangles */
 	struct revoked *revoked; /* what was revoked, for memory that follows */
-	const struct audit_older *audit_older;       /* events before memory; NULL: nowhere */
+	struct audit_older *audit_older;         /* events before memory; NULL: nowhere */
 	struct logins *logins;   /* by tokens of identity providers */
 	struct tokens *tokens;   /* short-lived ones, and the keys that sign them */
 	struct keyuse *keyuse;   /* when API keys were last used */

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "control/admit.h"
+#include "control/auditstore.h"
 #include "control/backups.h"
 #include "control/bindings.h"
 #include "control/dispatch.h"
@@ -392,6 +393,7 @@ static int make_all(struct control *control, const struct start_conf *conf, stru
 	TRY(make_signer(control, err));
 	TRY(nodes_new(control->catalog, control->link_secret, &control->nodes, err));
 	TRY(backups_new(control, &control->backups, err));
+	TRY(auditstore_older_new(control, &control->audit_older, err));
 	TRY(make_events(control, conf, err));
 	return start_parts(control, conf, err);
 }
@@ -471,6 +473,7 @@ void control_free(struct control *control)
 		lead_free(control->parts[i].lead);
 	}
 	events_free(control->events);
+	auditstore_older_free(control->audit_older);
 	keyuse_free(control->keyuse);
 	tokens_free(control->tokens);
 	logins_free(control->logins);

@@ -4,8 +4,9 @@
 #include "common/defs.h"
 #include "tests/support/yard.h"
 
+#include "control/audit.h"
 #include "control/auditstore.h"
-#include "control/shard_log.h"
+#include "control/ocsf.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -107,8 +108,8 @@ static void same_lines(struct arena *arena, const struct value *a, const struct 
 		struct err err = { 0 };
 		buf_init(&one, MIB);
 		buf_init(&other, MIB);
-		cr_assert_eq(log_line(value_at(a, i), &one, &err), 0, "%s", err.text);
-		cr_assert_eq(log_line(value_at(b, i), &other, &err), 0, "%s", err.text);
+		cr_assert_eq(ocsf_print(value_at(a, i), &one, &err), 0, "%s", err.text);
+		cr_assert_eq(ocsf_print(value_at(b, i), &other, &err), 0, "%s", err.text);
 		cr_assert(one.len == other.len && memcmp(one.data, other.data, one.len) == 0,
 		          "event %zu", i);
 	}
@@ -129,6 +130,67 @@ Test(storing, what_is_stored_is_what_was_hashed, .timeout = 120)
 	store_all(&cast);
 	struct value *after = range(&cast, arena, 1, newest);
 	same_lines(arena, before, after);
+	yard_close(cast.yard);
+}
+
+/* A hundred in one commit. */
+static void happen(struct cast *cast)
+{
+	AUTO(change) *change = NULL;
+	struct err err = { 0 };
+	cr_assert_eq(change_new(&change, &err), 0);
+	for (int i = 0; i < 100; i++) {
+		const struct audit_event event = {
+			.tenant = "acme", .actor = "acme/ann", .action = "dataset:read",
+			.result = "allowed", .at_ms = clock_unix_ms(cast->yard->stage->clock),
+		};
+		cr_assert_eq(audit_add(change, &event, &err), 0);
+	}
+	cr_assert_eq(journal_commit(cast->plane->part->journal, change, &err), 0, "%s", err.text);
+}
+
+/* A request that waits for a worker, while time passes. */
+struct held {
+	struct cast *cast;
+	const char *path;
+	struct answer answer;
+	_Atomic bool done;
+};
+
+static void *call(void *context)
+{
+	struct held *held = context;
+	held->answer = plane_call(held->cast->plane, held->cast->key, "GET", held->path, NULL);
+	atomic_store(&held->done, true);
+	return NULL;
+}
+
+static bool is_answered(void *context)
+{
+	struct held *held = context;
+	return atomic_load(&held->done);
+}
+
+static struct answer get(struct cast *cast, const char *path)
+{
+	struct held held = { .cast = cast, .path = path };
+	pthread_t thread;
+	cr_assert_eq(pthread_create(&thread, NULL, call, &held), 0);
+	cr_assert(stage_await(cast->yard->stage, is_answered, &held, 10 * MINUTE_MS), "%s", path);
+	pthread_join(thread, NULL);
+	return held.answer;
+}
+
+Test(storing, an_event_that_has_left_memory_is_proven_and_its_entries_are_served, .timeout = 120)
+{
+	struct cast cast = raise_curtain();
+	for (int i = 0; i < (STORE_KEEP + 600) / 100; i++)
+		happen(&cast);
+	store_all(&cast);
+	cr_assert_gt(state(&cast).oldest, 512);
+	cr_expect_eq(get(&cast, "/v1/tenants/acme/audit/tile/entries/000").status, 200);
+	cr_expect_eq(get(&cast, "/v1/tenants/acme/audit/tile/0/001").text_len, 8192);
+	cr_expect_eq(get(&cast, "/v1/tenants/acme/audit/proof?event=300").status, 200);
 	yard_close(cast.yard);
 }
 

@@ -327,7 +327,7 @@ Test(auditlog, older_events_come_from_where_they_went_and_are_compared_with_the_
 	struct plane *plane = plane_start();
 	struct elsewhere elsewhere = {.plane = plane};
 	struct value *events = NULL;
-	const struct audit_older older = {give, &elsewhere};
+	struct audit_older older = {give, &elsewhere}, *own = plane->control->audit_older;
 	plane_tenant(plane, "acme", "sales");
 	add_events(plane, 600);
 	cr_assert_eq(shard_log_events(plane->part->shard, plane->arena, "acme", 0, 600, &events,
@@ -346,6 +346,6 @@ Test(auditlog, older_events_come_from_where_they_went_and_are_compared_with_the_
 	cr_expect_eq(get(plane, "tile/entries/000").status, 500);
 	cr_expect_eq(get(plane, "tile/0/001").status, 500);
 	cr_expect_eq(get(plane, "proof?event=300").status, 500);
-	plane->control->audit_older = NULL;
+	plane->control->audit_older = own;
 	plane_stop(plane);
 }
