@@ -22,6 +22,9 @@ struct access_ask {
 	const struct access_query *query;    /* instead of views; NULL: none */
 	size_t query_count;          /* 1 with a query, else 0 */
 };
+/* The header that says what something is read for, at either door. */
+#define PURPOSE_HEADER "Freehold-Purpose"
+enum { PURPOSE_TEXT_MAX = 128 };
 MUST_USE int access_ask_value(struct arena *arena, const struct access_ask *ask,
                               struct value **ret_value, struct err *err);
 MUST_USE int access_ask_read(struct arena *arena, const struct value *body,

@@ -33,10 +33,31 @@ static int mask_read(struct arena *arena, const struct value *value, void *ret_m
 
 static const struct wire_hook mask_hook = { mask_write, mask_read };
 
+/* Left out where nothing is hidden: a worker of before reads such a grant. */
+static struct value *hidden_write(struct arena *arena, const void *member)
+{
+	const bool *hidden = member;
+	return *hidden ? value_bool(arena, true) : NULL;
+}
+
+static int hidden_read(struct arena *arena, const struct value *value, void *ret_member,
+                       struct err *err)
+{
+	bool *hidden = ret_member;
+	(void)arena;
+	if (value_kind(value) != VALUE_BOOL)
+		return err_set(err, E_INVALID, "must be true or false");
+	*hidden = value_as_bool(value, true);
+	return 0;
+}
+
+static const struct wire_hook hidden_hook = { hidden_write, hidden_read };
+
 static const struct wire_member feature_members[] = {
 	W_TEXT(struct access_feature, name, "name", 1, COLUMN_MAX),
 	W_TEXT(struct access_feature, type, "type", 1, TYPE_MAX),
 	W_HOOK(struct access_feature, mask, "mask", &mask_hook),
+	W_HOOK(struct access_feature, hidden, "hidden", &hidden_hook),
 	W_END
 };
 static const struct wire feature_wire = {

@@ -9,6 +9,7 @@ struct access_feature {
 	const char *name;
 	const char *type;
 	enum mask mask;              /* MASK_NONE: as it is */
+	bool hidden;                 /* to the reader it does not exist; to the filter it does */
 };
 struct access_view {
 	const char *tenant;          /* whose, if another tenant shares it; NULL: the grant's */

@@ -230,7 +230,7 @@ static const struct wire_member ask_members[] = {
 	W_TEXT(struct access_ask, credential, "credential", 1, CREDENTIAL_MAX),
 	W_TEXTS(struct access_ask, views, view_count, "views", 0, VIEWS_MAX),
 	W_FIXED(struct access_ask, box_public, "box", BOX_PUBLIC_BYTES),
-	W_TEXT_OPT(struct access_ask, purpose, "purpose", 1, PURPOSE_MAX),
+	W_TEXT_OPT(struct access_ask, purpose, "purpose", 1, PURPOSE_TEXT_MAX),
 	W_TEXT_OPT(struct access_ask, address, "address", 1, ADDRESS_MAX),
 	LATER_LIST(struct access_ask, query, query_count, "query", WIRE_STRUCTS, 1,
 	           &ask_query_wire),

@@ -13,6 +13,7 @@
 #include "control/identity.h"
 #include "control/keys.h"
 #include "control/may.h"
+#include "control/reading.h"
 #include "control/sharing.h"
 #include "control/tenancy.h"
 
@@ -27,6 +28,8 @@ struct asked {
 	struct arena *arena;
 	struct asker asker;
 	int64_t now_ms;
+	const char *purpose;         /* NULL: not said */
+	const char *rule;            /* what allowed the first of the views */
 	struct access_view *views;
 	struct shared_read *reads;   /* one a view; shared.offer NULL: the tenant's own */
 	size_t count;
@@ -250,18 +253,80 @@ static int fill_shared(struct asked *asked, const char *reader, struct access_vi
 	return view->account ? 0 : err_set(err, E_NOMEM, "no memory for a view");
 }
 
-static int fill(struct asked *asked, const char *ref, struct access_view *view,
-                struct shared_read *read, struct err *err)
+/* --- what of it they may see --- */
+
+/* Another tenant's: what its policies let out, and what the reader's own let in, to which it has
+ * the name that it was accepted under. */
+static int read_shared(const struct asked *asked, const struct shared_read *read,
+                       const struct access_view *view, struct reading_ask *ask,
+                       struct reading *ret_reading, struct err *err)
 {
-	char domain[64], name[64], reader[64];
-	struct value *resource = NULL;
-	TRY(place(asked, ref, domain, name, err));
-	TRY(find_reader(asked, domain, reader, err));
-	TRY(authorize(asked, reader, name, err));
-	view->domain = arena_strdup(asked->arena, domain);
-	view->name = arena_strdup(asked->arena, name);
-	if (!view->domain || !view->name)
+	const struct asker away = { .tenant = asked->asker.tenant, .principal = READING_ANYONE };
+	struct reading given, own;
+	struct reading_ask out = *ask;
+	out.asker = &away;
+	out.tenant = read->shared.tenant;
+	out.domain = read->shared.domain;
+	out.name = read->shared.name;
+	out.offered = true;
+	ask->domain = view->account;
+	ask->name = arena_printf(asked->arena, "%s.%s", view->domain, view->name);
+	if (!ask->name)
 		return err_set(err, E_NOMEM, "no memory for a view");
+	TRY(reading_decide(asked->control, asked->arena, &out, &given, err));
+	TRY(reading_decide(asked->control, asked->arena, ask, &own, err));
+	return reading_both(asked->arena, &given, &own, ret_reading, err);
+}
+
+static int hide_all(const struct asked *asked, const struct access_view *view, struct err *err)
+{
+	return err_set(err, E_DENIED, "every feature of the view %s.%s is hidden from %s/%s by "
+	               "policies; a tenant-admin can change them", view->domain, view->name,
+	               asked->asker.tenant, asked->asker.principal);
+}
+
+static int apply(const struct asked *asked, const struct restriction *restriction,
+                 struct access_view *view, struct err *err)
+{
+	/* They are our own: fill_features made them. */
+	struct access_feature *features = (struct access_feature *)(uintptr_t)view->features;
+	size_t seen = 0;
+	for (size_t i = 0; i < view->feature_count; i++) {
+		features[i].hidden = restriction_hides(restriction, features[i].name);
+		if (!features[i].hidden)
+			features[i].mask = restriction_mask(restriction, features[i].name);
+		seen += !features[i].hidden;
+	}
+	view->filter = restriction->filter;
+	return seen || !view->feature_count ? 0 : hide_all(asked, view, err);
+}
+
+static int restrict_view(struct asked *asked, const struct shared_read *read,
+                         const struct value *resource, struct access_view *view, struct err *err)
+{
+	struct value *schema = NULL;
+	struct reading reading;
+	TRY(reading_view_schema(asked->arena, view->join_key, view->key_type,
+	                        value_get(value_get(resource, "spec"), "features"), &schema, err));
+	struct reading_ask ask = {
+		.asker = &asked->asker, .tenant = asked->asker.tenant, .domain = view->domain,
+		.kind = KIND_FEATUREVIEW, .name = view->name, .stored = resource,
+		.schema = schema, .purpose = asked->purpose, .now_ms = asked->now_ms,
+	};
+	if (view->tenant)
+		TRY(read_shared(asked, read, view, &ask, &reading, err));
+	else
+		TRY(reading_decide(asked->control, asked->arena, &ask, &reading, err));
+	asked->rule = asked->count ? asked->rule : reading.rule;
+	return apply(asked, &reading.restriction, view, err);
+}
+
+/* --- all of it --- */
+
+static int fill_view(struct asked *asked, const char *reader, struct access_view *view,
+                     struct shared_read *read, struct err *err)
+{
+	struct value *resource = NULL;
 	TRY(fill_shared(asked, reader, view, read, err));
 	const struct shared *shared = &read->shared;
 	TRY(get(asked, shared->tenant, KIND_FEATUREVIEW, shared->domain, shared->name, &resource,
@@ -271,7 +336,28 @@ static int fill(struct asked *asked, const char *ref, struct access_view *view,
 		return err_set(err, E_CORRUPT, "a feature view has no uid");
 	TRY(fill_entity(asked, shared, value_get(resource, "spec"), view, err));
 	TRY(fill_features(asked, value_get(resource, "spec"), view, err));
+	TRY(restrict_view(asked, read, resource, view, err));
 	return fill_key(asked, shared->tenant, resource, view, err);
+}
+
+/* Who may not read the whole view may still be permitted some of its rows; who may not either is
+ * answered as one who may not. */
+static int fill(struct asked *asked, const char *ref, struct access_view *view,
+                struct shared_read *read, struct err *err)
+{
+	char domain[64], name[64], reader[64];
+	struct err why = { 0 };
+	TRY(place(asked, ref, domain, name, err));
+	TRY(find_reader(asked, domain, reader, err));
+	int rights = authorize(asked, reader, name, err);
+	if (rights < 0 && !policies_in_force(asked->control->policies, asked->asker.tenant))
+		return rights;
+	view->domain = arena_strdup(asked->arena, domain);
+	view->name = arena_strdup(asked->arena, name);
+	if (!view->domain || !view->name)
+		return err_set(err, E_NOMEM, "no memory for a view");
+	int rc = fill_view(asked, reader, view, read, rights < 0 ? &why : err);
+	return rc < 0 && rights < 0 ? rights : rc;
 }
 
 /* The domain whose rights and quota count. */
@@ -318,16 +404,6 @@ static const char *views_text(struct arena *arena, const struct access_ask *ask)
 	return text.data ? arena_strndup(arena, (char *)text.data, text.len) : NULL;
 }
 
-/* What allowed it: the same for every view of a domain, so the first one's. */
-static const char *rule_of(const struct asked *asked)
-{
-	const struct target target = { .tenant = asked->asker.tenant,
-	                               .domain = account_of(&asked->views[0]) };
-	return may_asker(asked->control, asked->arena, &asked->asker, ACTION_FEATURES_READ, &target,
-	                 KIND_FEATUREVIEW, asked->views[0].name)
-		.rule;
-}
-
 static int audit_shared(const struct asked *asked, struct change *change, struct err *err)
 {
 	for (size_t i = 0; i < asked->count; i++) {
@@ -354,7 +430,7 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 		.result = !code             ? "allowed"
 		          : code == E_QUOTA || code == E_CONFLICT ? "refused"
 		                            : "denied",
-		.rule = code || !asked->count ? NULL : rule_of(asked),
+		.rule = code ? NULL : asked->rule,
 		.code = code ? err_name(code) : NULL,
 		.at_ms = asked->now_ms,
 	};
@@ -433,7 +509,7 @@ int access_shard(struct control *control, struct arena *arena, const struct acce
 int access_answer(struct control *control, struct arena *arena, const struct access_ask *ask,
                   const char *worker, struct buf *ret_grant, struct err *err)
 {
-	struct asked asked = { .control = control, .arena = arena,
+	struct asked asked = { .control = control, .arena = arena, .purpose = ask->purpose,
 	                       .now_ms = clock_unix_ms(control->clock) };
 	if (ask->query)
 		return access_query(control, arena, ask, worker, ret_grant, err);

@@ -8,10 +8,9 @@
 #ifndef BEHALF_H
 #define BEHALF_H
 
+#include "api/access_ask.h"
 #include "control/admit.h"
 #include "control/shard_work.h"
-
-enum { PURPOSE_TEXT_MAX = 128 };
 
 struct behalf {
 	const struct value *reader;      /* NULL: the principal itself, by an API key */

@@ -3,11 +3,9 @@
 #ifndef MAY_H
 #define MAY_H
 
+#include "api/access_ask.h"
 #include "control/admit.h"
 #include "control/policies.h"
-
-/* The header that says what something is read for. */
-#define PURPOSE_HEADER "Freehold-Purpose"
 
 /* Of a resource: its kind and name, and as it is stored (for tags and labels); NULL: of the
  * target itself. */

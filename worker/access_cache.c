@@ -281,7 +281,7 @@ static int feature_by_name(const struct access_view *view, const char *name, siz
                            struct err *err)
 {
 	for (size_t i = 0; i < view->feature_count; i++) {
-		if (strcmp(view->features[i].name, name) == 0) {
+		if (strcmp(view->features[i].name, name) == 0 && !view->features[i].hidden) {
 			*ret_feature = i;
 			return 0;
 		}
@@ -429,8 +429,8 @@ static int ask_control(struct access_cache *cache, const struct access_want *wan
 	TRY(ask_features(arena, want->features, want->features_len, &asked.features, &asked.count,
 	                 err));
 	TRY(list_views(arena, &asked, err));
-	TRY(cache->conf.ask(cache->conf.context, want->credential, asked.views, asked.view_count,
-	                    arena, &grant, err));
+	TRY(cache->conf.ask(cache->conf.context, want, asked.views, asked.view_count, arena,
+	                    &grant, err));
 	int rc = plan_new(cache, grant, &asked, ret_plan, err);
 	access_wipe(grant);
 	return rc;
@@ -444,14 +444,18 @@ void access_cache_key(const struct access_cache *cache, struct access_want *want
 {
 	const uint8_t *key = secret_bytes(cache->digest_key);
 	size_t credential_len = strlen(want->credential), features_len = want->features_len;
-	uint8_t text[KEY_TEXT_MAX + 2 * sizeof(size_t) + 1];
+	uint8_t text[KEY_TEXT_MAX + 2 * sizeof(size_t) + 1 + DIGEST_BYTES];
 	bool fits = credential_len <= KEY_TEXT_MAX && features_len <= KEY_TEXT_MAX - credential_len;
 	uint8_t *at = text;
 	memcpy(at, &credential_len, sizeof credential_len);
 	at += sizeof credential_len;
 	memcpy(at, &features_len, sizeof features_len);
 	at += sizeof features_len;
-	*at++ = want->full_names;
+	*at++ = (uint8_t)(want->full_names | (want->purpose ? 2 : 0));
+	if (want->purpose) {
+		digest_keyed(key, want->purpose, strlen(want->purpose), at);
+		at += DIGEST_BYTES;
+	}
 	if (fits) {
 		memcpy(at, want->credential, credential_len);
 		memcpy(at + credential_len, want->features, features_len);

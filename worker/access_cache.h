@@ -43,7 +43,8 @@ struct access_plan {
 void access_plan_release(struct access_plan *plan);   /* accepts NULL */
 
 /* Asks control; the grant lies in arena. May block. */
-typedef int access_ask_fn(void *context, const char *credential, const char *const *views,
+struct access_want;
+typedef int access_ask_fn(void *context, const struct access_want *want, const char *const *views,
                           size_t count, struct arena *arena, struct access_grant **ret_grant,
                           struct err *err);
 
@@ -64,6 +65,7 @@ DEFINE_AUTO(access_cache)
  * memory). */
 struct access_want {
 	const char *credential;
+	const char *purpose;         /* as it was given; NULL: none was */
 	const char *features;        /* JSON text, as in ask.h */
 	size_t features_len;
 	bool full_names;

@@ -17,13 +17,14 @@ static int exchange(const struct access_link *link, const struct access_ask *ask
 	return access_answer_read(arena, said, ret_answer, err);
 }
 
-int access_link_ask(void *context, const char *credential, const char *const *views, size_t count,
-                    struct arena *arena, struct access_grant **ret_grant, struct err *err)
+int access_link_ask(void *context, const struct access_want *want, const char *const *views,
+                    size_t count, struct arena *arena, struct access_grant **ret_grant,
+                    struct err *err)
 {
 	const struct access_link *link = context;
 	const struct access_ask ask = {
-		.credential = credential, .views = views, .view_count = count,
-		.box_public = link->opener->box_public,
+		.credential = want->credential, .purpose = want->purpose,
+		.views = views, .view_count = count, .box_public = link->opener->box_public,
 	};
 	struct access_answer answer;
 	TRY(exchange(link, &ask, arena, &answer, err));

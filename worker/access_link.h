@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "worker/peer.h"
 #include "api/access_grant.h"
+#include "worker/access_cache.h"
 
 struct access_link {             /* all borrowed */
 	struct clock *clock;
@@ -12,8 +13,8 @@ struct access_link {             /* all borrowed */
 	const struct grant_opener *opener;
 };
 /* An access_ask_fn; context is a struct access_link. What control refuses is told in its words. */
-MUST_USE int access_link_ask(void *context, const char *credential, const char *const *views,
-                             size_t count, struct arena *arena, struct access_grant **ret_grant,
+MUST_USE int access_link_ask(void *context, const struct access_want *want,
+                             const char *const *views, size_t count, struct arena *arena, struct access_grant **ret_grant,
                              struct err *err);
 
 /* The same for a query (ask->query); a query_ask_fn (worker/query.h). box_public is filled in. Wipe

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "worker/serve.h"
 
+#include "api/access_ask.h"
 #include "api/problem.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -37,6 +38,12 @@ static const char *credential_of(const struct http_request *request)
 {
 	const char *header = http_header(request, "Authorization");
 	return header && strncasecmp(header, "Bearer ", 7) == 0 && header[7] ? header + 7 : NULL;
+}
+
+static struct access_want want_of(const struct http_request *request)
+{
+	return (struct access_want){ .credential = credential_of(request),
+		                     .purpose = http_header(request, PURPOSE_HEADER) };
 }
 
 static bool is_read(const struct http_request *request)
@@ -86,7 +93,7 @@ static bool serve_fast(void *context, struct http_request *request)
 	if (!is_read(request))
 		return false;
 	const char *body = (const char *)http_body(request, &len);
-	struct access_want want = { .credential = credential_of(request) };
+	struct access_want want = want_of(request);
 	if (!want.credential || !ask_scan(body, len, keys, FAST_KEYS, &ask))
 		return false;
 	want.features = ask.features;
@@ -133,7 +140,11 @@ static int read_slow(struct serve *serve, struct http_request *request, struct b
 	struct ask ask = { .rows = 0 };
 	size_t len;
 	const char *body = (const char *)http_body(request, &len);
-	struct access_want want = { .credential = credential_of(request) };
+	struct access_want want = want_of(request);
+	size_t said = want.purpose ? strlen(want.purpose) : 1;
+	if (said < 1 || said > PURPOSE_TEXT_MAX)
+		return err_set(err, E_INVALID, "the header %s has %zu characters; it may have 1 to "
+		               "%d", PURPOSE_HEADER, said, PURPOSE_TEXT_MAX);
 	if (!want.credential)
 		return err_set(err, E_UNAUTHENTICATED, "send an API key as \"Authorization: Bearer "
 		               "KEY\"");

@@ -54,12 +54,12 @@ static int grant_views(struct shelf *shelf, const char *const *views, size_t cou
 	return 0;
 }
 
-static int play_control(void *context, const char *credential, const char *const *views,
+static int play_control(void *context, const struct access_want *want, const char *const *views,
                         size_t count, struct arena *arena, struct access_grant **ret_grant,
                         struct err *err)
 {
 	struct shelf *shelf = context;
-	size_t at = (size_t)snprintf(shelf->seen, sizeof shelf->seen, "%.64s:", credential);
+	size_t at = (size_t)snprintf(shelf->seen, sizeof shelf->seen, "%.64s:", want->credential);
 	for (size_t i = 0; i < count && at + 80 < sizeof shelf->seen; i++)
 		at += (size_t)snprintf(shelf->seen + at, sizeof shelf->seen - at, " %.64s",
 		                       views[i]);

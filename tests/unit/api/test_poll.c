@@ -276,7 +276,7 @@ Test(poll, an_access_question_and_its_answers_survive)
 	AUTO(arena) *arena = arena_make();
 	const char *const views[] = { "delays", "flights.delays" };
 	struct access_ask ask = { .credential = "credential", .views = views, .view_count = 2,
-	                          .box_public = box }, got;
+	                          .box_public = box, .purpose = "billing" }, got;
 	struct access_answer answer = { (const uint8_t *)"bytes", 5 }, got_answer;
 	struct value *body;
 	struct err said = { 0 };
@@ -284,6 +284,11 @@ Test(poll, an_access_question_and_its_answers_survive)
 	cr_assert_eq(access_ask_read(arena, body, &got, NULL), 0);
 	cr_expect_str_eq(got.credential, "credential");
 	cr_expect_str_eq(got.views[1], "flights.delays");
+	cr_expect_str_eq(got.purpose, "billing");
+	ask.purpose = NULL;
+	cr_assert_eq(access_ask_value(arena, &ask, &body, NULL), 0);
+	cr_assert_eq(access_ask_read(arena, body, &got, NULL), 0);
+	cr_expect_null(got.purpose);
 	cr_assert_eq(access_answer_value(arena, &answer, &body, NULL), 0);
 	cr_assert_eq(access_answer_read(arena, body, &got_answer, NULL), 0);
 	cr_expect_eq(got_answer.grant_len, 5);

@@ -27,14 +27,14 @@ static const struct access_feature features[] = {
 	{ .name = "b", .type = "string" },
 };
 
-static int play_control(void *context, const char *credential, const char *const *views,
+static int play_control(void *context, const struct access_want *want, const char *const *views,
                         size_t count, struct arena *arena, struct access_grant **ret_grant,
                         struct err *err)
 {
 	struct rig *rig = context;
 	struct access_view *list = arena_alloc(arena, count * sizeof *list);
 	struct access_grant *grant = arena_alloc(arena, sizeof *grant);
-	(void)credential;
+	(void)want;
 	(void)err;
 	rig->asked++;
 	for (size_t i = 0; i < count; i++) {

@@ -54,6 +54,7 @@ static void on_ask(void *context, struct link_call *call, const uint8_t *data, s
 	cr_assert_eq(arena_new(4 * MIB, &arena, NULL), 0);
 	cr_assert_eq(envelope_read(arena, data, len, &asked, NULL), 0);
 	cr_assert_eq(access_ask_read(arena, asked.body, &ask, NULL), 0);
+	cr_assert_str_eq(ask.purpose, "billing");
 	atomic_fetch_add(&control->asked, 1);
 	err_set(&problem, control->refuse, "said by control");
 	if (control->refuse)
@@ -118,7 +119,8 @@ static void rig_stop(struct rig *rig)
 static int ask(struct rig *rig, struct access_grant **ret_grant, struct err *err)
 {
 	static const char *const views[] = { "delays" };
-	return access_link_ask(&rig->link, "ann", views, 1, rig->arena, ret_grant, err);
+	const struct access_want want = { .credential = "ann", .purpose = "billing" };
+	return access_link_ask(&rig->link, &want, views, 1, rig->arena, ret_grant, err);
 }
 
 Test(access_link, a_grant_is_checked_and_a_refusal_told_in_controls_words)

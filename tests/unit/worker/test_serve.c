@@ -44,14 +44,14 @@ static const struct access_feature features[] = {
 	{ .name = "late", .type = "boolean" },
 };
 
-static int play_control(void *context, const char *credential, const char *const *views,
+static int play_control(void *context, const struct access_want *want, const char *const *views,
                         size_t count, struct arena *arena, struct access_grant **ret_grant,
                         struct err *err)
 {
 	struct rig *rig = context;
 	atomic_fetch_add(&rig->asked, 1);
 	usleep((useconds_t)rig->delay_ms * 1000);
-	snprintf(rig->ask_seen, sizeof rig->ask_seen, "%s %s %zu", credential, views[0], count);
+	snprintf(rig->ask_seen, sizeof rig->ask_seen, "%s %s %zu", want->credential, views[0], count);
 	if (rig->refuse)
 		return err_set(err, rig->refuse, "control says no");
 	struct access_view *view = arena_alloc(arena, 2 * sizeof *view);
