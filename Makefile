@@ -32,7 +32,7 @@ MAINS  := control/main.c worker/main.c
 # Archives in link order: the higher folder first.
 CONTROL_LIBS := $(patsubst %,$(BUILD)/lib%.a,control policy tenant api common)
 WORKER_LIBS  := $(patsubst %,$(BUILD)/lib%.a,worker api common)
-CLI_LIBS     := $(patsubst %,$(BUILD)/lib%.a,api common)
+CLI_LIBS     := $(patsubst %,$(BUILD)/lib%.a,policy tenant api common)
 ALL_LIBS     := $(patsubst %,$(BUILD)/lib%.a,control worker policy tenant api common)
 
 BINARIES := $(BUILD)/freehold $(BUILD)/freehold-control $(BUILD)/freehold-worker

@@ -35,3 +35,15 @@ const char *percent_decode(struct arena *arena, const char *text)
 	}
 	return out && utf8_valid(out, n) ? out : NULL;
 }
+
+void percent_encode(struct buf *out, const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		bool plain = strchr("-_.~", *c) || (*c >= '0' && *c <= '9') ||
+			(*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
+		if (plain)
+			buf_putc(out, *c);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)*c);
+	}
+}
