@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/rowfilter.h"
 #include "control/policies.h"
+#include "control/tagging.h"
 #include "policy/engine_reading.h"
 
 #include <string.h>
@@ -49,6 +50,7 @@ struct decide {
 	const char *what;                /* "the dataset sales.orders" */
 	const struct value *tags;        /* of the whole */
 	const struct value *column_tags;
+	const struct value *source_tags; /* of the whole of `source` */
 	struct value *source;            /* a view's dataset; NULL: not known here */
 	char source_domain[64], source_name[64];
 	struct err *err;
@@ -100,42 +102,30 @@ static int find_source(struct decide *decide)
 	return rc == E_NOT_FOUND ? 0 : rc;
 }
 
-static void add_all(struct arena *arena, struct value *into, const struct value *list)
-{
-	for (size_t i = 0; i < value_len(list); i++)
-		value_add(into, value_copy(arena, value_at(list, i)));
-}
-
-static void take_tags(struct value *tags, const struct value *columns, struct arena *arena)
-{
-	for (size_t i = 0; i < value_len(columns); i++) {
-		const struct value *column = value_at(columns, i);
-		const char *name = value_get_str(column, "name");
-		const struct value *own = value_get(column, "tags");
-		struct value *all = value_get(tags, name) ? value_copy(arena, value_get(tags, name))
-		                                          : value_list(arena);
-		add_all(arena, all, own);
-		if (name && value_len(own))
-			value_set(tags, name, all);
-	}
-}
-
+/* Those in force: declared, inherited, less what was lifted (control/tagging.h). */
 static int find_tags(struct decide *decide)
 {
-	const struct value *spec = value_get(decide->ask->stored, "spec");
-	const struct value *source = value_get(decide->source, "spec");
-	struct value *tags = value_map(decide->arena), *whole = value_list(decide->arena);
-	take_tags(tags, value_get(spec, "schema"), decide->arena);
-	take_tags(tags, value_get(spec, "features"), decide->arena);
-	take_tags(tags, value_get(spec, "columnTags"), decide->arena);
-	take_tags(tags, value_get(source, "schema"), decide->arena);
-	take_tags(tags, value_get(source, "columnTags"), decide->arena);
-	add_all(decide->arena, whole, value_get(spec, "tags"));
-	add_all(decide->arena, whole, value_get(source, "tags"));
-	TRY(value_check(tags, decide->err));
-	TRY(value_check(whole, decide->err));
-	decide->tags = whole;
-	decide->column_tags = tags;
+	const struct reading_ask *ask = decide->ask;
+	struct arena *arena = decide->arena;
+	struct value *columns = value_map(arena);
+	struct tags tags = { 0 }, source = { 0 };
+	TRY(ask->kind == KIND_DATASET
+	            ? tags_of(decide->control, arena, ask->tenant, ask->domain, ask->name, &tags,
+	                      decide->err)
+	            : tags_of_view(decide->control, arena, ask->tenant, ask->domain, ask->name,
+	                           &tags, decide->err));
+	for (size_t i = 0; i < value_len(ask->schema); i++) {
+		const char *name = value_get_str(value_at(ask->schema, i), "name");
+		if (name)
+			value_set(columns, name, value_copy(arena, tags_of_column(&tags, name)));
+	}
+	TRY(value_check(columns, decide->err));
+	if (decide->source)
+		TRY(tags_of(decide->control, arena, ask->tenant, decide->source_domain,
+		            decide->source_name, &source, decide->err));
+	decide->tags = tags.dataset;
+	decide->column_tags = columns;
+	decide->source_tags = source.dataset;
 	return 0;
 }
 
@@ -164,10 +154,9 @@ static int read_source(const struct decide *decide, const struct engine *engine,
 	struct engine_ask asked = engine_ask_of(decide);
 	struct engine_reading read;
 	const struct engine_columns columns = { decide->ask->schema, decide->column_tags };
-	const struct value *spec = value_get(decide->source, "spec");
 	asked.resource = (struct engine_resource){
 		.domain = decide->source_domain, .kind = kind_info[KIND_DATASET].kind,
-		.name = decide->source_name, .tags = value_get(spec, "tags"),
+		.name = decide->source_name, .tags = decide->source_tags,
 		.labels = value_get(value_get(decide->source, "metadata"), "labels"),
 	};
 	TRY(engine_read(engine, decide->arena, &asked, &columns, &read, decide->err));

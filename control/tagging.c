@@ -314,23 +314,40 @@ static int view_node(struct control *control, struct arena *arena, const struct 
 	return 0;
 }
 
-int tags_of_view(struct control *control, struct arena *arena, const char *tenant,
-                 const char *domain, const char *view, struct tags *ret_tags, struct err *err)
+static int own_view(struct control *control, struct arena *arena, const struct dataset_at *at,
+                    struct tags *ret_tags, struct err *err)
 {
 	char key[STORE_KEY_MAX];
-	const struct dataset_at at = { tenant, domain, view };
 	struct value *stored = NULL;
 	struct tagnode node;
-	const char *whole = arena_printf(arena, "%s/%s/%s", tenant, domain, view);
-	catalog_key(key, KIND_FEATUREVIEW, tenant, domain, view);
+	const char *whole = arena_printf(arena, "%s/%s/%s", at->tenant, at->domain, at->name);
+	catalog_key(key, KIND_FEATUREVIEW, at->tenant, at->domain, at->name);
 	int rc = catalog_get(control->catalog, arena, key, &stored, NULL, err);
 	if (rc < 0 && rc != E_NOT_FOUND)
 		return rc;
 	TRY(node_read(arena, NULL, &node, err));
 	if (rc == 0)
-		TRY(view_node(control, arena, &at, value_get(stored, "spec"), &node, err));
+		TRY(view_node(control, arena, at, value_get(stored, "spec"), &node, err));
 	add_own(arena, &node, value_get(stored, "spec"), whole ? whole : "");
 	return names_of(arena, &node, ret_tags, err);
+}
+
+int tags_of_view(struct control *control, struct arena *arena, const char *tenant,
+                 const char *domain, const char *view, struct tags *ret_tags, struct err *err)
+{
+	const struct dataset_at at = { tenant, domain, view };
+	const struct reader reader = { tenant, domain };
+	const char *dot = strchr(view, '.');
+	const char *alias = dot ? arena_strndup(arena, view, (size_t)(dot - view)) : NULL;
+	struct shared shared;
+	if (!dot)
+		return own_view(control, arena, &at, ret_tags, err);
+	if (!alias)
+		return err_set(err, E_NOMEM, "no memory for tags");
+	TRY(sharing_resolve(control, arena, &reader, KIND_FEATUREVIEW, alias, dot + 1, &shared,
+	                    err));
+	const struct dataset_at owner = { shared.tenant, shared.domain, shared.name };
+	return own_view(control, arena, &owner, ret_tags, err);
 }
 
 const struct value *tags_of_column(const struct tags *tags, const char *column)
