@@ -9,6 +9,7 @@
 #include "control/access.h"
 #include "control/admit.h"
 #include "control/audit.h"
+#include "control/home.h"
 #include "control/identity.h"
 #include "control/plan.h"
 #include "control/policies.h"
@@ -94,7 +95,9 @@ static bool is_offered(const struct query *query, const char *domain, const char
 static int authorize(struct query *query, struct named *named, bool alias, struct err *err)
 {
 	const char *name = alias ? NULL : named->name;
-	struct decision rows = may(query, ACTION_DATASET_QUERY, named->reader, name);
+	bool audit = !alias && home_is_audit(named->domain, named->name);
+	struct decision rows = may(query, audit ? ACTION_AUDIT_READ : ACTION_DATASET_QUERY,
+	                           named->reader, name);
 	named->sure = may(query, ACTION_DATASET_READ, named->reader, name).allowed;
 	named->offered = !alias && (!named->sure || !rows.allowed) &&
 		is_offered(query, named->domain, named->name);
@@ -105,8 +108,10 @@ static int authorize(struct query *query, struct named *named, bool alias, struc
 	if (!named->sure)
 		return hidden(named->ref, err);
 	return err_set(err, E_DENIED,
-	               "%s/%s may not dataset:query in the domain %s; the role consumer permits it",
-	               query->asker.tenant, query->asker.principal, named->reader);
+	               "%s/%s may not %s in the domain %s; the role %s permits it",
+	               query->asker.tenant, query->asker.principal,
+	               audit ? "audit:read" : "dataset:query", named->reader,
+	               audit ? "auditor" : "consumer");
 }
 
 /* --- which dataset --- */

@@ -46,6 +46,11 @@ bool home_is(const char *domain)
 	return domain && strcmp(domain, PLATFORM_DOMAIN) == 0;
 }
 
+bool home_is_audit(const char *domain, const char *name)
+{
+	return home_is(domain) && name && strcmp(name, HOME_AUDIT) == 0;
+}
+
 /* --- made --- */
 
 static struct value *metadata_new(struct control *control, struct arena *arena, const char *tenant,

@@ -31,6 +31,8 @@ MUST_USE int home_delete(struct control *control, const char *tenant, struct cha
 /* Whether the tenant has domains of its own. */
 bool home_has_others(struct control *control, const char *tenant);
 bool home_is(const char *domain);
+/* Its rows are for whoever may audit:read, and for nobody else. */
+bool home_is_audit(const char *domain, const char *name);
 /* The current snapshot's time and files; false: there is no history yet. */
 bool home_history(struct control *control, struct arena *arena, const char *tenant,
                   struct snapshot **ret_snapshot);

@@ -10,8 +10,9 @@
 
 static bool is_platforms(enum task_type type)
 {
-	return type == TASK_ARCHIVE || type == TASK_HISTORY || type == TASK_SWEEP ||
-	       type == TASK_REKEY || type == TASK_ERASE;
+	return type == TASK_ARCHIVE || type == TASK_HISTORY || type == TASK_AUDIT ||
+	       type == TASK_EVENTS || type == TASK_SWEEP || type == TASK_REKEY ||
+	       type == TASK_ERASE;
 }
 
 /* A schedule of before its writer was kept reads for nobody: for all of its domain where roles

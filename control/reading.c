@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/rowfilter.h"
+#include "control/home.h"
 #include "control/policies.h"
 #include "control/tagging.h"
 #include "policy/engine_reading.h"
@@ -228,8 +229,9 @@ int reading_decide(struct control *control, struct arena *arena, const struct re
 {
 	struct decide decide = {
 		.control = control, .arena = arena, .ask = ask, .err = err,
-		.action = ask->kind == KIND_FEATUREVIEW ? ACTION_FEATURES_READ
-		                                        : ACTION_DATASET_READ,
+		.action = ask->kind == KIND_FEATUREVIEW            ? ACTION_FEATURES_READ
+		          : home_is_audit(ask->domain, ask->name) ? ACTION_AUDIT_READ
+		                                                  : ACTION_DATASET_READ,
 		.what = arena_printf(arena, "the %s %s.%s", kind_info[ask->kind].name, ask->domain,
 		                     ask->name),
 	};

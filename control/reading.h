@@ -16,6 +16,8 @@
  * reader is the User of the name * in its tenant, in no group or role; and by the reader's own, to
  * which it is Dataset::"TENANT/DOMAIN/ALIAS.NAME" in the domain that accepted it.
  *
+ * The rows of freehold.audit are for whoever may audit:read.
+ *
  * Without policies in force it is the roles' table and no more. Any thread. */
 #ifndef READING_H
 #define READING_H

@@ -227,3 +227,27 @@ Test(reading, of_two_at_once_is_the_stricter_in_everything)
 	cr_expect(value_equal(both.restriction.filter, a.restriction.filter));
 	plane_stop(s.plane);
 }
+
+Test(reading, the_rows_of_the_audit_log_are_for_who_may_audit_read_and_for_nobody_else)
+{
+	struct scene s = start();
+	struct value *schema = value_list(s.plane->arena);
+	struct reading reading;
+	struct asker consumer = { .tenant = "acme", .principal = "eve", .auth = AUTH_KEY };
+	struct asker auditor = { .tenant = "acme", .principal = "olga", .auth = AUTH_KEY };
+	cr_assert(asker_bind(&consumer, "consumer", NULL));
+	cr_assert(asker_bind(&auditor, "auditor", NULL));
+	struct reading_ask ask = {
+		.asker = &consumer, .tenant = "acme", .domain = "freehold", .kind = KIND_DATASET,
+		.name = "tasks", .stored = value_map(s.plane->arena), .schema = schema,
+		.now_ms = 1,
+	};
+	cr_expect_eq(reading_decide(s.plane->control, s.plane->arena, &ask, &reading, &s.err), 0);
+	ask.name = "audit";
+	cr_expect_eq(reading_decide(s.plane->control, s.plane->arena, &ask, &reading, &s.err),
+	             E_DENIED);
+	cr_expect(strstr(s.err.text, "audit:read"), "%s", s.err.text);
+	ask.asker = &auditor;
+	cr_expect_eq(reading_decide(s.plane->control, s.plane->arena, &ask, &reading, &s.err), 0);
+	plane_stop(s.plane);
+}
