@@ -52,29 +52,6 @@ static struct value *parameter_value(struct arena *arena, const struct parameter
 
 /* --- one operation --- */
 
-/* listDatasets, putDataset; others by their handler: taskSubmit. */
-static const char *operation_id(struct arena *arena, const struct route_row *row)
-{
-	const char *handler = row->operation->handler;
-	if (strncmp(handler, "resource_", 9) == 0) {
-		bool list = strcmp(handler, "resource_list") == 0;
-		const char *kind = kind_info[row->kind].kind;
-		return arena_printf(arena, "%s%s%s", handler + 9, kind, list ? "List" : "");
-	}
-	/* One handler for several kinds: the kind tells them apart. */
-	const char *kind = row->kind == KIND_NONE ? "" : kind_info[row->kind].kind;
-	char *id = arena_alloc(arena, strlen(handler) + strlen(kind) + 1);
-	size_t n = 0;
-	for (bool up = false; id && *handler; handler++) {
-		if (*handler != '_')
-			id[n++] = up ? (char)toupper((unsigned char)*handler) : *handler;
-		up = *handler == '_';
-	}
-	if (id)
-		memcpy(id + n, kind, strlen(kind));
-	return id;
-}
-
 /* What its format says. */
 static struct value *query_content(struct arena *arena, const char *name)
 {
@@ -169,7 +146,7 @@ static struct value *operation_value(struct arena *arena, const struct route_row
 	const struct parameter *parameter;
 	const char *ids = row->operation->parameters;
 	value_add_str(tags, row->operation->tag);
-	value_set(map, "operationId", value_str(arena, operation_id(arena, row)));
+	value_set(map, "operationId", value_str(arena, route_operation(arena, row)));
 	value_set_str(map, "summary", row->summary);
 	value_set(map, "tags", tags);
 	value_set(map, "x-freehold-action", value_str(arena, route_action(arena, row)));

@@ -103,6 +103,29 @@ const char *route_action(struct arena *arena, const struct route_row *row)
 	return name;
 }
 
+/* listDatasetList, putDataset; others by their handler: taskSubmit. */
+const char *route_operation(struct arena *arena, const struct route_row *row)
+{
+	const char *handler = row->operation->handler;
+	if (strncmp(handler, "resource_", 9) == 0) {
+		bool list = strcmp(handler, "resource_list") == 0;
+		const char *kind = kind_info[row->kind].kind;
+		return arena_printf(arena, "%s%s%s", handler + 9, kind, list ? "List" : "");
+	}
+	/* One handler for several kinds: the kind tells them apart. */
+	const char *kind = row->kind == KIND_NONE ? "" : kind_info[row->kind].kind;
+	char *id = arena_alloc(arena, strlen(handler) + strlen(kind) + 1);
+	size_t n = 0;
+	for (bool up = false; id && *handler; handler++) {
+		if (*handler != '_')
+			id[n++] = up ? (char)toupper((unsigned char)*handler) : *handler;
+		up = *handler == '_';
+	}
+	if (id)
+		memcpy(id + n, kind, strlen(kind));
+	return id;
+}
+
 bool route_public(const struct route_row *row)
 {
 	return strcmp(row->action, "PUBLIC") == 0;

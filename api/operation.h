@@ -29,7 +29,7 @@ struct route_row {
 	const struct operation *operation;
 	enum kind kind;
 	const char *action;          /* DATASET_READ */
-	const char *audit;           /* ALWAYS, DENIALS, NEVER */
+	const char *audit;           /* ALWAYS, ONCE, NEVER; DENIALS: see serving.def */
 	bool serving;                /* at the worker's door */
 	const char *summary;
 };
@@ -42,6 +42,8 @@ extern const struct route_row route_rows[];
 const struct parameter *parameter_next(const char **list);
 /* "dataset:read", as policies and audit events name it; in arena. */
 const char *route_action(struct arena *arena, const struct route_row *row);
+/* "putDataset": its operation's id; in arena. NULL: no memory. */
+const char *route_operation(struct arena *arena, const struct route_row *row);
 bool route_public(const struct route_row *row);
 /* The component that request, answer or NULL name for this row; in arena. NULL: none. */
 const char *route_schema(struct arena *arena, const struct route_row *row, const char *name);

@@ -9,8 +9,11 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/yaml.h"
+<<<<<<< HEAD
 #include "control/audit.h"
 #include "control/caller.h"
+=======
+>>>>>>> 8bbaf7c (audit: every authenticated request's decision is an event, durable before the answer; refusals that anybody may cause are counted; events of logs led elsewhere wait in the store; an operator's second event names no tenant)
 #include "control/events.h"
 #include "control/forward.h"
 #include "control/grants.h"
@@ -20,6 +23,8 @@
 #include "control/metrics.h"
 #include "control/revoked.h"
 #include "control/tenancy.h"
+#include "control/refusals.h"
+#include "control/witness.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -205,6 +210,7 @@ static int read_request(struct control *control, struct request *request, struct
 static int authorize(struct control *control, struct request *request, struct err *err)
 {
 	struct decision decision = grants_decide(control, request);
+	request->decision = decision;
 	request->rule = decision.rule;
 	request->hidden = !decision.visible;
 	if (decision.allowed)
@@ -241,7 +247,7 @@ static bool is_everywhere(struct control *control, const struct request *request
 {
 	const struct route *route = request->route;
 	int64_t least = 0;
-	if (strcmp(route->method, "GET") != 0 || route->audit == AUDIT_ALWAYS)
+	if (strcmp(route->method, "GET") != 0)
 		return false;
 	const char *revision = request_header(request, REVISION_HEADER);
 	if (revision)
@@ -268,7 +274,7 @@ static const struct part *wanted_part(struct control *control, const struct requ
 		return NULL;
 	if (refused && request->asker.tenant && request->hidden)
 		return part_of(control, request->asker.tenant);
-	return refused || !is_everywhere(control, request) ? request->part : NULL;
+	return request->part;
 }
 
 handler_fn h_task_get, h_task_list, h_usage_tenant;
@@ -324,7 +330,8 @@ static bool stays_here(struct control *control, struct request *request)
 {
 	if (request->failure.code)
 		return true;
-	return is_followed(request) && check_rights(control, request, NULL) == 0;
+	return (is_everywhere(control, request) || is_followed(request)) &&
+		check_rights(control, request, NULL) == 0;
 }
 
 static int pass_on(struct control *control, struct request *request, struct err *err)
@@ -355,8 +362,10 @@ static int reserve(struct control *control, struct request *request, struct err 
 	struct amounts one = { .v = { 0 } };
 	one.v[request->route->unit] = 1;
 	const char *domain = request->domain ? request->domain : "";
-	return shard_check(part_of(control, request->asker.tenant)->shard, request->asker.tenant,
-	                   domain, &one, err);
+	int code = shard_check(part_of(control, request->asker.tenant)->shard,
+	                       request->asker.tenant, domain, &one, err);
+	request->throttled = code < 0;
+	return code;
 }
 
 /* --- handle --- */
@@ -370,55 +379,6 @@ static int handle(struct control *control, struct request *request, struct err *
 }
 
 /* --- record --- */
-
-/* Whose log it goes to: the target's, unless the asker may not know of it. */
-static const char *event_tenant(const struct request *request)
-{
-	bool theirs = request->tenant && !request->hidden;
-	return theirs ? request->tenant : request->asker.tenant;
-}
-
-static int add_event(struct request *request, const char *result, const char *code,
-                     struct change *change, struct err *err)
-{
-	char actor[ACTOR_TEXT_MAX];
-	snprintf(actor, sizeof actor, "%s/%s", request->asker.tenant, request->asker.principal);
-	const struct audit_event event = {
-		.tenant = event_tenant(request),
-		.actor = actor,
-		.action = action_name(request->route->action),
-		.resource = request->ask->path,
-		.result = result,
-		.rule = request->rule,
-		.code = code,
-		.request = request->id,
-		.task = request->submitted,
-		.at_ms = request->now_ms,
-	};
-	return audit_add(change, &event, err);
-}
-
-/* A refusal is an event of its own. It is not worth failing for: what is refused stays refused. */
-static void record_refusal(struct control *control, struct request *request)
-{
-	int code = request->failure.code;
-	const char *result = request->hidden || code == E_DENIED ? "denied"
-	                     : code == E_QUOTA || code == E_BUSY ? "refused" : NULL;
-	if (!result || !request->asker.tenant || request->route->audit == AUDIT_NEVER)
-		return;
-	AUTO(change) *change = NULL;
-	struct err err = { 0 };
-	int rc = change_new(&change, &err);
-	if (rc == 0)
-		rc = add_event(request, result, err_name(code), change, &err);
-	if (rc == 0)
-		rc = journal_commit(part_of(control, event_tenant(request))->journal, change, &err);
-	const struct log_context context = { .tenant = request->asker.tenant,
-		                             .request = request->id };
-	if (rc < 0)
-		log_warn(&context, "refusal_not_audited", "action=%s result=%s reason=\"%s\"",
-		         action_name(request->route->action), result, err.text);
-}
 
 /* Whoever said which version it changes is told that it has changed; others, that they met. */
 static int lost_race(const struct request *request, struct err *err)
@@ -451,23 +411,33 @@ static int commit(struct request *request, struct err *err)
 	return code == E_PRECONDITION ? lost_race(request, err) : code;
 }
 
+/* A credential that is nobody's: nothing is known of who asks. */
+static void record_stranger(struct control *control, const struct request *request)
+{
+	if (request->failure.code == E_UNAUTHENTICATED && bearer(request))
+		refusals_sign_in(control, bearer(request), request->ask->address,
+		                 request->ask->path, request->now_ms);
+}
+
 static int record(struct control *control, struct request *request, struct err *err)
 {
 	if (request->failure.code) {
 		withdraw(request);
-		record_refusal(control, request);
+		record_stranger(control, request);
+		witness_refusal(control, request);
 		return 0;
 	}
 	bool reads = strcmp(request->route->method, "GET") == 0;
-	bool always = request->route->audit == AUDIT_ALWAYS;
-	struct change *change = request->change;
-	if (always && reads)
-		TRY(request_change(request, &change, err));
-	if (!change)
-		return 0;
-	if (always)
-		TRY(add_event(request, "allowed", NULL, change, err));
-	return commit(request, err);
+	if (reads || !request->change)
+		TRY(witness_read(control, request, err));
+	else if (request->route->audit != AUDIT_NEVER)
+		TRY(witness_write(control, request, err));
+	int code = request->change ? commit(request, err) : 0;
+	if (code == E_CONFLICT || code == E_PRECONDITION) {
+		request->failure = *err;
+		witness_refusal(control, request);
+	}
+	return code;
 }
 
 /* --- answer --- */

@@ -6,6 +6,7 @@
 #include "api/kinds.h"
 #include "api/manifest.h"
 #include "common/text.h"
+#include "control/audit.h"
 #include "control/control.h"
 #include "policy/policy.h"
 #include "tenant/quota.h"
@@ -74,6 +75,11 @@ struct request {
 	handler_fn *finish; /* set by handle: fills the reply after the commit; may be NULL */
 	void *state;                 /* from handle to finish, in the arena */
 	const char *rule;            /* what decided; NULL: nothing yet */
+	struct decision decision;    /* after authorize: by which policies */
+	enum audit_verb verb;        /* what a handler did; VERB_NONE: as its method says */
+	struct value *detail;        /* of its event: names and numbers; NULL: none */
+	bool throttled;              /* over what the asker's tenant may ask at all */
+	bool own;                    /* it asks for a task or run of its own */
 	bool hidden;                 /* the target is another tenant's */
 	bool in_parts;               /* a list of what may be read one by one, not as a whole */
 	bool passed;                 /* the reply is another replica's */
@@ -86,7 +92,7 @@ struct request {
 };
 
 enum route_unit { UNIT_NONE = -1, UNIT_REQUESTS = DIM_REQUESTS };
-enum route_audit { AUDIT_NEVER, AUDIT_DENIALS, AUDIT_ALWAYS };
+enum route_audit { AUDIT_NEVER, AUDIT_DENIALS, AUDIT_ONCE, AUDIT_ALWAYS }; /* api/routes.def */
 
 struct route {
 	const char *method, *path;

@@ -79,9 +79,9 @@ static void set_texts(struct value *record, const struct audit_event *event)
 		set_cut(record, texts[i].name, texts[i].text);
 }
 
-int audit_add(struct change *change, const struct audit_event *event, struct err *err)
+int audit_record(struct arena *arena, const struct audit_event *event, struct value **ret_record,
+                 struct err *err)
 {
-	struct arena *arena = change_arena(change);
 	struct value *record = record_new(arena, RECORD_AUDIT, event->at_ms);
 	const struct ocsf_type type = ocsf_type(event->action, event->verb);
 	value_set_str(record, "tenant", event->tenant);
@@ -92,5 +92,13 @@ int audit_add(struct change *change, const struct audit_event *event, struct err
 	set_policies(arena, record, event);
 	TRY(set_detail(arena, record, event->detail, err));
 	TRY(value_check(record, err));
+	*ret_record = record;
+	return 0;
+}
+
+int audit_add(struct change *change, const struct audit_event *event, struct err *err)
+{
+	struct value *record = NULL;
+	TRY(audit_record(change_arena(change), event, &record, err));
 	return change_record(change, record, err);
 }

@@ -41,5 +41,8 @@ enum { AUDIT_POLICIES_MAX = 8, AUDIT_DETAIL_MAX = 8192 /* bytes, packed */ };
 /* Adds the event's record to change: it becomes durable together with what it tells of. What is
  * long is cut, and marked so. */
 MUST_USE int audit_add(struct change *change, const struct audit_event *event, struct err *err);
+/* The record alone. */
+MUST_USE int audit_record(struct arena *arena, const struct audit_event *event,
+                          struct value **ret_record, struct err *err);
 
 #endif

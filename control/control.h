@@ -27,6 +27,7 @@ struct lead;
 struct logins;
 struct metrics;
 struct root_conf;
+struct refusals;
 struct revoked;
 struct tagging;
 struct nodes;
@@ -71,6 +72,8 @@ struct control {
 	_Atomic int64_t api_until_ms, link_until_ms; /* the doors' certificates'; 0: none */
 	int worker_cert_s;           /* how long their certificates are valid; 0: a day */
 	_Atomic int64_t join_due_ms; /* refused joins: when the next one would be in time (GCRA) */
+	_Atomic int64_t late_due_ms; /* events for leaders elsewhere: likewise */
+	struct refusals *refusals;   /* credentials that were refused, counted; NULL: nobody does */
 	bool nameless;               /* workers that have not joined may poll too */
 	struct era era;              /* tokens of an epoch up to its base are of an earlier one */
 	struct backups *backups;

@@ -4,6 +4,8 @@
 #include "common/defs.h"
 #include "control/resource.h"
 
+#include "common/crypto.h"
+#include "common/pack.h"
 #include "control/behalf.h"
 #include "control/grants.h"
 #include "control/keys.h"
@@ -15,6 +17,8 @@
 #include <string.h>
 
 handler_fn h_resource_put;
+
+enum { CHANGED_MAX = 16 };
 
 /* From handle to finish. */
 struct put {
@@ -143,6 +147,39 @@ static int write_it(struct control *control, struct request *request, struct put
 	return change_put(change, put->key, put->stored, put->revision, err);
 }
 
+/* A fingerprint of what is said, without saying it. */
+static void set_digest(struct request *request, const char *name, const struct value *stored)
+{
+	AUTO_BUF packed;
+	uint8_t hash[32];
+	char text[2 * sizeof hash + 1];
+	const struct value *spec = value_get(stored, "spec");
+	buf_init(&packed, STORE_VALUE_MAX);
+	if (!spec || pack_write(spec, &packed, NULL) < 0 || buf_check(&packed, NULL) < 0)
+		return;
+	sha256(packed.data, packed.len, hash);
+	hex_print(hash, sizeof hash, text);
+	value_set_str(request->detail, name, text);
+}
+
+/* For the audit log: which members were changed, their names alone, and from what to what. */
+static int set_detail(struct request *request, const struct put *put, const struct value *before,
+                      struct err *err)
+{
+	const struct value *spec = value_get(put->stored, "spec");
+	struct value *changed = value_list(request->arena);
+	request->verb = before ? VERB_UPDATE : VERB_CREATE;
+	request->detail = value_map(request->arena);
+	for (size_t i = 0; i < value_len(put->diff) && i < CHANGED_MAX; i++)
+		value_add_str(changed, value_get_str(value_at(put->diff, i), "path"));
+	set_digest(request, "before", before);
+	set_digest(request, "after", put->stored);
+	if (before)
+		value_set(request->detail, "changed", changed);
+	value_set_str(request->detail, "role", value_get_str(spec, "role"));
+	return value_check(request->detail, err);
+}
+
 /* After the commit. Without an ETag when another write has followed already: the ETag of that one
  * would let this caller overwrite what it has not seen. */
 static int finish(struct control *control, struct request *request, struct err *err)
@@ -200,6 +237,7 @@ int h_resource_put(struct control *control, struct request *request, struct err 
 		put->stored = before;
 	else if (!request->dry_run)
 		TRY(write_it(control, request, put, err));
+	TRY(set_detail(request, put, before, err));
 	TRY(grants_guard(control, request, err));
 	if (request->change)
 		TRY(rules_sharing_tell(control, request, before, put->stored, err));

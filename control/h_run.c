@@ -79,9 +79,11 @@ int h_run_get(struct control *control, struct request *request, struct err *err)
 	TRY(intake_domain(control, request, err));
 	TRY(request_number(request, "waitMs", 0, WAIT_MOST_MS, 0, &wait_ms, err));
 	TRY(request_number(request, "afterVersion", 0, INT64_MAX, 0, &after, err));
-	if (!shard_run(request->part->shard, request->arena, request->tenant, request->domain,
-	               request->run))
+	const struct value *run = shard_run(request->part->shard, request->arena, request->tenant,
+	                                    request->domain, request->run);
+	if (!run)
 		return no_run(request, err);
+	request->own = intake_is_own(request, run);
 	if (wait_ms)
 		hold(control, request, after, wait_ms);
 	TRY(request_needs_lead(request, err));

@@ -93,6 +93,7 @@ int h_task_get(struct control *control, struct request *request, struct err *err
 	TRY(request_number(request, "afterVersion", 0, INT64_MAX, 0, &after, err));
 	/* Looked up before it is waited for: a wait must not tell of another's task. */
 	TRY(task_get(request, request->task, &task, err));
+	request->own = intake_is_own(request, task);
 	if (value_get_bool(task, "archived", false))
 		return request_reply(request, 200, task, err);
 	if (wait_ms)

@@ -174,3 +174,10 @@ void intake_hold(struct control *control, const struct request *request, int64_t
 		           clock_mono_ms(control->clock) + wait_ms);
 	atomic_fetch_sub(&control->held, 1);
 }
+
+bool intake_is_own(const struct request *request, const struct value *shown)
+{
+	const char *owner = value_get_str(shown, "principal");
+	const char *asker = intake_principal(request);
+	return owner && asker && strcmp(owner, asker) == 0;
+}

@@ -26,4 +26,7 @@ void intake_hold(struct control *control, const struct request *request, int64_t
 MUST_USE int intake_submit(struct control *control, struct request *request, bool run,
                            const struct submitted **ret_submitted, struct err *err);
 
+/* Whether the asker submitted that task or run (its "principal"). */
+bool intake_is_own(const struct request *request, const struct value *shown);
+
 #endif

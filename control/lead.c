@@ -14,6 +14,8 @@
 #include "control/follow.h"
 #include "control/schedule.h"
 #include "control/forward.h"
+#include "control/late.h"
+#include "control/refusals.h"
 #include "control/shard_work.h"
 
 #include <inttypes.h>
@@ -196,6 +198,10 @@ static bool look(struct lead *lead, int64_t epoch)
 		step_down(lead);
 	if (!epoch)
 		keep_following(lead);
+	if (part->index == 0)
+		refusals_flush(part->control);
+	if (in_force)
+		late_collect(part);
 	return true;
 }
 

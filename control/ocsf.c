@@ -178,12 +178,48 @@ static void close_map(struct buf *out)
 	buf_putc(out, '}');
 }
 
+/* The member whose name follows `after` (NULL: the first) in order of bytes; NULL: the last was. */
+static const char *next_name(const struct value *map, const char *after)
+{
+	const char *best = NULL, *name = NULL;
+	for (size_t i = 0; i < value_len(map); i++) {
+		value_member(map, i, &name);
+		bool later = !after || strcmp(name, after) > 0;
+		if (later && (!best || strcmp(name, best) < 0))
+			best = name;
+	}
+	return best;
+}
+
+/* Names in order: a record's are put in order when it is stored. */
+static void print_ordered(struct buf *out, const struct value *value, int depth)
+{
+	bool map = value_kind(value) == VALUE_MAP, list = value_kind(value) == VALUE_LIST;
+	if ((!map && !list) || depth > VALUE_DEPTH_MAX) {
+		json_print(value, out);
+		return;
+	}
+	buf_putc(out, map ? '{' : '[');
+	for (const char *name = map ? next_name(value, NULL) : NULL; name;
+	     name = next_name(value, name)) {
+		begin(out, NULL);
+		json_print_str(name, strlen(name), out);
+		buf_putc(out, ':');
+		print_ordered(out, value_get(value, name), depth + 1);
+	}
+	for (size_t i = 0; list && i < value_len(value); i++) {
+		begin(out, NULL);
+		print_ordered(out, value_at(value, i), depth + 1);
+	}
+	buf_putc(out, map ? '}' : ']');
+}
+
 static void put_value(struct buf *out, const char *name, const struct value *value)
 {
 	if (!value)
 		return;
 	begin(out, name);
-	json_print(value, out);
+	print_ordered(out, value, 0);
 }
 
 /* --- what was touched --- */

@@ -14,6 +14,8 @@
 #include "control/intents.h"
 #include "control/keys.h"
 #include "control/keyuse.h"
+#include "control/late.h"
+#include "control/refusals.h"
 #include "control/logins.h"
 #include "control/metrics.h"
 #include "control/revoked.h"
@@ -230,6 +232,7 @@ static void on_change(void *context, const char *key, const struct value *value)
 		keyring_forget(control->keyring, key + 6);
 	identity_changed(control, key);
 	schedule_changed(control, key);
+	late_changed(control, key, value);
 }
 
 /* --- the journal's --- */
@@ -372,6 +375,7 @@ static int make_identity(struct control *control, const struct start_conf *conf,
 		.state_key = keyring_state_key(conf->keyring),
 	};
 	TRY(revoked_new(conf->store, &control->revoked, err));
+	TRY(refusals_new(&control->refusals, err));
 	TRY(tokens_new(conf->keyring, control->catalog, &control->tokens, err));
 	const struct issuers_conf issuers = { .clock = conf->clock,
 	                                      .loopback = conf->issuer_loopback,
@@ -478,6 +482,7 @@ void control_free(struct control *control)
 	tokens_free(control->tokens);
 	logins_free(control->logins);
 	revoked_free(control->revoked);
+	refusals_free(control->refusals);
 	catalog_free(catalog);
 	policies_free(control->policies);
 	tagging_free(control->tagging);

@@ -148,3 +148,12 @@ Test(ocsf, every_action_of_a_policy_has_a_class_and_no_read_of_metadata_is_one_o
 	cr_expect(key.class_uid == 6005 && key.activity_id == 7);
 	cr_expect(unknown.class_uid == 6003 && unknown.activity_id == 99);
 }
+
+Test(ocsf, the_order_in_which_a_detail_was_made_does_not_show)
+{
+	AUTO(arena) *arena = arena_of_test();
+	cr_expect_str_eq(line_of(arena, "{\"detail\":{\"b\":[{\"y\":1,\"x\":2},3],\"a\":true}}"),
+	                 line_of(arena, "{\"detail\":{\"a\":true,\"b\":[{\"x\":2,\"y\":1},3]}}"));
+	cr_expect_not_null(strstr(line_of(arena, "{\"detail\":{\"b\":1,\"a\":{}}}"),
+	                          "\"detail\":{\"a\":{},\"b\":1}"));
+}
