@@ -9,11 +9,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/yaml.h"
-<<<<<<< HEAD
-#include "control/audit.h"
 #include "control/caller.h"
-=======
->>>>>>> 8bbaf7c (audit: every authenticated request's decision is an event, durable before the answer; refusals that anybody may cause are counted; events of logs led elsewhere wait in the store; an operator's second event names no tenant)
 #include "control/events.h"
 #include "control/forward.h"
 #include "control/grants.h"
@@ -415,7 +411,7 @@ static int commit(struct request *request, struct err *err)
 static void record_stranger(struct control *control, const struct request *request)
 {
 	if (request->failure.code == E_UNAUTHENTICATED && bearer(request))
-		refusals_sign_in(control, bearer(request), request->ask->address,
+		refusals_sign_in(control, bearer(request), caller_address(control, request),
 		                 request->ask->path, request->now_ms);
 }
 

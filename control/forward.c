@@ -7,11 +7,8 @@
 #include "common/fetch.h"
 #include "common/json.h"
 #include "common/log.h"
-<<<<<<< HEAD
 #include "control/caller.h"
-=======
 #include "control/may.h"
->>>>>>> 8bbaf7c (audit: every authenticated request's decision is an event, durable before the answer; refusals that anybody may cause are counted; events of logs led elsewhere wait in the store; an operator's second event names no tenant)
 
 #include <ctype.h>
 #include <pthread.h>
@@ -23,11 +20,7 @@
 
 enum {
 	RELIST_MS = 60000, TIMEOUT_MS = 10000, MOST = 16, TARGET_MAX = 16 * 1024,
-<<<<<<< HEAD
-	HEADERS_MAX = 64 * 1024, HEADERS_OURS = 10, LEADER_ARENA = 64 * 1024, WAIT_MOST_MS = 30000
-=======
-	HEADERS_MAX = 64 * 1024, HEADERS_OURS = 9, LEADER_ARENA = 64 * 1024, WAIT_MOST_MS = 30000
->>>>>>> 8bbaf7c (audit: every authenticated request's decision is an event, durable before the answer; refusals that anybody may cause are counted; events of logs led elsewhere wait in the store; an operator's second event names no tenant)
+	HEADERS_MAX = 64 * 1024, HEADERS_OURS = 11, LEADER_ARENA = 64 * 1024, WAIT_MOST_MS = 30000
 };
 
 #define LEADERS "leader/"
@@ -225,16 +218,11 @@ static int headers_of(const struct forward *forward, struct control *control,
                       const char *ret_headers[HEADERS_OURS], struct err *err)
 {
 	static const char *const names[] = { "Authorization", "Content-Type", "Accept",
-<<<<<<< HEAD
-		                             "Idempotency-Key", "If-Match", "If-None-Match" };
+		                             "Idempotency-Key", "If-Match", "If-None-Match",
+		                             PURPOSE_HEADER };
 	const char *caller = NULL;
 	int count = 0, own;
 	TRY(caller_print(control, request, &caller, err));
-=======
-		                             "Idempotency-Key", "If-Match", "If-None-Match",
-		                             PURPOSE_HEADER };
-	int count = 0;
->>>>>>> 8bbaf7c (audit: every authenticated request's decision is an event, durable before the answer; refusals that anybody may cause are counted; events of logs led elsewhere wait in the store; an operator's second event names no tenant)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *value = request_header(request, names[i]);
 		if (value)

@@ -98,7 +98,7 @@ static struct audit_event event_of(const struct request *request, const char *re
 		.policy_count = request->decision.policy_count,
 		.digest = request->decision.digest,
 		.purpose = request_header(request, PURPOSE_HEADER),
-		.address = request->ask->address,
+		.address = request->asker.address,
 		.code = code,
 		.request = request->id,
 		.task = request->submitted ? request->submitted : request->task,
