@@ -249,7 +249,7 @@ static int read_shared(const struct query *query, const struct named *named,
                        const struct shared *shared, const struct value *schema,
                        struct reading *ret_reading, struct err *err)
 {
-	const struct asker stranger = { .tenant = query->asker.tenant, .principal = "*" };
+	const struct asker stranger = { .tenant = query->asker.tenant, .principal = READING_ANYONE };
 	struct value *stored = NULL;
 	struct reading theirs, ours;
 	TRY(stored_of(query, shared->tenant, shared->domain, shared->name, named->ref, &stored,

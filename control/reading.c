@@ -67,7 +67,7 @@ static struct engine_ask engine_ask_of(const struct decide *decide)
 			.name = ask->name, .tags = decide->tags,
 			.labels = value_get(value_get(ask->stored, "metadata"), "labels"),
 		},
-		.now_ms = ask->now_ms, .purpose = ask->purpose,
+		.now_ms = ask->now_ms, .address = ask->asker->address, .purpose = ask->purpose,
 	};
 }
 
@@ -85,7 +85,13 @@ static int denied(const struct decide *decide, const char *rule)
 	               action_name(decide->action), decide->what, rule, decide->ask->tenant);
 }
 
-/* --- a view's dataset --- */
+/* --- a view's dataset, and tags --- */
+
+/* A view that another tenant shares is known here by what its owner says of it alone. */
+static bool is_shared_view(const struct reading_ask *ask)
+{
+	return ask->kind == KIND_FEATUREVIEW && strchr(ask->name, '.');
+}
 
 /* Of the view's own tenant; another's has been decided on when it was materialized. */
 static int find_source(struct decide *decide)
@@ -93,7 +99,7 @@ static int find_source(struct decide *decide)
 	char key[STORE_KEY_MAX];
 	const struct reading_ask *ask = decide->ask;
 	const char *ref = value_get_str(value_get(ask->stored, "spec"), "dataset");
-	if (ask->kind != KIND_FEATUREVIEW || !ref)
+	if (ask->kind != KIND_FEATUREVIEW || is_shared_view(ask) || !ref)
 		return 0;
 	TRY(catalog_ref(ref, ask->domain, decide->source_domain, decide->source_name,
 	                decide->err));
@@ -103,6 +109,27 @@ static int find_source(struct decide *decide)
 	return rc == E_NOT_FOUND ? 0 : rc;
 }
 
+static void add_declared(struct arena *arena, struct value *columns, const struct value *features)
+{
+	for (size_t i = 0; i < value_len(features); i++) {
+		const struct value *tags = value_get(value_at(features, i), "tags");
+		if (tags)
+			value_set(columns, value_get_str(value_at(features, i), "name"),
+			          value_copy(arena, tags));
+	}
+}
+
+static int declared_tags(struct decide *decide)
+{
+	const struct value *spec = value_get(decide->ask->stored, "spec");
+	struct value *columns = value_map(decide->arena);
+	add_declared(decide->arena, columns, value_get(spec, "features"));
+	TRY(value_check(columns, decide->err));
+	decide->tags = value_get(spec, "tags");
+	decide->column_tags = columns;
+	return 0;
+}
+
 /* Those in force: declared, inherited, less what was lifted (control/tagging.h). */
 static int find_tags(struct decide *decide)
 {
@@ -110,6 +137,8 @@ static int find_tags(struct decide *decide)
 	struct arena *arena = decide->arena;
 	struct value *columns = value_map(arena);
 	struct tags tags = { 0 }, source = { 0 };
+	if (is_shared_view(ask))
+		return declared_tags(decide);
 	TRY(ask->kind == KIND_DATASET
 	            ? tags_of(decide->control, arena, ask->tenant, ask->domain, ask->name, &tags,
 	                      decide->err)

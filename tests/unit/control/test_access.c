@@ -5,6 +5,7 @@
 #include "api/access_grant.h"
 
 #include "api/envelope.h"
+#include "common/json.h"
 #include "control/dispatch.h"
 #include "control/identity.h"
 #include "control/keys.h"
@@ -360,4 +361,92 @@ Test(access, a_login_reads_and_does_not_make_this_door_wait_for_its_issuer)
 	}
 	end(&w);
 	idp_stop(idp);
+}
+
+/* --- what policies leave of a view --- */
+
+static void policy(struct world *w, const char *text)
+{
+	struct arena *arena = w->plane->arena;
+	struct value *spec = value_map(arena);
+	AUTO_BUF out;
+	buf_init(&out, MIB);
+	value_set_str(spec, "text", text);
+	json_print(spec, &out);
+	cr_assert_eq(buf_check(&out, NULL), 0);
+	plane_put(w->plane, w->admin, "Policy", "/v1/tenants/acme/policies/p",
+	          arena_strndup(arena, (const char *)out.data, out.len));
+}
+
+/* The view delays as that grant has it. */
+static const struct access_view *view_for(struct world *w, const char *key, const char *purpose)
+{
+	AUTO_BUF bytes;
+	struct err err = { 0 };
+	struct access_grant *grant = NULL;
+	const char *view = "flights.delays";
+	const struct access_ask asked = { .credential = key, .views = &view, .view_count = 1,
+	                                  .box_public = w->box_public, .purpose = purpose };
+	struct grant_opener opener = { .worker = "w1", .box_secret = w->box_secret };
+	memcpy(opener.control_key, w->plane->control->signer_public, SIGN_PUBLIC_BYTES);
+	memcpy(opener.box_public, w->box_public, BOX_PUBLIC_BYTES);
+	buf_init(&bytes, MIB);
+	if (access_answer(w->plane->control, w->plane->arena, &asked, "w1", &bytes, &err) < 0)
+		return NULL;
+	cr_assert_eq(access_open(&opener, clock_unix_ms(clock_system()), w->plane->arena,
+	                         bytes.data, bytes.len, &grant, &err), 0, "%s", err.text);
+	return &grant->views[0];
+}
+
+#define ON_COLUMN(where) "forbid(principal, action == Action::\"column:read\", resource == " \
+	"Column::\"acme/flights/" where "\");"
+
+Test(access, a_view_has_the_rows_and_features_that_policies_leave)
+{
+	struct world w;
+	start(&w);
+	policy(&w, "forbid(principal, action == Action::\"features:read\", resource is FeatureView) "
+	           "unless { resource.row.code == \"ATL\" && resource.row.p95 < 60 };"
+	           "@mask(\"mask-to-fixed-value\") " ON_COLUMN("delays/mean") ON_COLUMN("d/p95"));
+	const struct access_view *view = view_for(&w, w.reader, NULL);
+	cr_assert_not_null(view);
+	cr_expect_not_null(view->filter, "it may ask for what is hidden");
+	cr_assert_eq(view->feature_count, 2);
+	cr_expect_eq(view->features[0].mask, MASK_FIXED);
+	cr_expect(!view->features[0].hidden);
+	cr_expect(view->features[1].hidden, "as the dataset's column of that name");
+	policy(&w, ON_COLUMN("delays/mean") ON_COLUMN("delays/p95"));
+	cr_expect_null(view_for(&w, w.reader, NULL), "nothing is left of it");
+	end(&w);
+}
+
+Test(access, who_is_permitted_some_rows_only_reads_those)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	cr_expect_null(view_for(&w, w.producer, NULL));
+	policy(&w, "permit(principal == User::\"acme/producer\", action == "
+	           "Action::\"features:read\", resource is FeatureView) "
+	           "when { resource.row.code == \"ATL\" };");
+	const struct access_view *some = view_for(&w, w.producer, NULL);
+	cr_assert_not_null(some);
+	cr_expect_not_null(some->filter);
+	const struct access_view *all = view_for(&w, w.reader, NULL);
+	cr_assert_not_null(all);
+	cr_expect_null(all->filter);
+	cr_expect_eq(try_ask(&w, w.globex, "flights.delays", &err), E_NOT_FOUND);
+	cr_expect_eq(try_ask(&w, w.producer, "flights.none", &err), E_DENIED);
+	end(&w);
+}
+
+Test(access, a_view_is_read_for_the_purposes_of_its_dataset_only)
+{
+	struct world w;
+	start(&w);
+	plane_put(w.plane, w.admin, "Dataset", FLIGHTS "/datasets/d", "{'purposes':['planning']}");
+	cr_expect_null(view_for(&w, w.reader, NULL));
+	cr_expect_null(view_for(&w, w.reader, "marketing"));
+	cr_expect_not_null(view_for(&w, w.reader, "planning"));
+	end(&w);
 }

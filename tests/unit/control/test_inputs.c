@@ -29,6 +29,11 @@ static struct scene start(void)
 	          "{'name':'email','type':'string','tags':['pii']}]}");
 	plane_principal(s.plane, "acme", "etl", "'producer'", "sales");
 	plane_principal(s.plane, "globex", "gina", "'producer'", "trips");
+	plane_put(s.plane, s.admin, "Offer", SALES "/offers/gold",
+	          "{'datasets':['orders'],'to':{'tenant':'globex'}}");
+	plane_put(s.plane, s.globex, "Acceptance",
+	          "/v1/tenants/globex/domains/trips/acceptances/gold",
+	          "{'from':{'tenant':'acme','domain':'sales','offer':'gold'}}");
 	return s;
 }
 
