@@ -621,6 +621,65 @@ int bindings_has_holder(struct bindings *bindings, struct arena *arena, const ch
 	return code;
 }
 
+/* --- everybody --- */
+
+struct person {
+	const struct look *look;
+	struct asker asker;
+	bool present;
+};
+
+/* What is more than there may be is not looked at, as when it asks itself. */
+static int add_claim(void *context, const struct claim *claim, struct err *err)
+{
+	struct person *person = context;
+	struct asker *asker = &person->asker;
+	char key[SUBJECT_MAX];
+	person->present |= claim->kind == CLAIM_IS;
+	if (claim->kind == CLAIM_ROLE)
+		(void)asker_bind_at(asker, &(struct binding){claim->name, claim->domain,
+		                                             claim->at_kind, claim->at_name});
+	if (claim->kind != CLAIM_MEMBER || asker->group_count == GROUPS_MAX)
+		return 0;
+	asker->groups[asker->group_count++] = claim->name;
+	subject_key(key, person->look->tenant, GROUP_SUBJECT, claim->name);
+	return look_at(person->look, key, add_claim, person, err);
+}
+
+static int visit_all(const struct look *look, bindings_asker_fn *visit, void *context,
+                     struct err *err)
+{
+	const struct hashmap *subjects = &look->bindings->subjects;
+	size_t len = strlen(look->tenant);
+	bool enough = false;
+	for (size_t i = 0; i < subjects->cap && !enough; i++)
+		for (const struct hash_node *node = subjects->slots[i]; node && !enough;
+		     node = node->next) {
+			const char *name = node->key + len + 1;
+			if (strncmp(node->key, look->tenant, len) != 0 || node->key[len] != '/' ||
+			    strchr(name, ':'))
+				continue;
+			struct person person = {look, {.tenant = look->tenant, .principal = name},
+			                        false};
+			TRY(look_at(look, node->key, add_claim, &person, err));
+			if (person.present)
+				TRY(visit(context, &person.asker, &enough, err));
+		}
+	return 0;
+}
+
+int bindings_askers(struct bindings *bindings, struct arena *arena, const char *tenant,
+                    const struct what_if *what_if, bindings_asker_fn *visit, void *context,
+                    struct err *err)
+{
+	struct look look;
+	TRY(look_begin(bindings, arena, tenant, what_if, &look, err));
+	pthread_rwlock_rdlock(&bindings->lock);
+	int code = visit_all(&look, visit, context, err);
+	pthread_rwlock_unlock(&bindings->lock);
+	return code;
+}
+
 /* --- who names it --- */
 
 void bindings_user_of(struct bindings *bindings, const char *tenant, const char *subject,

@@ -54,6 +54,13 @@ MUST_USE int bindings_check_room(struct bindings *bindings, struct arena *arena,
 MUST_USE int bindings_has_holder(struct bindings *bindings, struct arena *arena, const char *tenant,
                                  const char *role, const struct what_if *what_if, bool *ret_has,
                                  struct err *err);
+/* Each principal that is there and not disabled, as an asker with all it has, until visit says so by
+ * *ret_enough. The lock is held, and the texts are the index's: nothing is kept. */
+typedef int bindings_asker_fn(void *context, const struct asker *asker, bool *ret_enough,
+                              struct err *err);
+MUST_USE int bindings_askers(struct bindings *bindings, struct arena *arena, const char *tenant,
+                             const struct what_if *what_if, bindings_asker_fn *visit,
+                             void *context, struct err *err);
 /* The key of a resource that names the subject, other than the subject's own; or that gives a role
  * in the domain, other than the domain's own. Empty: none does. */
 void bindings_user_of(struct bindings *bindings, const char *tenant, const char *subject,

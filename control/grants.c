@@ -4,6 +4,7 @@
 #include "control/grants.h"
 
 #include "control/bindings.h"
+#include "control/lockout.h"
 #include "control/may.h"
 
 #include <stdio.h>
@@ -392,6 +393,12 @@ static const char *admins_key(char out[STORE_KEY_MAX], const char *tenant)
 	return out;
 }
 
+/* What is made anew takes no role away; by a policy, what is given may take a right. */
+static bool takes_away(struct control *control, const struct what_if *what_if)
+{
+	return catalog_has(control->catalog, what_if->key);
+}
+
 /* Before the look at who is there: what changes after it is noticed at the commit. */
 static int note_admins(struct control *control, struct request *request, struct err *err)
 {
@@ -404,27 +411,44 @@ static int note_admins(struct control *control, struct request *request, struct 
 	return code == E_NOT_FOUND ? 0 : code;
 }
 
+/* A permit that goes, or a forbid that comes, may take an administrator's right. */
+int grants_policy(struct control *control, struct request *request, const char *before,
+                  const char *after, struct err *err)
+{
+	bool takes = (before && strstr(before, "permit")) || (after && strstr(after, "forbid"));
+	if (!takes || strcmp(request->asker.tenant, request->tenant) != 0)
+		return 0;
+	request->takes_admin = true;
+	return note_admins(control, request, err);
+}
+
 static int keeps_an_admin(struct control *control, struct request *request,
                           const struct what_if *what_if, struct err *err)
 {
-	static const char *const role = "tenant-admin";
-	bool before = false, after = false;
+	bool platform = strcmp(request->tenant, "platform") == 0;
+	const char *role = platform ? "operator" : "tenant-admin";
+	bool before = false, after = false, looked = false;
 	if (strcmp(request->asker.tenant, request->tenant) != 0 || !control->bindings)
 		return 0;
 	TRY(note_admins(control, request, err));
+	TRY(lockout_check(control, request, what_if, &looked, err));
+	request->takes_admin = looked;
+	if (!takes_away(control, what_if))
+		return 0;
 	TRY(bindings_has_holder(control->bindings, request->arena, request->tenant, role, NULL,
 	                        &before, err));
 	TRY(bindings_has_holder(control->bindings, request->arena, request->tenant, role, what_if,
 	                        &after, err));
 	if (!before || after) {
-		request->takes_admin = before;
+		request->takes_admin |= before;
 		return 0;
 	}
 	return err_set(err, E_CONFLICT,
-	               "%s would be left without a tenant-admin who is not "
+	               "%s would be left without %s who is not "
 	               "disabled, and nobody in it could make one; give the role to another "
-	               "first, or ask the platform's operator",
-	               request->tenant);
+	               "first%s",
+	               request->tenant, platform ? "an operator" : "a tenant-admin",
+	               platform ? "" : ", or ask the platform's operator");
 }
 
 int grants_guard(struct control *control, struct request *request, struct err *err)
@@ -514,8 +538,9 @@ int grants_put(struct control *control, struct request *request, const struct ma
 	TRY(in_reach_by_kind(control, request, manifest, before, &what_if, err));
 	TRY(bindings_check_room(control->bindings, request->arena, manifest->tenant, &what_if,
 	                        err));
-	if (!before || manifest->kind == KIND_DOMAIN)
-		return 0; /* it takes nothing away */
+	/* Who is new takes nothing from others. */
+	if (manifest->kind == KIND_DOMAIN || (!before && manifest->kind == KIND_PRINCIPAL))
+		return 0;
 	return keeps_an_admin(control, request, &what_if, err);
 }
 

@@ -21,6 +21,10 @@ MUST_USE int grants_put(struct control *control, struct request *request,
 /* The same, about to be deleted. */
 MUST_USE int grants_delete(struct control *control, struct request *request,
                            const struct manifest *manifest, struct err *err);
+/* Of a Policy about to be written or deleted: it and what takes away an administrator wait for each
+ * other (grants_guard). before, after: its texts; NULL: there is none. */
+MUST_USE int grants_policy(struct control *control, struct request *request, const char *before,
+                           const char *after, struct err *err);
 /* Once the write is in request->change: of two that each take away the last administrator but the
  * other's, one is too late. The revision of r/admins/TENANT is what they meet at. */
 MUST_USE int grants_guard(struct control *control, struct request *request, struct err *err);

@@ -143,9 +143,11 @@ int rules_delete(struct control *control, struct request *request, const struct 
 	if (manifest->kind == KIND_TENANT || manifest->kind == KIND_DOMAIN)
 		TRY(must_be_empty(control, manifest, err));
 	TRY(grants_delete(control, request, manifest, err));
-	if (manifest->kind == KIND_POLICY)
+	if (manifest->kind == KIND_POLICY) {
+		TRY(grants_policy(control, request, "permit", NULL, err));
 		TRY(policies_check(control->policies, request->arena, manifest->tenant,
 		                   manifest->name, NULL, &request->asker, request->now_ms, err));
+	}
 	if (manifest->kind == KIND_DOMAIN)
 		TRY(look_through(control, manifest, KIND_PRINCIPAL, err));
 	for (int kind = 0; kind < KIND_COUNT_ && kind_info[manifest->kind].scope == SCOPE_DOMAIN;

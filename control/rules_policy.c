@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/rules_policy.h"
 
+#include "control/grants.h"
 #include "control/policies.h"
 #include "control/policy_review.h"
 #include "policy/examples.h"
@@ -108,6 +109,8 @@ int rules_policy(struct control *control, struct request *request, const struct 
 		            .tenant = manifest->tenant },
 		.name = manifest->name, .warnings = value_list(request->arena),
 	};
+	TRY(grants_policy(control, request, value_get_str(value_get(before, "spec"), "text"),
+	                  value_get_str(manifest->spec, "text"), err));
 	TRY(policies_check(control->policies, request->arena, manifest->tenant, manifest->name,
 	                   value_get_str(manifest->spec, "text"), &request->asker, request->now_ms,
 	                   err));
