@@ -5,6 +5,7 @@
 #include "worker/access_cache.h"
 
 #include "common/json.h"
+#include "common/netaddr.h"
 #include "worker/ask.h"
 #include "worker/meter.h"
 #include "worker/row_veil.h"
@@ -444,7 +445,7 @@ void access_cache_key(const struct access_cache *cache, struct access_want *want
 {
 	const uint8_t *key = secret_bytes(cache->digest_key);
 	size_t credential_len = strlen(want->credential), features_len = want->features_len;
-	uint8_t text[KEY_TEXT_MAX + 2 * sizeof(size_t) + 1 + DIGEST_BYTES];
+	uint8_t text[KEY_TEXT_MAX + 2 * sizeof(size_t) + 1 + DIGEST_BYTES + NETADDR_TEXT];
 	bool fits = credential_len <= KEY_TEXT_MAX && features_len <= KEY_TEXT_MAX - credential_len;
 	uint8_t *at = text;
 	memcpy(at, &credential_len, sizeof credential_len);
@@ -456,6 +457,10 @@ void access_cache_key(const struct access_cache *cache, struct access_want *want
 		digest_keyed(key, want->purpose, strlen(want->purpose), at);
 		at += DIGEST_BYTES;
 	}
+	/* Policies may ask from where: what one address was granted is not another's. */
+	memset(at, 0, NETADDR_TEXT);
+	(void)snprintf((char *)at, NETADDR_TEXT, "%s", want->address ? want->address : "");
+	at += NETADDR_TEXT;
 	if (fits) {
 		memcpy(at, want->credential, credential_len);
 		memcpy(at + credential_len, want->features, features_len);

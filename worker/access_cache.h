@@ -66,6 +66,7 @@ DEFINE_AUTO(access_cache)
 struct access_want {
 	const char *credential;
 	const char *purpose;         /* as it was given; NULL: none was */
+	const char *address;         /* the caller's; NULL: not known */
 	const char *features;        /* JSON text, as in ask.h */
 	size_t features_len;
 	bool full_names;

@@ -24,6 +24,7 @@ int access_link_ask(void *context, const struct access_want *want, const char *c
 	const struct access_link *link = context;
 	const struct access_ask ask = {
 		.credential = want->credential, .purpose = want->purpose,
+		.address = want->address,
 		.views = views, .view_count = count, .box_public = link->opener->box_public,
 	};
 	struct access_answer answer;

@@ -43,7 +43,8 @@ static const char *credential_of(const struct http_request *request)
 static struct access_want want_of(const struct http_request *request)
 {
 	return (struct access_want){ .credential = credential_of(request),
-		                     .purpose = http_header(request, PURPOSE_HEADER) };
+		                     .purpose = http_header(request, PURPOSE_HEADER),
+		                     .address = http_peer(request) };
 }
 
 static bool is_read(const struct http_request *request)

@@ -69,6 +69,20 @@ static int ask(struct world *w, const char *key, const char *view, struct buf *g
 	return code;
 }
 
+static int ask_from(struct world *w, const char *key, const char *address, struct err *err)
+{
+	static const char *const view = "delays";
+	struct arena *arena = NULL;
+	AUTO_BUF grant;
+	const struct access_ask asked = { .credential = key, .views = &view, .view_count = 1,
+	                                  .box_public = w->box_public, .address = address };
+	cr_assert_eq(arena_new(16 * MIB, &arena, err), 0);
+	buf_init(&grant, MIB);
+	int code = access_answer(w->plane->control, arena, &asked, "w1", &grant, err);
+	arena_free(arena);
+	return code;
+}
+
 static int try_ask(struct world *w, const char *key, const char *view, struct err *err)
 {
 	AUTO_BUF grant;
@@ -448,5 +462,18 @@ Test(access, a_view_is_read_for_the_purposes_of_its_dataset_only)
 	cr_expect_null(view_for(&w, w.reader, NULL));
 	cr_expect_null(view_for(&w, w.reader, "marketing"));
 	cr_expect_not_null(view_for(&w, w.reader, "planning"));
+	end(&w);
+}
+
+Test(access, asks_policies_from_where_the_view_is_read)
+{
+	struct world w;
+	struct err err = { 0 };
+	start(&w);
+	policy(&w, "forbid(principal, action == Action::\"features:read\", resource) unless "
+	           "{ context has address && context.address.isInRange(ip(\"10.0.0.0/8\")) };");
+	cr_expect_eq(ask_from(&w, w.reader, "10.1.2.3", &err), 0, "%s", err.text);
+	cr_expect_eq(ask_from(&w, w.reader, "192.0.2.1", &err), E_DENIED);
+	cr_expect_eq(ask_from(&w, w.reader, NULL, &err), E_DENIED);
 	end(&w);
 }

@@ -148,6 +148,26 @@ Test(access_cache, a_key_is_of_the_whole_credential_and_the_whole_list)
 	rig_stop(&rig);
 }
 
+Test(access_cache, what_one_address_was_granted_another_asks_for_itself)
+{
+	struct rig rig;
+	rig_start(&rig);
+	struct access_want here = want_of(&rig, "ann", "[\"v:a\"]"), there = here;
+	here.address = "10.1.2.3";
+	there.address = "192.0.2.1";
+	access_cache_key(rig.cache, &here);
+	access_cache_key(rig.cache, &there);
+	struct access_plan *plan = NULL;
+	cr_assert_eq(access_cache_fetch(rig.cache, &here, &plan, NULL), 0);
+	access_plan_release(plan);
+	plan = access_cache_get(rig.cache, &there);
+	cr_expect_null(plan);
+	plan = access_cache_get(rig.cache, &here);
+	cr_expect_not_null(plan);
+	access_plan_release(plan);
+	rig_stop(&rig);
+}
+
 Test(access_cache, long_lists_have_keys_of_their_own_too)
 {
 	struct rig rig;
