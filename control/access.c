@@ -511,7 +511,7 @@ int access_answer(struct control *control, struct arena *arena, const struct acc
 {
 	struct asked asked = { .control = control, .arena = arena, .purpose = ask->purpose,
 	                       .now_ms = clock_unix_ms(control->clock) };
-	if (ask->query)
+	if (ask->query_count > 0)
 		return access_query(control, arena, ask, worker, ret_grant, err);
 	TRY(access_identify(control, arena, ask, &asked.asker, &asked.part, err));
 	int code = decide(&asked, ask, err);
