@@ -129,8 +129,10 @@ static int read_older(struct checking *checking, struct arena *arena, struct err
 
 static int check_end(const struct checking *checking, uint64_t size, struct err *err)
 {
+	if (checking->older_count == 0)
+		return 0;
 	const struct older *last = &checking->older[checking->older_count - 1];
-	if (checking->older_count == 0 || last->size <= size)
+	if (last->size <= size)
 		return 0;
 	return err_set(err, E_CORRUPT, "checkpoint: it is of %" PRIu64 " entries, but one of %"
 	               PRIu64 " was signed before: the log was taken back", size, last->size);

@@ -6,7 +6,10 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define ORIGIN "example.com/audit/one"
 
@@ -119,5 +122,55 @@ Test(logproof, is_the_form_of_the_specification)
 	cr_assert_eq(logproof_read(log.arena, (char *)text.data, text.len, &proof, NULL), 0);
 	cr_assert_eq(proof.hashes.count, 1);
 	cr_assert_eq(strncmp(proof.note, ORIGIN "\n2\n", strlen(ORIGIN) + 3), 0);
+	paperlog_close(&log);
+}
+
+/* --- a program that shares nothing with this one --- */
+
+static void write_text(const char *path, const void *data, size_t len)
+{
+	FILE *file = fopen(path, "w");
+	cr_assert_not_null(file);
+	cr_assert_eq(fwrite(data, 1, len, file), len);
+	fclose(file);
+}
+
+static int check_apart(const char *folder, const struct buf *text, const char *key)
+{
+	char proof[128], keys[128], command[512];
+	snprintf(proof, sizeof proof, "%s/proof", folder);
+	snprintf(keys, sizeof keys, "%s/key", folder);
+	write_text(proof, text->data, text->len);
+	write_text(keys, key, strlen(key));
+	snprintf(command, sizeof command, "command -v python3 >/dev/null || exit 77; exec python3 "
+	         "tests/conformance/check_proof.py %s %s >/dev/null 2>&1", proof, keys);
+	int status = system(command);
+	unlink(proof);
+	unlink(keys);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+Test(logproof, an_independent_program_finds_the_same)
+{
+	char folder[] = "/tmp/logproof-XXXXXX";
+	struct paperlog log;
+	static const uint64_t sizes[] = {300, 7};
+	paperlog_open(&log, ORIGIN, 1);
+	paperlog_grow(&log, 300, "a");
+	cr_assert_not_null(mkdtemp(folder));
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO_BUF text;
+		print(&log, sizes[i] * 2 / 3, sizes[i], &text);
+		int code = check_apart(folder, &text, log.verifier_text);
+		if (code == 77) {
+			rmdir(folder);
+			cr_skip_test("there is no python3");
+		}
+		cr_expect_eq(code, 0, "%d entries", (int)sizes[i]);
+		text.data[35] ^= 1;          /* in the event */
+		if (i == 0)
+			cr_expect_eq(check_apart(folder, &text, log.verifier_text), 1);
+	}
+	rmdir(folder);
 	paperlog_close(&log);
 }

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/auditlog.h"
 
+#include "common/store_mem.h"
 #include "common/text.h"
 #include "control/audit.h"
 #include "control/ocsf.h"
@@ -229,6 +230,34 @@ Test(auditlog, is_for_auditors_and_reading_events_out_of_it_is_an_event)
 		             before + all[i].tells, "%s", path);
 	}
 	plane_stop(plane);
+}
+
+/* --- nothing happens that is not written down --- */
+
+Test(auditlog, what_cannot_be_written_down_does_not_happen_and_is_not_shown)
+{
+	struct clock *clock = NULL;          /* stands still: nobody else asks the store */
+	cr_assert_eq(clock_new_simulated(1795348800000, &clock, NULL), 0);
+	struct plane *plane = plane_start_at(clock);
+	const char *admin = plane_tenant(plane, "acme", "sales");
+	static const char path[] = "/v1/tenants/acme/domains/sales/datasets/orders";
+	static const char body[] = "{'apiVersion':'freehold.io/v1','kind':'Dataset',"
+		"'metadata':{'name':'orders'},'spec':{}}";
+	int64_t size = value_get_int(get(plane, "log").body, "size", 0);
+	for (int i = 0; i < 3; i++) {
+		store_mem_fail(plane->store, 1, E_UNAVAILABLE);
+		struct answer answer = i == 0 ? plane_call(plane, admin, "PUT", path, body)
+			: i == 1 ? get(plane, "tile/entries/000.p/1") : get(plane, "proof?event=1");
+		cr_expect_eq(answer.status, 503, "%d: %s", i, answer.text);
+		cr_expect_null(strstr(answer.text, "operation"), "no event is shown");
+		store_mem_fail(plane->store, 0, 0);
+	}
+	cr_expect_eq(plane_call(plane, admin, "GET", path, NULL).status, 404);
+	cr_expect_eq(value_get_int(get(plane, "log").body, "size", 0), size);
+	cr_expect_eq(plane_call(plane, admin, "PUT", path, body).status, 201);
+	cr_expect_eq(value_get_int(get(plane, "log").body, "size", 0), size + 1);
+	plane_stop(plane);
+	clock_free(clock);
 }
 
 /* --- forks --- */

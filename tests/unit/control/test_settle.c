@@ -94,6 +94,32 @@ Test(settle, result_snapshot_usage_and_audit_become_true_together)
 	desk_end(desk);
 }
 
+Test(settle, an_outcome_and_its_audit_event_are_one_commit)
+{
+	struct desk *desk = desk_new(false);
+	struct output output;
+	struct table_file file;
+	struct journal_stats before, after;
+	desk_story(desk);
+	const char *id = desk_submit(desk, "acme", TASK_INGEST, "{'source':'raw'}");
+	struct work work = desk_pick(desk);
+	struct report report = loaded(desk, &work, &output, &file);
+	struct settle_item item = item_of(&report);
+	store_mem_fail(desk->control.store, 1, E_UNAVAILABLE);   /* it cannot be written */
+	cr_assert_lt(settle_one(desk, &item), 0);
+	cr_expect_str_eq(desk_state(desk, "acme", id), "running", "no event, no outcome");
+	cr_expect_eq(desk_events(desk, "acme", "task:outcome", "succeeded"), 0);
+	store_mem_fail(desk->control.store, 0, 0);
+	journal_stats(desk->part.journal, &before);
+	cr_assert_eq(settle_one(desk, &item), 0, "%s", desk->err.text);
+	journal_stats(desk->part.journal, &after);
+	cr_expect_eq(after.commits, before.commits + 1);
+	cr_expect_eq(after.changes, before.changes + 1);
+	cr_expect_str_eq(desk_state(desk, "acme", id), "succeeded");
+	cr_expect_eq(desk_events(desk, "acme", "task:outcome", "succeeded"), 1);
+	desk_end(desk);
+}
+
 Test(settle, a_report_that_comes_twice_changes_nothing)
 {
 	struct desk *desk = desk_new(false);
