@@ -234,6 +234,14 @@ Test(auditlog, is_for_auditors_and_reading_events_out_of_it_is_an_event)
 
 /* --- nothing happens that is not written down --- */
 
+static size_t allowed_writes(struct plane *plane)
+{
+	struct answer list = plane_call(plane, plane->operator_key, "GET",
+	                                "/v1/tenants/acme/audit?action=dataset:write&result="
+	                                "allowed", NULL);
+	return value_len(value_get(list.body, "items"));
+}
+
 Test(auditlog, what_cannot_be_written_down_does_not_happen_and_is_not_shown)
 {
 	struct clock *clock = NULL;          /* stands still: nobody else asks the store */
@@ -243,7 +251,6 @@ Test(auditlog, what_cannot_be_written_down_does_not_happen_and_is_not_shown)
 	static const char path[] = "/v1/tenants/acme/domains/sales/datasets/orders";
 	static const char body[] = "{'apiVersion':'freehold.io/v1','kind':'Dataset',"
 		"'metadata':{'name':'orders'},'spec':{}}";
-	int64_t size = value_get_int(get(plane, "log").body, "size", 0);
 	for (int i = 0; i < 3; i++) {
 		store_mem_fail(plane->store, 1, E_UNAVAILABLE);
 		struct answer answer = i == 0 ? plane_call(plane, admin, "PUT", path, body)
@@ -252,10 +259,10 @@ Test(auditlog, what_cannot_be_written_down_does_not_happen_and_is_not_shown)
 		cr_expect_null(strstr(answer.text, "operation"), "no event is shown");
 		store_mem_fail(plane->store, 0, 0);
 	}
+	cr_expect_eq(allowed_writes(plane), 0);
 	cr_expect_eq(plane_call(plane, admin, "GET", path, NULL).status, 404);
-	cr_expect_eq(value_get_int(get(plane, "log").body, "size", 0), size);
 	cr_expect_eq(plane_call(plane, admin, "PUT", path, body).status, 201);
-	cr_expect_eq(value_get_int(get(plane, "log").body, "size", 0), size + 1);
+	cr_expect_eq(allowed_writes(plane), 1);
 	plane_stop(plane);
 	clock_free(clock);
 }
