@@ -23,7 +23,7 @@ static int no_room(struct err *err)
 static int find_schema(struct inquiry *inquiry, struct err *err)
 {
 	const struct value *spec = value_get(inquiry->stored, "spec");
-	const struct dataset_at at = { inquiry->tenant, inquiry->target.domain,
+	const struct dataset_at at = { inquiry->tenant, inquiry->resource.domain,
 		                       inquiry->resource.name };
 	struct snapshot *snapshot = NULL;
 	struct value *made = NULL;
@@ -47,7 +47,7 @@ static int find_schema(struct inquiry *inquiry, struct err *err)
 static int find_tags(struct inquiry *inquiry, struct err *err)
 {
 	struct tags tags = { 0 };
-	const char *domain = inquiry->target.domain, *name = inquiry->resource.name;
+	const char *domain = inquiry->resource.domain, *name = inquiry->resource.name;
 	if (inquiry->kind == KIND_DATASET)
 		TRY(tags_of(inquiry->control, inquiry->arena, inquiry->tenant, domain, name, &tags,
 		            err));
@@ -110,6 +110,13 @@ static int need(const char *text, const char *what, struct err *err)
 	               "?action=dataset:read&resource=DOMAIN.NAME", what);
 }
 
+int inquiry_about(struct inquiry *inquiry, struct err *err)
+{
+	TRY(find_stored(inquiry, err));
+	inquiry->target = target_of(inquiry);
+	return 0;
+}
+
 int inquiry_begin(struct control *control, struct request *request, const char *tenant,
                   const char *action, const char *resource, struct inquiry *ret_inquiry,
                   struct err *err)
@@ -123,8 +130,7 @@ int inquiry_begin(struct control *control, struct request *request, const char *
 	TRY(naming_resource(model, request->arena, tenant, inquiry.action, resource,
 	                    &inquiry.resource, err));
 	TRY(read_circumstances(request, &inquiry, err));
-	TRY(find_stored(&inquiry, err));
-	inquiry.target = target_of(&inquiry);
+	TRY(inquiry_about(&inquiry, err));
 	if (!policies_engine(control->policies, inquiry.target.tenant ? tenant : "platform",
 	                     &inquiry.engine))
 		return err_set(err, E_UNAVAILABLE, "the policies of %s cannot be asked now; try "
@@ -262,8 +268,9 @@ static bool column_seen(const struct inquiry *inquiry, const struct value *data)
 
 /* --- the answer --- */
 
-static struct decision decide(const struct inquiry *inquiry, struct arena *scratch,
-                              const struct asker *asker, struct engine_answer *answer)
+struct decision inquiry_decide(const struct inquiry *inquiry, const struct engine *engine,
+                               struct arena *scratch, const struct asker *asker,
+                               struct engine_answer *ret_answer)
 {
 	const struct policies_ask ask = {
 		.asker = asker, .action = inquiry->action, .target = inquiry->target,
@@ -272,7 +279,7 @@ static struct decision decide(const struct inquiry *inquiry, struct arena *scrat
 		.now_ms = inquiry->now_ms, .address = inquiry->address,
 		.purpose = inquiry->purpose,
 	};
-	return policies_decide_by(inquiry->engine, scratch, &ask, answer);
+	return policies_decide_by(engine, scratch, &ask, ret_answer);
 }
 
 static void tell(const struct inquiry *inquiry, const struct decision *decision,
@@ -296,7 +303,8 @@ int inquiry_answer(const struct inquiry *inquiry, struct arena *scratch, const s
 {
 	struct engine_answer answer = { .allowed = false };
 	struct value *map = value_map(inquiry->arena), *data = NULL;
-	struct decision decision = decide(inquiry, scratch, asker, &answer);
+	struct decision decision =
+		inquiry_decide(inquiry, inquiry->engine, scratch, asker, &answer);
 	struct value *roles = origins_of(inquiry, asker);
 	tell(inquiry, &decision, &answer, map);
 	if (value_len(roles))

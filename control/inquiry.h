@@ -27,6 +27,12 @@ struct inquiry {
 MUST_USE int inquiry_begin(struct control *control, struct request *request, const char *tenant,
 			   const char *action, const char *resource, struct inquiry *ret_inquiry,
 			   struct err *err);
+/* Of what is known already; the rest of it is filled in. */
+MUST_USE int inquiry_about(struct inquiry *inquiry, struct err *err);
+/* The decision by that engine (NULL: by roles alone); its texts lie in scratch. */
+struct decision inquiry_decide(const struct inquiry *inquiry, const struct engine *engine,
+			       struct arena *scratch, const struct asker *asker,
+			       struct engine_answer *ret_answer);
 /* The same for another action on the same resource. */
 void inquiry_turn(struct inquiry *inquiry, enum action action);
 void inquiry_end(struct inquiry *inquiry);

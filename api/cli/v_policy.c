@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -245,12 +246,143 @@ static int test(struct cli *cli, struct err *err)
 	return 0;
 }
 
+/* --- diff --- */
+
+static bool has_line(const char *text, const char *line, size_t len)
+{
+	while (text && *text) {
+		size_t n = strcspn(text, "\n");
+		if (n == len && memcmp(text, line, len) == 0)
+			return true;
+		text += n + (text[n] == '\n');
+	}
+	return false;
+}
+
+/* Lines of one that the other has not. */
+static void print_lines(const char *text, const char *other, char sign)
+{
+	while (text && *text) {
+		size_t len = strcspn(text, "\n");
+		if (len && !has_line(other, text, len))
+			printf("  %c %.*s\n", sign, (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void print_changes(const struct value *changes)
+{
+	for (size_t i = 0; i < value_len(changes); i++) {
+		const struct value *item = value_at(changes, i);
+		const char *old = value_get_str(item, "old"), *made = value_get_str(item, "new");
+		printf("policy %s: %s\n", value_get_str(item, "policy"),
+		       value_get_str(item, "change"));
+		print_lines(old, made, '-');
+		print_lines(made, old, '+');
+	}
+}
+
+static void print_list(const char *title, const struct value *list)
+{
+	for (size_t i = 0; i < value_len(list); i++)
+		printf("%s: %s\n", title, value_as_str(value_at(list, i)));
+}
+
+static void print_decisions(struct cli *cli, const struct value *decisions)
+{
+	static const char *const titles[] = { "WHO", "ACTION", "RESOURCE", "WAS", "WOULD BE", "BY",
+		                              "TIMES", "LAST", NULL };
+	static const char *const members[] = { "actor", "action", "resource", "was", "wouldBe",
+		                               "by" };
+	struct table *table = table_new(cli, titles);
+	for (size_t i = 0; i < value_len(decisions); i++) {
+		const struct value *item = value_at(decisions, i);
+		for (size_t n = 0; n < ARRAY_LEN(members); n++)
+			table_cell(table, value_get_str(item, members[n]));
+		table_number(table, value_get_int(item, "count", 0));
+		table_cell(table, value_get_str(item, "time"));
+	}
+	if (value_len(decisions) > 0)
+		table_print(table);
+}
+
+static void print_diff(struct cli *cli, const struct value *answer)
+{
+	const struct value *left_out = value_get(answer, "leftOut");
+	int64_t drifted = value_get_int(answer, "drifted", 0);
+	print_changes(value_get(answer, "policies"));
+	print_list("error", value_get(answer, "errors"));
+	print_list("warning", value_get(answer, "warnings"));
+	print_decisions(cli, value_get(answer, "decisions"));
+	printf("%" PRId64 " audit events, %" PRId64 " replayed, %" PRId64 " would change\n",
+	       value_get_int(answer, "events", 0), value_get_int(answer, "replayed", 0),
+	       value_get_int(answer, "changed", 0));
+	if (drifted)
+		printf("%" PRId64 " are decided otherwise today already: roles, groups or policies "
+		       "changed since\n", drifted);
+	for (size_t i = 0; i < value_len(left_out); i++)
+		printf("%" PRId64 " not replayed: %s\n",
+		       value_get_int(value_at(left_out, i), "count", 0),
+		       value_get_str(value_at(left_out, i), "reason"));
+}
+
+static struct value *candidates_of(const struct files *files)
+{
+	struct arena *arena = files->cli->arena;
+	struct value *list = value_list(arena);
+	for (size_t i = 0; i < files->count; i++) {
+		struct value *item = value_map(arena);
+		value_set_str(item, "name", files->items[i].name);
+		value_set_str(item, "text", files->items[i].text);
+		value_add(list, item);
+	}
+	return list;
+}
+
+static bool anything_changes(const struct value *answer)
+{
+	const struct value *changes = value_get(answer, "policies");
+	for (size_t i = 0; i < value_len(changes); i++)
+		if (strcmp(value_get_str(value_at(changes, i), "change"), "unchanged") != 0)
+			return true;
+	return value_get_int(answer, "changed", 0) > 0;
+}
+
+static int diff(struct cli *cli, struct err *err)
+{
+	struct files files;
+	struct value *body = value_map(cli->arena), *answer = NULL;
+	const char *tenant = NULL, *last = cli_option(cli, "last");
+	TRY(files_new(cli, &files, err));
+	TRY(profile_load(cli, err));
+	tenant = files.items[0].tenant;
+	if (!tenant || cli_option(cli, "tenant"))
+		TRY(cli_tenant(cli, &tenant, err));
+	if (last && (strspn(last, "0123456789") != strlen(last) || strlen(last) > 9))
+		return err_set(err, E_INVALID, "--last: %s: a number of audit events", last);
+	value_set(body, "policies", candidates_of(&files));
+	if (last)
+		value_set_int(body, "last", strtol(last, NULL, 10));
+	TRY(value_check(body, err));
+	const struct call call = { .method = "POST", .body = body, .timeout_ms = 120000,
+		                   .path = client_path(cli, "/v1/tenants/%s/policy-diff", tenant) };
+	TRY(client_call(cli, &call, &answer, err));
+	if (value_get(answer, "errors") ||
+	    (cli_switch(cli, "fail-on-change") && anything_changes(answer)))
+		cli->exit_code = EXIT_FAILED;
+	if (cli->format != FORMAT_TABLE)
+		return print_value(cli, answer, err);
+	print_diff(cli, answer);
+	return 0;
+}
+
 /* --- the verb --- */
 
 static int policy(struct cli *cli, struct err *err)
 {
 	static const struct { const char *name; int (*run)(struct cli *cli, struct err *err); }
-	actions[] = { { "schema", schema }, { "lint", lint }, { "test", test } };
+	actions[] = { { "schema", schema }, { "lint", lint }, { "test", test },
+		      { "diff", diff } };
 	const char *action = cli_word(cli, 0);
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
 		if (strcmp(action, actions[i].name) == 0)
@@ -262,15 +394,17 @@ static int policy(struct cli *cli, struct err *err)
 static const struct option_row options[] = {
 	{ "file", "FILE", "kind Policy in YAML or JSON, NAME.cedar, or - (-f); may be repeated" },
 	{ "strict", NULL, "lint: exit code 1 for warnings, too" },
+	{ "last", "N", "diff: how many audit events are replayed; default 10000" },
+	{ "fail-on-change", NULL, "diff: exit code 1 when a text or a decision would change" },
 	{ NULL, NULL, NULL }
 };
 
 const struct verb verb_policy = {
 	.name = "policy",
-	.words = "schema | lint FILE... | test FILE...",
+	.words = "schema | lint FILE... | test FILE... | diff -f FILE",
 	.words_min = 1,
 	.words_max = WORDS_MAX,
-	.summary = "Policies without fear: their schema, what is wrong in them, their examples",
+	.summary = "Policies: their schema, what is wrong in them, their examples, what they would change",
 	.options = options,
 	.offline = true,
 	.run = policy,

@@ -83,7 +83,7 @@ Test(lint, finds_policies_that_change_nothing)
 	      "never-applies", "one.0");
 	finds(READ, "forbid(principal, action in Action::\"read\", resource);", "shadowed",
 	      "one.0");
-	finds(READ, READ, "shadowed", "one.0");
+	finds(READ, READ, "shadowed", "two.0");
 	finds("forbid(principal, action == Action::\"task:run\", resource) when { principal.name == "
 	      "\"x\" };", "forbid(principal, action == Action::\"task:run\", resource);",
 	      "shadowed", "one.0");
