@@ -289,6 +289,8 @@ int access_ask_read(struct arena *arena, const struct value *body, struct access
 {
 	struct access_ask ask;
 	TRY(wire_read(arena, &ask_wire, body, &ask, err));
+	if (ask.query_count == 0)
+		ask.query = NULL;            /* an empty list's items are nowhere, but not NULL */
 	*ret_ask = ask;
 	return 0;
 }

@@ -282,6 +282,7 @@ Test(poll, an_access_question_and_its_answers_survive)
 	struct err said = { 0 };
 	cr_assert_eq(access_ask_value(arena, &ask, &body, NULL), 0);
 	cr_assert_eq(access_ask_read(arena, body, &got, NULL), 0);
+	cr_expect_null(got.query, "one that was not asked is NULL on the other side, too");
 	cr_expect_str_eq(got.credential, "credential");
 	cr_expect_str_eq(got.views[1], "flights.delays");
 	cr_expect_str_eq(got.purpose, "billing");
