@@ -243,6 +243,18 @@ static int make_lift(const struct asked *asked, const struct value *origins,
 	return 0;
 }
 
+/* What was decided, for the log, which keeps it when it has been taken back. */
+static int tell(struct request *request, const char *decision, struct err *err)
+{
+	static const char *const members[] = { "tag", "column", "reason" };
+	struct value *detail = value_map(request->arena);
+	value_set_str(detail, "decision", decision);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		value_set_str(detail, members[i], value_get_str(request->body, members[i]));
+	request->detail = detail;
+	return value_check(detail, err);
+}
+
 int h_tags_lift(struct control *control, struct request *request, struct err *err)
 {
 	struct asked asked;
@@ -257,6 +269,7 @@ int h_tags_lift(struct control *control, struct request *request, struct err *er
 	TRY(origins_of(&asked, column, tag, &origins, err));
 	TRY(check_origins(&asked, origins, tag, err));
 	TRY(make_lift(&asked, origins, &lift, err));
+	TRY(tell(request, "lift", err));
 	request->finish = show;
 	if (request->dry_run)
 		return 0;
@@ -279,6 +292,7 @@ int h_tags_unlift(struct control *control, struct request *request, struct err *
 	if (!lifts_find(lifts, column, tag))
 		return err_set(err, E_NOT_FOUND, "no lift of the tag %s of that %s is there", tag,
 		               column ? "column" : "dataset");
+	TRY(tell(request, "unlift", err));
 	request->finish = show;
 	if (request->dry_run)
 		return 0;

@@ -15,31 +15,39 @@ struct target {
 
 static int no_target(const char *word, struct err *err)
 {
-	return err_set(err, E_INVALID, "%.200s: must be DATASET or DOMAIN.DATASET; a column is given "
-	               "with --column", word);
+	return err_set(err, E_INVALID, "%.200s: must be DATASET, DOMAIN.DATASET or "
+	               "DOMAIN.DATASET.COLUMN; or give --column", word);
+}
+
+/* One part into its place; false: it is empty, or too long. */
+static bool take_part(const char *from, size_t len, char *to, size_t room)
+{
+	if (len == 0 || len >= room)
+		return false;
+	memcpy(to, from, len);
+	to[len] = 0;
+	return true;
 }
 
 static int take_target(struct cli *cli, const char *word, struct target *ret_target,
                        struct err *err)
 {
-	const char *domain = NULL, *dot = strchr(word, '.');
 	struct target target = {.column = ""};
-	const char *column = cli_option(cli, "column");
+	const char *dot = strchr(word, '.'), *column = cli_option(cli, "column"), *domain = word;
 	if (!dot)
 		TRY(cli_domain(cli, &domain, err));
-	size_t len = dot ? (size_t)(dot - word) : strlen(domain);
-	const char *name = dot ? dot + 1 : word;
-	const char *more = dot ? strchr(name, '.') : NULL;
+	const char *name = dot ? dot + 1 : word, *more = dot ? strchr(name, '.') : NULL;
+	size_t domain_len = dot ? (size_t)(dot - word) : strlen(domain);
 	size_t name_len = more ? (size_t)(more - name) : strlen(name);
-	if (!len || !name_len || len >= NAME_MOST || name_len >= NAME_MOST || (more && column))
+	if (more && column)
 		return no_target(word, err);
-	memcpy(target.domain, dot ? word : domain, len);
-	memcpy(target.name, name, name_len);
-	if (more)
-		column = more + 1;
-	if (column && (!*column || strlen(column) >= COLUMN_MOST))
+	column = more ? more + 1 : column;
+	bool good = take_part(domain, domain_len, target.domain, sizeof target.domain) &&
+	            take_part(name, name_len, target.name, sizeof target.name);
+	if (good && column)
+		good = take_part(column, strlen(column), target.column, sizeof target.column);
+	if (!good)
 		return no_target(word, err);
-	snprintf(target.column, sizeof target.column, "%s", column ? column : "");
 	*ret_target = target;
 	return 0;
 }
@@ -58,8 +66,9 @@ static const char *joined(struct cli *cli, const struct value *list)
 	for (size_t i = 0; i < value_len(list); i++)
 		buf_printf(&text, "%s%s", i ? ", " : "", value_as_str(value_at(list, i)));
 	buf_putc(&text, 0);
-	const char *copy =
-		buf_check(&text, NULL) == 0 ? arena_strdup(cli->arena, (const char *)text.data) : NULL;
+	const char *copy = NULL;
+	if (buf_check(&text, NULL) == 0)
+		copy = arena_strdup(cli->arena, (const char *)text.data);
 	return copy ? copy : "(many)";
 }
 
@@ -123,7 +132,8 @@ static int decide(struct cli *cli, const char *tenant, bool lifts, struct err *e
 	const char *word = cli_word(cli, 1), *tag = cli_word(cli, 2);
 	const char *reason = cli_option(cli, "reason");
 	if (!word || !tag)
-		return err_set(err, E_INVALID, "%s needs DATASET[.COLUMN] and TAG", cli_word(cli, 0));
+		return err_set(err, E_INVALID, "%s needs DATASET[.COLUMN] and TAG",
+		               cli_word(cli, 0));
 	if (lifts && !reason)
 		return err_set(err, E_INVALID, "--reason: is missing; who asks later wants to know "
 		               "why the tag was lifted");
@@ -180,7 +190,8 @@ static void show_steps(const char *title, const struct value *steps)
 	printf("%s\n", title);
 	for (size_t i = 0; i < value_len(steps); i++) {
 		const struct value *step = value_at(steps, i);
-		const char *name = value_get_str(step, "dataset"), *view = value_get_str(step, "view");
+		const char *name = value_get_str(step, "dataset");
+		const char *view = value_get_str(step, "view");
 		const char *by = value_get_str(step, "by");
 		int64_t depth = value_get_int(step, "depth", 1);
 		int64_t snapshot = value_get_int(step, "snapshot", 0);

@@ -5,6 +5,7 @@
 
 #include "common/json.h"
 #include "control/lifts.h"
+#include "control/tagnode.h"
 #include "tests/support/plane.h"
 
 #include <criterion/criterion.h>
