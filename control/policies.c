@@ -1,11 +1,13 @@
-/* policies.c - see policies.h. One entry a tenant that was asked about, with the count of changes
- * that its engine was made after. Lock order: making, then the mutex; the catalog is read under
- * `making` only. */
+/* policies.c - see policies.h. One entry a tenant that was asked about; what decides there is its
+ * view, made after so many changes of the catalog. A request reads table, entry and view without a
+ * lock (control/grace.h) and holds the engine; a change makes the entry's next view, one at a time,
+ * puts it in place and frees the old one when nobody can see it any more. Entries stay. Lock order:
+ * an entry's `making`, then the mutex; the catalog is read under `making` only. */
 #include "common/defs.h"
 #include "control/policies.h"
 
 #include "common/crypto.h"
-#include "control/hashmap.h"
+#include "control/grace.h"
 #include "policy/engine.h"
 
 #include <pthread.h>
@@ -13,43 +15,67 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_BYTES = 64 * MIB };
+enum { LIST_BYTES = 256 * MIB, SLOTS_FIRST = 64 };
+
+struct view {
+	struct engine *engine;           /* NULL: no policies */
+	uint64_t made_at;                /* the entry's changes then */
+	bool broken;                     /* it could not be made: everything is denied */
+};
 
 struct entry {
-	struct hash_node by_name;
 	struct entry *next;
-	struct engine *engine;           /* NULL: no policies, or not made */
-	uint64_t changes, made_at;       /* equal: engine is as the catalog is */
-	bool broken;                     /* it could not be made: everything is denied */
+	_Atomic(struct view *) view;     /* NULL: none yet */
+	_Atomic uint64_t changes;        /* equal to the view's: it is as the catalog is */
+	pthread_mutex_t making;
 	char tenant[];
+};
+
+struct table {
+	size_t mask;                     /* of a power of two; at most half of it is taken */
+	_Atomic(struct entry *) slots[];
 };
 
 struct policies {
 	struct catalog *catalog;
-	pthread_mutex_t mutex;           /* guards all below */
-	pthread_mutex_t making;          /* one engine at a time */
-	struct hashmap entries;
+	struct grace grace;
+	_Atomic(struct table *) table;
+	pthread_mutex_t mutex;           /* who adds an entry; guards first and count */
 	struct entry *first;
+	size_t count;
 	char digest[POLICY_DIGEST_TEXT]; /* where there are none: of the roles alone */
 };
 
+static struct table *table_new(size_t slots)
+{
+	struct table *table = calloc(1, sizeof *table + slots * sizeof table->slots[0]);
+	if (table)
+		table->mask = slots - 1;
+	return table;
+}
+
 int policies_new(struct catalog *catalog, struct policies **ret_policies, struct err *err)
 {
-	uint64_t seed = 0;
 	struct policies *policies = calloc(1, sizeof *policies);
-	if (!policies)
-		return err_set(err, E_NOMEM, "no memory for policies");
-	if (policy_digest(NULL, 0, policies->digest, err) < 0) {
+	struct table *table = table_new(SLOTS_FIRST);
+	if (!policies || !table || policy_digest(NULL, 0, policies->digest, NULL) < 0) {
 		free(policies);
-		return E_NOMEM;
+		free(table);
+		return err_set(err, E_NOMEM, "no memory for policies");
 	}
-	random_bytes(&seed, sizeof seed);
 	policies->catalog = catalog;
+	atomic_init(&policies->table, table);
+	grace_init(&policies->grace);
 	pthread_mutex_init(&policies->mutex, NULL);
-	pthread_mutex_init(&policies->making, NULL);
-	hashmap_init(&policies->entries, seed);
 	*ret_policies = policies;
 	return 0;
+}
+
+static void view_free(struct view *view)
+{
+	if (view)
+		engine_free(view->engine);
+	free(view);
 }
 
 void policies_free(struct policies *policies)
@@ -58,39 +84,91 @@ void policies_free(struct policies *policies)
 		return;
 	for (struct entry *at = policies->first, *next = NULL; at; at = next) {
 		next = at->next;
-		engine_free(at->engine);
+		view_free(atomic_load(&at->view));
+		pthread_mutex_destroy(&at->making);
 		free(at);
 	}
-	hashmap_release(&policies->entries);
-	pthread_mutex_destroy(&policies->making);
+	free(atomic_load(&policies->table));
+	grace_release(&policies->grace);
 	pthread_mutex_destroy(&policies->mutex);
 	free(policies);
 }
 
-static struct entry *entry_of(struct policies *policies, const char *tenant)
+/* Where the tenant is, or the free slot where it belongs. In a section, or under the mutex. */
+static _Atomic(struct entry *) *slot_of(struct table *table, const char *tenant)
 {
-	struct hash_node *node = hashmap_find(&policies->entries, tenant);
-	return node ? HASH_OWNER(node, struct entry, by_name) : NULL;
+	size_t i = hash_short(0, tenant, strlen(tenant)) & table->mask;
+	for (;; i = (i + 1) & table->mask) {
+		struct entry *entry = atomic_load(&table->slots[i]);
+		if (!entry || strcmp(entry->tenant, tenant) == 0)
+			return &table->slots[i];
+	}
 }
 
-static struct entry *entry_make(struct policies *policies, const char *tenant)
+/* Mutex held. False: no memory for a larger one, and this one is half full. */
+static bool make_room(struct policies *policies)
 {
-	struct entry *entry = entry_of(policies, tenant);
-	if (entry)
-		return entry;
+	struct table *old = atomic_load(&policies->table);
+	if (2 * (policies->count + 1) <= old->mask + 1)
+		return true;
+	struct table *table = table_new(2 * (old->mask + 1));
+	if (!table)
+		return false;
+	for (struct entry *entry = policies->first; entry; entry = entry->next)
+		atomic_store(slot_of(table, entry->tenant), entry);
+	atomic_store(&policies->table, table);
+	grace_wait(&policies->grace);
+	free(old);
+	return true;
+}
+
+/* Mutex held. NULL: no memory. */
+static struct entry *entry_add(struct policies *policies, const char *tenant)
+{
 	size_t len = strlen(tenant) + 1;
-	entry = calloc(1, sizeof *entry + len);
+	struct entry *entry = make_room(policies) ? calloc(1, sizeof *entry + len) : NULL;
 	if (!entry)
 		return NULL;
 	memcpy(entry->tenant, tenant, len);
-	entry->changes = 1;
-	if (!hashmap_add(&policies->entries, &entry->by_name, entry->tenant)) {
-		free(entry);
-		return NULL;
-	}
+	atomic_init(&entry->changes, 1);
+	pthread_mutex_init(&entry->making, NULL);
 	entry->next = policies->first;
 	policies->first = entry;
+	policies->count++;
+	atomic_store(slot_of(atomic_load(&policies->table), tenant), entry);
 	return entry;
+}
+
+/* NULL: it was not asked about yet. */
+static struct entry *entry_find(struct policies *policies, const char *tenant)
+{
+	struct section section = grace_enter(&policies->grace);
+	struct entry *entry = atomic_load(slot_of(atomic_load(&policies->table), tenant));
+	grace_leave(section);
+	return entry;
+}
+
+/* NULL: no memory. */
+static struct entry *entry_of(struct policies *policies, const char *tenant)
+{
+	struct entry *entry = entry_find(policies, tenant);
+	if (entry)
+		return entry;
+	pthread_mutex_lock(&policies->mutex);
+	entry = atomic_load(slot_of(atomic_load(&policies->table), tenant));
+	if (!entry)
+		entry = entry_add(policies, tenant);
+	pthread_mutex_unlock(&policies->mutex);
+	return entry;
+}
+
+/* Entries are only ever put before the first: those behind it can be walked without the mutex. */
+static struct entry *all_of(struct policies *policies)
+{
+	pthread_mutex_lock(&policies->mutex);
+	struct entry *first = policies->first;
+	pthread_mutex_unlock(&policies->mutex);
+	return first;
 }
 
 void policies_changed(struct policies *policies, const char *key)
@@ -102,28 +180,20 @@ void policies_changed(struct policies *policies, const char *key)
 		if (strncmp(key, prefixes[i], len) != 0)
 			continue;
 		snprintf(tenant, sizeof tenant, "%.*s", (int)strcspn(key + len, "/"), key + len);
-		pthread_mutex_lock(&policies->mutex);
-		struct entry *entry = entry_of(policies, tenant);
+		struct entry *entry = entry_find(policies, tenant);
 		if (entry)
-			entry->changes++;
-		for (entry = strcmp(tenant, "platform") ? NULL : policies->first; entry;
+			atomic_fetch_add(&entry->changes, 1);
+		for (entry = strcmp(tenant, "platform") ? NULL : all_of(policies); entry;
 		     entry = entry->next)
-			entry->changes++;
-		pthread_mutex_unlock(&policies->mutex);
+			atomic_fetch_add(&entry->changes, 1);
 	}
 }
 
-/* Entries are only ever put before the first: those behind it can be walked without the mutex. */
 void policies_tenants(struct policies *policies, const char *policy, policies_tenant_fn *visit,
                       void *context)
 {
 	bool all = strncmp(policy, "platform/", 9) == 0;
-	if (!policies)
-		return;
-	pthread_mutex_lock(&policies->mutex);
-	struct entry *entry = policies->first;
-	pthread_mutex_unlock(&policies->mutex);
-	for (; entry; entry = entry->next) {
+	for (struct entry *entry = policies ? all_of(policies) : NULL; entry; entry = entry->next) {
 		size_t len = strlen(entry->tenant);
 		if (all || (strncmp(policy, entry->tenant, len) == 0 && policy[len] == '/'))
 			visit(context, entry->tenant);
@@ -258,56 +328,62 @@ static int make(struct policies *policies, struct arena *arena, const char *tena
 	return engine_new(&conf, ret_engine, err);
 }
 
-static void install(struct policies *policies, struct entry *entry, struct engine *engine,
-                    uint64_t changes, bool broken)
-{
-	pthread_mutex_lock(&policies->mutex);
-	struct engine *old = entry->engine;
-	entry->engine = engine;
-	entry->made_at = changes;
-	entry->broken = broken;
-	pthread_mutex_unlock(&policies->mutex);
-	engine_free(old);
-}
-
-/* Entries stay for ever, so this one may be used without the mutex. */
-static void renew(struct policies *policies, struct entry *entry)
+/* `making` is held. What changes meanwhile is found out by the next request. False: no memory for a
+ * view, and there is still the old one. */
+static bool renew(struct policies *policies, struct entry *entry)
 {
 	AUTO(arena) *arena = NULL;
-	struct engine *engine = NULL;
 	struct err err = { 0 };
-	pthread_mutex_lock(&policies->mutex);
-	uint64_t changes = entry->changes;
-	bool current = entry->made_at == changes;
-	pthread_mutex_unlock(&policies->mutex);
-	if (current)
-		return;
+	uint64_t changes = atomic_load(&entry->changes);
+	struct view *old = atomic_load(&entry->view);
+	if (old && old->made_at == changes)
+		return true;
+	struct view *view = calloc(1, sizeof *view);
+	if (!view)
+		return false;
 	int rc = arena_new(LIST_BYTES, &arena, &err);
 	if (rc == 0)
-		rc = make(policies, arena, entry->tenant, NULL, &engine, &err);
-	install(policies, entry, engine, changes, rc < 0);
+		rc = make(policies, arena, entry->tenant, NULL, &view->engine, &err);
+	view->made_at = changes;
+	view->broken = rc < 0;
+	atomic_store(&entry->view, view);
+	grace_wait(&policies->grace);
+	view_free(old);
+	return true;
+}
+
+enum known { KNOWN_NOT, KNOWN_BROKEN, KNOWN };
+
+/* Of the entry's view: any, or only one that is as the catalog is. */
+static enum known hold_engine(struct policies *policies, struct entry *entry, bool any,
+                              struct engine **ret_engine)
+{
+	enum known known = KNOWN_NOT;
+	struct section section = grace_enter(&policies->grace);
+	const struct view *view = atomic_load(&entry->view);
+	if (view && (any || view->made_at == atomic_load(&entry->changes))) {
+		known = view->broken ? KNOWN_BROKEN : KNOWN;
+		*ret_engine = view->engine;
+		if (view->engine)
+			engine_hold(view->engine);
+	}
+	grace_leave(section);
+	return known;
 }
 
 bool policies_engine(struct policies *policies, const char *tenant, struct engine **ret_engine)
 {
-	pthread_mutex_lock(&policies->mutex);
-	struct entry *entry = entry_make(policies, tenant);
-	bool current = entry && entry->made_at == entry->changes;
-	pthread_mutex_unlock(&policies->mutex);
+	struct entry *entry = entry_of(policies, tenant);
+	*ret_engine = NULL;
 	if (!entry)
 		return false;
-	if (!current) {
-		pthread_mutex_lock(&policies->making);
-		renew(policies, entry);
-		pthread_mutex_unlock(&policies->making);
-	}
-	pthread_mutex_lock(&policies->mutex);
-	bool broken = entry->broken;
-	*ret_engine = broken ? NULL : entry->engine;
-	if (*ret_engine)
-		engine_hold(*ret_engine);
-	pthread_mutex_unlock(&policies->mutex);
-	return !broken;
+	enum known known = hold_engine(policies, entry, false, ret_engine);
+	if (known != KNOWN_NOT)
+		return known == KNOWN;
+	pthread_mutex_lock(&entry->making);
+	bool renewed = renew(policies, entry);
+	pthread_mutex_unlock(&entry->making);
+	return renewed && hold_engine(policies, entry, true, ret_engine) == KNOWN;
 }
 
 bool policies_in_force(struct policies *policies, const char *tenant)
