@@ -58,8 +58,8 @@ MUST_USE int http_queries(const struct http_request *request, http_query_fn *vis
 const uint8_t *http_body(const struct http_request *request, size_t *ret_len);
 /* The client's address, "127.0.0.1", through trusted proxies as well (proxied.h). */
 const char *http_peer(const struct http_request *request);
-/* The client's socket, as a descriptor of the caller's own, which polls POLLRDHUP when the client has
- * gone; -1: none is to be had. */
+/* The client's socket, as a descriptor of the caller's own, which polls POLLRDHUP when the client
+ * has gone; -1: none is to be had. */
 int http_watch(const struct http_request *request);
 struct arena *http_arena(struct http_request *request);   /* for this request; 16 MiB at most */
 

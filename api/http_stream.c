@@ -92,7 +92,8 @@ void http_streams_end(struct http_server *server)
 struct MHD_Response *http_stream_response(struct http_request *request)
 {
 	struct MHD_Response *response = MHD_create_response_from_callback(
-		MHD_SIZE_UNKNOWN, request->stream->block, read_stream, request->stream, http_stream_free);
+		MHD_SIZE_UNKNOWN, request->stream->block, read_stream, request->stream,
+		http_stream_free);
 	if (response)
 		request->stream = NULL;
 	return response;

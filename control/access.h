@@ -9,7 +9,8 @@
 enum { ACCESS_GRANT_MS = 60000, ACCESS_VIEWS_MAX = 64 };
 
 /* Answers the link's "access" exchange: identifies the credential, checks each view (or dataset:
- * access_query.h) and the quota of online reads, audits, and appends the signed grant for that worker. A view that does not
+ * access_query.h) and the quota of online reads, audits, and appends the signed grant for that
+ * worker. A view that does not
  * exist, is another tenant's or lies in a domain that the caller cannot see is the same
  * E_NOT_FOUND; another shard's tenant, E_NOT_LEADER. Blocks until the audit event is durable. */
 MUST_USE int access_answer(struct control *control, struct arena *arena,

@@ -13,7 +13,6 @@
 #include "control/identity.h"
 #include "control/plan.h"
 #include "control/policies.h"
-#include "control/reading.h"
 #include "control/sharing.h"
 #include "control/tenancy.h"
 
@@ -46,7 +45,6 @@ struct query {
 	const char *own;             /* where bare names are looked up; NULL: nowhere */
 	const char *account;         /* the domain that pays */
 	struct decision decision;    /* that allowed the first dataset's rows to be asked for */
-	const char *rule;            /* what let it be read */
 	struct named named[GRANT_TABLES_MAX];
 	size_t count;
 	struct buf names;            /* the plan's: "READER/DOMAIN.NAME ..." */
@@ -90,8 +88,16 @@ static bool is_offered(const struct query *query, const char *domain, const char
 		may(query, ACTION_DATASET_QUERY, query->own, NULL).allowed;
 }
 
-/* Whether its rows may be asked for at all; which of them, restrict_all says. Who may not even know
- * of it is told there as here that there is nothing. */
+static int not_allowed(const struct query *query, const char *domain, bool audit, struct err *err)
+{
+	return err_set(err, E_DENIED,
+	               "%s/%s may not %s in the domain %s; the role %s permits it",
+	               query->asker.tenant, query->asker.principal,
+	               audit ? "audit:read" : "dataset:query", domain,
+	               audit ? "auditor" : "consumer");
+}
+
+/* Whether its rows may be asked for at all; which of them, the plan says (control/inputs.h). */
 static int authorize(struct query *query, struct named *named, bool alias, struct err *err)
 {
 	const char *name = alias ? NULL : named->name;
@@ -103,15 +109,13 @@ static int authorize(struct query *query, struct named *named, bool alias, struc
 		is_offered(query, named->domain, named->name);
 	if (query->count == 0)
 		query->decision = rows;
+	if (named->offered)
+		named->reader = query->own;
 	if (rows.allowed || named->offered)
 		return 0;
 	if (!named->sure)
 		return hidden(named->ref, err);
-	return err_set(err, E_DENIED,
-	               "%s/%s may not %s in the domain %s; the role %s permits it",
-	               query->asker.tenant, query->asker.principal,
-	               audit ? "audit:read" : "dataset:query", named->reader,
-	               audit ? "auditor" : "consumer");
+	return not_allowed(query, named->reader, audit, err);
 }
 
 /* --- which dataset --- */
@@ -125,7 +129,8 @@ static int look_for_alias(void *context, const char *key, const struct value *do
 	const char *name = strrchr(key, '/') + 1;
 	const struct reader reader = { search->query->asker.tenant, name };
 	(void)domain, (void)revision, (void)err;
-	if (!search->domain[0] && sharing_is_alias(search->query->control, &reader, search->alias) &&
+	if (!search->domain[0] &&
+	    sharing_is_alias(search->query->control, &reader, search->alias) &&
 	    may(search->query, ACTION_DATASET_QUERY, name, NULL).allowed)
 		snprintf(search->domain, sizeof search->domain, "%s", name);
 	return 0;
@@ -212,87 +217,10 @@ static int add(struct query *query, const char *ref, struct err *err)
 	 * accepted it are what counts. */
 	TRY(authorize(query, named, strcmp(reader, named->domain) != 0, err));
 	TRY(exists(query, named, err));
-	buf_printf(&query->names, "%s%s/%s.%s", query->count ? " " : "", reader, named->domain,
-	           named->name);
+	buf_printf(&query->names, "%s%s/%s.%s", query->count ? " " : "", named->reader,
+	           named->domain, named->name);
 	query->account = query->account ? query->account : named->reader;
 	query->count++;
-	return 0;
-}
-
-/* --- what of it --- */
-
-static int stored_of(const struct query *query, const char *tenant, const char *domain,
-                     const char *name, const char *ref, struct value **ret_stored, struct err *err)
-{
-	char key[STORE_KEY_MAX];
-	catalog_key(key, KIND_DATASET, tenant, domain, name);
-	int code = catalog_get(query->control->catalog, query->arena, key, ret_stored, NULL, err);
-	return code == E_NOT_FOUND ? hidden(ref, err) : code;
-}
-
-static int read_own(const struct query *query, const struct named *named,
-                    const struct value *schema, struct reading *ret_reading, struct err *err)
-{
-	struct value *stored = NULL;
-	TRY(stored_of(query, query->asker.tenant, named->domain, named->name, named->ref, &stored,
-	              err));
-	const struct reading_ask ask = {
-		.asker = &query->asker, .tenant = query->asker.tenant, .domain = named->domain,
-		.kind = KIND_DATASET, .name = named->name, .stored = stored, .schema = schema,
-		.purpose = query->ask->purpose, .now_ms = query->now_ms, .offered = named->offered,
-	};
-	return reading_decide(query->control, query->arena, &ask, ret_reading, err);
-}
-
-/* By the owner's policies and by the reader's own: both hold (control/reading.h). */
-static int read_shared(const struct query *query, const struct named *named,
-                       const struct shared *shared, const struct value *schema,
-                       struct reading *ret_reading, struct err *err)
-{
-	const struct asker stranger = { .tenant = query->asker.tenant, .principal = READING_ANYONE };
-	struct value *stored = NULL;
-	struct reading theirs, ours;
-	TRY(stored_of(query, shared->tenant, shared->domain, shared->name, named->ref, &stored,
-	              err));
-	struct reading_ask ask = {
-		.asker = &stranger, .tenant = shared->tenant, .domain = shared->domain,
-		.kind = KIND_DATASET, .name = shared->name, .stored = stored, .schema = schema,
-		.purpose = query->ask->purpose, .now_ms = query->now_ms, .offered = true,
-	};
-	TRY(reading_decide(query->control, query->arena, &ask, &theirs, err));
-	ask.asker = &query->asker;
-	ask.tenant = query->asker.tenant;
-	ask.domain = named->reader;
-	ask.name = arena_printf(query->arena, "%s.%s", named->domain, named->name);
-	ask.stored = NULL;
-	ask.offered = false;
-	if (!ask.name)
-		return err_set(err, E_NOMEM, "no memory for a query");
-	TRY(reading_decide(query->control, query->arena, &ask, &ours, err));
-	return reading_both(query->arena, &ours, &theirs, ret_reading, err);
-}
-
-/* The grant's inputs are in the order of `named`, and so are the reads of shared ones. */
-static int restrict_all(struct query *query, struct grant *grant, const struct plan_reads *reads,
-                        struct err *err)
-{
-	/* Made by plan_grant_reads, in our arena. */
-	struct grant_table *tables = (struct grant_table *)(uintptr_t)grant->inputs;
-	size_t shared = 0;
-	REQUIRE(grant->input_count == query->count);
-	for (size_t i = 0; i < query->count; i++) {
-		const struct named *named = &query->named[i];
-		struct reading reading = { .rule = NULL };
-		int code = !tables[i].tenant
-			? read_own(query, named, tables[i].schema, &reading, err)
-			: read_shared(query, named, &reads->items[shared++].shared,
-			              tables[i].schema, &reading, err);
-		if (code == E_DENIED && !named->sure && !named->offered)
-			return hidden(named->ref, err);
-		TRY(code);
-		tables[i].restriction = reading.restriction;
-		query->rule = query->rule ? query->rule : reading.rule;
-	}
 	return 0;
 }
 
@@ -318,11 +246,7 @@ static int check_nothing_named(struct query *query, struct err *err)
 		               "the one that pays");
 	struct decision rows = may(query, ACTION_DATASET_QUERY, query->account, NULL);
 	query->decision = rows;
-	query->rule = rows.rule;
-	return rows.allowed ? 0 : err_set(err, E_DENIED, "%s/%s may not dataset:query in the domain "
-	                                  "%s; the role consumer permits it",
-	                                  query->asker.tenant, query->asker.principal,
-	                                  query->account);
+	return rows.allowed ? 0 : not_allowed(query, query->account, false, err);
 }
 
 static int decide(struct query *query, struct err *err)
@@ -357,6 +281,7 @@ static int make_plan(struct query *query, const char *worker, struct grant **ret
 		.id = query->wanted->id, .tenant = query->asker.tenant,
 		.domain = query->own ? query->own : query->account,
 		.principal = query->asker.principal, .type = TASK_QUERY, .spec = spec,
+		.asker = &query->asker, .purpose = query->ask->purpose,
 		.attempt = 1, .token = { atomic_load(&query->part->led), 1 },
 	};
 	limits_default(&work.limits);
@@ -413,7 +338,7 @@ static int audit(const struct query *query, const struct plan_reads *reads, int 
 		.result = !code                                   ? "allowed"
 		          : code == E_QUOTA || code == E_CONFLICT ? "refused"
 		                                                  : "denied",
-		.rule = code ? NULL : query->rule,
+		.rule = code ? NULL : query->decision.rule,
 		.code = code ? err_name(code) : NULL,
 		.request = query->wanted->id,
 		.at_ms = query->now_ms,
@@ -453,19 +378,25 @@ static int finish(struct query *query, struct grant *grant, const struct plan_re
 	return grant_sign(query->control->signer, grant, query->ask->box_public, ret_grant, err);
 }
 
+/* Why there is nothing to read is told to who may know that it exists. */
+static int veiled(const struct query *query, int code, struct err *err)
+{
+	bool tells = code == E_INPUT || code == E_NOT_FOUND || code == E_DENIED;
+	for (size_t i = 0; i < query->count && tells; i++)
+		if (!query->named[i].sure && !query->named[i].offered)
+			return hidden(query->named[i].ref, err);
+	return code;
+}
+
 static int answer(struct query *query, const char *worker, struct buf *ret_grant, struct err *err)
 {
 	struct grant *grant = NULL;
 	struct plan_reads reads = { 0 };
 	TRY(decide(query, err));
 	int code = make_plan(query, worker, &grant, &reads, err);
-	for (size_t i = 0; i < query->count && (code == E_INPUT || code == E_NOT_FOUND); i++)
-		if (!query->named[i].sure && !query->named[i].offered)
-			return hidden(query->named[i].ref, err);
-	TRY(code);
-	code = restrict_all(query, grant, &reads, err);
-	if (code == 0)
-		code = finish(query, grant, &reads, ret_grant, err);
+	if (code < 0)
+		return veiled(query, code, err);
+	code = finish(query, grant, &reads, ret_grant, err);
 	grant_wipe(grant);
 	return code;
 }

@@ -22,6 +22,10 @@ static int find_asker(struct inputs *inputs, struct err *err)
 	const struct work *work = inputs->work;
 	struct policies *policies = inputs->control->policies;
 	inputs->known = true;
+	if (work->asker) {
+		inputs->asker = *work->asker;
+		return 0;
+	}
 	inputs->nobody = !policies || (strncmp(work->principal, "system/", 7) == 0 &&
 	                               !work->reader &&
 	                               !policies_in_force(policies, work->tenant));

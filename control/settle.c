@@ -283,7 +283,9 @@ static int add_usage(struct settlement *settlement, const struct bill *bill, str
 /* Of what is measured at serving doors; -1: of none. */
 static int metered_dim(const struct reads *reads)
 {
-	static const enum dim dims[] = { DIM_ONLINE_READS, DIM_QUERIES, DIM_CPU_MS, DIM_BYTES_READ };
+	static const enum dim dims[] = {
+		DIM_ONLINE_READS, DIM_QUERIES, DIM_CPU_MS, DIM_BYTES_READ,
+	};
 	if (!reads->dimension)
 		return DIM_ONLINE_READS;
 	for (size_t i = 0; i < ARRAY_LEN(dims); i++)

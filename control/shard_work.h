@@ -7,6 +7,8 @@
 #include "control/sched.h"
 #include "control/shard.h"
 
+struct asker;
+
 /* A task, copied into an arena. */
 struct work {
 	const char *id, *tenant, *domain, *principal;
@@ -23,6 +25,7 @@ struct work {
 	int forgiven;                /* earlier attempts that do not count */
 	int64_t accepted_ms, started_ms;
 	const struct value *interval;        /* {from, to}, RFC 3339, of its schedule; NULL: none */
+	const struct asker *asker;   /* of a query: who asks; NULL: to be looked up by `reader` */
 	const struct value *reader;  /* for whom it reads (control/behalf.h); NULL: its principal */
 	const char *purpose;         /* what for; NULL: none was given */
 };

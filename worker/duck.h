@@ -65,8 +65,8 @@ MUST_USE int duck_check_select(struct duck *duck, const char *sql, struct err *e
 MUST_USE int duck_tree(struct duck *duck, struct arena *arena, const char *sql,
                        const char **ret_tree, struct err *err);
 
-/* The same, and E_INVALID with line and column when it does not parse or is no SELECT. Nothing of it
- * is bound: this may come before duck_lock. */
+/* The same, and E_INVALID with line and column when it does not parse or is no SELECT. Nothing of
+ * it is bound: this may come before duck_lock. */
 MUST_USE int duck_parse(struct duck *duck, struct arena *arena, const char *sql,
                         const char **ret_tree, struct err *err);
 

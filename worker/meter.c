@@ -75,17 +75,20 @@ static int map_file(struct meter *meter, const char *path, struct err *err)
 	return 0;
 }
 
+static bool row_right(const struct row *row)
+{
+	return row->acked <= row->marked && row->marked <= row->total && row->acked >= 0 &&
+		!row->tenant[NAME_ROOM - 1] && !row->domain[NAME_ROOM - 1] &&
+		row->what >= 0 && row->what < METER_COUNT_;
+}
+
 static int check_file(struct file *file, const char *path, struct err *err)
 {
 	if (file->magic == 0 && file->used == 0)
 		file->magic = MAGIC;
 	bool right = file->magic == MAGIC && file->used <= ROWS_MAX;
-	for (size_t i = 0; right && i < file->used; i++) {
-		const struct row *row = &file->rows[i];
-		right = row->acked <= row->marked && row->marked <= row->total && row->acked >= 0 &&
-			!row->tenant[NAME_ROOM - 1] && !row->domain[NAME_ROOM - 1] &&
-			row->what >= 0 && row->what < METER_COUNT_;
-	}
+	for (size_t i = 0; right && i < file->used; i++)
+		right = row_right(&file->rows[i]);
 	return right ? 0 : err_set(err, E_CORRUPT, "meter: %s is damaged; move it away, and its "
 	                           "unreported reads are lost", path);
 }

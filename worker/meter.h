@@ -1,5 +1,5 @@
-/* meter.h - counts online reads, and what queries take, so that nothing is lost or billed twice when
- * this process is killed.
+/* meter.h - counts online reads, and what queries take, so that nothing is lost or billed twice
+ * when this process is killed.
  *
  * The counters lie in a shared file mapping: what was counted survives SIGKILL (a power failure
  * may take what the kernel had not written yet). A report covers the counters up to a mark and

@@ -451,18 +451,25 @@ static bool finished(const struct job_run *run)
 	return run->result && drained;
 }
 
+/* Its descriptor, while there is something to read and room for it; -1 otherwise. */
+static int drain_fd(const struct job_run *run, size_t i, bool *ret_full)
+{
+	const struct pool_drain *drain = &run->job->drains[i];
+	if (run->drained[i])
+		return -1;
+	if (!drain->room || drain->room(drain->context))
+		return drain->fd;
+	*ret_full = true;
+	return -1;
+}
+
 static int step(struct job_run *run)
 {
 	struct pollfd wait[1 + POOL_DRAINS_MAX] = {
 		{.fd = run->result ? -1 : run->child.socket, .events = POLLIN}};
 	bool full = false;
-	for (size_t i = 0; i < run->job->drain_count; i++) {
-		const struct pool_drain *drain = &run->job->drains[i];
-		bool room = !drain->room || run->drained[i] || drain->room(drain->context);
-		wait[1 + i] = (struct pollfd){.fd = run->drained[i] || !room ? -1 : drain->fd,
-		                              .events = POLLIN};
-		full |= !room;
-	}
+	for (size_t i = 0; i < run->job->drain_count; i++)
+		wait[1 + i] = (struct pollfd){.fd = drain_fd(run, i, &full), .events = POLLIN};
 	int n = poll(wait, 1 + run->job->drain_count, full ? 0 : TICK_MS);
 	if (n < 0 && errno != EINTR)
 		return err_errno(run->err, errno, "waiting for an executor");

@@ -283,8 +283,9 @@ static int count_bytes(void *context, const void *data, size_t len, struct err *
 	int64_t most = going->queries->conf.bytes_max;
 	going->bytes += (int64_t)len;
 	if (going->bytes > most)
-		return err_set(err, E_TOO_LARGE, "the result has more than %" PRId64 " bytes, which "
-		               "is the most (--query-max-mib); ask for fewer rows or columns", most);
+		return err_set(err, E_TOO_LARGE, "the result has more than %" PRId64
+		               " bytes, which is the most (--query-max-mib); ask for fewer rows or "
+		               "columns", most);
 	return going->query->sink.put(going->query->sink.context, data, len, err);
 }
 

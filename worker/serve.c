@@ -302,7 +302,8 @@ static int refuse(const struct http_request *request, struct err *err)
 	if (strcmp(path, FEATURES_PATH) == 0 || strcmp(path, QUERY_PATH) == 0)
 		return err_set(err, E_METHOD, "%s answers POST only", path);
 	return err_set(err, E_NOT_FOUND, "this is a serving worker: it answers POST "
-	               "" FEATURES_PATH " and POST " QUERY_PATH "; all else is the control plane's");
+	               "" FEATURES_PATH " and POST " QUERY_PATH "; all else is the control "
+	               "plane's");
 }
 
 static void answer_query(struct serve *serve, struct http_request *request)

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 enum { DEPTH_MAX = 100000, DEPTH_FIRST = 256, SHOWN_MAX = 64, NAME_ROOM = 64, TABLES_MOST = 1024 };
+enum { STATEMENT_DEPTH = 3 };        /* {"statements": [{...}]} */
 
 struct text {
 	const char *at;
@@ -28,6 +29,7 @@ struct frame {
 struct scan {
 	struct arena *arena;
 	struct value *found, *defined; /* names of tables and of CTEs, instead of checks; or NULL */
+	size_t statements;             /* counted with them */
 	const char *at;
 	struct frame *frames;
 	size_t depth, room;
@@ -82,9 +84,9 @@ static bool is_own(struct text name)
 
 static int refuse(const char *what, struct text name, const char *why, struct err *err)
 {
-	return err_set(err, E_DENIED, "sql: %s \"%.*s\" %s; SQL reads the datasets that "
-	               "it was given only", what, (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX),
-	               name.at, why);
+	int len = (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX);
+	return err_set(err, E_DENIED, "sql: %s \"%.*s\" %s; SQL reads the datasets that it was "
+	               "given only", what, len, name.at, why);
 }
 
 static bool is_input(const struct scan *scan, struct text schema, struct text name)
@@ -178,16 +180,17 @@ static void collect_table(const struct scan *scan, const struct frame *frame)
 	value_add(scan->found, table);
 }
 
-static void collect(const struct scan *scan, const struct frame *frame)
+static void collect(struct scan *scan, const struct frame *frame)
 {
 	char name[NAME_ROOM];
+	scan->statements += scan->depth == STATEMENT_DEPTH && is(frame->key, "statements");
 	if (is(frame->members[TYPE], "BASE_TABLE"))
 		collect_table(scan, frame);
 	else if (is(frame->key, "map") && plain_name(frame->members[KEY], name))
 		value_add_str(scan->defined, name);
 }
 
-static int check_object(const struct scan *scan, struct err *err)
+static int check_object(struct scan *scan, struct err *err)
 {
 	const struct frame *frame = &scan->frames[scan->depth - 1];
 	struct text type = frame->members[TYPE];
@@ -332,6 +335,9 @@ int sql_rules_names(struct arena *arena, const char *tree, struct value **ret_ta
 	TRY(scan_all(&scan, err));
 	TRY(value_check(scan.found, err));
 	TRY(value_check(scan.defined, err));
+	if (scan.statements != 1)
+		return err_set(err, E_INVALID, "sql must be one SELECT statement, it holds %zu "
+		               "statements", scan.statements);
 	struct value *tables = value_list(arena);
 	for (size_t i = 0; i < value_len(scan.found); i++)
 		if (!is_defined(scan.defined, value_at(scan.found, i)))

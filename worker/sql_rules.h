@@ -11,8 +11,9 @@
  * E_INVALID: it is no statement's tree. */
 MUST_USE int sql_rules_check(const char *tree, const struct value *tables, struct err *err);
 
-/* What it names that could be a dataset, each once: {domain, name}, both lower case, domain "" where
- * none is said. A bare name that the statement defines itself (WITH) is its own. */
+/* What it names that could be a dataset, each once: {domain, name}, both lower case, domain ""
+ * where none is said. A bare name that the statement defines itself (WITH) is its own. E_INVALID:
+ * there is not one statement. */
 MUST_USE int sql_rules_names(struct arena *arena, const char *tree, struct value **ret_tables,
                              struct err *err);
 

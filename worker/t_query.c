@@ -1,5 +1,5 @@
-/* t_query.c - one SELECT of a client, in an executor: first what it names is told to the agent, then
- * it is run over what was granted, and its rows go into the pipe `out` as they come.
+/* t_query.c - one SELECT of a client, in an executor: first what it names is told to the agent,
+ * then it is run over what was granted, and its rows go into the pipe `out` as they come.
  * The author's text is never pasted into a statement of ours: it is checked by itself, and then
  * given to query() as a literal, which takes one SELECT and nothing else. Until it is granted
  * anything it is only parsed.
@@ -20,7 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SQL_MAX = 4 * 1024 * 1024, COLUMNS_MAX = 4096, BLOCK = 128 * 1024, BLOCK_MAX = 64 * 1024 * 1024 };
+enum {
+	SQL_MAX = 4 * 1024 * 1024, COLUMNS_MAX = 4096, BLOCK = 128 * 1024,
+	BLOCK_MAX = 64 * 1024 * 1024
+};
 
 struct column {
 	const char *name;

@@ -10,12 +10,9 @@
 
 /* Exit codes, for scripts; `freehold help` lists them. */
 enum exit_code {
-	EXIT_OK = 0,
-	EXIT_FAILED = 1,
+	EXIT_OK = 0, EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_NOT_FOUND = 3,
-	EXIT_DENIED = 4,
-	EXIT_CONFLICT = 5,
+	EXIT_NOT_FOUND = 3, EXIT_DENIED = 4, EXIT_CONFLICT = 5,
 	EXIT_QUOTA = 6,
 	EXIT_UNAVAILABLE = 7,
 	EXIT_TASK_FAILED = 10
@@ -108,6 +105,9 @@ MUST_USE int client_stream(struct cli *cli, const char *path, char last_id[SSE_I
 /* The bytes of a route that answers with a long body, as they come; its end may be a cut. */
 MUST_USE int client_download(struct cli *cli, const char *path, fetch_data_fn *data, void *context,
                              struct err *err);
+/* The same for any call. E_UNKNOWN_OUTCOME: cut off. */
+MUST_USE int client_pour(struct cli *cli, const struct call *call, fetch_data_fn *data,
+                         void *context, struct err *err);
 /* All pages of a list route into one list value. */
 MUST_USE int client_list(struct cli *cli, const char *path, size_t most, struct value **ret_list,
                          struct err *err);

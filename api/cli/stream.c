@@ -4,6 +4,7 @@
 #include "api/cli/cli.h"
 
 #include "api/problem.h"
+#include "common/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ struct stream {
 	struct sse_reader reader;
 	fetch_data_fn *data;         /* NULL: they are events, for the reader */
 	void *context;
+	const struct call *call;     /* instead of a GET; NULL: it is one */
+	const char *sent;            /* its body */
 	struct err err;              /* of what was said; code 0: none */
 };
 
@@ -60,10 +63,20 @@ static int read_once(struct cli *cli, const char *url, struct stream *stream, in
 	const char *last = stream->reader.id[0] ? arena_printf(cli->arena, "Last-Event-ID: %s",
 	                                                       stream->reader.id) : NULL;
 	const char *accept = stream->data ? "Accept: */*" : "Accept: " SSE_TYPE;
-	const char *headers[] = { cli->authorization, accept, last, NULL };
+	const struct call *asked = stream->call;
+	const char *headers[6] = { cli->authorization, accept };
+	size_t count = 2;
+	if (last)
+		headers[count++] = last;
+	if (stream->sent)
+		headers[count++] = "Content-Type: application/json";
+	if (asked && asked->header)
+		headers[count++] = asked->header;
 	const struct fetch_call call = {
-		.method = "GET", .url = url, .headers = headers, .timeout_ms = BEGIN_MS,
-		.head = &stream->head,
+		.method = asked ? asked->method : "GET", .url = url, .headers = headers,
+		.timeout_ms = asked && asked->timeout_ms ? asked->timeout_ms : BEGIN_MS,
+		.head = &stream->head, .body = stream->sent,
+		.body_len = stream->sent ? strlen(stream->sent) : 0,
 	};
 	buf_clear(&stream->head);
 	buf_clear(&stream->body);
@@ -128,6 +141,30 @@ int client_download(struct cli *cli, const char *path, fetch_data_fn *data, void
 	buf_init(&stream.head, HEAD_MAX);
 	buf_init(&stream.body, PROBLEM_MAX);
 	int rc = run(cli, path, &stream, err);
+	buf_release(&stream.head);
+	buf_release(&stream.body);
+	return rc;
+}
+
+static int print_body(struct cli *cli, const struct call *call, const char **ret_text,
+                      struct err *err)
+{
+	AUTO_BUF body;
+	buf_init(&body, MIB);
+	json_print(call->body, &body);
+	TRY(buf_check(&body, err));
+	*ret_text = arena_strndup(cli->arena, (const char *)body.data, body.len);
+	return *ret_text ? 0 : err_set(err, E_NOMEM, "no memory for a request");
+}
+
+int client_pour(struct cli *cli, const struct call *call, fetch_data_fn *data, void *context,
+                struct err *err)
+{
+	struct stream stream = { .data = data, .context = context, .call = call };
+	TRY(print_body(cli, call, &stream.sent, err));
+	buf_init(&stream.head, HEAD_MAX);
+	buf_init(&stream.body, PROBLEM_MAX);
+	int rc = run(cli, call->path, &stream, err);
 	buf_release(&stream.head);
 	buf_release(&stream.body);
 	return rc;

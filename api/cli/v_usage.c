@@ -18,6 +18,7 @@ static void usage_row(struct cli *cli, struct table *table, const char *tenant, 
 	table_cell(table, human_bytes(cli, value_get_int(amounts, "bytesStored", 0)));
 	table_number(table, value_get_int(amounts, "rows", 0));
 	table_number(table, value_get_int(amounts, "onlineReads", 0));
+	table_number(table, value_get_int(amounts, "queries", 0));
 	table_cell(table, human_micros(cli, value_get_int(amounts, "costMicros", 0)));
 }
 
@@ -35,7 +36,7 @@ static int usage(struct cli *cli, struct err *err)
 {
 	static const char *const titles[] = {"TENANT",       "DOMAIN",  "TASKS",  "CPU S",
 	                                     "READ",         "WRITTEN", "STORED", "ROWS",
-	                                     "ONLINE READS", "COST",    NULL};
+	                                     "ONLINE READS", "QUERIES", "COST",   NULL};
 	const char *tenant = NULL;
 	struct value *answer = NULL;
 	bool all = cli_switch(cli, "all");

@@ -308,7 +308,8 @@ static struct answer post(struct yard *yard, const char *path, const char *key, 
 	struct buf out;
 	struct value *read = NULL;
 	const char *headers[] = {"Content-Type: application/json",
-	                         arena_printf(arena, "Authorization: Bearer %s", key), header, NULL};
+	                         arena_printf(arena, "Authorization: Bearer %s", key), header,
+	                         NULL};
 	char *text = arena_strdup(arena, body);
 	for (char *at = text; *at; at++)
 		if (*at == '\'')

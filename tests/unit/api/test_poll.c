@@ -306,7 +306,8 @@ Test(poll, a_question_for_a_query_survives_and_asks_for_no_view)
 {
 	AUTO(arena) *arena = arena_make();
 	static const char *const tables[] = { "flights", "weather.stations" };
-	static const char sum[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const char sum[] = "0123456789abcdef0123456789abcdef"
+				  "0123456789abcdef0123456789abcdef";
 	const struct access_query query = { "01query", tables, 2, "sales", sum };
 	const struct access_ask ask = {
 		.credential = "credential", .box_public = box, .purpose = "planning",
