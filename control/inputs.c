@@ -102,8 +102,7 @@ int inputs_restrict(struct inputs *inputs, const struct input *input,
                     struct restriction *ret_restriction, struct err *err)
 {
 	struct reading reading = { .rule = NULL };
-	/* A query is restricted by who asks it, credential and all: control/access_query.c. */
-	if (is_platforms(inputs->work->type) || inputs->work->type == TASK_QUERY)
+	if (is_platforms(inputs->work->type))
 		return 0;
 	if (!inputs->known)
 		TRY(find_asker(inputs, err));
