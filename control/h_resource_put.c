@@ -11,6 +11,7 @@
 #include "control/keys.h"
 #include "control/rules.h"
 #include "control/rules_sharing.h"
+#include "control/tagging.h"
 #include "control/tenancy.h"
 
 #include <inttypes.h>
@@ -218,6 +219,17 @@ static int keep_writer(const struct request *request, struct put *put, struct va
 	return value_check(put->stored, err);
 }
 
+/* What is stored beside the manifest. */
+static int keep_beside(struct control *control, const struct request *request, struct put *put,
+                       struct value *before, struct err *err)
+{
+	if (request->via)
+		value_set(put->stored, "via", request->via);
+	if (put->manifest.kind == KIND_FEATUREVIEW)
+		return tagging_keep_showed(control, request->arena, before, put->stored, err);
+	return put->manifest.kind == KIND_SCHEDULE ? keep_writer(request, put, before, err) : 0;
+}
+
 int h_resource_put(struct control *control, struct request *request, struct err *err)
 {
 	struct put *put = arena_alloc(request->arena, sizeof *put);
@@ -229,10 +241,7 @@ int h_resource_put(struct control *control, struct request *request, struct err 
 	resource_key(put->key, &put->manifest);
 	TRY(compare(control, request, put, &before, err));
 	TRY(rules_put(control, request, &put->manifest, before, err));
-	if (request->via)
-		value_set(put->stored, "via", request->via);
-	if (put->manifest.kind == KIND_SCHEDULE)
-		TRY(keep_writer(request, put, before, err));
+	TRY(keep_beside(control, request, put, before, err));
 	if (value_len(put->diff) == 0 && before && !put->renews)
 		put->stored = before;
 	else if (!request->dry_run)

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES_MAX = 20000, NODE_BYTES_MAX = 1024 * 1024, GRAPH_ARENA = 256 * MIB };
+enum { SHOWED_MAX = 16, ENTRIES_MAX = 20000, NODE_BYTES_MAX = 1024 * 1024, GRAPH_ARENA = 256 * MIB };
 
 struct entry {
 	struct hash_node by_key;
@@ -314,6 +314,70 @@ static int view_node(struct control *control, struct arena *arena, const struct 
 	return 0;
 }
 
+static void merge_node(struct arena *arena, struct tagnode *node, const struct value *known)
+{
+	const struct value *columns = value_get(known, "columns");
+	struct value *before = copy_or_empty(arena, node->rest);
+	tagmap_merge(arena, node->flow, value_get(known, "flow"));
+	tagmap_merge(arena, node->influence, value_get(known, "influence"));
+	for (size_t i = 0; i < value_len(columns); i++) {
+		const char *name = NULL;
+		const struct value *more = value_member(columns, i, &name);
+		const struct value *own = column_get(node->columns, name);
+		struct value *map = copy_or_empty(arena, own ? own : before);
+		tagmap_merge(arena, map, more);
+		value_set(node->columns, name, map);
+	}
+	tagmap_merge(arena, node->rest, value_get(known, "rest"));
+	for (size_t i = 0; i < value_len(node->columns); i++) {
+		const char *name = NULL;
+		(void)value_member(node->columns, i, &name);
+		if (!column_get(columns, name))
+			tagmap_merge(arena, value_get_mut(node->columns, name),
+			             value_get(known, "rest"));
+	}
+}
+
+static int showed_of(struct control *control, struct arena *arena, const struct value *before,
+                     struct value *ret_showed, struct err *err)
+{
+	const struct value *metadata = value_get(before, "metadata");
+	const struct dataset_at at = { value_get_str(metadata, "tenant"),
+		                       value_get_str(metadata, "domain"), "" };
+	const struct value *spec = value_get(before, "spec");
+	struct tagnode node;
+	struct value *known = NULL;
+	if (view_node(control, arena, &at, spec, &node, err) < 0)
+		return err_set(err, E_CONFLICT, "spec.dataset: what the view shows cannot be seen any "
+		               "more, nor what tags it has; make a new view instead");
+	TRY(node_value(arena, &node, &known, err));
+	value_set_str(ret_showed, "dataset", value_get_str(spec, "dataset"));
+	value_set(ret_showed, "known", known);
+	return value_check(ret_showed, err);
+}
+
+int tagging_keep_showed(struct control *control, struct arena *arena, const struct value *before,
+                        struct value *stored, struct err *err)
+{
+	const char *old = value_get_str(value_get(before, "spec"), "dataset");
+	const char *now = value_get_str(value_get(stored, "spec"), "dataset");
+	const struct value *kept_before = value_get(before, "showed");
+	struct value *list = value_list(arena), *showed = value_map(arena);
+	bool moves = old && now && strcmp(old, now) != 0;
+	for (size_t i = 0; i < value_len(kept_before); i++)
+		value_add(list, value_copy(arena, value_at(kept_before, i)));
+	if (moves && value_len(list) >= SHOWED_MAX)
+		return err_set(err, E_CONFLICT, "spec.dataset: the view has shown %d datasets before; "
+		               "make a new view instead", SHOWED_MAX);
+	if (moves)
+		TRY(showed_of(control, arena, before, showed, err));
+	if (moves)
+		value_add(list, showed);
+	if (value_len(list))
+		value_set(stored, "showed", list);
+	return value_check(stored, err);
+}
+
 static int own_view(struct control *control, struct arena *arena, const struct dataset_at *at,
                     struct tags *ret_tags, struct err *err)
 {
@@ -328,6 +392,9 @@ static int own_view(struct control *control, struct arena *arena, const struct d
 	TRY(node_read(arena, NULL, &node, err));
 	if (rc == 0)
 		TRY(view_node(control, arena, at, value_get(stored, "spec"), &node, err));
+	const struct value *showed = value_get(stored, "showed");
+	for (size_t i = 0; i < value_len(showed); i++)
+		merge_node(arena, &node, value_get(value_at(showed, i), "known"));
 	add_own(arena, &node, value_get(stored, "spec"), whole ? whole : "");
 	return names_of(arena, &node, ret_tags, err);
 }

@@ -34,6 +34,12 @@ MUST_USE int tags_of(struct control *control, struct arena *arena, const char *t
 MUST_USE int tags_of_view(struct control *control, struct arena *arena, const char *tenant,
                           const char *domain, const char *view, struct tags *ret_tags,
                           struct err *err);
+/* A view that shows another dataset from now on goes on to have what it showed online: its stored
+ * form keeps what was known of that, `showed`, a list of {dataset, known}. before NULL: it is new.
+ * E_CONFLICT: of the one before it cannot be said any more. */
+MUST_USE int tagging_keep_showed(struct control *control, struct arena *arena,
+                                 const struct value *before, struct value *stored,
+                                 struct err *err);
 /* The same with where each tag comes from. `dataset` may be ALIAS.NAME of what another tenant
  * shares with that domain: then it is told no farther than that. */
 MUST_USE int tagging_node(struct control *control, struct arena *arena,

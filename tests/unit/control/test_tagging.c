@@ -232,6 +232,26 @@ Test(tagging, a_view_has_the_tags_of_what_it_shows)
 	cr_expect_not(has(tags_of_column(&tags, "total"), "pii"));
 }
 
+Test(tagging, a_view_that_shows_another_dataset_now_keeps_the_tags_of_what_it_showed)
+{
+	static const char view[] = "{'entities':['one'],'dataset':'%s','timestampField':'at',"
+	                           "'features':[{'name':'who','type':'string'}]}";
+	struct tags tags = { 0 };
+	make_chain();
+	put("plain", "{}");
+	plane_put(plane, admin, "Entity", PEOPLE("entities/one"), "{'joinKey':'who'}");
+	static const char *const shown[] = { "b", "plain", "plain" };
+	for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
+		plane_put(plane, admin, "FeatureView", PEOPLE("featureviews/view"),
+		          arena_printf(plane->arena, view, shown[i]));
+		cr_assert_eq(tags_of_view(plane->control, plane->arena, "acme", "people", "view",
+		                          &tags, NULL), 0);
+		cr_expect(has(tags_of_column(&tags, "who"), "pii"), "%s", shown[i]);
+		cr_expect(has(tags_of_column(&tags, "other"), "internal"), "%s", shown[i]);
+		cr_expect_not(has(tags_of_column(&tags, "other"), "pii"), "%s", shown[i]);
+	}
+}
+
 /* --- lifting --- */
 
 static struct answer lift(const char *key, const char *dataset, const char *what)
