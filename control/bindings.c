@@ -386,10 +386,8 @@ void bindings_changed(struct bindings *bindings, const char *key, const struct v
 	if (none)
 		source_free(source);
 	if (value && !added)
-		log_error(
-			&(struct log_context){.tenant = tenant}, "roles_dropped",
-			"key=%s reason=\"no memory; it grants nothing until it is applied again\"",
-			key);
+		log_error(&(struct log_context){.tenant = tenant}, "roles_dropped", "key=%s reason="
+		          "\"no memory; it grants nothing until it is applied again\"", key);
 }
 
 /* --- looking; the lock is held --- */
@@ -488,10 +486,10 @@ static void origins_at(struct bindings *bindings, const char *key, const char *g
 	const struct subject *subject = subject_find(bindings, key);
 	for (size_t i = 0; subject && i < subject->count; i++) {
 		const struct claim *claim = subject->edges[i].claim;
-		if (claim->kind != CLAIM_ROLE)
-			continue;
-		visit(context, &(struct bindings_origin){ claim->name, claim->domain,
-		                                          subject->edges[i].source->key, group });
+		const char *source = subject->edges[i].source->key;
+		if (claim->kind == CLAIM_ROLE)
+			visit(context, &(struct bindings_origin){ claim->name, claim->domain, source,
+			                                          group });
 	}
 }
 
@@ -499,15 +497,13 @@ void bindings_origins(struct bindings *bindings, const struct asker *asker,
                       bindings_origin_fn *visit, void *context)
 {
 	char key[SUBJECT_MAX];
-	if (!bindings)
-		return;
 	pthread_rwlock_rdlock(&bindings->lock);
-	origins_at(bindings, subject_key(key, asker->tenant, "", asker->principal), NULL, visit,
-	           context);
-	for (size_t i = 0; i < asker->group_count; i++)
-		origins_at(bindings,
-		           subject_key(key, asker->tenant, GROUP_SUBJECT, asker->groups[i]),
-		           asker->groups[i], visit, context);
+	subject_key(key, asker->tenant, "", asker->principal);
+	origins_at(bindings, key, NULL, visit, context);
+	for (size_t i = 0; i < asker->group_count; i++) {
+		subject_key(key, asker->tenant, GROUP_SUBJECT, asker->groups[i]);
+		origins_at(bindings, key, asker->groups[i], visit, context);
+	}
 	pthread_rwlock_unlock(&bindings->lock);
 }
 
@@ -519,16 +515,14 @@ static int check_principal(const struct look *look, const char *key, struct err 
 	TRY(look_at(look, key, gather, &gathering, err));
 	const char *name = strchr(key, '/') + 1;
 	if (gathering.bindings > BINDINGS_MAX)
-		return err_set(err, E_INVALID,
-		               "the principal %s would have %zu roles by itself, "
-		               "its groups, bindings and domains; at most %d are looked at: take "
-		               "some away, or bind one role for the whole tenant",
-		               name, gathering.bindings, BINDINGS_MAX);
+		return err_set(err, E_INVALID, "the principal %s would have %zu roles by itself, its "
+		               "groups, bindings and domains; at most %d are looked at: take some "
+		               "away, or bind one role for the whole tenant", name,
+		               gathering.bindings, BINDINGS_MAX);
 	if (gathering.groups > GROUPS_MAX)
-		return err_set(err, E_INVALID,
-		               "the principal %s would be in %zu groups; at most "
-		               "%d are looked at: take it out of some",
-		               name, gathering.groups, GROUPS_MAX);
+		return err_set(err, E_INVALID, "the principal %s would be in %zu groups; at most %d "
+		               "are looked at: take it out of some", name, gathering.groups,
+		               GROUPS_MAX);
 	return 0;
 }
 
@@ -539,9 +533,8 @@ static int check_members(const struct look *look, const char *group, struct err 
 	catalog_key(key, KIND_GROUP, look->tenant, NULL, group);
 	bool changed = look->key && strcmp(look->key, key) == 0;
 	struct hash_node *node = hashmap_find(&look->bindings->sources, key);
-	const struct claims *claims = changed ? &look->claims
-	                              : node  ? &HASH_OWNER(node, struct source, node)->claims
-	                                      : NULL;
+	const struct claims *claims = changed ? &look->claims :
+		node ? &HASH_OWNER(node, struct source, node)->claims : NULL;
 	for (size_t i = 0; claims && i < claims->count; i++)
 		if (claims->items[i].kind == CLAIM_MEMBER)
 			TRY(check_principal(look, claims->items[i].subject, err));

@@ -188,7 +188,8 @@ static void visit_origin(void *context, const struct bindings_origin *origin)
 static struct value *origins_of(const struct inquiry *inquiry, const struct asker *asker)
 {
 	struct origins origins = { inquiry, value_list(inquiry->arena) };
-	bindings_origins(inquiry->control->bindings, asker, visit_origin, &origins);
+	if (inquiry->control->bindings)
+		bindings_origins(inquiry->control->bindings, asker, visit_origin, &origins);
 	for (size_t i = 0; strchr(asker->principal, ':') && i < asker->binding_count; i++) {
 		const struct binding *binding = &asker->bindings[i];
 		add_origin(&origins, &(struct bindings_origin){ .role = binding->role,

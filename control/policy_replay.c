@@ -7,10 +7,18 @@
 
 #include <string.h>
 
-enum { PAGE = 500, PAGE_BYTES = 32 * MIB, SCRATCH_BYTES = 16 * MIB, REASONS_MAX = 16,
-       SEGMENTS_MAX = 12 };
+enum {
+	PAGE = 500,
+	PAGE_BYTES = 32 * MIB,
+	SCRATCH_BYTES = 16 * MIB,
+	REASONS_MAX = 16,
+	SEGMENTS_MAX = 12
+};
 
-struct tally { const char *reason; int64_t count; };
+struct tally {
+	const char *reason;
+	int64_t count;
+};
 
 struct run {
 	const struct replay_ask *ask;
@@ -51,7 +59,7 @@ bool policy_replay_resource(struct arena *arena, const char *tenant, const char 
 {
 	const char *segments[SEGMENTS_MAX];
 	size_t count = segments_of(arena, path, segments);
-	*ret_resource = (struct engine_resource){ .domain = NULL };
+	*ret_resource = (struct engine_resource){.domain = NULL};
 	if (count < 3 || strcmp(segments[0], "v1") != 0 || strcmp(segments[1], "tenants") != 0 ||
 	    strcmp(segments[2], tenant) != 0)
 		return false;
@@ -74,7 +82,7 @@ static void leave_out(struct run *run, const char *reason)
 			return;
 		}
 	if (run->reason_count < REASONS_MAX)
-		run->left_out[run->reason_count++] = (struct tally){ reason, 1 };
+		run->left_out[run->reason_count++] = (struct tally){reason, 1};
 }
 
 static bool is_decision(const char *result)
@@ -92,11 +100,10 @@ static bool asker_of(struct run *run, const struct value *event, struct asker *r
 	if (!slash)
 		return false;
 	const struct identity_name who = {
-		arena_strndup(run->scratch, actor, (size_t)(slash - actor)), slash + 1, NULL
-	};
-	*ret_asker = (struct asker){ .auth = strchr(slash, ':') ? AUTH_OIDC : AUTH_KEY };
+		arena_strndup(run->scratch, actor, (size_t)(slash - actor)), slash + 1, NULL};
+	*ret_asker = (struct asker){.auth = strchr(slash, ':') ? AUTH_OIDC : AUTH_KEY};
 	return who.tenant && strcmp(who.tenant, "worker") != 0 &&
-		identity_named(run->ask->control, run->scratch, &who, ret_asker, &ignored) == 0;
+	       identity_named(run->ask->control, run->scratch, &who, ret_asker, &ignored) == 0;
 }
 
 static const char *word(bool allowed)
@@ -120,7 +127,8 @@ static int tell(struct run *run, const struct value *event, const struct decisio
 	for (size_t i = 0; i < value_len(run->decisions); i++) {
 		struct value *item = (struct value *)(uintptr_t)value_at(run->decisions, i);
 		if (same(item, "actor", actor) && same(item, "action", action) &&
-		    same(item, "resource", resource) && same(item, "wouldBe", word(would->allowed))) {
+		    same(item, "resource", resource) &&
+		    same(item, "wouldBe", word(would->allowed))) {
 			value_set_int(item, "count", value_get_int(item, "count", 0) + 1);
 			return 0;
 		}
@@ -159,11 +167,12 @@ static int replay_event(struct run *run, const struct value *event, struct err *
 {
 	const char *name = value_get_str(event, "action");
 	const char *path = value_get_str(event, "resource");
-	struct inquiry inquiry = { .control = run->ask->control, .arena = run->scratch,
-		                   .tenant = run->ask->tenant,
-		                   .now_ms = value_get_int(event, "at", 0),
-		                   .address = value_get_str(event, "address"),
-		                   .purpose = value_get_str(event, "purpose") };
+	struct inquiry inquiry = {.control = run->ask->control,
+	                          .arena = run->scratch,
+	                          .tenant = run->ask->tenant,
+	                          .now_ms = value_get_int(event, "at", 0),
+	                          .address = value_get_str(event, "address"),
+	                          .purpose = value_get_str(event, "purpose")};
 	struct asker asker;
 	run->events++;
 	if (!is_decision(value_get_str(event, "result"))) {
@@ -174,8 +183,8 @@ static int replay_event(struct run *run, const struct value *event, struct err *
 		leave_out(run, "policies are not asked about its action");
 		return 0;
 	}
-	if (!path || !policy_replay_resource(run->scratch, run->ask->tenant, path,
-	                                     &inquiry.resource)) {
+	if (!path ||
+	    !policy_replay_resource(run->scratch, run->ask->tenant, path, &inquiry.resource)) {
 		leave_out(run, "its resource is nothing of this tenant's that policies know");
 		return 0;
 	}
@@ -197,8 +206,9 @@ static int replay_page(struct run *run, struct arena *page, int64_t *before, boo
 {
 	struct value *events = NULL;
 	int64_t left = run->ask->last - run->events;
-	const struct audit_query query = { .tenant = run->ask->tenant, .before_seq = *before,
-		                           .limit = left < PAGE ? (size_t)left : PAGE };
+	const struct audit_query query = {.tenant = run->ask->tenant,
+	                                  .before_seq = *before,
+	                                  .limit = left < PAGE ? (size_t)left : PAGE};
 	TRY(shard_audit(run->ask->shard, page, &query, &events, more, err));
 	for (size_t i = 0; i < value_len(events); i++) {
 		arena_reset(run->scratch);
@@ -226,7 +236,7 @@ int policy_replay(const struct replay_ask *ask, struct arena *arena, struct valu
 {
 	AUTO(arena) *page = NULL;
 	AUTO(arena) *scratch = NULL;
-	struct run run = { .ask = ask, .arena = arena, .decisions = value_list(arena) };
+	struct run run = {.ask = ask, .arena = arena, .decisions = value_list(arena)};
 	int64_t before = 0;
 	bool more = ask->last > 0;
 	TRY(arena_new(PAGE_BYTES, &page, err));

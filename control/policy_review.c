@@ -100,31 +100,49 @@ static bool has_column(const struct look *look, const struct named *named)
 	return value_len(columns) == 0;
 }
 
+static bool has_role(const struct look *look, const struct named *named)
+{
+	const char *domain = named->parts[1];
+	if (!role_known(named->parts[named->count - 1]))
+		return false;
+	return named->count != 3 || strcmp(domain, "*") == 0 ||
+	       stored(look, KIND_DOMAIN, named->parts[0], "", domain);
+}
+
+/* Logins and other tenants' readers are no Principals. */
+static bool has_user(const struct look *look, const struct named *named)
+{
+	const char *name = named->parts[1];
+	return strchr(name, ':') || strcmp(name, "*") == 0 ||
+	       stored(look, KIND_PRINCIPAL, named->parts[0], "", name);
+}
+
+/* "T/D/NAME" of a kind, "T//NAME" or "T/NAME" of a tenant's. */
+static bool has_resource(const struct look *look, const struct cedar_uid *uid,
+                         const struct named *named)
+{
+	char type[64];
+	snprintf(type, sizeof type, "%.*s", (int)uid->type.len, uid->type.text);
+	enum kind kind = kind_by_name(type);
+	if (kind == KIND_NONE || kind_info[kind].scope == SCOPE_PLATFORM)
+		return true;
+	const char *last = named->parts[named->count - 1];
+	return stored(look, kind, named->parts[0], named->count > 2 ? named->parts[1] : "", last);
+}
+
 /* Whether it is there; what cannot be looked up is taken to be. */
 static bool is_there(const struct look *look, const struct cedar_uid *uid,
                      const struct named *named)
 {
-	const char *tenant = named->parts[0], *second = named->parts[1], *third = named->parts[2];
-	if (is(uid, "User")) /* logins and other tenants' readers are no Principals */
-		return strchr(second, ':') || strcmp(second, "*") == 0 ||
-		       stored(look, KIND_PRINCIPAL, tenant, "", second);
-	if (is(uid, "Group") && named->count == 2)
-		return stored(look, KIND_GROUP, tenant, "", second);
+	if (is(uid, "User"))
+		return has_user(look, named);
 	if (is(uid, "Role"))
-		return role_known(named->parts[named->count - 1]) &&
-		       (named->count != 3 || strcmp(second, "*") == 0 ||
-		        stored(look, KIND_DOMAIN, tenant, "", second));
+		return has_role(look, named);
 	if (is(uid, "Tenant") || is(uid, "Commons"))
-		return stored(look, KIND_TENANT, "", "", tenant);
-	if (is(uid, "Domain"))
-		return stored(look, KIND_DOMAIN, tenant, "", second);
+		return stored(look, KIND_TENANT, "", "", named->parts[0]);
 	if (is(uid, "Column"))
 		return has_column(look, named);
-	char type[64];
-	snprintf(type, sizeof type, "%.*s", (int)uid->type.len, uid->type.text);
-	enum kind kind = kind_by_name(type);
-	return kind == KIND_NONE || kind_info[kind].scope == SCOPE_PLATFORM ||
-	       stored(look, kind, tenant, second, third);
+	return has_resource(look, uid, named);
 }
 
 static int warn(const struct look *look, struct cedar_place place, const struct cedar_uid *uid,

@@ -17,17 +17,18 @@ struct review {
 	struct control *control;
 	struct arena *arena;
 	const struct model *model;
-	const char *tenant;              /* whose policies they are */
+	const char *tenant; /* whose policies they are */
 };
-/* Adds sentences that name the policy to both lists. A text that cannot be read is an error, too. */
+/* Adds sentences that name the policy to both lists. A text that cannot be read is an error, too.
+ */
 MUST_USE int review_policy(const struct review *review, const char *name, const char *text,
-			   struct value *errors, struct value *warnings, struct err *err);
+                           struct value *errors, struct value *warnings, struct err *err);
 
 /* Runs a policy's examples on an engine; adds a sentence for each that does not hold, at most
  * `most`, and *tried, how many were run. E_INVALID: one cannot be read. */
 struct engine;
 MUST_USE int review_examples(const struct review *review, const struct engine *engine,
-			     const char *name, const struct value *examples, size_t most,
-			     struct value *failed, size_t *tried, struct err *err);
+                             const char *name, const struct value *examples, size_t most,
+                             struct value *failed, size_t *tried, struct err *err);
 
 #endif

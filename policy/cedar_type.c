@@ -204,6 +204,14 @@ static int join_records(struct arena *arena, const struct cedar_type *a,
 	return cedar_type_record(arena, attrs, a->count, ret_type, err);
 }
 
+/* What is known of only one of them holds for both. */
+static const struct cedar_type *join_scalar(const struct cedar_type *a, const struct cedar_type *b)
+{
+	if (a->kind == CEDAR_TYPE_SCALAR)
+		return cedar_type_is_scalar(b) ? b : NULL;
+	return b->kind == CEDAR_TYPE_SCALAR && cedar_type_is_scalar(a) ? a : NULL;
+}
+
 int cedar_type_join(struct arena *arena, const struct cedar_type *a, const struct cedar_type *b,
 		    const struct cedar_type **ret_type, struct err *err)
 {
@@ -213,13 +221,10 @@ int cedar_type_join(struct arena *arena, const struct cedar_type *a, const struc
 		*ret_type = a->kind == b->kind ? a : cedar_type_of(CEDAR_TYPE_BOOL);
 		return 0;
 	}
-	if (a->kind == CEDAR_TYPE_SCALAR || b->kind == CEDAR_TYPE_SCALAR) {
-		const struct cedar_type *other = a->kind == CEDAR_TYPE_SCALAR ? b : a;
-		*ret_type = cedar_type_is_scalar(other) ? other : NULL;
+	if (a->kind != b->kind) {
+		*ret_type = join_scalar(a, b);
 		return 0;
 	}
-	if (a->kind != b->kind)
-		return 0;
 	if (a->kind == CEDAR_TYPE_RECORD)
 		return join_records(arena, a, b, ret_type, err);
 	if (a->kind != CEDAR_TYPE_SET) {

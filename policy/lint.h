@@ -5,7 +5,9 @@
 
 #include "policy/model.h"
 
-struct lint_text { const char *name, *text; };   /* a Policy's name and text */
+struct lint_text {
+	const char *name, *text;
+}; /* a Policy's name and text */
 
 enum { LINT_TEXTS_MAX = 10000, LINT_FINDINGS_MAX = 1000 };
 
@@ -16,11 +18,11 @@ enum { LINT_TEXTS_MAX = 10000, LINT_FINDINGS_MAX = 1000 };
  *   never-applies      its condition is true of no request
  *   shadowed           an unconditional forbid covers it; or a permit that permits all it does
  *   forbids-everything a forbid without a condition on any principal, action and resource
- *   fallible           a forbid that fails, and then forbids nothing, where a column has no value or
- *                      a number overflows
- *   wide               a permit of actions that no one role of a tenant has together */
+ *   fallible           a forbid that fails, and then forbids nothing, where a column has no value
+ * or a number overflows wide               a permit of actions that no one role of a tenant has
+ * together */
 MUST_USE int lint_policies(const struct model *model, struct arena *arena,
-			   const struct lint_text *texts, size_t count,
-			   struct value **ret_findings, struct err *err);
+                           const struct lint_text *texts, size_t count, struct value **ret_findings,
+                           struct err *err);
 
 #endif

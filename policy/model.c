@@ -14,8 +14,8 @@ struct model {
 	const struct model_kind *kinds;
 	size_t count;
 	const struct cedar_schema *schema;
-	const struct cedar_type *columns;        /* of a row that nothing is known of */
-	const struct cedar_type *tested;         /* the same where each is to be tested */
+	const struct cedar_type *columns; /* of a row that nothing is known of */
+	const struct cedar_type *tested;  /* the same where each is to be tested */
 };
 
 static const char *const role_names[] = {
@@ -51,7 +51,8 @@ static bool has_rows(const struct model_kind *kind)
 static const char *above(enum model_scope scope)
 {
 	static const char *const parents[] = {
-		[MODEL_PLATFORM] = "[Platform]", [MODEL_TENANT] = "[Commons, Tenant]",
+		[MODEL_PLATFORM] = "[Platform]",
+		[MODEL_TENANT] = "[Commons, Tenant]",
 		[MODEL_DOMAIN] = "[Domain]",
 	};
 	return parents[scope];
@@ -62,32 +63,38 @@ static void say_kind(const struct model_kind *kind, struct buf *out)
 	const char *open = kind->scope == MODEL_DOMAIN ? "" : "?";
 	if (is_place(kind))
 		return;
-	buf_printf(out, "entity %s in %s = {\n\ttenant: String, domain%s: String, name%s: String, "
-	    "tags: Set<String>, labels: Labels%s\n};\n", kind->kind, above(kind->scope), open, open,
-	    has_rows(kind) ? ", row: Row" : "");
+	buf_printf(out,
+	           "entity %s in %s = {\n\ttenant: String, domain%s: String, name%s: String, "
+	           "tags: Set<String>, labels: Labels%s\n};\n",
+	           kind->kind, above(kind->scope), open, open, has_rows(kind) ? ", row: Row" : "");
 }
 
 static void say_entities(const struct model_kind *kinds, size_t count, struct buf *out)
 {
 	static const char place[] = "{\n\ttenant: String, domain?: String, name?: String, "
-		"tags: Set<String>, labels: Labels\n};\n";
-	buf_printf(out, "@doc(\"A label's name and its text; test it with has\")\ntype Labels = {};\n"
-	    "@doc(\"A column's name and the row's value\")\ntype Row = {};\n\n"
-	    "@doc(\"TENANT/ROLE, TENANT/DOMAIN/ROLE or TENANT/DOMAIN/KIND/NAME/ROLE\")\nentity Role;\n"
-	    "@doc(\"Who asks: TENANT/NAME\")\nentity User in [Group, Role] = {\n"
-	    "\ttenant: String, name: String, strength: String\n};\n"
-	    "@doc(\"What belongs to no tenant: freehold\")\nentity Platform = %s"
-	    "@doc(\"All of a tenant: TENANT\")\nentity Tenant = %s"
-	    "@doc(\"What its members may know of a tenant: TENANT\")\n"
-	    "entity Commons in [Tenant] = %s"
-	    "@doc(\"TENANT/DOMAIN\")\nentity Domain in [Tenant] = %s", place, place, place, place);
+				    "tags: Set<String>, labels: Labels\n};\n";
+	buf_printf(out,
+	           "@doc(\"A label's name and its text; test it with has\")\ntype Labels = {};\n"
+	           "@doc(\"A column's name and the row's value\")\ntype Row = {};\n\n"
+	           "@doc(\"TENANT/ROLE, TENANT/DOMAIN/ROLE or "
+	           "TENANT/DOMAIN/KIND/NAME/ROLE\")\nentity Role;\n"
+	           "@doc(\"Who asks: TENANT/NAME\")\nentity User in [Group, Role] = {\n"
+	           "\ttenant: String, name: String, strength: String\n};\n"
+	           "@doc(\"What belongs to no tenant: freehold\")\nentity Platform = %s"
+	           "@doc(\"All of a tenant: TENANT\")\nentity Tenant = %s"
+	           "@doc(\"What its members may know of a tenant: TENANT\")\n"
+	           "entity Commons in [Tenant] = %s"
+	           "@doc(\"TENANT/DOMAIN\")\nentity Domain in [Tenant] = %s",
+	           place, place, place, place);
 	for (size_t i = 0; i < count; i++)
 		say_kind(&kinds[i], out);
-	buf_printf(out, "@doc(\"TENANT/DOMAIN/DATASET/COLUMN, or TENANT/DOMAIN/VIEW/FEATURE\")\n"
-	    "entity Column in [Dataset, FeatureView] = {\n"
-	    "\ttenant: String, domain: String, name: String, type: String, tags: Set<String>, "
-	    "labels: Labels\n"
-	    "};\n");
+	buf_printf(
+		out,
+		"@doc(\"TENANT/DOMAIN/DATASET/COLUMN, or TENANT/DOMAIN/VIEW/FEATURE\")\n"
+		"entity Column in [Dataset, FeatureView] = {\n"
+		"\ttenant: String, domain: String, name: String, type: String, tags: Set<String>, "
+		"labels: Labels\n"
+		"};\n");
 }
 
 static const struct model_kind *kind_of_action(const struct model_kind *kinds, size_t count,
@@ -138,7 +145,7 @@ static void say_action(const struct model_kind *kinds, size_t count, enum action
 {
 	const char *name = action_name(action);
 	buf_printf(out, "@doc(\"%s\")\naction \"%s\" in [\"%s\"", meanings[action], name,
-	    model_action_group(name));
+	           model_action_group(name));
 	for (size_t i = 0; i < ARRAY_LEN(role_names); i++)
 		if (role_has_action(role_names[i], action))
 			buf_printf(out, ", \"role:%s\"", role_names[i]);
@@ -151,8 +158,8 @@ int model_print(const struct model_kind *kinds, size_t count, struct buf *out, s
 {
 	say_entities(kinds, count, out);
 	buf_printf(out, "\ntype Asked = { now: datetime, strength: String, address?: ipaddr, "
-	    "purpose?: String };\n\n"
-	    "action \"read\";\naction \"write\";\n");
+	                "purpose?: String };\n\n"
+	                "action \"read\";\naction \"write\";\n");
 	for (size_t i = 0; i < ARRAY_LEN(role_names); i++)
 		buf_printf(out, "action \"role:%s\";\n", role_names[i]);
 	for (int action = 0; action < ACTION_COUNT_; action++)
@@ -180,9 +187,8 @@ static int no_room(struct err *err)
 }
 
 /* The shape again, with another type for rows, or (NULL) opened. */
-static int shape_again(const struct model *model, struct arena *arena,
-                       const struct cedar_type *row, const struct cedar_type **shape,
-                       struct err *err)
+static int shape_again(const struct model *model, struct arena *arena, const struct cedar_type *row,
+                       const struct cedar_type **shape, struct err *err)
 {
 	const struct cedar_type *old = *shape;
 	struct cedar_attr *attrs = arena_alloc(arena, (old->count + 1) * sizeof *attrs);
@@ -230,7 +236,7 @@ int model_new(struct arena *arena, const struct model_kind *kinds, size_t count,
 	buf_init(&text, MODEL_TEXT_MAX);
 	if (!model)
 		return no_room(err);
-	*model = (struct model){ .kinds = kinds, .count = count };
+	*model = (struct model){.kinds = kinds, .count = count};
 	TRY(model_print(kinds, count, &text, err));
 	TRY(cedar_schema_parse(arena, (const char *)text.data, text.len, &schema, err));
 	TRY(cedar_type_open(arena, none, scalar, true, &model->columns, err));
@@ -258,10 +264,13 @@ const struct model_kind *model_kind_named(const struct model *model, const char 
 
 static enum cedar_type_kind column_kind(const char *type)
 {
-	static const struct { const char *type; enum cedar_type_kind kind; } kinds[] = {
-		{ "boolean", CEDAR_TYPE_BOOL }, { "int32", CEDAR_TYPE_LONG },
-		{ "int64", CEDAR_TYPE_LONG }, { "string", CEDAR_TYPE_STRING },
-		{ "timestamp", CEDAR_TYPE_DATETIME }, { "date", CEDAR_TYPE_DATETIME },
+	static const struct {
+		const char *type;
+		enum cedar_type_kind kind;
+	} kinds[] = {
+		{"boolean", CEDAR_TYPE_BOOL},       {"int32", CEDAR_TYPE_LONG},
+		{"int64", CEDAR_TYPE_LONG},         {"string", CEDAR_TYPE_STRING},
+		{"timestamp", CEDAR_TYPE_DATETIME}, {"date", CEDAR_TYPE_DATETIME},
 	};
 	for (size_t i = 0; type && i < ARRAY_LEN(kinds); i++)
 		if (strcmp(kinds[i].type, type) == 0)
@@ -283,8 +292,7 @@ static int row_of(struct arena *arena, const struct value *columns, bool lenient
 		if (name)
 			attrs[kept++] = (struct cedar_attr){
 				cedar_str(name), false,
-				cedar_type_of(column_kind(value_get_str(column, "type")))
-			};
+				cedar_type_of(column_kind(value_get_str(column, "type")))};
 	}
 	TRY(cedar_type_record(arena, attrs, kept, &record, err));
 	return cedar_type_open(arena, record, NULL, lenient, ret_row, err);
@@ -296,8 +304,8 @@ static int schema_for(const struct model *model, struct arena *arena,
                       const struct cedar_schema **ret_schema, struct err *err)
 {
 	const struct cedar_scope *scope = &policy->resource;
-	const struct cedar_uid *uid = scope->kind == CEDAR_SCOPE_EQ && scope->count
-		? scope->uids[0] : NULL;
+	const struct cedar_uid *uid =
+		scope->kind == CEDAR_SCOPE_EQ && scope->count ? scope->uids[0] : NULL;
 	const struct value *columns = NULL;
 	const struct cedar_type *row = data && data->fallible ? model->tested : NULL;
 	*ret_schema = model->schema;
@@ -315,7 +323,7 @@ static int check_mask(struct arena *arena, const struct cedar_policy *policy, co
 {
 	const struct cedar_str *mask = cedar_policy_annotation(policy, "mask");
 	enum mask found = MASK_NONE;
-	struct err why = { 0 };
+	struct err why = {0};
 	if (!mask)
 		return 0;
 	const char *name = arena_strndup(arena, mask->text, mask->len);
@@ -359,7 +367,7 @@ int model_check(const struct model *model, struct arena *arena,
 		const char *text = NULL;
 		TRY(check_one(model, arena, &policies->items[i], data, &text, err));
 		if (text)
-			findings[found++] = (struct cedar_finding){ &policies->items[i], text };
+			findings[found++] = (struct cedar_finding){&policies->items[i], text};
 	}
 	*ret_findings = findings;
 	*ret_count = found;

@@ -28,9 +28,10 @@ int naming_action(const char *text, enum action *ret_action, struct err *err)
 		}
 	}
 	const char *near = name_nearest(text, names, count);
-	return err_set(err, E_INVALID, "action: there is no action of that name%s%s%s; they are "
-	               "like dataset:read", near ? "; did you mean " : "", near ? near : "",
-	               near ? "?" : "");
+	return err_set(err, E_INVALID,
+	               "action: there is no action of that name%s%s%s; they are "
+	               "like dataset:read",
+	               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 /* --- resources --- */
@@ -48,8 +49,10 @@ static int split(struct arena *arena, const char *text, const char *between, str
 	for (;;) {
 		size_t len = strcspn(text, between);
 		if (parts->count == PARTS_MOST || len >= PART_MAX)
-			return err_set(err, E_INVALID, "resource: has more than %d parts; it is "
-			               "like dataset/DOMAIN/NAME", PARTS_MOST);
+			return err_set(err, E_INVALID,
+			               "resource: has more than %d parts; it is "
+			               "like dataset/DOMAIN/NAME",
+			               PARTS_MOST);
 		parts->at[parts->count] = arena_strndup(arena, text, len);
 		if (!parts->at[parts->count++])
 			return no_room(err);
@@ -75,8 +78,10 @@ static int of_column(const struct want *want, const struct parts *parts,
 {
 	if (parts->count != 3)
 		return misshapen(want, "column", "column/DOMAIN/DATASET/NAME");
-	*resource = (struct engine_resource){ .domain = parts->at[0], .kind = "Dataset",
-		                              .name = parts->at[1], .column = parts->at[2] };
+	*resource = (struct engine_resource){.domain = parts->at[0],
+	                                     .kind = "Dataset",
+	                                     .name = parts->at[1],
+	                                     .column = parts->at[2]};
 	return 0;
 }
 
@@ -85,29 +90,31 @@ static int of_kind(const struct want *want, const struct model_kind *kind,
 {
 	size_t count = parts->count;
 	if (strcmp(kind->kind, "Domain") == 0) {
-		*resource = (struct engine_resource){ .domain = parts->at[0] };
+		*resource = (struct engine_resource){.domain = parts->at[0]};
 		return count == 1 ? 0 : misshapen(want, "domain", "domain/NAME");
 	}
 	if (kind->scope == MODEL_DOMAIN) {
-		*resource = (struct engine_resource){ .domain = parts->at[0], .kind = kind->kind,
-			                              .name = parts->at[count - 1] };
+		*resource = (struct engine_resource){
+			.domain = parts->at[0], .kind = kind->kind, .name = parts->at[count - 1]};
 		return count == 2 ? 0 : misshapen(want, kind->name, "KIND/DOMAIN/NAME");
 	}
-	*resource = (struct engine_resource){ .kind = kind->kind, .name = parts->at[count - 1],
-		                              .platform = kind->scope == MODEL_PLATFORM };
+	*resource = (struct engine_resource){.kind = kind->kind,
+	                                     .name = parts->at[count - 1],
+	                                     .platform = kind->scope == MODEL_PLATFORM};
 	return count == 1 ? 0 : misshapen(want, kind->name, "KIND/NAME");
 }
 
 static bool of_place(const char *name, struct engine_resource *resource)
 {
-	*resource = (struct engine_resource){ .whole = strcmp(name, "tenant") == 0,
-		                              .platform = strcmp(name, "platform") == 0 };
+	*resource = (struct engine_resource){.whole = strcmp(name, "tenant") == 0,
+	                                     .platform = strcmp(name, "platform") == 0};
 	return resource->whole || resource->platform || strcmp(name, "commons") == 0;
 }
 
 static int no_kind(const struct want *want)
 {
-	return err_set(want->err, E_INVALID, "resource: is nothing that there is; it is like "
+	return err_set(want->err, E_INVALID,
+	               "resource: is nothing that there is; it is like "
 	               "dataset/DOMAIN/NAME, domain/NAME, quota/NAME, tenant or platform");
 }
 
@@ -121,8 +128,9 @@ static int of_typed(const struct want *want, const char *type, struct parts *par
                     struct engine_resource *resource)
 {
 	const struct model_kind *kind = model_kind_named(want->model, type);
-	const char *place = strcmp(type, "Tenant") == 0 ? "tenant" :
-		strcmp(type, "Commons") == 0 ? "commons" : "";
+	const char *place = strcmp(type, "Tenant") == 0    ? "tenant"
+	                    : strcmp(type, "Commons") == 0 ? "commons"
+	                                                   : "";
 	if (strcmp(parts->at[0], want->tenant) != 0)
 		return err_set(want->err, E_INVALID, "resource: is of another tenant than %s",
 		               want->tenant);
@@ -137,8 +145,8 @@ static int of_typed(const struct want *want, const char *type, struct parts *par
 }
 
 /* Dataset::"acme/trips/rides" */
-static int of_uid(const struct want *want, struct arena *arena, const char *text, const char *colons,
-                  struct engine_resource *resource)
+static int of_uid(const struct want *want, struct arena *arena, const char *text,
+                  const char *colons, struct engine_resource *resource)
 {
 	struct parts parts;
 	const char *type = arena_strndup(arena, text, (size_t)(colons - text));
@@ -172,7 +180,7 @@ static int of_action(const struct want *want, enum action action, const struct p
 		return of_kind(want, kind, parts, resource);
 	if (kind || parts->count > 1)
 		return no_kind(want);
-	*resource = (struct engine_resource){ .domain = parts->at[0] };
+	*resource = (struct engine_resource){.domain = parts->at[0]};
 	return 0;
 }
 
@@ -180,9 +188,9 @@ int naming_resource(const struct model *model, struct arena *arena, const char *
                     enum action action, const char *text, struct engine_resource *ret_resource,
                     struct err *err)
 {
-	const struct want want = { model, tenant, err };
+	const struct want want = {model, tenant, err};
 	const char *colons = strstr(text, "::\"");
-	struct parts parts, rest = { .count = 0 };
+	struct parts parts, rest = {.count = 0};
 	if (!*text)
 		return no_kind(&want);
 	if (colons)
@@ -252,11 +260,12 @@ int naming_role(struct arena *arena, const char *text, struct asker *asker, stru
 	if (slash && !domain)
 		return no_room(err);
 	if (!role_known(role))
-		return err_set(err, E_INVALID, "roles: there is no role of that name; they are like "
+		return err_set(err, E_INVALID,
+		               "roles: there is no role of that name; they are like "
 		               "consumer, or DOMAIN/consumer");
 	if (slash && role_is_wide(role))
-		return err_set(err, E_INVALID, "roles: %s is of a whole tenant, never of one domain",
-		               role);
+		return err_set(err, E_INVALID,
+		               "roles: %s is of a whole tenant, never of one domain", role);
 	if (!asker_bind(asker, role, domain))
 		return err_set(err, E_INVALID, "roles: more than %d", BINDINGS_MAX);
 	return 0;

@@ -12,16 +12,16 @@ MUST_USE int naming_action(const char *text, enum action *ret_action, struct err
 /* Of a tenant. Without a kind it is of the action's: "trips.rides" of dataset:read is a dataset, of
  * features:read a view, "trips" of task:run the domain. Also "platform", "tenant", "commons". */
 MUST_USE int naming_resource(const struct model *model, struct arena *arena, const char *tenant,
-			     enum action action, const char *text,
-			     struct engine_resource *ret_resource, struct err *err);
+                             enum action action, const char *text,
+                             struct engine_resource *ret_resource, struct err *err);
 /* Dataset::"acme/trips/rides"; NULL without memory. */
 const char *naming_uid(struct arena *arena, const char *tenant,
-		       const struct engine_resource *resource);
+                       const struct engine_resource *resource);
 /* "alice", "acme/alice" or User::"acme/alice", of that tenant: "alice". */
 MUST_USE int naming_principal(struct arena *arena, const char *tenant, const char *text,
-			      const char **ret_name, struct err *err);
+                              const char **ret_name, struct err *err);
 /* "consumer" or "trips/consumer", bound to the asker. */
 MUST_USE int naming_role(struct arena *arena, const char *text, struct asker *asker,
-			 struct err *err);
+                         struct err *err);
 
 #endif

@@ -12,8 +12,8 @@ enum { LIST_MOST = 100000 };
 /* "?action=A&resource=R", with what options add. */
 static int question(struct cli *cli, const char *path, const char **ret_path, struct err *err)
 {
-	static const char *const options[][2] = { { "as", "principal" }, { "purpose", "purpose" },
-		                                  { "address", "address" } };
+	static const char *const options[][2] = {
+		{"as", "principal"}, {"purpose", "purpose"}, {"address", "address"}};
 	AUTO_BUF out;
 	const char *at = NULL;
 	buf_init(&out, 64 * 1024);
@@ -46,9 +46,8 @@ static const char *origin_text(struct cli *cli, const struct value *role)
 {
 	const char *domain = value_get_str(role, "domain"), *group = value_get_str(role, "group");
 	return arena_printf(cli->arena, "%s%s%s%s%s (%s)", value_get_str(role, "role"),
-	                    domain ? " in " : "", domain ? domain : "",
-	                    group ? " by group " : "", group ? group : "",
-	                    value_get_str(role, "from"));
+	                    domain ? " in " : "", domain ? domain : "", group ? " by group " : "",
+	                    group ? group : "", value_get_str(role, "from"));
 }
 
 static const char *why(struct cli *cli, const struct value *answer)
@@ -96,7 +95,7 @@ static int can_i(struct cli *cli, struct err *err)
 		path = client_path(cli, "/v1/tenants/%s/can", tenant);
 	}
 	TRY(question(cli, path, &path, err));
-	TRY(client_call(cli, &(struct call){ .method = "GET", .path = path }, &answer, err));
+	TRY(client_call(cli, &(struct call){.method = "GET", .path = path}, &answer, err));
 	bool allowed = value_get_bool(answer, "allowed", false);
 	cli->exit_code = allowed ? EXIT_OK : EXIT_DENIED;
 	if (cli->format != FORMAT_TABLE)
@@ -114,8 +113,8 @@ static int can_i(struct cli *cli, struct err *err)
 
 static void print_items(struct cli *cli, const struct value *items)
 {
-	static const char *const titles[] = { "WHO", "TYPE", "ACTION", "ROWS", "COLUMNS", "WHY",
-		                              NULL };
+	static const char *const titles[] = {"WHO",     "TYPE", "ACTION", "ROWS",
+	                                     "COLUMNS", "WHY",  NULL};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(items); i++) {
 		const struct value *item = value_at(items, i), *data = value_get(item, "data");
@@ -147,7 +146,7 @@ static int who_can(struct cli *cli, struct err *err)
 
 static void print_offers(struct cli *cli, const struct value *offers)
 {
-	static const char *const titles[] = { "OFFER", "TO", "PURPOSE", "STATE", "EXPIRES", NULL };
+	static const char *const titles[] = {"OFFER", "TO", "PURPOSE", "STATE", "EXPIRES", NULL};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(offers); i++) {
 		const struct value *offer = value_at(offers, i);
@@ -174,7 +173,7 @@ static int collect(struct cli *cli, const char *path, struct value **ret_report,
 		const char *page = arena_printf(cli->arena, "%s%s%s%s", path, *more ? join : "",
 		                                *more ? "continue=" : "", more);
 		struct value *got = NULL;
-		TRY(client_call(cli, &(struct call){ .method = "GET", .path = page }, &got, err));
+		TRY(client_call(cli, &(struct call){.method = "GET", .path = page}, &got, err));
 		const struct value *items = value_get(got, "items");
 		for (size_t i = 0; i < value_len(items); i++)
 			value_add(all, value_copy(cli->arena, value_at(items, i)));
@@ -209,12 +208,11 @@ static int access_of(struct cli *cli, struct err *err)
 }
 
 static const struct option_row can_options[] = {
-	{ "as", "PRINCIPAL", "about somebody else; for who may access:read there" },
-	{ "purpose", "PURPOSE", "as if it were said what for" },
-	{ "at", "TIME", "as if it were then" },
-	{ "address", "ADDRESS", "as if it came from there" },
-	{ NULL, NULL, NULL }
-};
+	{"as", "PRINCIPAL", "about somebody else; for who may access:read there"},
+	{"purpose", "PURPOSE", "as if it were said what for"},
+	{"at", "TIME", "as if it were then"},
+	{"address", "ADDRESS", "as if it came from there"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_can_i = {
 	.name = "can-i",
@@ -243,7 +241,8 @@ const struct verb verb_access = {
 	.words = "DATASET",
 	.words_min = 1,
 	.words_max = 1,
-	.summary = "Who may read, write and end a dataset, why, what they see, to whom it is offered",
+	.summary =
+		"Who may read, write and end a dataset, why, what they see, to whom it is offered",
 	.options = can_options + 1,
 	.run = access_of,
 	.example = "freehold access trips.rides -o json",

@@ -30,7 +30,7 @@ static const struct model_kind kinds[] = {
 /* --- files --- */
 
 struct loaded {
-	const char *name, *text, *tenant;        /* tenant NULL: not said */
+	const char *name, *text, *tenant; /* tenant NULL: not said */
 	const struct value *examples;
 };
 
@@ -81,7 +81,7 @@ static int add_cedar(struct files *files, const char *path, const char *text, st
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	const char *name = arena_strndup(files->cli->arena, base, strcspn(base, "."));
-	return add(files, &(struct loaded){ .name = name ? name : base, .text = text }, err);
+	return add(files, &(struct loaded){.name = name ? name : base, .text = text}, err);
 }
 
 static int add_manifests(struct files *files, const char *path, const char *text, size_t len,
@@ -97,9 +97,9 @@ static int add_manifests(struct files *files, const char *path, const char *text
 			continue;
 		if (manifest_check(value_at(list, i), &manifest, err) < 0)
 			return err_prefix(err, "%s, document %zu", path, i + 1);
-		const struct loaded loaded = { manifest.name, value_get_str(manifest.spec, "text"),
-			                       manifest.tenant,
-			                       value_get(manifest.spec, "examples") };
+		const struct loaded loaded = {manifest.name, value_get_str(manifest.spec, "text"),
+		                              manifest.tenant,
+		                              value_get(manifest.spec, "examples")};
 		TRY(add(files, &loaded, err));
 	}
 	return 0;
@@ -119,7 +119,7 @@ static int load(struct files *files, const char *path, struct err *err)
 
 static int files_new(struct cli *cli, struct files *ret_files, struct err *err)
 {
-	struct files files = { .cli = cli };
+	struct files files = {.cli = cli};
 	files.items = arena_alloc(cli->arena, POLICIES_MOST * sizeof *files.items);
 	if (!files.items)
 		return err_set(err, E_NOMEM, "no memory for policies");
@@ -130,7 +130,8 @@ static int files_new(struct cli *cli, struct files *ret_files, struct err *err)
 		if (strcmp(cli->options[i].name, "file") == 0)
 			TRY(load(&files, cli->options[i].value, err));
 	if (!files.count)
-		return err_set(err, E_INVALID, "no policy is given: name files of kind Policy, or "
+		return err_set(err, E_INVALID,
+		               "no policy is given: name files of kind Policy, or "
 		               "NAME.cedar");
 	*ret_files = files;
 	return 0;
@@ -157,7 +158,7 @@ static int lint(struct cli *cli, struct err *err)
 	if (!texts)
 		return err_set(err, E_NOMEM, "no memory for policies");
 	for (size_t i = 0; i < files.count; i++)
-		texts[i] = (struct lint_text){ files.items[i].name, files.items[i].text };
+		texts[i] = (struct lint_text){files.items[i].name, files.items[i].text};
 	TRY(lint_policies(files.model, cli->arena, texts, files.count, &findings, err));
 	size_t errors = 0;
 	for (size_t i = 0; i < value_len(findings); i++)
@@ -195,7 +196,7 @@ static int engine_of(const struct files *files, const char *tenant, struct engin
 	struct engine_policy *policies = arena_alloc(arena, files->count * sizeof *policies);
 	struct value *domains = value_list(arena);
 	for (size_t i = 0; policies && i < files->count; i++) {
-		policies[i] = (struct engine_policy){ files->items[i].name, files->items[i].text };
+		policies[i] = (struct engine_policy){files->items[i].name, files->items[i].text};
 		examples_domains(files->model, arena, tenant, files->items[i].examples, domains);
 	}
 	const char **names = arena_alloc(arena, (value_len(domains) + 1) * sizeof *names);
@@ -203,9 +204,11 @@ static int engine_of(const struct files *files, const char *tenant, struct engin
 		return err_set(err, E_NOMEM, "no memory for policies");
 	for (size_t i = 0; i < value_len(domains); i++)
 		names[i] = value_as_str(value_at(domains, i));
-	const struct engine_conf conf = { .tenant = tenant, .domains = names,
-		                          .domain_count = value_len(domains),
-		                          .policies = policies, .policy_count = files->count };
+	const struct engine_conf conf = {.tenant = tenant,
+	                                 .domains = names,
+	                                 .domain_count = value_len(domains),
+	                                 .policies = policies,
+	                                 .policy_count = files->count};
 	return engine_new(&conf, ret_engine, err);
 }
 
@@ -232,11 +235,12 @@ static int test(struct cli *cli, struct err *err)
 {
 	AUTO(engine) *engine = NULL;
 	struct files files;
-	size_t counts[2] = { 0, 0 };
+	size_t counts[2] = {0, 0};
 	TRY(files_new(cli, &files, err));
 	const char *tenant = tenant_of(&files);
 	if (!tenant)
-		return err_set(err, E_INVALID, "of which tenant are these policies? say --tenant, "
+		return err_set(err, E_INVALID,
+		               "of which tenant are these policies? say --tenant, "
 		               "or metadata.tenant");
 	TRY(engine_of(&files, tenant, &engine, err));
 	for (size_t i = 0; i < files.count; i++)
@@ -290,10 +294,10 @@ static void print_list(const char *title, const struct value *list)
 
 static void print_decisions(struct cli *cli, const struct value *decisions)
 {
-	static const char *const titles[] = { "WHO", "ACTION", "RESOURCE", "WAS", "WOULD BE", "BY",
-		                              "TIMES", "LAST", NULL };
-	static const char *const members[] = { "actor", "action", "resource", "was", "wouldBe",
-		                               "by" };
+	static const char *const titles[] = {"WHO", "ACTION", "RESOURCE", "WAS", "WOULD BE",
+	                                     "BY",  "TIMES",  "LAST",     NULL};
+	static const char *const members[] = {"actor", "action",  "resource",
+	                                      "was",   "wouldBe", "by"};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(decisions); i++) {
 		const struct value *item = value_at(decisions, i);
@@ -319,7 +323,8 @@ static void print_diff(struct cli *cli, const struct value *answer)
 	       value_get_int(answer, "changed", 0));
 	if (drifted)
 		printf("%" PRId64 " are decided otherwise today already: roles, groups or policies "
-		       "changed since\n", drifted);
+		       "changed since\n",
+		       drifted);
 	for (size_t i = 0; i < value_len(left_out); i++)
 		printf("%" PRId64 " not replayed: %s\n",
 		       value_get_int(value_at(left_out, i), "count", 0),
@@ -364,8 +369,10 @@ static int diff(struct cli *cli, struct err *err)
 	if (last)
 		value_set_int(body, "last", strtol(last, NULL, 10));
 	TRY(value_check(body, err));
-	const struct call call = { .method = "POST", .body = body, .timeout_ms = 120000,
-		                   .path = client_path(cli, "/v1/tenants/%s/policy-diff", tenant) };
+	const struct call call = {.method = "POST",
+	                          .body = body,
+	                          .timeout_ms = 120000,
+	                          .path = client_path(cli, "/v1/tenants/%s/policy-diff", tenant)};
 	TRY(client_call(cli, &call, &answer, err));
 	if (value_get(answer, "errors") ||
 	    (cli_switch(cli, "fail-on-change") && anything_changes(answer)))
@@ -380,31 +387,34 @@ static int diff(struct cli *cli, struct err *err)
 
 static int policy(struct cli *cli, struct err *err)
 {
-	static const struct { const char *name; int (*run)(struct cli *cli, struct err *err); }
-	actions[] = { { "schema", schema }, { "lint", lint }, { "test", test },
-		      { "diff", diff } };
+	static const struct {
+		const char *name;
+		int (*run)(struct cli *cli, struct err *err);
+	} actions[] = {{"schema", schema}, {"lint", lint}, {"test", test}, {"diff", diff}};
 	const char *action = cli_word(cli, 0);
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
 		if (strcmp(action, actions[i].name) == 0)
 			return actions[i].run(cli, err);
-	return err_set(err, E_INVALID, "%s: no such thing to do with policies; see `freehold policy "
-	               "--help`", action);
+	return err_set(err, E_INVALID,
+	               "%s: no such thing to do with policies; see `freehold policy "
+	               "--help`",
+	               action);
 }
 
 static const struct option_row options[] = {
-	{ "file", "FILE", "kind Policy in YAML or JSON, NAME.cedar, or - (-f); may be repeated" },
-	{ "strict", NULL, "lint: exit code 1 for warnings, too" },
-	{ "last", "N", "diff: how many audit events are replayed; default 10000" },
-	{ "fail-on-change", NULL, "diff: exit code 1 when a text or a decision would change" },
-	{ NULL, NULL, NULL }
-};
+	{"file", "FILE", "kind Policy in YAML or JSON, NAME.cedar, or - (-f); may be repeated"},
+	{"strict", NULL, "lint: exit code 1 for warnings, too"},
+	{"last", "N", "diff: how many audit events are replayed; default 10000"},
+	{"fail-on-change", NULL, "diff: exit code 1 when a text or a decision would change"},
+	{NULL, NULL, NULL}};
 
 const struct verb verb_policy = {
 	.name = "policy",
 	.words = "schema | lint FILE... | test FILE... | diff -f FILE",
 	.words_min = 1,
 	.words_max = WORDS_MAX,
-	.summary = "Policies: their schema, what is wrong in them, their examples, what they would change",
+	.summary = "Policies: their schema, what is wrong in them, their examples, what they would "
+                   "change",
 	.options = options,
 	.offline = true,
 	.run = policy,

@@ -183,7 +183,7 @@ Test(isolation, an_idempotency_key_of_another_tenant_is_just_a_key)
 	const struct header headers[] = {{"Idempotency-Key", "acme-once"}, {NULL, NULL}};
 	struct asked asked = {"POST",  "/v1/tenants/acme/domains/acmedomain/tasks",
 	                      w.acme,  "{\"type\":\"probe\",\"spec\":{}}",
-	                      headers, NULL};
+	                      headers, NULL, NULL};
 	struct answer acme = plane_ask(w.plane, &asked);
 	cr_assert_eq(acme.status, 202, "%s", acme.text);
 	asked.path = "/v1/tenants/globex/domains/own/tasks";

@@ -20,18 +20,22 @@ struct scene {
 static void policy(const struct scene *s, const char *name, const char *text)
 {
 	struct arena *arena = s->plane->arena;
-	const char *body = arena_printf(arena, "{\"apiVersion\":\"freehold.io/v1\",\"kind\":"
+	const char *body = arena_printf(arena,
+	                                "{\"apiVersion\":\"freehold.io/v1\",\"kind\":"
 	                                "\"Policy\",\"metadata\":{\"name\":\"%s\"},\"spec\":{"
-	                                "\"text\":\"%s\"}}", name, text);
-	const struct asked asked = { .method = "PUT", .key = s->admin, .body = body,
-		                     .path = arena_printf(arena, ACME "/policies/%s", name) };
+	                                "\"text\":\"%s\"}}",
+	                                name, text);
+	const struct asked asked = {.method = "PUT",
+	                            .key = s->admin,
+	                            .body = body,
+	                            .path = arena_printf(arena, ACME "/policies/%s", name)};
 	struct answer answer = plane_ask(s->plane, &asked);
 	cr_assert_eq(answer.status, 201, "%s", answer.text);
 }
 
 static struct scene start(void)
 {
-	struct scene s = { .plane = plane_start() };
+	struct scene s = {.plane = plane_start()};
 	s.admin = plane_tenant(s.plane, "acme", "trips");
 	plane_put(s.plane, s.admin, "Domain", ACME "/domains/other", "{}");
 	plane_put(s.plane, s.admin, "Dataset", ACME "/domains/trips/datasets/rides",
@@ -70,7 +74,8 @@ Test(inquiry, tells_the_caller_what_a_request_would_be_told)
 	says(&s, s.carl, "/v1/can-i" READS, true, "consumer");
 	says(&s, s.carl, "/v1/can-i?action=dataset:write&resource=trips.rides", false,
 	     "default-deny");
-	policy(&s, "hours", "forbid(principal, action == Action::\\\"dataset:read\\\", resource) "
+	policy(&s, "hours",
+	       "forbid(principal, action == Action::\\\"dataset:read\\\", resource) "
 	       "when { context.now >= datetime(\\\"2030-01-01\\\") };");
 	says(&s, s.carl, "/v1/can-i" READS, true, "consumer");
 	says(&s, s.carl, "/v1/can-i" READS "&at=2030-01-02T00:00:00Z", false, "hours.0");
@@ -85,12 +90,15 @@ Test(inquiry, tells_the_caller_what_a_request_would_be_told)
 Test(inquiry, tells_of_data_which_rows_and_columns_are_seen)
 {
 	struct scene s = start();
-	policy(&s, "rows", "forbid(principal, action == Action::\\\"dataset:read\\\", resource == "
+	policy(&s, "rows",
+	       "forbid(principal, action == Action::\\\"dataset:read\\\", resource == "
 	       "Dataset::\\\"acme/trips/rides\\\") when { resource.row.region == \\\"south\\\" };");
-	policy(&s, "masks", "@mask(\\\"show-last-4\\\") forbid(principal, action == "
+	policy(&s, "masks",
+	       "@mask(\\\"show-last-4\\\") forbid(principal, action == "
 	       "Action::\\\"column:read\\\", resource == "
 	       "Column::\\\"acme/trips/rides/phone\\\");");
-	policy(&s, "hides", "forbid(principal, action == Action::\\\"column:read\\\", resource == "
+	policy(&s, "hides",
+	       "forbid(principal, action == Action::\\\"column:read\\\", resource == "
 	       "Column::\\\"acme/trips/rides/fare\\\");");
 	struct answer answer = get(&s, s.carl, "/v1/can-i" READS);
 	const struct value *data = value_get(answer.body, "data");
@@ -128,7 +136,7 @@ Test(inquiry, lists_who_can_page_by_page_with_the_way_each_got_it)
 {
 	struct scene s = start();
 	struct answer all = get(&s, s.aud, ACME "/who-can" READS);
-	static const char *const who[] = { "acme/carl", "acme/dora", "acme/aud", "acme/own" };
+	static const char *const who[] = {"acme/carl", "acme/dora", "acme/aud", "acme/own"};
 	for (size_t i = 0; i < ARRAY_LEN(who); i++)
 		cr_expect_not_null(strstr(all.text, who[i]), "%s: %s", who[i], all.text);
 	cr_expect_null(strstr(all.text, "acme/svc"), "%s", all.text);
@@ -139,11 +147,13 @@ Test(inquiry, lists_who_can_page_by_page_with_the_way_each_got_it)
 		cr_assert_eq(answer.status, 200, "%s", answer.text);
 		paged += value_len(value_get(answer.body, "items"));
 		const char *more = value_get_str(answer.body, "continue");
-		path = !more ? NULL : arena_printf(s.plane->arena, ACME "/who-can" READS
-		                                   "&limit=2&continue=%s", more);
+		path = !more ? NULL
+		             : arena_printf(s.plane->arena,
+		                            ACME "/who-can" READS "&limit=2&continue=%s", more);
 	}
 	cr_expect_eq(paged, count);
-	policy(&s, "none", "forbid(principal in Group::\\\"acme/analysts\\\", action == "
+	policy(&s, "none",
+	       "forbid(principal in Group::\\\"acme/analysts\\\", action == "
 	       "Action::\\\"dataset:read\\\", resource);");
 	all = get(&s, s.aud, ACME "/who-can" READS);
 	cr_expect_null(strstr(all.text, "acme/dora"), "%s", all.text);

@@ -18,7 +18,7 @@ struct scene {
 
 static struct scene start(void)
 {
-	struct scene s = { .plane = plane_start() };
+	struct scene s = {.plane = plane_start()};
 	s.admin = plane_tenant(s.plane, "acme", "trips");
 	plane_put(s.plane, s.admin, "Dataset", TRIPS "/datasets/rides", "{}");
 	s.carl = plane_principal(s.plane, "acme", "carl", "'consumer'", "trips");
@@ -28,18 +28,20 @@ static struct scene start(void)
 /* text: with \\\" for quotes. */
 static struct answer diff(const struct scene *s, const char *key, const char *text, int last)
 {
-	const char *body = arena_printf(s->plane->arena, "{\"policies\":[{\"name\":\"rule\",\"text\":"
-	                                "\"%s\"}],\"last\":%d}", text, last);
-	const struct asked asked = { .method = "POST", .key = key, .body = body,
-		                     .path = ACME "/policy-diff" };
+	const char *body = arena_printf(s->plane->arena,
+	                                "{\"policies\":[{\"name\":\"rule\",\"text\":"
+	                                "\"%s\"}],\"last\":%d}",
+	                                text, last);
+	const struct asked asked = {
+		.method = "POST", .key = key, .body = body, .path = ACME "/policy-diff"};
 	return plane_ask(s->plane, &asked);
 }
 
-#define NO_WRITES \
-	"forbid(principal == User::\\\"acme/admin\\\", action == Action::\\\"dataset:write\\\", " \
+#define NO_WRITES                                                                                  \
+	"forbid(principal == User::\\\"acme/admin\\\", action == Action::\\\"dataset:write\\\", "  \
 	"resource);"
-#define CARL_WRITES \
-	"permit(principal == User::\\\"acme/carl\\\", action == Action::\\\"dataset:write\\\", " \
+#define CARL_WRITES                                                                                \
+	"permit(principal == User::\\\"acme/carl\\\", action == Action::\\\"dataset:write\\\", "   \
 	"resource);"
 
 static int64_t number(const struct answer *answer, const char *name)
@@ -51,10 +53,11 @@ Test(policy_replay, tells_what_was_allowed_and_would_be_denied_and_the_other_way
 {
 	struct scene s = start();
 	const char *body = "{'apiVersion':'freehold.io/v1','kind':'Dataset','metadata':{'name':"
-		"'mine'},'spec':{}}";
+			   "'mine'},'spec':{}}";
 	for (int i = 0; i < 2; i++)
-		cr_assert_eq(plane_call(s.plane, s.carl, "PUT", TRIPS "/datasets/mine", body).status,
-		             403);
+		cr_assert_eq(
+			plane_call(s.plane, s.carl, "PUT", TRIPS "/datasets/mine", body).status,
+			403);
 	struct answer answer = diff(&s, s.admin, NO_WRITES, 1000);
 	cr_assert_eq(answer.status, 200, "%s", answer.text);
 	cr_expect_eq(number(&answer, "changed"), 1, "%s", answer.text);
@@ -97,8 +100,10 @@ Test(policy_replay, counts_what_cannot_be_replayed_and_says_why)
 Test(policy_replay, tells_what_is_wrong_with_a_text_and_who_may_not_ask)
 {
 	struct scene s = start();
-	struct answer answer = diff(&s, s.admin, "permit(principal, action == "
-	                            "Action::\\\"dataset:raed\\\", resource);", 0);
+	struct answer answer = diff(&s, s.admin,
+	                            "permit(principal, action == "
+	                            "Action::\\\"dataset:raed\\\", resource);",
+	                            0);
 	cr_expect_eq(answer.status, 200);
 	cr_expect_not_null(strstr(answer.text, "did you mean `dataset:read`?"), "%s", answer.text);
 	cr_expect_eq(diff(&s, s.carl, NO_WRITES, 0).status, 403);
@@ -113,7 +118,8 @@ Test(policy_replay, reads_the_resource_out_of_an_events_path)
 	AUTO(arena) *arena = NULL;
 	struct engine_resource resource;
 	cr_assert_eq(arena_new(MIB, &arena, NULL), 0);
-	cr_expect(policy_replay_resource(arena, "acme", TRIPS "/datasets/rides/snapshots", &resource));
+	cr_expect(policy_replay_resource(arena, "acme", TRIPS "/datasets/rides/snapshots",
+	                                 &resource));
 	cr_expect_str_eq(resource.kind, "Dataset");
 	cr_expect_str_eq(resource.domain, "trips");
 	cr_expect_str_eq(resource.name, "rides");
@@ -122,6 +128,7 @@ Test(policy_replay, reads_the_resource_out_of_an_events_path)
 	cr_expect_null(resource.domain);
 	cr_expect(policy_replay_resource(arena, "acme", TRIPS "/tasks", &resource));
 	cr_expect_null(resource.name);
-	cr_expect_not(policy_replay_resource(arena, "acme", "/v1/tenants/globex/quotas", &resource));
+	cr_expect_not(
+		policy_replay_resource(arena, "acme", "/v1/tenants/globex/quotas", &resource));
 	cr_expect_not(policy_replay_resource(arena, "acme", "01j9task", &resource));
 }

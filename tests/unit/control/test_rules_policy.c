@@ -20,7 +20,7 @@ struct scene {
 
 static struct scene start(void)
 {
-	struct scene s = { .plane = plane_start() };
+	struct scene s = {.plane = plane_start()};
 	s.admin = plane_tenant(s.plane, "acme", "trips");
 	plane_put(s.plane, s.admin, "Dataset", ACME "/domains/trips/datasets/rides",
 	          "{'schema':[{'name':'region','type':'string'},{'name':'fare','type':'int64'}]}");
@@ -51,9 +51,10 @@ static struct answer put(const struct scene *s, const char *name, const char *te
 	value_set(body, "spec", spec);
 	json_print(body, &out);
 	cr_assert_eq(buf_check(&out, NULL), 0);
-	const struct asked asked = { .method = "PUT", .key = s->admin,
-		                     .body = (const char *)out.data,
-		                     .path = arena_printf(arena, ACME "/policies/%s", name) };
+	const struct asked asked = {.method = "PUT",
+	                            .key = s->admin,
+	                            .body = (const char *)out.data,
+	                            .path = arena_printf(arena, ACME "/policies/%s", name)};
 	return plane_ask(s->plane, &asked);
 }
 
@@ -64,15 +65,16 @@ static void refused(const struct scene *s, const char *text, const char *example
 	cr_expect_not_null(strstr(answer.detail, said), "%s, not %s", answer.detail, said);
 }
 
-#define READS(condition) \
-	"permit(principal, action == Action::\"dataset:read\", resource == " \
+#define READS(condition)                                                                           \
+	"permit(principal, action == Action::\"dataset:read\", resource == "                       \
 	"Dataset::\"acme/trips/rides\") when { " condition " };"
 
 Test(rules_policy, refuses_what_means_nothing_with_its_place_and_a_suggestion)
 {
 	struct scene s = start();
 	refused(&s, "permit(principal, action == Action::\"dataset:raed\", resource);", NULL,
-	        "policy rule: line 1, column 29: the schema knows no action `dataset:raed`; did you "
+	        "policy rule: line 1, column 29: the schema knows no action `dataset:raed`; did "
+	        "you "
 	        "mean `dataset:read`?");
 	refused(&s, READS("resource.row.regoin == \"north\""), NULL, "did you mean `region`?");
 	refused(&s, READS("resource.row.fare == \"north\""), NULL, "no type in common");
@@ -97,18 +99,20 @@ Test(rules_policy, tells_of_names_that_are_of_nothing_now)
 	cr_expect_not_null(strstr(made.text, "is not there now"));
 	plane_put(s.plane, s.admin, "Group", ACME "/groups/finance", "{}");
 	plane_put(s.plane, s.admin, "Dataset", ACME "/domains/trips/datasets/riedes", "{}");
-	made = put(&s, "rule2", "forbid(principal in Group::\"acme/finance\", action, resource == "
-	           "Dataset::\"acme/trips/riedes\");", NULL);
+	made = put(&s, "rule2",
+	           "forbid(principal in Group::\"acme/finance\", action, resource == "
+	           "Dataset::\"acme/trips/riedes\");",
+	           NULL);
 	cr_assert_eq(made.status, 201, "%s", made.text);
 	cr_expect_null(value_get(made.body, "warnings"), "%s", made.text);
 	plane_stop(s.plane);
 }
 
-#define NO_RIDES \
-	"forbid(principal, action == Action::\"dataset:read\", resource == " \
+#define NO_RIDES                                                                                   \
+	"forbid(principal, action == Action::\"dataset:read\", resource == "                       \
 	"Dataset::\"acme/trips/rides\") unless { principal in Group::\"acme/finance\" };"
-#define CARL(expect, more) \
-	"[{'principal':'carl','roles':['trips/consumer'],'action':'dataset:read'," \
+#define CARL(expect, more)                                                                         \
+	"[{'principal':'carl','roles':['trips/consumer'],'action':'dataset:read',"                 \
 	"'resource':'trips.rides','expect':'" expect "'" more "}]"
 
 Test(rules_policy, refuses_a_policy_whose_examples_do_not_hold)
@@ -120,8 +124,10 @@ Test(rules_policy, refuses_a_policy_whose_examples_do_not_hold)
 	refused(&s, NO_RIDES, CARL("deny", ",'groups':['finance']"),
 	        "expected deny, got allow by consumer");
 	refused(&s, NO_RIDES, CARL("deny", ",'policies':['other']"), "expected deny by other");
-	refused(&s, NO_RIDES, "[{'principal':'carl','action':'dataset:raed','resource':'a.b',"
-	        "'expect':'deny'}]", "spec.examples[0]: action:");
+	refused(&s, NO_RIDES,
+	        "[{'principal':'carl','action':'dataset:raed','resource':'a.b',"
+	        "'expect':'deny'}]",
+	        "spec.examples[0]: action:");
 	cr_expect_eq(put(&s, "rule", NO_RIDES, CARL("deny", ",'policies':['rule']")).status, 201);
 	cr_expect_eq(put(&s, "rule", NO_RIDES, CARL("allow", ",'groups':['finance']")).status, 200);
 	plane_stop(s.plane);
@@ -134,7 +140,8 @@ Test(rules_policy, tells_which_examples_of_other_policies_hold_no_more)
 	struct answer made = put(&s, "none", NO_RIDES, NULL);
 	cr_assert_eq(made.status, 201, "%s", made.text);
 	cr_expect_not_null(strstr(made.text, "policy reads: the example #1 does not hold: expected "
-	                          "allow, got deny by none.0"), "%s", made.text);
+	                                     "allow, got deny by none.0"),
+	                   "%s", made.text);
 	plane_stop(s.plane);
 }
 
@@ -147,7 +154,8 @@ Test(rules_policy, runs_examples_over_rows_labels_and_contexts)
 	              "context.purpose == \"audit\" && resource.labels has k && "
 	              "context.now < datetime(\"2027-01-01\")"),
 		"[{'principal':'x','action':'dataset:read','resource':'trips.rides','labels':"
-		"{'k':'v'},'row':{'region':'north'},'context':{'purpose':'audit'},'expect':'allow'},"
+		"{'k':'v'},'row':{'region':'north'},'context':{'purpose':'audit'},'expect':'allow'}"
+	        ","
 		"{'principal':'x','action':'dataset:read','resource':'trips.rides','labels':"
 		"{'k':'v'},'row':{'region':'south'},'context':{'purpose':'audit'},'expect':'deny'},"
 		"{'principal':'x','action':'dataset:read','resource':'trips.rides','labels':"
@@ -165,8 +173,9 @@ Test(rules_policy, leaves_a_text_alone_that_was_stored_before_these_rules)
 	const char *old = "permit(principal, action == Action::\"gone:read\", resource);";
 	cr_assert_eq(put(&s, "rule", READS("true"), NULL).status, 201);
 	catalog_key(key, KIND_POLICY, "acme", NULL, "rule");
-	cr_assert_eq(catalog_get(s.plane->control->catalog, s.plane->arena, key, &stored, NULL,
-	                         NULL), 0);
+	cr_assert_eq(
+		catalog_get(s.plane->control->catalog, s.plane->arena, key, &stored, NULL, NULL),
+		0);
 	struct value *spec = value_copy(s.plane->arena, value_get(stored, "spec"));
 	value_set_str(spec, "text", old);
 	value_set(stored, "spec", spec);

@@ -33,7 +33,7 @@ TestSuite(lint, .init = start, .fini = stop);
 static const struct value *findings_of(const char *text, const char *second)
 {
 	struct value *findings = NULL;
-	const struct lint_text texts[] = { { "one", text }, { "two", second } };
+	const struct lint_text texts[] = {{"one", text}, {"two", second}};
 	cr_assert_eq(lint_policies(model, arena, texts, second ? 2 : 1, &findings, &err), 0, "%s",
 	             err.text);
 	return findings;
@@ -54,8 +54,9 @@ static void finds(const char *text, const char *second, const char *rule, const 
 Test(lint, leaves_good_policies_alone)
 {
 	cr_expect_eq(value_len(findings_of(READ, "forbid(principal, action in Action::\"read\", "
-	                                   "resource == Dataset::\"acme/a/b\") unless { "
-	                                   "principal in Group::\"acme/h\" };")), 0);
+	                                         "resource == Dataset::\"acme/a/b\") unless { "
+	                                         "principal in Group::\"acme/h\" };")),
+	             0);
 }
 
 Test(lint, finds_what_would_be_refused)
@@ -68,13 +69,17 @@ Test(lint, finds_what_would_be_refused)
 Test(lint, finds_names_and_ids_that_are_there_twice)
 {
 	struct value *findings = NULL;
-	const struct lint_text texts[] = { { "one", READ }, { "one", "forbid(principal, action == "
-		"Action::\"dataset:write\", resource is Dataset);" } };
+	const struct lint_text texts[] = {{"one", READ},
+	                                  {"one",
+	                                   "forbid(principal, action == "
+	                                   "Action::\"dataset:write\", resource is Dataset);"}};
 	cr_assert_eq(lint_policies(model, arena, texts, 2, &findings, &err), 0);
 	cr_assert_eq(value_len(findings), 1);
 	cr_expect_str_eq(value_get_str(value_at(findings, 0), "rule"), "duplicate-name");
-	finds("@id(\"x\") " READ, "@id(\"x\") forbid(principal, action == Action::\"task:run\", "
-	      "resource);", "duplicate-id", "two.0");
+	finds("@id(\"x\") " READ,
+	      "@id(\"x\") forbid(principal, action == Action::\"task:run\", "
+	      "resource);",
+	      "duplicate-id", "two.0");
 }
 
 Test(lint, finds_policies_that_change_nothing)
@@ -84,11 +89,14 @@ Test(lint, finds_policies_that_change_nothing)
 	finds(READ, "forbid(principal, action in Action::\"read\", resource);", "shadowed",
 	      "one.0");
 	finds(READ, READ, "shadowed", "two.0");
-	finds("forbid(principal, action == Action::\"task:run\", resource) when { principal.name == "
-	      "\"x\" };", "forbid(principal, action == Action::\"task:run\", resource);",
-	      "shadowed", "one.0");
-	cr_expect_eq(value_len(findings_of(READ, "permit(principal in Group::\"acme/other\", "
-	                                   "action in Action::\"role:consumer\", resource);")), 0);
+	finds("forbid(principal, action == Action::\"task:run\", resource) when { principal.name "
+	      "== "
+	      "\"x\" };",
+	      "forbid(principal, action == Action::\"task:run\", resource);", "shadowed", "one.0");
+	cr_expect_eq(
+		value_len(findings_of(READ, "permit(principal in Group::\"acme/other\", "
+	                                    "action in Action::\"role:consumer\", resource);")),
+		0);
 }
 
 Test(lint, finds_what_forbids_everything_or_permits_too_much)
@@ -98,16 +106,21 @@ Test(lint, finds_what_forbids_everything_or_permits_too_much)
 	      "one.0");
 	finds("permit(principal, action, resource);", NULL, "wide", "one.0");
 	finds("permit(principal, action in [Action::\"audit:read\", Action::\"queue:read\"], "
-	      "resource);", NULL, "wide", "one.0");
+	      "resource);",
+	      NULL, "wide", "one.0");
 }
 
 Test(lint, finds_forbids_that_may_fail)
 {
 	finds("forbid(principal, action == Action::\"dataset:read\", resource is Dataset) when { "
-	      "resource.row.region == \"x\" };", NULL, "fallible", "one.0");
+	      "resource.row.region == \"x\" };",
+	      NULL, "fallible", "one.0");
 	cr_expect_eq(value_len(findings_of("forbid(principal, action == Action::\"dataset:read\", "
 	                                   "resource is Dataset) when { resource.row has region && "
-	                                   "resource.row.region == \"x\" };", NULL)), 0);
+	                                   "resource.row.region == \"x\" };",
+	                                   NULL)),
+	             0);
 	finds("forbid(principal, action == Action::\"dataset:read\", resource is Dataset) when { "
-	      "resource.row has n && resource.row.n + 1 > 3 };", NULL, "fallible", "one.0");
+	      "resource.row has n && resource.row.n + 1 > 3 };",
+	      NULL, "fallible", "one.0");
 }

@@ -86,7 +86,8 @@ Test(model, knows_every_action_with_its_groups_and_every_kind)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		cr_expect_not_null(cedar_schema_entity(schema, cedar_str(kinds[i].kind)));
-	cr_expect_eq(model_kind_named(model, "featureview"), model_kind_named(model, "FeatureView"));
+	cr_expect_eq(model_kind_named(model, "featureview"),
+	             model_kind_named(model, "FeatureView"));
 	cr_expect_null(model_kind_named(model, "nothing"));
 }
 
@@ -136,18 +137,18 @@ Test(model, checks_columns_by_the_dataset_that_a_scope_names)
 {
 	struct value *columns = NULL;
 	const char *text = "[{\"name\": \"region\", \"type\": \"string\"}, "
-	                   "{\"name\": \"fare\", \"type\": \"int64\"}, "
-	                   "{\"name\": \"share\", \"type\": \"float64\"}]";
+			   "{\"name\": \"fare\", \"type\": \"int64\"}, "
+			   "{\"name\": \"share\", \"type\": \"float64\"}]";
 	cr_assert_eq(json_parse(arena, text, strlen(text), &columns, &err), 0);
-	struct model_data data = { rides, columns, false };
-#define ROWS(name, condition) \
-	"permit(principal, action == Action::\"dataset:read\", resource == Dataset::\"" name \
+	struct model_data data = {rides, columns, false};
+#define ROWS(name, condition)                                                                      \
+	"permit(principal, action == Action::\"dataset:read\", resource == Dataset::\"" name       \
 	"\") when { " condition " };"
-	cr_expect_null(finding(ROWS("acme/trips/rides", "resource.row.region == \"north\""),
-	                       &data));
+	cr_expect_null(
+		finding(ROWS("acme/trips/rides", "resource.row.region == \"north\""), &data));
 	cr_expect_null(finding(ROWS("acme/trips/other", "resource.row.regoin == 3"), &data));
-	const char *found = finding(ROWS("acme/trips/rides", "resource.row.regoin == \"n\""),
-	                            &data);
+	const char *found =
+		finding(ROWS("acme/trips/rides", "resource.row.regoin == \"n\""), &data);
 	cr_expect(found && strstr(found, "`regoin` here; did you mean `region`?"), "%s", found);
 	found = finding(ROWS("acme/trips/rides", "resource.row.fare == \"n\""), &data);
 	cr_expect(found && strstr(found, "no type in common"), "%s", found);
@@ -157,17 +158,20 @@ Test(model, checks_columns_by_the_dataset_that_a_scope_names)
 	found = finding(ROWS("acme/trips/other", "resource.row.region == \"north\""), &data);
 	cr_expect(found && strstr(found, "test with `has` first"), "%s", found);
 	cr_expect_null(finding(ROWS("acme/trips/rides", "resource.row has region && "
-	                            "resource.row.region == \"north\""), &data));
+	                                                "resource.row.region == \"north\""),
+	                       &data));
 }
 
 Test(model, takes_only_masks_that_there_are_and_only_on_forbids)
 {
-	good("@mask(\"show-last-4\") forbid(principal, action == Action::\"dataset:read\", resource)"
+	good("@mask(\"show-last-4\") forbid(principal, action == Action::\"dataset:read\", "
+	     "resource)"
 	     " when { resource.tags.contains(\"pii\") };");
 	bad("@mask(\"show-last\") forbid(principal, action == Action::\"dataset:read\", resource);",
 	    "@mask:");
 	bad("@mask(\"show-last-4\") permit(principal, action == Action::\"dataset:read\", "
-	    "resource);", "belongs to a forbid");
+	    "resource);",
+	    "belongs to a forbid");
 	bad("@mask(\"none\") forbid(principal, action == Action::\"dataset:read\", resource);",
 	    "@mask:");
 }
@@ -182,5 +186,6 @@ Test(model, is_printed_as_a_schema_that_reads_as_itself)
 	             "%s", err.text);
 	cr_expect_eq(schema->action_count, model_schema(model)->action_count);
 	cr_expect_str_eq(cedar_near(arena, CEDAR_STR("zzz"), &schema->entities->name,
-	                            sizeof *schema->entities, schema->entity_count), "");
+	                            sizeof *schema->entities, schema->entity_count),
+	                 "");
 }

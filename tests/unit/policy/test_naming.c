@@ -43,27 +43,29 @@ static const char *uid_of(const char *action_text, const char *text)
 
 Test(naming, takes_a_resource_in_every_spelling)
 {
-	static const struct { const char *action, *text, *uid; } cases[] = {
-		{ "dataset:read", "trips.rides", "Dataset::\"acme/trips/rides\"" },
-		{ "dataset:read", "trips/rides", "Dataset::\"acme/trips/rides\"" },
-		{ "dataset:read", "dataset/trips/rides", "Dataset::\"acme/trips/rides\"" },
-		{ "dataset:read", "Dataset::\"acme/trips/rides\"", "Dataset::\"acme/trips/rides\"" },
-		{ "features:read", "trips.stats", "FeatureView::\"acme/trips/stats\"" },
-		{ "task:run", "trips", "Domain::\"acme/trips\"" },
-		{ "task:run", "domain/trips", "Domain::\"acme/trips\"" },
-		{ "domain:read", "trips", "Domain::\"acme/trips\"" },
-		{ "quota:read", "daily", "Quota::\"acme//daily\"" },
-		{ "quota:read", "Quota::\"acme//daily\"", "Quota::\"acme//daily\"" },
-		{ "usage:read", "tenant", "Tenant::\"acme\"" },
-		{ "usage:read", "Commons::\"acme\"", "Commons::\"acme\"" },
-		{ "queue:read", "platform", "Platform::\"freehold\"" },
-		{ "dataset:read", "column/trips/rides/fare", "Column::\"acme/trips/rides/fare\"" },
-		{ "dataset:read", "Dataset::\"globex/trips/rides\"", "" },
-		{ "dataset:read", "Dataset::\"acme/trips/rides", "" },
-		{ "dataset:read", "rides", "" },
-		{ "dataset:read", "", "" },
-		{ "dataset:read", "a/b/c/d/e/f", "" },
-		{ "usage:read", "Nothing::\"acme/x\"", "" },
+	static const struct {
+		const char *action, *text, *uid;
+	} cases[] = {
+		{"dataset:read", "trips.rides", "Dataset::\"acme/trips/rides\""},
+		{"dataset:read", "trips/rides", "Dataset::\"acme/trips/rides\""},
+		{"dataset:read", "dataset/trips/rides", "Dataset::\"acme/trips/rides\""},
+		{"dataset:read", "Dataset::\"acme/trips/rides\"", "Dataset::\"acme/trips/rides\""},
+		{"features:read", "trips.stats", "FeatureView::\"acme/trips/stats\""},
+		{"task:run", "trips", "Domain::\"acme/trips\""},
+		{"task:run", "domain/trips", "Domain::\"acme/trips\""},
+		{"domain:read", "trips", "Domain::\"acme/trips\""},
+		{"quota:read", "daily", "Quota::\"acme//daily\""},
+		{"quota:read", "Quota::\"acme//daily\"", "Quota::\"acme//daily\""},
+		{"usage:read", "tenant", "Tenant::\"acme\""},
+		{"usage:read", "Commons::\"acme\"", "Commons::\"acme\""},
+		{"queue:read", "platform", "Platform::\"freehold\""},
+		{"dataset:read", "column/trips/rides/fare", "Column::\"acme/trips/rides/fare\""},
+		{"dataset:read", "Dataset::\"globex/trips/rides\"", ""},
+		{"dataset:read", "Dataset::\"acme/trips/rides", ""},
+		{"dataset:read", "rides", ""},
+		{"dataset:read", "", ""},
+		{"dataset:read", "a/b/c/d/e/f", ""},
+		{"usage:read", "Nothing::\"acme/x\"", ""},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		cr_expect_str_eq(uid_of(cases[i].action, cases[i].text), cases[i].uid, "%s",
@@ -81,8 +83,8 @@ Test(naming, says_which_action_was_meant)
 Test(naming, takes_principals_and_roles_of_the_tenant)
 {
 	const char *name = NULL;
-	struct asker asker = { .tenant = "acme" };
-	static const char *const texts[] = { "alice", "acme/alice", "User::\"acme/alice\"" };
+	struct asker asker = {.tenant = "acme"};
+	static const char *const texts[] = {"alice", "acme/alice", "User::\"acme/alice\""};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		cr_expect_eq(naming_principal(arena, "acme", texts[i], &name, &err), 0);
 		cr_expect_str_eq(name, "alice");
