@@ -11,11 +11,13 @@
 #include "control/logins.h"
 #include "control/may.h"
 #include "control/placeholder.h"
+#include "control/reading.h"
 #include "control/refs.h"
 #include "control/rules_policy.h"
 #include "control/rules_sharing.h"
 #include "control/rules_schedule.h"
 #include "control/sharing.h"
+#include "control/snapshots.h"
 
 #include <stdio.h>
 #include <inttypes.h>
@@ -118,6 +120,34 @@ static bool is_offered(const struct check *check, const struct ref *ref)
 	return value_check(request->via, NULL) == 0;
 }
 
+/* By a permit with a condition on rows, which is none of the whole. */
+static bool reads_some(const struct check *check, const struct ref *ref)
+{
+	char key[STORE_KEY_MAX];
+	const struct request *request = check->request;
+	const struct dataset_at at = { request->tenant, ref->domain, ref->name };
+	struct value *stored = NULL;
+	struct snapshot *snapshot = NULL;
+	struct reading reading;
+	int64_t revision = 0;
+	if (!shares(check, ref) ||
+	    !policies_in_force(check->control->policies, request->tenant))
+		return false;
+	catalog_key(key, KIND_DATASET, request->tenant, ref->domain, ref->name);
+	if (catalog_get(check->control->catalog, request->arena, key, &stored, NULL, NULL) < 0 ||
+	    snapshots_current(check->control->catalog, request->arena, &at, &snapshot, NULL,
+	                      &revision, NULL) < 0)
+		return false;
+	const struct reading_ask ask = {
+		.asker = &request->asker, .tenant = request->tenant, .domain = ref->domain,
+		.kind = KIND_DATASET, .name = ref->name, .stored = stored,
+		.schema = snapshot && snapshot->schema ? snapshot->schema
+		          : value_get(value_get(stored, "spec"), "schema"),
+		.purpose = request_header(request, PURPOSE_HEADER), .now_ms = request->now_ms,
+	};
+	return reading_decide(check->control, request->arena, &ask, &reading, NULL) == 0;
+}
+
 /* Asked only of other domains: within its own, who may write may refer. */
 static int may_use(void *context, const struct ref *ref, struct err *err)
 {
@@ -133,7 +163,7 @@ static int may_use(void *context, const struct ref *ref, struct err *err)
 	enum action action = action_for(check, ref);
 	if (may_request(check->control, request, action, &target, ref->kind, ref->name, NULL)
 	            .allowed ||
-	    is_offered(check, ref))
+	    is_offered(check, ref) || reads_some(check, ref))
 		return 0;
 	return err_set(err, E_DENIED, "%s: refers to the domain %s, where %s/%s may not %s; a "
 	               "tenant-admin of %s can grant it", ref->path, ref->domain,

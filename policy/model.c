@@ -318,8 +318,40 @@ static int schema_for(const struct model *model, struct arena *arena,
 	return row ? schema_again(model, arena, model->schema, row, ret_schema, err) : 0;
 }
 
-static int check_mask(struct arena *arena, const struct cedar_policy *policy, const char **ret_text,
-                      struct err *err)
+/* The column that the scope names, as far as its dataset's columns are known. */
+static const struct value *column_named(struct arena *arena, const struct cedar_scope *scope,
+                                        const struct model_data *data)
+{
+	const struct cedar_uid *uid = scope->kind == CEDAR_SCOPE_EQ && scope->count
+		? scope->uids[0] : NULL;
+	if (!data || !data->columns || !uid || !cedar_str_is(uid->type, "Column"))
+		return NULL;
+	char *id = arena_strndup(arena, uid->id.text, uid->id.len);
+	char *last = id ? strrchr(id, '/') : NULL;
+	if (!last)
+		return NULL;
+	*last = 0;
+	const struct value *columns = data->columns(data->context, id);
+	for (size_t i = 0; i < value_len(columns); i++) {
+		const char *name = value_get_str(value_at(columns, i), "name");
+		if (name && strcmp(name, last + 1) == 0)
+			return value_at(columns, i);
+	}
+	return NULL;
+}
+
+/* Whether it is for the column that the scope names; true where that is not known. */
+static bool mask_fits(struct arena *arena, const struct cedar_policy *policy, enum mask mask,
+                      const struct model_data *data, struct err *why)
+{
+	const struct value *column = column_named(arena, &policy->resource, data);
+	const char *type = value_get_str(column, "type");
+	return !type || mask_check(mask, value_get_str(column, "name"), type,
+	                           value_get_bool(column, "required", false), why) == 0;
+}
+
+static int check_mask(struct arena *arena, const struct cedar_policy *policy,
+                      const struct model_data *data, const char **ret_text, struct err *err)
 {
 	const struct cedar_str *mask = cedar_policy_annotation(policy, "mask");
 	enum mask found = MASK_NONE;
@@ -331,7 +363,8 @@ static int check_mask(struct arena *arena, const struct cedar_policy *policy, co
 		return no_room(err);
 	if (!policy->forbid)
 		err_set(&why, E_INVALID, "a permit masks nothing; @mask belongs to a forbid");
-	else if (mask_by_name(name, &found, &why) == 0 && found != MASK_NONE)
+	else if (mask_by_name(name, &found, &why) == 0 && found != MASK_NONE &&
+	         mask_fits(arena, policy, found, data, &why))
 		return 0;
 	else if (why.code == 0)
 		err_set(&why, E_INVALID, "none is no mask; leave the annotation out");
@@ -352,7 +385,7 @@ static int check_one(const struct model *model, struct arena *arena,
 	TRY(cedar_validate(arena, schema, policy, 1, &findings, &count, err));
 	if (count)
 		*ret_text = findings[0].text;
-	return count ? 0 : check_mask(arena, policy, ret_text, err);
+	return count ? 0 : check_mask(arena, policy, data, ret_text, err);
 }
 
 int model_check(const struct model *model, struct arena *arena,

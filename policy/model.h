@@ -41,7 +41,7 @@ struct model_data {
 	bool fallible;                   /* find columns that are not tested with `has`, too */
 };
 /* The first finding of each policy, as of cedar_validate: names, types, and @mask("ACTION") with
- * one of the actions of common/mask.h, on a forbid. */
+ * one of the actions of common/mask.h, on a forbid, that fits the column that its scope names. */
 MUST_USE int model_check(const struct model *model, struct arena *arena,
 			 const struct cedar_policies *policies, const struct model_data *data,
 			 const struct cedar_finding **ret_findings, size_t *ret_count,

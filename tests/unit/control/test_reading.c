@@ -251,3 +251,23 @@ Test(reading, the_rows_of_the_audit_log_are_for_who_may_audit_read_and_for_nobod
 	cr_expect_eq(reading_decide(s.plane->control, s.plane->arena, &ask, &reading, &s.err), 0);
 	plane_stop(s.plane);
 }
+
+Test(reading, of_some_rows_is_enough_to_refer_to_them_from_another_domain)
+{
+	struct scene s = start();
+	plane_put(s.plane, s.admin, "Domain", ACME "/domains/west", "{}");
+	const char *olga = plane_principal(s.plane, "acme", "olga", "'domain-owner'", "west");
+	plane_put(s.plane, olga, "Dataset", ACME "/domains/west/datasets/own", "{}");
+	const struct asked refers = {
+		.method = "PUT", .key = olga, .path = ACME "/domains/west/transformations/own",
+		.body = "{\"apiVersion\":\"freehold.io/v1\",\"kind\":\"Transformation\","
+			"\"metadata\":{\"name\":\"own\"},\"spec\":{\"sql\":\"SELECT 1 AS one\","
+			"\"inputs\":[\"sales.orders\"],\"output\":\"own\"}}",
+	};
+	cr_expect_eq(plane_ask(s.plane, &refers).status, 403);
+	policy(&s, "west", "permit(principal == User::\"acme/olga\", action == "
+	                   "Action::\"dataset:read\", resource is Dataset) when { " EU " };");
+	struct answer made = plane_ask(s.plane, &refers);
+	cr_expect_eq(made.status, 201, "%s", made.text);
+	plane_stop(s.plane);
+}

@@ -162,6 +162,24 @@ Test(model, checks_columns_by_the_dataset_that_a_scope_names)
 	                       &data));
 }
 
+Test(model, takes_a_mask_only_that_fits_the_column_that_a_scope_names)
+{
+	struct value *columns = NULL;
+	const char *text = "[{\"name\": \"fare\", \"type\": \"int64\", \"required\": true}]";
+	cr_assert_eq(json_parse(arena, text, strlen(text), &columns, &err), 0);
+	const struct model_data data = {rides, columns, false};
+#define MASKED(mask, column)                                                                       \
+	"@mask(\"" mask "\") forbid(principal, action == Action::\"column:read\", resource == "   \
+	"Column::\"" column "\");"
+	const char *found = finding(MASKED("show-last-4", "acme/trips/rides/fare"), &data);
+	cr_expect(found && strstr(found, "@mask:"), "%s", found);
+	found = finding(MASKED("replace-with-null", "acme/trips/rides/fare"), &data);
+	cr_expect(found && strstr(found, "@mask:"), "%s", found);
+	cr_expect_null(finding(MASKED("sha-256-global", "acme/trips/rides/fare"), &data));
+	cr_expect_null(finding(MASKED("show-last-4", "acme/trips/rides/city"), &data));
+	cr_expect_null(finding(MASKED("show-last-4", "acme/trips/other/fare"), &data));
+}
+
 Test(model, takes_only_masks_that_there_are_and_only_on_forbids)
 {
 	good("@mask(\"show-last-4\") forbid(principal, action == Action::\"dataset:read\", "
