@@ -32,7 +32,7 @@ static const struct {
 	{"Quota", "{'tasks':1000}"},
 	{"RateCard", "{'currency':'EUR'}"},
 	{"IdentityProvider", "{'issuer':'https://acmecol.example.com','audiences':['acmecol']}"},
-	{"Policy", "{'text':'permit(principal is Nobody, action, resource);'}"},
+	{"Policy", "{'text':'permit(principal, action, resource) when { false };'}"},
 	{"Offer", "{'datasets':['acmething'],'to':{'tenant':'initech'}}"},
 	{"Acceptance", "{'from':{'tenant':'initech','domain':'gifts','offer':'gift'}}"},
 };
