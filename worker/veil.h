@@ -19,8 +19,8 @@ struct duck;
 void veil_pack(struct arena *arena, const struct restriction *restriction, struct value *table);
 bool veil_is_on(const struct value *table);
 
-/* For a job whose tables are restricted: the functions that veil_put's SELECT calls. arena and salt,
- * which is this job's own, live as long as duck. */
+/* For a job whose tables are restricted: the functions that veil_put's SELECT calls. arena and
+ * salt, which is this job's own, live as long as duck. */
 MUST_USE int veil_prepare(struct arena *arena, struct duck *duck, const struct value *tables,
                           const struct mask_salt *salt, struct err *err);
 /* Appends the SELECT. relation: one that gives all of the table; columns: what it has, {name, type}

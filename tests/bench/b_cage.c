@@ -91,7 +91,7 @@ static int run_job(struct local *local, struct value *message, const struct limi
 	if (pair) {
 		job.fds = &pair[1];
 		job.fd_count = 1;
-		job.drains[job.drain_count++] = (struct pool_drain){pair[0], drop, NULL};
+		job.drains[job.drain_count++] = (struct pool_drain){.fd = pair[0], .sink = drop};
 	}
 	attempt_init(&attempt);
 	int rc = pool_run(local->pool, &job, &attempt, arena, &result, &usage, err);

@@ -3,22 +3,14 @@
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
-#include "common/object.h"
-#include "common/seal.h"
 #include "tests/bench/floors.h"
-#include "tests/bench/inputs.h"
-#include "tests/bench/local.h"
+#include "tests/bench/sealed.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-enum { ROUNDS = 3, THREADS = 2, ARENA_MAX = 64 * 1024 * 1024, COPY_BYTES = 4 * 1024 * 1024 };
+enum { ROUNDS = 3, THREADS = 2 };
 
 struct table {
 	const char *name;
-	const char *columns[5][2]; /* name, type */
+	const char *const columns[5][2]; /* name, type */
 	const char *all, *one;	   /* what is selected */
 };
 
@@ -49,119 +41,17 @@ struct job {
 	const struct table *table;
 	const char *select;
 	struct input_files files;
-	struct grant_file *sealed;
 	struct grant_table input;
 };
-
-/* ---- the sealed copies ---- */
-
-static int to_object(void *context, const void *data, size_t len, struct err *err)
-{
-	return object_write(context, data, len, err);
-}
-
-static int copy_sealed(int fd, struct sealer *sealer, struct err *err)
-{
-	uint8_t *bytes = malloc(COPY_BYTES);
-	int rc = bytes ? 0 : err_set(err, E_NOMEM, "no memory for a copy");
-	ssize_t n = 1;
-	while (rc >= 0 && (n = read(fd, bytes, COPY_BYTES)) > 0)
-		rc = sealer_write(sealer, bytes, (size_t)n, err);
-	free(bytes);
-	if (rc >= 0 && n < 0)
-		return err_errno(err, errno, "reading the plain file");
-	return rc < 0 ? rc : sealer_finish(sealer, err);
-}
-
-static int seal_file(struct job *job, const char *path, struct grant_file *file, struct err *err)
-{
-	struct seal_label label = {.tenant = LOCAL_TENANT,
-				   .dataset = job->input.uid,
-				   .path = file->path,
-				   .version = job->input.key_version};
-	AUTO(object_writer) *writer = NULL;
-	AUTO(sealer) *sealer = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), sealed = -1;
-	uint64_t len = 0;
-	if (fd < 0)
-		return err_errno(err, errno, "%s", path);
-	int rc = object_writer_new(job->local->objects, file->path, &writer, err);
-	rc = rc < 0 ? rc : sealer_new(&label, job->input.key, to_object, writer, &sealer, err);
-	rc = rc < 0 ? rc : copy_sealed(fd, sealer, err);
-	close(fd);
-	TRY(rc);
-	TRY(object_commit(writer, err));
-	TRY(object_open(job->local->objects, file->path, &sealed, &len, err));
-	close(sealed);
-	file->bytes = (int64_t)len;
-	return 0;
-}
-
-static int seal_files(struct job *job, struct err *err)
-{
-	job->sealed = arena_alloc(job->bench->arena, job->files.count * sizeof *job->sealed);
-	if (!job->sealed)
-		return err_set(err, E_NOMEM, "no memory for a list of files");
-	for (size_t i = 0; i < job->files.count; i++) {
-		job->sealed[i].path = arena_printf(job->bench->arena, "%s/%s/0-1/%s-%zu.parquet",
-						   LOCAL_TENANT, LOCAL_DOMAIN, job->table->name, i);
-		if (!job->sealed[i].path)
-			return err_set(err, E_NOMEM, "no memory for a path");
-		job->sealed[i].rows = job->files.rows;
-		TRY(seal_file(job, job->files.paths[i], &job->sealed[i], err));
-	}
-	job->input.files = job->sealed;
-	job->input.file_count = job->files.count;
-	return 0;
-}
-
-static int describe(struct job *job, struct err *err)
-{
-	struct arena *arena = job->bench->arena;
-	struct value *schema = value_list(arena);
-	for (size_t i = 0; i < ARRAY_LEN(job->table->columns); i++) {
-		struct value *column = value_map(arena);
-		value_set_str(column, "name", job->table->columns[i][0]);
-		value_set_str(column, "type", job->table->columns[i][1]);
-		value_set_bool(column, "required", false);
-		value_add(schema, column);
-	}
-	job->input = (struct grant_table){
-		.domain = LOCAL_DOMAIN,
-		.name = job->table->name,
-		.uid = job->table->name,
-		.snapshot = 1,
-		.key_version = 1,
-		.schema = schema,
-	};
-	job->input.key = local_key(arena);
-	return value_check(schema, err);
-}
-
-/* ---- the two sides ---- */
 
 static int product(void *context, double *ret_value, struct err *err)
 {
 	struct job *job = context;
-	AUTO(arena) *arena = NULL;
-	TRY(arena_new(ARENA_MAX, &arena, err));
-	struct value *work = value_map(arena);
-	value_set_str(work, "sql",
-		      arena_printf(arena, "SELECT %s FROM %s", job->select, job->table->name));
-	struct grant_table output = {
-		.domain = LOCAL_DOMAIN, .name = "result", .uid = "bench-result", .key_version = 1};
-	output.key = local_key(arena);
-	TRY(value_check(work, err));
-	struct grant grant = {.type = TASK_TRANSFORM,
-			      .work = work,
-			      .inputs = &job->input,
-			      .input_count = 1,
-			      .outputs = &output,
-			      .output_count = 1};
-	double began = now_s();
-	TRY(local_run(job->local, arena, &grant, NULL, err));
-	*ret_value = now_s() - began;
-	return 0;
+	const char *sql = arena_printf(job->bench->arena, "SELECT %s FROM %s", job->select,
+				       job->table->name);
+	if (!sql)
+		return err_set(err, E_NOMEM, "no memory for a statement");
+	return sealed_select(job->local, &job->input, sql, ret_value, err);
 }
 
 static int alone(void *context, double *ret_value, struct err *err)
@@ -191,13 +81,11 @@ static int figure(struct job *job, const char *select, enum figure_id id, struct
 
 static int scan(struct job *job, enum figure_id all, enum figure_id one, struct err *err)
 {
-	TRY(describe(job, err));
-	TRY(seal_files(job, err));
+	TRY(sealed_table(job->bench, job->local, &job->files, job->table->name,
+			 job->table->columns, ARRAY_LEN(job->table->columns), &job->input, err));
 	TRY(figure(job, job->table->all, all, err));
 	TRY(figure(job, job->table->one, one, err));
-	for (size_t i = 0; i < job->files.count; i++)
-		TRY(object_delete(job->local->objects, job->sealed[i].path, err));
-	return 0;
+	return sealed_drop(job->local, &job->input, err);
 }
 
 int bench_scan(struct bench *bench, struct err *err)
