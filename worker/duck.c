@@ -205,7 +205,10 @@ int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fd
 		buf_puts(&sql, i ? ", " : "");
 		duck_put_fd(&sql, fds[i]);
 	}
-	buf_puts(&sql, "]; SET enable_external_access = false; SET lock_configuration = true");
+	buf_puts(&sql, "]; SET enable_external_access = false; ");
+	if (limits->rows_hidden)
+		buf_puts(&sql, "SET disabled_optimizers = 'statistics_propagation'; ");
+	buf_puts(&sql, "SET lock_configuration = true");
 	TRY(buf_check(&sql, err));
 	return duck_exec(duck, (const char *)sql.data, err);
 }

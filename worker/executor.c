@@ -10,6 +10,7 @@
 #include "worker/shop.h"
 #include "worker/t_query.h"
 #include "worker/types.h"
+#include "worker/veil.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -116,6 +117,7 @@ static int begin(struct shop *shop, struct err *err)
 	struct duck_limits limits = {
 		.threads = (int)(threads < THREADS_MAX ? threads : THREADS_MAX),
 		.memory_bytes = (uint64_t)value_get_int(shop->job, "memory", 0),
+		.rows_hidden = veil_hides_rows(value_get(shop->job, "tables")),
 	};
 	TRY(duck_lock(shop->duck, &limits, shop->fds, shop->fd_count, err));
 	return shop_tables(shop, err);

@@ -4,6 +4,7 @@
 #include "api/field.h"
 #include "common/crypto.h"
 #include "worker/duck.h"
+#include "worker/sql_rules.h"
 #include "worker/veil.h"
 
 #include <inttypes.h>
@@ -84,7 +85,7 @@ static int put_relation(const struct shop *shop, const struct value *table, stru
 }
 
 /* As its reader may see it. */
-static int put_table(struct shop *shop, const struct value *table, struct buf *sql,
+static int put_table(struct shop *shop, const struct value *table, bool plain, struct buf *sql,
                      struct err *err)
 {
 	if (!veil_is_on(table))
@@ -95,10 +96,11 @@ static int put_table(struct shop *shop, const struct value *table, struct buf *s
 	TRY(put_relation(shop, table, &relation, err));
 	TRY(buf_check(&relation, err));
 	TRY(shop_schema(shop, (const char *)relation.data, &columns, err));
-	return veil_put(shop->arena, table, (const char *)relation.data, columns, sql, err);
+	return veil_put(shop->arena, table, (const char *)relation.data, columns, plain,
+	                sql, err);
 }
 
-static int make_table(struct shop *shop, const struct value *table, struct err *err)
+static int make_table(struct shop *shop, const struct value *table, bool plain, struct err *err)
 {
 	const char *domain = value_get_str(table, "domain"), *name = value_get_str(table, "name");
 	if (!domain || !name)
@@ -112,20 +114,33 @@ static int make_table(struct shop *shop, const struct value *table, struct err *
 	buf_putc(&sql, '.');
 	duck_put_name(&sql, name);
 	buf_puts(&sql, " AS ");
-	TRY(put_table(shop, table, &sql, err));
+	TRY(put_table(shop, table, plain, &sql, err));
 	TRY(buf_check(&sql, err));
 	int rc = duck_exec(shop->duck, (const char *)sql.data, err);
 	/* What the engine says of a veil quotes it. */
 	return rc == E_INVALID && veil_is_on(table) ? veil_misfit(table, err) : rc;
 }
 
+/* Our own SQL is. */
+static int is_plain(struct shop *shop, bool *ret_plain, struct err *err)
+{
+	const char *sql = value_get_str(value_get(shop->job, "work"), "sql"), *tree = NULL;
+	if (sql)
+		TRY(duck_tree(shop->duck, shop->arena, sql, &tree, err));
+	*ret_plain = !sql || (tree && sql_rules_plain(tree));
+	return 0;
+}
+
 int shop_tables(struct shop *shop, struct err *err)
 {
 	const struct value *tables = value_get(shop->job, "tables");
+	bool plain = true;
+	if (veil_hides_rows(tables))
+		TRY(is_plain(shop, &plain, err));
 	random_bytes(shop->salt.bytes, sizeof shop->salt.bytes);
 	TRY(veil_prepare(shop->arena, shop->duck, tables, &shop->salt, err));
 	for (size_t i = 0; i < value_len(tables); i++)
-		TRY(make_table(shop, value_at(tables, i), err));
+		TRY(make_table(shop, value_at(tables, i), plain, err));
 	const char *domain = value_get_str(shop->job, "domain");
 	if (!domain)
 		return err_set(err, E_INTERNAL, "the job has no domain");

@@ -35,6 +35,7 @@ struct scan {
 	size_t depth, room;
 	const struct value *tables;
 	struct text key; /* of the value that comes */
+	bool *plain;     /* whether it is, instead of checks; or NULL */
 };
 
 static const char *const member_names[][2] = {
@@ -52,6 +53,19 @@ static const char *const outward[] = {
 	"current_setting", "getenv", "nextval", "currval", "json_serialize_plan", "write_log",
 	"setseed", "query", "query_table", "stats", "vector_type", "current_query",
 	"current_schemas", "in_search_path", "format_type", "get_block_size",
+};
+
+/* Of a plain statement: functions, aggregates, windows; and classes of expressions. */
+static const char *const plain_functions[] = {
+	"+", "-", "*", "/", "//", "%", "~~", "!~~", "~~*", "!~~*", "lower", "upper", "length",
+	"year", "month", "day", "count", "count_star", "sum", "avg", "mean", "min", "max", "median",
+	"first", "last", "any_value", "arg_min", "arg_max", "stddev", "stddev_samp", "stddev_pop",
+	"variance", "var_samp", "var_pop", "row_number", "rank", "dense_rank", "percent_rank",
+	"cume_dist", "ntile", "lag", "lead", "first_value", "last_value", "nth_value",
+};
+static const char *const plain_classes[] = {
+	"COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "FUNCTION", "WINDOW", "CAST", "CASE",
+	"OPERATOR", "BETWEEN", "SUBQUERY", "STAR",
 };
 
 static const char *const own_prefixes[] = {
@@ -190,14 +204,23 @@ static void collect(struct scan *scan, const struct frame *frame)
 		value_add_str(scan->defined, name);
 }
 
+static bool is_plain(const struct frame *frame)
+{
+	struct text class = frame->members[CLASS], function = frame->members[FUNCTION];
+	return (!class.at || among(class, plain_classes, ARRAY_LEN(plain_classes))) &&
+	       (!function.at || among(function, plain_functions, ARRAY_LEN(plain_functions)));
+}
+
 static int check_object(struct scan *scan, struct err *err)
 {
 	const struct frame *frame = &scan->frames[scan->depth - 1];
 	struct text type = frame->members[TYPE];
-	if (scan->found) {
+	if (scan->plain)
+		*scan->plain = *scan->plain && is_plain(frame);
+	if (scan->found)
 		collect(scan, frame);
+	if (scan->plain || scan->found)
 		return 0;
-	}
 	if (is(type, "BASE_TABLE"))
 		return check_table(scan, frame, err);
 	if (is(type, "SHOW_REF") && frame->members[TABLE].len > 0)
@@ -315,6 +338,13 @@ int sql_rules_check(const char *tree, const struct value *tables, struct err *er
 {
 	struct scan scan = {.at = tree, .tables = tables};
 	return scan_all(&scan, err);
+}
+
+bool sql_rules_plain(const char *tree)
+{
+	bool plain = true;
+	struct scan scan = {.at = tree, .plain = &plain};
+	return scan_all(&scan, NULL) == 0 && plain;
 }
 
 static bool is_defined(const struct value *defined, const struct value *table)

@@ -34,7 +34,7 @@ bool veil_is_on(const struct value *table)
 	return restriction_any(&restriction);
 }
 
-static bool hides_rows(const struct value *tables)
+bool veil_hides_rows(const struct value *tables)
 {
 	for (size_t i = 0; i < value_len(tables); i++)
 		if (value_get(value_at(tables, i), "filter"))
@@ -189,7 +189,7 @@ int veil_prepare(struct arena *arena, struct duck *duck, const struct value *tab
 {
 	if (has_masks(tables))
 		TRY(add_masks(arena, duck, salt, err));
-	return hides_rows(tables) ? add_anew(arena, duck, tables, err) : 0;
+	return veil_hides_rows(tables) ? add_anew(arena, duck, tables, err) : 0;
 }
 
 /* --- the SELECT --- */
@@ -199,6 +199,7 @@ struct veil {
 	const struct value *table;
 	struct restriction restriction;
 	const struct value *columns;
+	bool anew;                   /* each is written anew */
 };
 
 int veil_misfit(const struct value *table, struct err *err)
@@ -303,15 +304,14 @@ static int put_column(const struct veil *veil, const struct value *column,
 {
 	const char *name = value_get_str(column, "name"), *type = value_get_str(column, "type");
 	enum mask mask = restriction_mask(&veil->restriction, value_get_str(known, "name"));
-	bool anew = veil->restriction.filter != NULL;
 	char sql_type[SQL_TYPE_MAX];
 	if (!field_type_sql(type, sql_type) ||
 	    mask_check(mask, name, type, value_get_bool(known, "required", false), NULL) < 0)
 		return veil_misfit(veil->table, err);
-	if (anew)
+	if (veil->anew)
 		put_call(MASK_NONE, type, sql);
 	TRY(put_masked(veil, mask, name, type, sql_type, sql, err));
-	buf_puts(sql, anew ? ") AS " : " AS ");
+	buf_puts(sql, veil->anew ? ") AS " : " AS ");
 	duck_put_name(sql, name);
 	return 0;
 }
@@ -333,10 +333,11 @@ static int put_columns(const struct veil *veil, struct buf *sql, struct err *err
 }
 
 int veil_put(struct arena *arena, const struct value *table, const char *relation,
-             const struct value *columns, struct buf *sql, struct err *err)
+             const struct value *columns, bool plain, struct buf *sql, struct err *err)
 {
-	const struct veil veil = {arena, table, unpack(table), columns};
+	struct veil veil = {arena, table, unpack(table), columns, false};
 	const struct value *filter = veil.restriction.filter;
+	veil.anew = filter && !plain;
 	buf_puts(sql, "SELECT ");
 	TRY(put_columns(&veil, sql, err));
 	buf_printf(sql, " FROM (SELECT * FROM (%s)", relation);

@@ -3,11 +3,12 @@
  * a task has of the input.
  *
  * Whether a tenant's SQL fails may not hang on rows it may not see, and DuckDB has three ways to
- * make it so. It moves conditions to where the rows come from. It computes once for each value of
- * a file's dictionary, which has those of all rows. It knows bounds out of a file's statistics,
- * and so what never happens. So where rows are filtered each column is written anew by a function
- * (duck.h): past that no condition is moved, and bounds and dictionaries end there. And the rows
- * come out of a sample of all of them, an operator that no filter is moved past, up or down. */
+ * make it so. It knows bounds out of a file's statistics, and so what never happens: where rows are
+ * filtered it plans without them (duck_limits.rows_hidden). It moves conditions to where the rows
+ * come from: they come out of a sample of all of them, an operator that no filter is moved past, up
+ * or down. And a function of which it does not know that it can fail it computes once for each
+ * value of a file's dictionary, which has those of all rows: for SQL that has more than the plain
+ * ones (sql_rules.h) each column is written anew by a function of ours, and dictionaries end there. */
 #ifndef VEIL_H
 #define VEIL_H
 
@@ -18,15 +19,16 @@ struct duck;
 /* A table's members of a job (shop.h), from the grant and back. */
 void veil_pack(struct arena *arena, const struct restriction *restriction, struct value *table);
 bool veil_is_on(const struct value *table);
+bool veil_hides_rows(const struct value *tables); /* of one of them at least */
 
 /* For a job whose tables are restricted: the functions that veil_put's SELECT calls. arena and
  * salt, which is this job's own, live as long as duck. */
 MUST_USE int veil_prepare(struct arena *arena, struct duck *duck, const struct value *tables,
                           const struct mask_salt *salt, struct err *err);
 /* Appends the SELECT. relation: one that gives all of the table; columns: what it has, {name, type}
- * each. E_PRECONDITION: the restriction does not fit the columns; names none of them. */
+ * each; plain: so is the SQL to come. E_PRECONDITION: the restriction does not fit the columns; names none of them. */
 MUST_USE int veil_put(struct arena *arena, const struct value *table, const char *relation,
-                      const struct value *columns, struct buf *sql, struct err *err);
+                      const struct value *columns, bool plain, struct buf *sql, struct err *err);
 /* The same for a SELECT that the engine refused. */
 int veil_misfit(const struct value *table, struct err *err);
 
