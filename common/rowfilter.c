@@ -336,18 +336,21 @@ static void put_operand(struct buf *out, const char *column, const struct value 
 	buf_puts(out, time ? " AS TIMESTAMP)" : "");
 }
 
-/* Where there is no value SQL would not know: here that is false, or true for an opposite. */
+/* Where there is no value SQL does not know: as nothing is negated, that is as good as false for a
+ * row; an opposite is true. */
 static void put_guarded(struct buf *out, const struct value *filter, enum op op)
 {
 	bool opposite = op == OP_OUT || op == OP_UNLIKE;
 	bool many = ops[op].takes == TAKES_MANY;
 	const char *column = column_of(filter);
-	buf_putc(out, '(');
-	put_quoted(out, column, '"');
-	buf_puts(out, opposite ? " IS NULL OR " : " IS NOT NULL AND ");
 	if (many && value_len(filter) == 2) {
-		buf_puts(out, opposite ? "true)" : "false)");
+		buf_puts(out, opposite ? "true" : "false");
 		return;
+	}
+	buf_putc(out, '(');
+	if (opposite) {
+		put_quoted(out, column, '"');
+		buf_puts(out, " IS NULL OR ");
 	}
 	put_operand(out, column, value_at(filter, 2));
 	buf_puts(out, ops[op].sql);

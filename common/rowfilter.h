@@ -38,7 +38,8 @@ bool rowfilter_is(const struct value *filter, bool all_rows);    /* it is that c
  * another type, too deep, too many. */
 MUST_USE int rowfilter_check(const struct value *filter, const struct value *schema,
 			     struct err *err);
-/* A condition of SQL (DuckDB's) over the quoted names of columns. The filter has been checked. */
+/* A condition of SQL (DuckDB's) over the quoted names of columns, for a WHERE: a row for which SQL
+ * does not know is not let through. The filter has been checked. */
 MUST_USE int rowfilter_sql(const struct value *filter, struct buf *out, struct err *err);
 
 /* The value of a column of one row: NULL or VALUE_NULL where there is none; times as

@@ -207,7 +207,8 @@ int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fd
 	}
 	buf_puts(&sql, "]; SET enable_external_access = false; ");
 	if (limits->rows_hidden)
-		buf_puts(&sql, "SET disabled_optimizers = 'statistics_propagation'; ");
+		buf_puts(&sql, "SET disabled_optimizers = 'statistics_propagation,"
+		               "filter_pullup'; ");
 	buf_puts(&sql, "SET lock_configuration = true");
 	TRY(buf_check(&sql, err));
 	return duck_exec(duck, (const char *)sql.data, err);

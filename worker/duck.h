@@ -22,7 +22,7 @@ MUST_USE int duck_name(struct duck *duck, int fd, const char *name, struct err *
 struct duck_limits {
 	int threads;
 	uint64_t memory_bytes; /* of the process; the engine is given its share of it */
-	bool rows_hidden; /* from who writes the SQL: what statistics say is of all rows */
+	bool rows_hidden; /* from who writes the SQL: nothing is planned by what is in them */
 };
 /* From here on only these descriptors can be opened and no setting can be changed. Comes before any
  * SQL that is not ours. */

@@ -138,7 +138,7 @@ int shop_tables(struct shop *shop, struct err *err)
 	if (veil_hides_rows(tables))
 		TRY(is_plain(shop, &plain, err));
 	random_bytes(shop->salt.bytes, sizeof shop->salt.bytes);
-	TRY(veil_prepare(shop->arena, shop->duck, tables, &shop->salt, err));
+	TRY(veil_prepare(shop->arena, shop->duck, tables, &shop->salt, plain, err));
 	for (size_t i = 0; i < value_len(tables); i++)
 		TRY(make_table(shop, value_at(tables, i), plain, err));
 	const char *domain = value_get_str(shop->job, "domain");

@@ -185,11 +185,11 @@ static bool has_masks(const struct value *tables)
 }
 
 int veil_prepare(struct arena *arena, struct duck *duck, const struct value *tables,
-                 const struct mask_salt *salt, struct err *err)
+                 const struct mask_salt *salt, bool plain, struct err *err)
 {
 	if (has_masks(tables))
 		TRY(add_masks(arena, duck, salt, err));
-	return veil_hides_rows(tables) ? add_anew(arena, duck, tables, err) : 0;
+	return veil_hides_rows(tables) && !plain ? add_anew(arena, duck, tables, err) : 0;
 }
 
 /* --- the SELECT --- */
@@ -303,7 +303,11 @@ static int put_column(const struct veil *veil, const struct value *column,
                       const struct value *known, struct buf *sql, struct err *err)
 {
 	const char *name = value_get_str(column, "name"), *type = value_get_str(column, "type");
+	const char *declared = value_get_str(known, "type");
 	enum mask mask = restriction_mask(&veil->restriction, value_get_str(known, "name"));
+	if (type && declared && strncmp(type, "decimal", 7) == 0 &&
+	    strncmp(declared, "decimal", 7) == 0)        /* of which there are functions */
+		type = declared;
 	char sql_type[SQL_TYPE_MAX];
 	if (!field_type_sql(type, sql_type) ||
 	    mask_check(mask, name, type, value_get_bool(known, "required", false), NULL) < 0)
@@ -349,6 +353,6 @@ int veil_put(struct arena *arena, const struct value *table, const char *relatio
 		return veil_misfit(table, err);
 	buf_puts(sql, " WHERE ");
 	TRY(rowfilter_sql(filter, sql, err));
-	buf_puts(sql, ") TABLESAMPLE SYSTEM (100 PERCENT)");
+	buf_puts(sql, ")");
 	return buf_check(sql, err);
 }

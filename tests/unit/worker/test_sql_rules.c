@@ -111,3 +111,32 @@ Test(sql_rules, what_is_no_tree_is_refused)
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
 		cr_expect_eq(sql_rules_check(wrong[i], NULL, NULL), E_INVALID, "%s", wrong[i]);
 }
+
+Test(sql_rules, what_only_compares_and_reckons_is_plain)
+{
+	static const struct { const char *sql; bool plain; } tries[] = {
+		{"SELECT * FROM visits", true},
+		{"SELECT a, count(*), sum(b) + 1, avg(DISTINCT c) FROM visits v JOIN visits w USING "
+		 "(a) WHERE b BETWEEN 1 AND 2 AND d LIKE 'x%' OR NOT e IN (1, 2) GROUP BY a HAVING "
+		 "min(f) > 3 ORDER BY 2 LIMIT 4", true},
+		{"SELECT CAST(a AS INTEGER), CASE WHEN b IS NULL THEN 1 END FROM visits WHERE EXISTS "
+		 "(SELECT 1 FROM visits)", true},
+		{"SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM visits", true},
+		{"SELECT list_transform([a], x -> x * 4) FROM visits", false},
+		{"SELECT a FROM visits WHERE regexp_replace(a, b, 'c') = 'd'", false},
+		{"SELECT a FROM visits ORDER BY (SELECT max(to_timestamp(b)) FROM visits)", false},
+		{"WITH x AS (SELECT chr(a) AS b FROM visits) SELECT count(*) FROM x", false},
+		{"SELECT a FROM visits WHERE a COLLATE NOCASE = 'b'", false},
+		{"SELECT i FROM range(3) AS r(i)", false},
+		{"SELECT {'a': a} FROM visits", false},
+		{"SELECT sum(hash(a)) OVER () FROM visits", false},
+	};
+	struct court court = court_open();
+	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
+		const char *tree = NULL;
+		cr_assert_eq(duck_tree(court.duck, court.arena, tries[i].sql, &tree, NULL), 0);
+		cr_expect_eq(sql_rules_plain(tree), tries[i].plain, "%s", tries[i].sql);
+	}
+	cr_expect_not(sql_rules_plain("{\"a\":[}"));
+	court_close(&court);
+}
