@@ -64,8 +64,8 @@ static const struct row_veil *veil_of(const char *filter, const enum mask masks[
 	const struct row_veil *veil = NULL;
 	for (int i = 0; i < FEATURES; i++) {
 		snprintf(names[i], sizeof names[i], "f%d", i);
-		features[i] = (struct access_feature){names[i], types[i],
-		                                      masks ? masks[i] : MASK_NONE};
+		features[i] = (struct access_feature){
+			.name = names[i], .type = types[i], .mask = masks ? masks[i] : MASK_NONE};
 	}
 	struct access_view view = {
 		.join_key = "k", .key_type = "int64", .features = features,
@@ -289,7 +289,8 @@ static void rig_stop(struct rig *rig)
 /* The answer's columns behind the entities'. */
 static const char *read_as(struct rig *rig, const char *filter, enum mask mask)
 {
-	struct access_feature features[] = {{"a", "string", mask}, {"b", "string", MASK_NONE}};
+	struct access_feature features[] = {{.name = "a", .type = "string", .mask = mask},
+	                                    {.name = "b", .type = "string"}};
 	struct access_view view = {
 		.join_key = "k", .key_type = "string", .features = features, .feature_count = 2,
 		.filter = filter ? parse(filter) : NULL,
