@@ -218,8 +218,8 @@ static int check_lineage(const struct asked *asked, struct err *err)
 	const char *seen = value_get_str(asked->request->body, "lineage");
 	if (!seen || strcmp(seen, asked->node.state) == 0)
 		return 0;
-	return err_set(err, E_CONFLICT, "lineage: the dataset is made otherwise by now; look at its "
-	               "tags again");
+	return err_set(err, E_CONFLICT, "lineage: the dataset is made otherwise by now; look at "
+	               "its tags again");
 }
 
 static int make_lift(const struct asked *asked, const struct value *origins,

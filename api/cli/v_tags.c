@@ -41,11 +41,12 @@ static int take_target(struct cli *cli, const char *word, struct target *ret_tar
 	size_t name_len = more ? (size_t)(more - name) : strlen(name);
 	if (more && column)
 		return no_target(word, err);
-	column = more ? more + 1 : column;
+	if (more)
+		column = more + 1;
 	bool good = take_part(domain, domain_len, target.domain, sizeof target.domain) &&
 	            take_part(name, name_len, target.name, sizeof target.name);
-	if (good && column)
-		good = take_part(column, strlen(column), target.column, sizeof target.column);
+	if (column)
+		good &= take_part(column, strlen(column), target.column, sizeof target.column);
 	if (!good)
 		return no_target(word, err);
 	*ret_target = target;

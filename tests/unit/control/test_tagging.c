@@ -84,16 +84,17 @@ static struct value *parsed(const char *text)
 	return value;
 }
 
-/* As SETTLE keeps it: `dataset` is made of `from` by that SQL. said: exact, columns, influence. */
-static void derive_from(const char *dataset, const struct dataset_at *from, const char *alias,
-                        const char *sql, const char *said)
+/* As SETTLE keeps it: what is at `to` is made of `from` by that SQL. said: exact, columns,
+ * influence. */
+static void derive_at(const struct dataset_at *to, const struct dataset_at *from, const char *alias,
+                      const char *sql, const char *said)
 {
 	char key[STORE_KEY_MAX];
-	const struct dataset_at at = { "acme", "people", dataset };
 	struct change *change = NULL;
 	struct value *lineage = parsed(said), *known = NULL, *inputs = value_list(plane->arena);
 	struct value *input = value_map(plane->arena);
-	cr_assert_eq(tagging_known(plane->control, plane->arena, from, "acme", &known, NULL), 0);
+	cr_assert_eq(tagging_known(plane->control, plane->arena, from, to->tenant, &known, NULL),
+	             0);
 	value_set_str(input, "tenant", from->tenant);
 	value_set_str(input, "domain", from->domain);
 	value_set_str(input, "name", from->name);
@@ -101,12 +102,13 @@ static void derive_from(const char *dataset, const struct dataset_at *from, cons
 	value_set_str(input, "uid", uid_of(from->tenant, from->domain, from->name));
 	value_set(input, "known", known);
 	value_add(inputs, input);
-	value_set_str(lineage, "uid", uid_of("acme", "people", dataset));
-	value_set_str(lineage, "by", "people.make");
+	value_set_str(lineage, "uid", uid_of(to->tenant, to->domain, to->name));
+	value_set(lineage, "by",
+	          value_str(plane->arena, arena_printf(plane->arena, "%s.make", to->domain)));
 	value_set_str(lineage, "sql", sql);
 	value_set(lineage, "inputs", inputs);
 	cr_assert_eq(change_new(&change, NULL), 0);
-	cr_assert_eq(change_put(change, lineage_key(key, &at), lineage, -1, NULL), 0);
+	cr_assert_eq(change_put(change, lineage_key(key, to), lineage, -1, NULL), 0);
 	struct err err = { .text = "" };
 	cr_assert_eq(journal_commit(plane->part->journal, change, &err), 0, "%s", err.text);
 	change_free(change);
@@ -114,8 +116,8 @@ static void derive_from(const char *dataset, const struct dataset_at *from, cons
 
 static void derive(const char *dataset, const char *from, const char *sql, const char *said)
 {
-	const struct dataset_at at = { "acme", "people", from };
-	derive_from(dataset, &at, NULL, sql, said);
+	const struct dataset_at to = { "acme", "people", dataset }, at = { "acme", "people", from };
+	derive_at(&to, &at, NULL, sql, said);
 }
 
 /* salaries.ssn is pii; a: renamed and counted; b: made of a. */
@@ -369,21 +371,34 @@ Test(tagging, another_tenants_tags_come_along_and_stay_when_its_offer_ends)
 	plane_put(plane, admin, "Acceptance", PEOPLE("acceptances/gx"),
 	          "{'from':{'tenant':'globex','domain':'hr','offer':'pay'}}");
 	put("a", "{}");
-	const struct dataset_at raw = { "globex", "hr", "raw" };
-	derive_from("a", &raw, "gx", "s1",
-	            "{'exact':true,'columns':{'x':[[0,'ssn']]},'influence':[]}");
-	cr_expect(column_has("a", "x", "pii"));
+	plane_put(plane, globex, "Dataset", "/v1/tenants/globex/domains/hr/datasets/inner",
+	          "{'tags':['staff']}");
+	const struct dataset_at raw = { "globex", "hr", "raw" }, inner = { "globex", "hr", "inner" },
+	                        a = { "acme", "people", "a" };
+	derive_at(&raw, &inner, NULL, "s0",
+	          "{'exact':true,'columns':{'ssn':[[0,'k']]},'influence':[]}");
+	derive_at(&a, &raw, "gx", "s1",
+	          "{'exact':true,'columns':{'x':[[0,'ssn']]},'influence':[]}");
+	cr_expect(column_has("a", "x", "pii") && column_has("a", "x", "staff"));
 	plane_put(plane, globex, "Dataset", "/v1/tenants/globex/domains/hr/datasets/raw",
 	          "{'columnTags':[{'name':'ssn','tags':['pii','health']}]}");
 	cr_expect(column_has("a", "x", "health"));
 	struct answer told = plane_call(plane, admin, "GET", path_of("a", "/tags"), NULL);
 	cr_expect(strstr(told.text, "globex/hr/raw.ssn"), "%s", told.text);
+	cr_expect_not(strstr(told.text, "inner"), "%s", told.text);
+	told = plane_call(plane, admin, "GET", path_of("a", "/lineage"), NULL);
+	cr_expect(strstr(told.text, "globex/hr/raw"), "%s", told.text);
+	cr_expect_not(strstr(told.text, "inner"), "%s", told.text);
+	told = plane_call(plane, globex, "GET",
+	                  "/v1/tenants/globex/domains/hr/datasets/raw/lineage", NULL);
+	cr_assert_eq(told.status, 200, "%s", told.text);
+	cr_expect_not(strstr(told.text, "acme"), "%s", told.text);
 	struct answer gone = plane_call(plane, globex, "DELETE", offers, NULL);
 	cr_assert_eq(gone.status, 200, "%s", gone.text);
 	cr_expect(column_has("a", "x", "pii"));
 	plane_put(plane, globex, "Dataset", "/v1/tenants/globex/domains/hr/datasets/raw",
 	          "{'columnTags':[{'name':'ssn','tags':['later']}]}");
-	cr_expect(column_has("a", "x", "pii"));
+	cr_expect(column_has("a", "x", "pii") && column_has("a", "x", "staff"));
 	cr_expect_not(column_has("a", "x", "later"));
 }
 
