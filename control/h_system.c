@@ -9,6 +9,7 @@
 #include "control/explain.h"
 #include "control/forward.h"
 #include "control/metrics.h"
+#include "control/shard_log.h"
 #include "control/shard_work.h"
 
 #include <stdatomic.h>
@@ -394,6 +395,15 @@ static void print_pools(struct control *control, struct arena *arena, struct buf
 		print_gauge(&gauges[i], pools, out);
 }
 
+static double forked_logs(const struct control *control)
+{
+	struct log_name names[16];
+	size_t count = 0;
+	for (int i = 0; i < control->part_count; i++)
+		count += shard_logs_forked(control->parts[i].shard, names, ARRAY_LEN(names));
+	return (double)count;
+}
+
 int h_metrics(struct control *control, struct request *request, struct err *err)
 {
 	struct buf *out = &request->reply->body;
@@ -402,6 +412,9 @@ int h_metrics(struct control *control, struct request *request, struct err *err)
 	print_journal(control, out);
 	print_tasks(control, request->arena, out);
 	print_pools(control, request->arena, out);
+	print_one(out, "freehold_audit_logs_forked", "gauge",
+	          "Audit logs that do not hold what was signed of them; none is signed any more.",
+	          forked_logs(control));
 	print_one(out, "freehold_event_streams", "gauge", "Server-sent event streams open.",
 	          control->events ? events_count(control->events) : 0);
 	request->reply->status = 200;

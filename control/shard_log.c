@@ -340,7 +340,8 @@ int log_emit(struct arena *arena, const char *tenant, const struct audit_ring *r
 	value_set_int(record, "size", (int64_t)tree->size);
 	value_set_int(record, "from", ring->tree_from);
 	value_set_int(record, "stored", ring->stored);
-	value_set_bin(record, "tail", tree->rows[0].hashes, tree->rows[0].count * MERKLE_BYTES);
+	size_t tail = tree->rows[0].count * MERKLE_BYTES;
+	value_set_bin(record, "tail", tail ? tree->rows[0].hashes[0] : (const uint8_t *)"", tail);
 	if (ring->before.size)
 		set_before(arena, record, &ring->before);
 	if (ring->forked)
