@@ -167,7 +167,7 @@ static void rights_changed(struct control *control, const char *key)
 	                                    KIND_DOMAIN, KIND_FEATUREVIEW, KIND_ENTITY,
 	                                    KIND_ACCEPTANCE };
 	static const enum kind provider[] = { KIND_OFFER, KIND_TENANT, KIND_FEATUREVIEW,
-	                                      KIND_ENTITY };
+	                                      KIND_ENTITY, KIND_POLICY };
 	const char *rest = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(access); i++)
 		if (is_kind(key, access[i], &rest))
@@ -187,8 +187,14 @@ static bool has_policies(struct control *control, const char *tenant)
 	       catalog_has_prefix(control->catalog, "r/policy/platform/");
 }
 
-/* Tags that derived data inherits are asked for anew: by who reads it, here and in other tenants. */
-static void tags_changed(struct control *control, const char *key)
+static bool has_purposes(const struct value *resource)
+{
+	return value_len(value_get(value_get(resource, "spec"), "purposes")) > 0;
+}
+
+/* Tags that derived data inherits are asked for anew: by who reads it, here and in other tenants;
+ * and so is what it may be read for. */
+static void tags_changed(struct control *control, const char *key, const struct value *value)
 {
 	static const char *const prefixes[] = { "r/dataset/", "r/lineage/", "r/lift/" };
 	char tenant[64];
@@ -198,7 +204,7 @@ static void tags_changed(struct control *control, const char *key)
 		if (strncmp(key, prefixes[i], len) != 0)
 			continue;
 		snprintf(tenant, sizeof tenant, "%.*s", (int)strcspn(key + len, "/"), key + len);
-		if (has_policies(control, tenant))
+		if (has_policies(control, tenant) || has_purposes(value))
 			access_changed(control, key + len);
 		if (catalog_has_prefix(control->catalog, "r/acceptance/"))
 			provider_changed(control, key + len);
@@ -211,7 +217,7 @@ static void on_change(void *context, const char *key, const struct value *value)
 	const char *rest = NULL;
 	bindings_changed(control->bindings, key, value);
 	policies_changed(control->policies, key);
-	tags_changed(control, key);
+	tags_changed(control, key, value);
 	if (is_kind(key, KIND_QUOTA, &rest))
 		due_changed(control, KIND_QUOTA, rest, value);
 	if (is_kind(key, KIND_SHARE, &rest))

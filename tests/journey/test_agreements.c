@@ -246,6 +246,35 @@ Test(agreements, end_at_once_when_either_side_withdraws)
 	yard_close(cast.yard);
 }
 
+/* The grant of before is taken back with the worker's next poll. */
+static bool reads_nothing(void *context)
+{
+	struct cast *cast = context;
+	return features(cast, "acme_sales.delays").status != 200;
+}
+
+Test(agreements, give_no_more_than_the_providers_policies_let_out)
+{
+	struct cast cast = raise_curtain();
+	agree(&cast, "");
+	cr_expect_eq(features(&cast, "acme_sales.delays").status, 200);
+	plane_put(cast.plane, cast.acme.key, "Policy", "/v1/tenants/acme/policies/inside",
+	          "{'text':'forbid(principal, action, resource) unless "
+	          "{ principal.tenant == \\'acme\\' };'}");
+	cr_expect(stage_await(cast.yard->stage, reads_nothing, &cast, 30000));
+	const struct value *task =
+		await(&cast, &cast.globex, "transform", "{'transformation':'busy'}");
+	cr_expect_str_eq(value_get_str(task, "state"), "failed");
+	cr_expect_not_null(strstr(text_of(task), "globex/*"), "%s", text_of(task));
+	cr_assert_eq(plane_call(cast.plane, cast.acme.key, "DELETE",
+	                        "/v1/tenants/acme/policies/inside", NULL)
+	                     .status,
+	             200);
+	run(&cast, &cast.globex, "transform", "{'transformation':'busy'}");
+	cr_expect_eq(features(&cast, "acme_sales.delays").status, 200);
+	yard_close(cast.yard);
+}
+
 Test(agreements, end_when_they_expire)
 {
 	struct cast cast = raise_curtain();

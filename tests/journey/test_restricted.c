@@ -158,7 +158,7 @@ static void by_an_online_read(struct cast *cast)
 	                               "{'features':['people:salary'],'entities':{'id':['p1']}}");
 	cr_expect_eq(none.status, 404, "%s", none.text);
 	policy(cast, "permit(principal, action, resource) when { false };");
-	cr_expect(stage_await(cast->yard->stage, is_unmasked, cast, 120000),
+	cr_expect(stage_await(cast->yard->stage, is_unmasked, cast, 30000),
 	          "a grant of before the change is in use for ever");
 }
 

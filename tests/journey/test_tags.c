@@ -149,9 +149,9 @@ Test(tags, follow_the_data_through_join_aggregate_and_star_to_who_reads_it_onlin
 	put(&cast, "Policy", "/v1/tenants/acme/policies/pii",
 	    "{'text':'@mask(\\'replace-with-null\\') forbid(principal, action == Action::"
 	    "\\'column:read\\', resource is Column) when { resource.tags.contains(\\'pii\\') };'}");
-	cr_expect(stage_await(cast.yard->stage, is_masked, &cast, 120000));
+	cr_expect(stage_await(cast.yard->stage, is_masked, &cast, 30000));
 	lift(&cast, "{'tag':'pii','column':'ident','reason':'made up for a test'}");
-	cr_expect(stage_await(cast.yard->stage, is_shown, &cast, 120000));
+	cr_expect(stage_await(cast.yard->stage, is_shown, &cast, 30000));
 
 	/* The same SQL again keeps the lift; other SQL, two steps above, ends it. */
 	put(&cast, "Policy", "/v1/tenants/acme/policies/pii", "{'text':'permit(principal is User, "
