@@ -11,8 +11,8 @@
 #include "control/audit.h"
 #include "control/home.h"
 #include "control/identity.h"
+#include "control/may.h"
 #include "control/plan.h"
-#include "control/policies.h"
 #include "control/sharing.h"
 #include "control/tenancy.h"
 
@@ -68,14 +68,14 @@ static struct decision may(const struct query *query, enum action action, const 
 	if (!name || catalog_get(query->control->catalog, query->arena, key, &stored, NULL,
 	                         NULL) < 0)
 		stored = NULL;
-	const struct policies_ask ask = {
+	struct policies_ask ask = {
 		.asker = &query->asker, .action = action,
 		.target = { .tenant = query->asker.tenant, .domain = domain },
 		.kind = name ? kind_info[KIND_DATASET].kind : NULL, .name = name,
 		.resource = stored, .now_ms = query->now_ms, .address = query->ask->address,
 		.purpose = query->ask->purpose,
 	};
-	return policies_decide(query->control->policies, query->arena, &ask);
+	return may_decide(query->control, query->arena, &ask, name ? KIND_DATASET : KIND_NONE);
 }
 
 /* By an offer of its domain to the caller's. */

@@ -4,9 +4,9 @@
 
 #include "control/tagging.h"
 
-/* Decides by the tags in force; when these cannot be said, nothing is allowed. */
-static struct decision decide(struct control *control, struct arena *arena,
-                              struct policies_ask *ask, enum kind kind)
+/* When tags cannot be said, nothing is allowed. */
+struct decision may_decide(struct control *control, struct arena *arena, struct policies_ask *ask,
+                           enum kind kind)
 {
 	struct tags tags = { 0 };
 	const struct target *target = &ask->target;
@@ -34,7 +34,7 @@ struct decision may_request(struct control *control, const struct request *reque
 		.resource = stored, .now_ms = request->now_ms,
 		.purpose = request_header(request, PURPOSE_HEADER),
 	};
-	return decide(control, request->arena, &ask, kind);
+	return may_decide(control, request->arena, &ask, kind);
 }
 
 struct decision may_asker(struct control *control, struct arena *arena, const struct asker *asker,
@@ -53,5 +53,5 @@ struct decision may_asker(struct control *control, struct arena *arena, const st
 		.kind = kind == KIND_NONE ? NULL : kind_info[kind].kind, .name = name,
 		.resource = stored, .now_ms = clock_unix_ms(control->clock),
 	};
-	return decide(control, arena, &ask, kind);
+	return may_decide(control, arena, &ask, kind);
 }

@@ -7,6 +7,9 @@
 #include "control/admit.h"
 #include "control/policies.h"
 
+/* By the tags in force of what is asked about, which ask->tags gets: the kind of ask->kind. */
+struct decision may_decide(struct control *control, struct arena *arena, struct policies_ask *ask,
+			   enum kind kind);
 /* Of a resource: its kind and name, and as it is stored (for tags and labels); NULL: of the
  * target itself. */
 struct decision may_request(struct control *control, const struct request *request,

@@ -109,27 +109,6 @@ static int find_source(struct decide *decide)
 	return rc == E_NOT_FOUND ? 0 : rc;
 }
 
-static void add_declared(struct arena *arena, struct value *columns, const struct value *features)
-{
-	for (size_t i = 0; i < value_len(features); i++) {
-		const struct value *tags = value_get(value_at(features, i), "tags");
-		if (tags)
-			value_set(columns, value_get_str(value_at(features, i), "name"),
-			          value_copy(arena, tags));
-	}
-}
-
-static int declared_tags(struct decide *decide)
-{
-	const struct value *spec = value_get(decide->ask->stored, "spec");
-	struct value *columns = value_map(decide->arena);
-	add_declared(decide->arena, columns, value_get(spec, "features"));
-	TRY(value_check(columns, decide->err));
-	decide->tags = value_get(spec, "tags");
-	decide->column_tags = columns;
-	return 0;
-}
-
 /* Those in force: declared, inherited, less what was lifted (control/tagging.h). */
 static int find_tags(struct decide *decide)
 {
@@ -137,8 +116,6 @@ static int find_tags(struct decide *decide)
 	struct arena *arena = decide->arena;
 	struct value *columns = value_map(arena);
 	struct tags tags = { 0 }, source = { 0 };
-	if (is_shared_view(ask))
-		return declared_tags(decide);
 	TRY(ask->kind == KIND_DATASET
 	            ? tags_of(decide->control, arena, ask->tenant, ask->domain, ask->name, &tags,
 	                      decide->err)
