@@ -72,6 +72,32 @@ Test(story, csv_becomes_features_in_the_shape_that_feast_answers)
 	system_stop(system);
 }
 
+/* By the command line: a table, a file, and a refusal that says where the mistake is. */
+static void check_queries(struct system *system)
+{
+	const char *file = system_path(system, "orders.csv.out");
+	const char *out = system_cli_ok(system, "query",
+					"SELECT count(*) AS n, 'a' AS b FROM sales.orders",
+					"--profile", "eve", NULL);
+	cr_assert(strstr(out, "n ") && strstr(out, "2000") && strstr(out, "(1 row)"), "%s", out);
+	system_cli_ok(system, "query", "SELECT * FROM orders", "--format", "csv", "--file", file,
+		      "--domain", "sales", "--profile", "eve", NULL);
+	FILE *csv = fopen(file, "r");
+	cr_assert_not_null(csv);
+	int lines = 0;
+	for (int c; (c = fgetc(csv)) != EOF;)
+		lines += c == '\n';
+	fclose(csv);
+	cr_assert_eq(lines, 2001);
+	struct ran bad = system_cli(system, "query", "SELECT * FORM orders x", "--profile",
+					   "eve", NULL);
+	cr_assert_neq(bad.code, 0);
+	cr_assert(strstr(bad.out, "line 1, column 15"), "%s", bad.out);
+	struct ran hidden = system_cli(system, "query", "SELECT * FROM trips.secrets",
+					      "--profile", "eve", NULL);
+	cr_assert_eq(hidden.code, 3, "%s", hidden.out);
+}
+
 Test(story, short_feature_names_are_those_of_the_features)
 {
 	struct system *system = story_start(NULL);
@@ -95,6 +121,7 @@ Test(story, short_feature_names_are_those_of_the_features)
 		system, "features", "get", "spending", "--features", "orders", "--entity",
 		"customer=customer-of-marker-7,nobody", "--profile", "eve", NULL);
 	cr_assert(strstr(out, "NOT_FOUND") && strstr(out, "curl"), "%s", out);
+	check_queries(system);
 	system_stop(system);
 }
 
