@@ -92,6 +92,7 @@ struct call {
 	const char *path;         /* with the query, already encoded */
 	const struct value *body; /* NULL: none */
 	const char *header;       /* one more; NULL: none */
+	const char *purpose;      /* what it reads for; NULL: not said */
 	int timeout_ms;           /* 0: 30000 */
 };
 /* The answer as a value; a problem document becomes the error. ret_value may be NULL. */

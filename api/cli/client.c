@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "api/cli/cli.h"
 
+#include "api/access_ask.h"
 #include "api/problem.h"
 #include "common/json.h"
 
@@ -59,8 +60,12 @@ int client_call(struct cli *cli, const struct call *call, struct value **ret_val
 	if (call->body)
 		json_print(call->body, &body);
 	TRY(buf_check(&body, err));
-	const char *headers[] = {cli->authorization, "Content-Type: application/json", call->header,
-	                         NULL};
+	const char *more[] = {call->header, call->purpose
+	                                            ? arena_printf(cli->arena, PURPOSE_HEADER ": %s",
+	                                                           call->purpose)
+	                                            : NULL};
+	const char *headers[] = {cli->authorization, "Content-Type: application/json",
+	                         more[0] ? more[0] : more[1], more[0] ? more[1] : NULL, NULL};
 	const char *url = arena_printf(cli->arena, "%s%s", cli->url, call->path);
 	if (!url)
 		return err_set(err, E_NOMEM, "no memory for a URL");

@@ -132,7 +132,8 @@ static int features(struct cli *cli, struct err *err)
 	TRY(request_body(cli, &body, err));
 	const char *control = cli->url;
 	cli->url = url;
-	struct call call = {.method = "POST", .path = "/get-online-features", .body = body};
+	struct call call = {.method = "POST", .path = "/get-online-features", .body = body,
+	                    .purpose = cli_option(cli, "purpose")};
 	int rc = client_call(cli, &call, &answer, err);
 	cli->url = control;
 	if (rc < 0)
@@ -150,6 +151,7 @@ static const struct option_row options[] = {
 	{"int64", NULL, "the entity's values are numbers"},
 	{"full-names", NULL, "answer with VIEW__FEATURE"},
 	{"serving-url", "URL", "instead of the one control names"},
+	{"purpose", "TEXT", "what it is read for, where that is asked for"},
 	{NULL, NULL, NULL}};
 
 const struct verb verb_features = {

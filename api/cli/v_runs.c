@@ -113,6 +113,7 @@ static int start(struct cli *cli, const char *path, struct err *err)
 		.body = body,
 		.path = client_path(cli, "%s%s", path, dry_run ? "?dryRun=true" : ""),
 		.header = key ? arena_printf(cli->arena, "Idempotency-Key: %s", key) : NULL,
+		.purpose = cli_option(cli, "purpose"),
 	};
 	TRY(client_call(cli, &call, &run, err));
 	if (dry_run) {
@@ -205,6 +206,7 @@ static const struct option_row options[] = {
 	{"pipeline", "NAME", "start: a run of that pipeline"},
 	{"watch", NULL, "follow the run to its end (-w)"},
 	{"idempotency-key", "TEXT", "start: the same key again is the same run"},
+	{"purpose", "TEXT", "start: what it reads for, where that is asked for"},
 	{"dry-run", NULL, "start: only ask whether it would be accepted"},
 	{"state", "STATE", "list only queued, running, succeeded, failed or cancelled ones"},
 	{NULL, NULL, NULL}};

@@ -102,6 +102,7 @@ static int run(struct cli *cli, struct err *err)
 		.body = body,
 		.path = client_path(cli, "%s%s", path, dry_run ? "?dryRun=true" : ""),
 		.header = key ? arena_printf(cli->arena, "Idempotency-Key: %s", key) : NULL,
+		.purpose = cli_option(cli, "purpose"),
 	};
 	TRY(client_call(cli, &call, &task, err));
 	if (dry_run)
@@ -240,6 +241,7 @@ static const struct option_row run_options[] = {
 	{"pool", "NAME", "of workers; default: default"},
 	{"priority", "LEVEL", "low, normal, high or urgent; default normal"},
 	{"idempotency-key", "TEXT", "the same key again is the same task"},
+	{"purpose", "TEXT", "what it reads for, where that is asked for"},
 	{"sleep", "DURATION", "probe: stay busy that long"},
 	{"dry-run", NULL, "only ask whether it would be accepted, and when it would start"},
 	{NULL, NULL, NULL}};
