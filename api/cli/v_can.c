@@ -9,8 +9,17 @@
 
 enum { LIST_MOST = 100000 };
 
+/* How a parameter is written: client_list encodes a whole path itself. */
+typedef void add_fn(struct buf *out, const char *text);
+
+static void add_plain(struct buf *out, const char *text)
+{
+	buf_puts(out, text);
+}
+
 /* "?action=A&resource=R", with what options add. */
-static int question(struct cli *cli, const char *path, const char **ret_path, struct err *err)
+static int question(struct cli *cli, const char *path, add_fn *add, const char **ret_path,
+                    struct err *err)
 {
 	static const char *const options[][2] = {
 		{"as", "principal"}, {"purpose", "purpose"}, {"address", "address"}};
@@ -21,16 +30,16 @@ static int question(struct cli *cli, const char *path, const char **ret_path, st
 	buf_puts(&out, path);
 	buf_puts(&out, cli_word(cli, 1) ? "?action=" : "?");
 	if (cli_word(cli, 1)) {
-		percent_encode(&out, cli_word(cli, 0));
+		add(&out, cli_word(cli, 0));
 		buf_puts(&out, "&resource=");
-		percent_encode(&out, cli_word(cli, 1));
+		add(&out, cli_word(cli, 1));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
 		const char *value = cli_option(cli, options[i][0]);
 		if (!value)
 			continue;
 		buf_printf(&out, "&%s=", options[i][1]);
-		percent_encode(&out, value);
+		add(&out, value);
 	}
 	if (at)
 		buf_printf(&out, "&at=%s", at);
@@ -94,7 +103,7 @@ static int can_i(struct cli *cli, struct err *err)
 		TRY(cli_tenant(cli, &tenant, err));
 		path = client_path(cli, "/v1/tenants/%s/can", tenant);
 	}
-	TRY(question(cli, path, &path, err));
+	TRY(question(cli, path, percent_encode, &path, err));
 	TRY(client_call(cli, &(struct call){.method = "GET", .path = path}, &answer, err));
 	bool allowed = value_get_bool(answer, "allowed", false);
 	cli->exit_code = allowed ? EXIT_OK : EXIT_DENIED;
@@ -134,7 +143,8 @@ static int who_can(struct cli *cli, struct err *err)
 	const char *tenant = NULL, *path = NULL;
 	struct value *items = NULL;
 	TRY(cli_tenant(cli, &tenant, err));
-	TRY(question(cli, client_path(cli, "/v1/tenants/%s/who-can", tenant), &path, err));
+	path = arena_printf(cli->arena, "/v1/tenants/%s/who-can", tenant);
+	TRY(question(cli, path ? path : "", add_plain, &path, err));
 	TRY(client_list(cli, path, LIST_MOST, &items, err));
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, items, err);
@@ -198,7 +208,7 @@ static int access_of(struct cli *cli, struct err *err)
 		TRY(cli_domain(cli, &domain, err));
 	path = client_path(cli, "/v1/tenants/%s/domains/%s/datasets/%s/access", tenant,
 	                   domain ? domain : "", dot ? dot + 1 : name);
-	TRY(question(cli, path, &path, err));
+	TRY(question(cli, path, percent_encode, &path, err));
 	TRY(collect(cli, path, &report, err));
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, report, err);
