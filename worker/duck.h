@@ -31,7 +31,8 @@ MUST_USE int duck_lock(struct duck *duck, const struct duck_limits *limits, cons
 
 /* A function for our own SQL: of one value, and what it gives is of the same type. NULL gives NULL
  * without a call. With neither number nor bytes it gives what it takes, written anew: the engine
- * then moves no condition past it, and knows nothing more of bounds or dictionaries. Called from many threads; what is borrowed here lives as long as duck. */
+ * then moves no condition past it, and knows nothing more of bounds or dictionaries. Called from
+ * many threads; what is borrowed here lives as long as duck. */
 struct duck_function {
 	const char *name;     /* begins with freehold_, so that no tenant's SQL may call it */
 	const char *sql_type; /* INTEGER, BIGINT, DATE (days), TIMESTAMP (us); VARCHAR, BLOB; and

@@ -17,8 +17,8 @@ MUST_USE int sql_rules_check(const char *tree, const struct value *tables, struc
 MUST_USE int sql_rules_names(struct arena *arena, const char *tree, struct value **ret_tables,
                              struct err *err);
 
-/* It only compares, reckons, casts, groups and orders: of all that it computes DuckDB knows what can
- * fail. False for a function it may not know that of, and for what is no tree. */
+/* It only compares, reckons, casts, groups and orders: of all that it computes DuckDB knows what
+ * can fail. False for a function it may not know that of, and for what is no tree. */
 bool sql_rules_plain(const char *tree);
 
 #endif

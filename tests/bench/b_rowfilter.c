@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { ROUNDS = 9 };
+enum { ROUNDS = 25 };
 
 static const char *const columns[][2] = {
 	{"date", "timestamp"}, {"delay", "int64"}, {"distance", "int64"}, {"origin", "string"},
