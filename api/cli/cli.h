@@ -109,7 +109,7 @@ MUST_USE int client_download(struct cli *cli, const char *path, fetch_data_fn *d
 /* The same for any call. E_UNKNOWN_OUTCOME: cut off. */
 MUST_USE int client_pour(struct cli *cli, const struct call *call, fetch_data_fn *data,
                          void *context, struct err *err);
-/* All pages of a list route into one list value. */
+/* All pages of a list route into one list value; path as client_path made it. */
 MUST_USE int client_list(struct cli *cli, const char *path, size_t most, struct value **ret_list,
                          struct err *err);
 

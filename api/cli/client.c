@@ -91,13 +91,15 @@ int client_list(struct cli *cli, const char *path, size_t most, struct value **r
 	const char *join = strchr(path, '?') ? "&" : "?";
 	do {
 		size_t left = most - value_len(list);
+		const char *more = next ? client_path(cli, "&continue=%s", next) : "";
 		struct call call = {
 			.method = "GET",
-			.path = client_path(cli, "%s%slimit=%zu%s%s", path, join,
-		                            left < PAGE ? left : PAGE, next ? "&continue=" : "",
-		                            next ? next : ""),
+			.path = arena_printf(cli->arena, "%s%slimit=%zu%s", path, join,
+		                             left < PAGE ? left : PAGE, more),
 		};
 		struct value *page = NULL;
+		if (!call.path)
+			return err_set(err, E_NOMEM, "no memory for a list");
 		TRY(client_call(cli, &call, &page, err));
 		const struct value *items = value_get(page, "items");
 		for (size_t i = 0; i < value_len(items); i++)
