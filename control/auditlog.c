@@ -72,6 +72,12 @@ static int lines(const struct auditlog *log, uint64_t index, size_t count, audit
 	               log->state.from + (int64_t)log->state.held);
 }
 
+int auditlog_lines(const struct auditlog *log, uint64_t index, size_t count, audit_line_fn *line,
+                   void *context, struct err *err)
+{
+	return lines(log, index, count, line, context, err);
+}
+
 struct bundle {
 	uint8_t hashes[TILE_WIDTH][MERKLE_BYTES];
 	size_t count;

@@ -33,6 +33,9 @@ struct auditlog {
 MUST_USE int auditlog_open(struct control *control, struct arena *arena, const char *tenant,
                            struct auditlog *ret_log, struct err *err);
 
+/* Calls line for the entries [index, index + count), in order, in memory or older. */
+MUST_USE int auditlog_lines(const struct auditlog *log, uint64_t index, size_t count,
+                            audit_line_fn *line, void *context, struct err *err);
 /* The note of the whole log: the newest head's, or a new one. log->state has it as its newest head
  * then. E_CORRUPT: it does not hold what was signed before; nothing is signed. */
 MUST_USE int auditlog_sign(struct auditlog *log, struct err *err);

@@ -75,12 +75,21 @@ MUST_USE int shard_fits(struct shard *shard, struct arena *arena,
 struct value *shard_queue_table(struct shard *shard, struct arena *arena);     /* sched_table */
 struct value *shard_pools(struct shard *shard, struct arena *arena);           /* sched_pools */
 
-/* Audit events, newest first. */
+/* Audit events in memory, newest first. All that is said must hold; NULL and 0: any. */
 struct audit_query {
-	const char *tenant, *actor, *action, *result;    /* NULL: any; tenant is required */
+	const char *tenant;          /* required */
+	const char *actor, *action, *result, *purpose, *request, *task;
+	const char *resource;        /* its path, or one that it lies below */
+	int class_uid;               /* control/ocsf.h */
+	int64_t from_ms, to_ms;      /* [from, to) */
 	int64_t before_seq;          /* 0: from the newest */
 	size_t limit;
+	/* NULL, or where the next page goes on: a page may end before its limit, so that nobody
+	 * waits for long. Set when there is more. */
+	int64_t *ret_before;
 };
+/* The oldest event of a tenant's that is in memory, and its time; 0: none is. */
+int64_t shard_audit_oldest(struct shard *shard, const char *tenant, int64_t *ret_at_ms);
 MUST_USE int shard_audit(struct shard *shard, struct arena *arena, const struct audit_query *query,
                          struct value **ret_list, bool *ret_more, struct err *err);
 

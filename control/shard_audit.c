@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DROP_PART = 16, RING_FIRST = 64, EVENT_BYTES_MAX = 16384, PAGE_MAX = 1000 };
+enum {
+	DROP_PART = 16, RING_FIRST = 64, EVENT_BYTES_MAX = 16384, PAGE_MAX = 1000,
+	OPENED_MAX = 5000    /* for one page */
+};
 
 struct audit_entry *audit_entry_at(const struct audit_ring *ring, size_t i)
 {
@@ -165,50 +168,115 @@ static bool text_matches(const char *wanted, const struct value *event, const ch
 	return !wanted || (text && strcmp(text, wanted) == 0);
 }
 
+/* The path itself, or what lies below it. */
+static bool lies_in(const char *wanted, const char *path)
+{
+	size_t len = wanted ? strlen(wanted) : 0;
+	if (!wanted)
+		return true;
+	return path && strncmp(path, wanted, len) == 0 &&
+		(!path[len] || path[len] == '/' || (len && wanted[len - 1] == '/'));
+}
+
 static bool maybe_matches(const struct audit_query *query, const struct audit_entry *entry)
 {
 	return (!query->actor || hash_text(query->actor) == entry->actor) &&
 		(!query->action || hash_text(query->action) == entry->action) &&
 		(!query->result || hash_text(query->result) == entry->result) &&
+		(!query->from_ms || entry->at_ms >= query->from_ms) &&
+		(!query->to_ms || entry->at_ms < query->to_ms) &&
 		(query->before_seq <= 0 || entry->seq < query->before_seq);
 }
 
-static int collect(const struct audit_ring *ring, const struct audit_query *query,
-                   struct arena *arena, struct value *list, bool *ret_more, struct err *err)
+static bool matches(const struct audit_query *query, const struct value *event)
 {
-	size_t limit = query->limit > 0 && query->limit < PAGE_MAX ? query->limit : PAGE_MAX;
+	const struct { const char *wanted, *member; } texts[] = {
+		{ query->actor, "actor" },     { query->action, "action" },
+		{ query->result, "result" },   { query->purpose, "purpose" },
+		{ query->request, "request" }, { query->task, "task" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (!text_matches(texts[i].wanted, event, texts[i].member))
+			return false;
+	return lies_in(query->resource, value_get_str(event, "resource")) &&
+		(!query->class_uid || value_get_int(event, "class", 0) == query->class_uid);
+}
+
+struct collecting {
+	const struct audit_query *query;
+	struct arena *arena, *scratch;
+	struct value *list;
+	size_t limit, opened;
+	bool more;
+};
+
+static int collect_one(struct collecting *collecting, const struct audit_entry *entry,
+                       struct err *err)
+{
+	struct value *event = NULL;
+	arena_reset(collecting->scratch);
+	TRY(pack_read(collecting->scratch, entry->packed, entry->len, &event, err));
+	collecting->opened++;
+	if (!matches(collecting->query, event))
+		return 0;
+	value_add(collecting->list, value_copy(collecting->arena, event));
+	return value_check(collecting->list, err);
+}
+
+static int collect(const struct audit_ring *ring, struct collecting *collecting, struct err *err)
+{
+	const struct audit_query *query = collecting->query;
+	int64_t last = 0;
 	for (size_t i = ring->len; i-- > 0;) {
 		const struct audit_entry *entry = audit_entry_at(ring, i);
-		struct value *event = NULL;
 		if (!maybe_matches(query, entry))
 			continue;
-		TRY(pack_read(arena, entry->packed, entry->len, &event, err));
-		if (!text_matches(query->actor, event, "actor") ||
-		    !text_matches(query->action, event, "action") ||
-		    !text_matches(query->result, event, "result"))
-			continue;
-		if (value_len(list) == limit) {
-			*ret_more = true;
+		/* The list may end here whether or not what is left would match. */
+		if (value_len(collecting->list) == collecting->limit ||
+		    collecting->opened == OPENED_MAX) {
+			collecting->more = true;
+			if (query->ret_before)
+				*query->ret_before = last;
 			return 0;
 		}
-		value_add(list, event);
+		TRY(collect_one(collecting, entry, err));
+		last = entry->seq;
 	}
 	return 0;
+}
+
+int64_t shard_audit_oldest(struct shard *shard, const char *tenant, int64_t *ret_at_ms)
+{
+	int64_t seq = 0;
+	*ret_at_ms = 0;
+	shard_lock(shard);
+	const struct account *account = account_find(shard, tenant);
+	if (account && account->audit.len) {
+		const struct audit_entry *entry = audit_entry_at(&account->audit, 0);
+		seq = entry->seq;
+		*ret_at_ms = entry->at_ms;
+	}
+	shard_unlock(shard);
+	return seq;
 }
 
 int shard_audit(struct shard *shard, struct arena *arena, const struct audit_query *query,
                 struct value **ret_list, bool *ret_more, struct err *err)
 {
-	struct value *list = value_list(arena);
-	bool more = false;
-	TRY(value_check(list, err));
+	AUTO(arena) *scratch = NULL;
+	struct collecting collecting = {
+		.query = query, .arena = arena, .list = value_list(arena),
+		.limit = query->limit > 0 && query->limit < PAGE_MAX ? query->limit : PAGE_MAX,
+	};
+	TRY(value_check(collecting.list, err));
+	TRY(arena_new(4 * EVENT_BYTES_MAX, &scratch, err));
+	collecting.scratch = scratch;
 	shard_lock(shard);
 	const struct account *account = account_find(shard, query->tenant);
-	int rc = account ? collect(&account->audit, query, arena, list, &more, err) : 0;
+	int rc = account ? collect(&account->audit, &collecting, err) : 0;
 	shard_unlock(shard);
 	TRY(rc);
-	TRY(value_check(list, err));
-	*ret_list = list;
-	*ret_more = more;
+	*ret_list = collecting.list;
+	*ret_more = collecting.more;
 	return 0;
 }

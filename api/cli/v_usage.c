@@ -1,7 +1,6 @@
-/* v_usage.c - freehold usage and freehold audit: what it cost, and who did what. */
+/* v_usage.c - freehold usage: what was used and what it cost. */
 #include "common/defs.h"
 #include "api/cli/cli.h"
-#include "api/cli/logverbs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,52 +58,6 @@ static int usage(struct cli *cli, struct err *err)
 	return 0;
 }
 
-static const char *audit_path(struct cli *cli, const char *tenant)
-{
-	static const char *const filters[] = {"actor", "action", "result"};
-	const char *path = client_path(cli, "/v1/tenants/%s/audit", tenant);
-	const char *join = "?";
-	for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
-		const char *value = cli_option(cli, filters[i]);
-		if (!value)
-			continue;
-		path = arena_printf(cli->arena, "%s%s%s=%s", path, join, filters[i], value);
-		join = "&";
-	}
-	return path ? path : "/";
-}
-
-static int audit(struct cli *cli, struct err *err)
-{
-	static const char *const titles[] = {"TIME",     "ACTOR", "ACTION", "RESULT",
-	                                     "RESOURCE", "WHY",   NULL};
-	const char *tenant = NULL;
-	struct value *items = NULL;
-	if (logverbs_asked(cli))
-		return logverbs_run(cli, err);
-	if (cli_word(cli, 0))
-		return err_set(err, E_INVALID, "audit: there is key, verify, prove and export "
-		               "--tiles, not %s; see `freehold audit --help`", cli_word(cli, 0));
-	TRY(profile_load(cli, err));
-	TRY(cli_tenant(cli, &tenant, err));
-	TRY(client_list(cli, audit_path(cli, tenant), 50, &items, err));
-	if (cli->format != FORMAT_TABLE)
-		return print_value(cli, items, err);
-	struct table *table = table_new(cli, titles);
-	for (size_t i = 0; i < value_len(items); i++) {
-		const struct value *event = value_at(items, i);
-		const char *code = value_get_str(event, "code");
-		table_cell(table, value_get_str(event, "time"));
-		table_cell(table, value_get_str(event, "actor"));
-		table_cell(table, value_get_str(event, "action"));
-		table_cell(table, value_get_str(event, "result"));
-		table_cell(table, value_get_str(event, "resource"));
-		table_cell(table, code ? code : value_get_str(event, "rule"));
-	}
-	table_print(table);
-	return 0;
-}
-
 static const struct option_row usage_options[] = {{"all", NULL, "every tenant (the operator's)"},
                                                   {NULL, NULL, NULL}};
 
@@ -115,25 +68,4 @@ const struct verb verb_usage = {
 	.options = usage_options,
 	.run = usage,
 	.example = "freehold usage --tenant acme",
-};
-
-static const struct option_row audit_options[] = {
-	{"actor", "TENANT/NAME", "only this one's"},
-	{"action", "ACTION", "only this action, such as dataset:write"},
-	{"result", "RESULT", "only allowed, denied, refused, succeeded, failed or cancelled"},
-	{"tiles", "DIR", "export: bring the copy of the log in that folder up to date"},
-	{"public-key", "FILE", "verify, prove: what `freehold audit key` printed"},
-	{"since", "FILE", "verify: a checkpoint that was kept; the log must go on from it"},
-	{"out", "FILE", "prove: where the proof goes; default EVENT.tlog-proof, - for here"},
-	{NULL, NULL, NULL}};
-
-const struct verb verb_audit = {
-	.name = "audit",
-	.words = "[key | verify DIR|URL | prove EVENT | export --tiles DIR]",
-	.words_max = 2,
-	.summary = "Who did what and who was refused, newest first; copies and proofs of the log",
-	.options = audit_options,
-	.offline = true,             /* verify is; the others load the profile themselves */
-	.run = audit,
-	.example = "freehold audit --result denied",
 };

@@ -162,3 +162,22 @@ Test(logverbs, what_is_asked_wrongly_is_told_how)
 	                 "/nowhere"), EXIT_NOT_FOUND);
 	desk_close(&desk);
 }
+
+Test(logverbs, audit_is_searched_exported_and_reported_from_the_command_line)
+{
+	struct desk desk;
+	struct err err;
+	desk_open(&desk);
+	act(&desk);
+	cr_expect_eq(RUN(&desk, &verb_audit, &err, "--actor", "platform/operator", "--action",
+	                 "domain:write", "--since", "1h"), 0, "%s", err.text);
+	cr_expect_eq(RUN(&desk, &verb_audit, &err, "export", "--format", "cloudevents"), 0, "%s",
+	             err.text);
+	cr_expect_eq(RUN(&desk, &verb_audit, &err, "export", "--since", "2"), 0, "%s", err.text);
+	cr_expect_eq(RUN(&desk, &verb_audit, &err, "export", "--since", "1h"), EXIT_FAILED);
+	cr_expect_eq(RUN(&desk, &verb_audit, &err, "report", "touched", "--principal",
+	                 "acme/admin"), 0, "%s", err.text);
+	cr_expect_eq(RUN(&desk, &verb_audit, &err, "report"), EXIT_FAILED);
+	cr_expect_eq(RUN(&desk, &verb_audit, &err, "report", "nonsense"), EXIT_NOT_FOUND);
+	desk_close(&desk);
+}

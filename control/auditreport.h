@@ -1,0 +1,21 @@
+/* auditreport.h - the questions that auditors ask, answered out of a tenant's audit events in
+ * memory. A report says from when on it is whole; what is older is in the tenant's dataset
+ * freehold.audit. */
+#ifndef AUDITREPORT_H
+#define AUDITREPORT_H
+
+#include "control/control.h"
+
+struct report_ask {
+	const char *name;            /* "touched", "purpose", "policies", "denials", "keys", ... */
+	const char *tenant;
+	const char *principal;       /* TENANT/NAME; touched needs it, the others may have it */
+	const char *purpose;         /* purpose needs it */
+	int64_t from_ms, to_ms;      /* 0: open */
+};
+/* {report, from?, to?, complete, heldFrom?, truncated?, items: [...]} in arena. E_NOT_FOUND: no such
+ * report; E_INVALID: it lacks what it is about. */
+MUST_USE int auditreport_make(struct part *part, struct arena *arena, const struct report_ask *ask,
+                              struct value **ret_report, struct err *err);
+
+#endif
