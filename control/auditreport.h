@@ -7,7 +7,7 @@
 #include "control/control.h"
 
 struct report_ask {
-	const char *name;            /* "touched", "purpose", "policies", "denials", "keys", ... */
+	const char *name;            /* "touched", "purpose", "policies", ... */
 	const char *tenant;
 	const char *principal;       /* TENANT/NAME; touched needs it, the others may have it */
 	const char *purpose;         /* purpose needs it */

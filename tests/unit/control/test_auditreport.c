@@ -9,13 +9,15 @@
 
 #define ACME "/v1/tenants/acme"
 #define POLICY(condition) \
-	"{'apiVersion':'freehold.io/v1','kind':'Policy','metadata':{'name':'p'},'spec':{'text':" \
+	"{'apiVersion':'freehold.io/v1','kind':'Policy','metadata':{'name':'p'}," \
+	"'spec':{'text':" \
 	"'forbid(principal, action, resource) when { " condition " };'}}"
 
 static const struct value *report(struct plane *plane, const char *key, const char *name)
 {
 	struct answer answer = plane_call(plane, key, "GET",
-	                                  arena_printf(plane->arena, ACME "/audit/reports/%s", name),
+	                                  arena_printf(plane->arena, ACME "/audit/reports/%s",
+	                                               name),
 	                                  NULL);
 	cr_assert_eq(answer.status, 200, "%s: %s", name, answer.text);
 	cr_expect(value_get_bool(answer.body, "complete", false));
@@ -109,12 +111,14 @@ Test(auditreport, is_for_auditors_is_an_event_and_says_what_it_lacks)
 	struct plane *plane = plane_start();
 	const char *admin = plane_tenant(plane, "acme", "flights");
 	const char *bob = plane_principal(plane, "acme", "bob", "'consumer'", "flights");
-	cr_expect_eq(plane_call(plane, bob, "GET", ACME "/audit/reports/denials", NULL).status, 403);
+	cr_expect_eq(plane_call(plane, bob, "GET", ACME "/audit/reports/denials", NULL).status,
+	             403);
 	cr_expect_eq(plane_call(plane, admin, "GET", ACME "/audit/reports/touched", NULL).status,
 	             400);
 	cr_expect_eq(plane_call(plane, admin, "GET", ACME "/audit/reports/purpose", NULL).status,
 	             400);
-	cr_expect_eq(plane_call(plane, admin, "GET", ACME "/audit/reports/other", NULL).status, 404);
+	cr_expect_eq(plane_call(plane, admin, "GET", ACME "/audit/reports/other", NULL).status,
+	             404);
 	report(plane, admin, "keys");
 	struct answer list = plane_call(plane, admin, "GET",
 	                                ACME "/audit?resource=/v1/tenants/acme/audit/reports/keys",

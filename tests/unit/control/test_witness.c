@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define ACME "/v1/tenants/acme"
+#define POLICY(condition) \
+	"{'apiVersion':'freehold.io/v1','kind':'Policy','metadata':{'name':'p'}," \
+	"'spec':{'text':'forbid(principal, action, resource) when { " condition " };'}}"
 
 static struct value *events_of(struct plane *plane, const char *tenant)
 {
@@ -166,10 +169,7 @@ Test(witness, a_change_is_told_by_what_was_made_of_it_and_never_by_its_values)
 	const struct value *event = NULL;
 	const char *admin = plane_tenant(plane, "acme", "flights");
 	const char *path = ACME "/policies/p";
-	struct answer made = plane_call(plane, admin, "PUT", path,
-	                                "{'apiVersion':'freehold.io/v1','kind':'Policy','metadata':{"
-	                                "'name':'p'},'spec':{'text':'forbid(principal, action, "
-	                                "resource) when { 1 == 2 };'}}");
+	struct answer made = plane_call(plane, admin, "PUT", path, POLICY("1 == 2"));
 	cr_assert_leq(made.status, 201, "%s", made.text);
 	cr_assert_eq(find_events(plane, "acme", made.request_id, &event), 1);
 	cr_expect_eq(value_get_int(event, "class", 0), 3004);
@@ -177,10 +177,7 @@ Test(witness, a_change_is_told_by_what_was_made_of_it_and_never_by_its_values)
 	cr_expect_null(value_get(value_get(event, "detail"), "before"));
 	cr_assert_not_null(after);
 	cr_expect_eq(strlen(after), 64);
-	struct answer changed = plane_call(plane, admin, "PUT", path,
-	                                   "{'apiVersion':'freehold.io/v1','kind':'Policy','metadata'"
-	                                   ":{'name':'p'},'spec':{'text':'forbid(principal, action,"
-	                                   " resource) when { 1 == 3 };'}}");
+	struct answer changed = plane_call(plane, admin, "PUT", path, POLICY("1 == 3"));
 	const struct value *second = NULL;
 	cr_assert_leq(changed.status, 201, "%s", changed.text);
 	cr_assert_eq(find_events(plane, "acme", changed.request_id, &second), 1);
