@@ -267,13 +267,39 @@ static int names_of(struct arena *arena, const struct tagnode *node, struct tags
 	return 0;
 }
 
+static void keep_names(struct tagging *tagging, struct arena *arena, const char *key,
+                       const struct tags *tags, uint64_t changes)
+{
+	struct value *names = value_map(arena);
+	value_set(names, "dataset", value_copy(arena, tags->dataset));
+	value_set(names, "columns", value_copy(arena, tags->columns));
+	value_set(names, "rest", value_copy(arena, tags->rest));
+	if (value_check(names, NULL) == 0)
+		keep(tagging, key, names, changes);
+}
+
+/* The names are kept by themselves: decisions ask for them alone. */
 int tags_of(struct control *control, struct arena *arena, const char *tenant, const char *domain,
             const char *dataset, struct tags *ret_tags, struct err *err)
 {
+	char key[STORE_KEY_MAX];
 	const struct dataset_at at = { tenant, domain, dataset };
 	struct tagnode node;
+	struct tagging *tagging = strchr(dataset, '.') ? NULL : control->tagging;
+	uint64_t changes = tagging ? tagging->changes : 0;
+	snprintf(key, sizeof key, "names %s/%s/%s", tenant, domain, dataset);
+	const struct value *names = tagging ? kept(tagging, arena, key, changes) : NULL;
+	if (names) {
+		*ret_tags = (struct tags){ value_get(names, "dataset"),
+			                   value_get(names, "columns"),
+			                   value_get(names, "rest") };
+		return 0;
+	}
 	TRY(tagging_node(control, arena, &at, &node, err));
-	return names_of(arena, &node, ret_tags, err);
+	TRY(names_of(arena, &node, ret_tags, err));
+	if (tagging)
+		keep_names(tagging, arena, key, ret_tags, changes);
+	return 0;
 }
 
 /* What a view adds of its own. */
