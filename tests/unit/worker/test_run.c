@@ -214,6 +214,26 @@ static struct report materialize(struct grant_table *table, const char *work)
 	return worksite_run(&site, &grant);
 }
 
+/* What lies online of view_work's view; NULL: nothing. */
+static const struct value *read_online(const char *who, int64_t *ret_event_us)
+{
+	struct err err = {0};
+	AUTO(online_view) *view = NULL;
+	uint8_t key[KEY_BYTES], out[500];
+	size_t len = 0;
+	memset(key, 7, sizeof key);
+	cr_assert_eq(online_view_new(site.runner.online, "acme", "fv1", 1, key, &view, &err), 0);
+	int64_t layout = online_layout(0, "score", "float64");
+	layout = online_layout(layout, "ok", "boolean");
+	online_view_set_layout(view, online_layout(layout, "at", "timestamp"));
+	int rc = online_get(view, who, strlen(who), ret_event_us, out, sizeof out, &len, &err);
+	cr_assert_geq(rc, 0, "%s", err.text);
+	struct value *values = NULL;
+	if (rc == 1)
+		cr_assert_eq(pack_read(site.arena, out, len, &values, &err), 0, "%s", err.text);
+	return values;
+}
+
 Test(run, puts_the_latest_row_of_each_entity_online)
 {
 	struct grant_table table;
@@ -222,25 +242,36 @@ Test(run, puts_the_latest_row_of_each_entity_online)
 	cr_assert_eq(report.code, 0, "%s", report.text);
 	cr_expect_eq(report.usage.rows, 2);
 	cr_expect_eq(report.output_count, 0);
-	struct err err = {0};
-	AUTO(online_view) *view = NULL;
-	uint8_t key[KEY_BYTES], out[500];
-	memset(key, 7, sizeof key);
-	cr_assert_eq(online_view_new(site.runner.online, "acme", "fv1", 1, key, &view, &err), 0);
-	int64_t layout = online_layout(0, "score", "float64");
-	layout = online_layout(layout, "ok", "boolean");
-	online_view_set_layout(view, online_layout(layout, "at", "timestamp"));
 	int64_t event_us = 0;
-	size_t len = 0;
-	cr_assert_eq(online_get(view, "ann", 3, &event_us, out, sizeof out, &len, &err), 1, "%s",
-	             err.text);
+	const struct value *values = read_online("ann", &event_us);
+	cr_assert_not_null(values);
 	cr_expect_eq(event_us, INT64_C(978480000000000));
-	struct value *values;
-	cr_assert_eq(pack_read(site.arena, out, len, &values, &err), 0, "%s", err.text);
 	cr_expect_eq(value_as_real(value_at(values, 0), 0), 7.5);
 	cr_expect(value_as_bool(value_at(values, 1), false));
 	cr_expect_str_eq(value_as_str(value_at(values, 2)), "2001-01-03T00:00:00.000000Z");
-	cr_expect_eq(online_get(view, "zoe", 3, &event_us, out, sizeof out, &len, &err), 0);
+	cr_expect_null(read_online("zoe", &event_us));
+}
+
+Test(run, puts_online_what_its_grant_leaves_of_a_dataset_and_no_more)
+{
+	struct grant_table table;
+	int64_t event_us = 0;
+	load(&table);
+	table.restriction = (struct restriction){
+		.filter = worksite_map(&site, "['lt','at',{'ms':978393600000}]"),
+		.masks = worksite_map(&site, "{'score':'mask-to-fixed-value'}"),
+	};
+	struct report report = materialize(&table, view_work);
+	cr_assert_eq(report.code, 0, "%s", report.text);
+	cr_expect_eq(report.usage.rows, 1, "of ann's two rows the earlier one");
+	const struct value *values = read_online("ann", &event_us);
+	cr_assert_not_null(values);
+	cr_expect_eq(event_us, INT64_C(978307200000000));
+	cr_expect_eq(value_as_real(value_at(values, 0), 1), 0);
+	cr_expect_null(read_online("bob", &event_us));
+	table.restriction = (struct restriction){.hidden = worksite_map(&site, "['who']")};
+	report = materialize(&table, view_work);
+	expect_failure(&report, E_INPUT, "joinKey: the view's dataset has no column \"who\"");
 }
 
 Test(run, names_a_column_that_a_view_misses)

@@ -117,8 +117,8 @@ Test(sql_rules, what_only_compares_and_reckons_is_plain)
 	static const struct { const char *sql; bool plain; } tries[] = {
 		{"SELECT * FROM visits", true},
 		{"SELECT a, count(*), sum(b) + 1, avg(DISTINCT c) FROM visits v JOIN visits w "
-		 "USING (a) WHERE b BETWEEN 1 AND 2 AND d LIKE 'x%' OR NOT e IN (1, 2) GROUP BY a HAVING "
-		 "min(f) > 3 ORDER BY 2 LIMIT 4", true},
+		 "USING (a) WHERE b BETWEEN 1 AND 2 AND d LIKE 'x%' OR NOT e IN (1, 2) GROUP BY a "
+		 "HAVING min(f) > 3 ORDER BY 2 LIMIT 4", true},
 		{"SELECT CAST(a AS INTEGER), CASE WHEN b IS NULL THEN 1 END FROM visits WHERE "
 		 "EXISTS (SELECT 1 FROM visits)", true},
 		{"SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM visits", true},
