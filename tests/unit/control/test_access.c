@@ -419,7 +419,8 @@ Test(access, a_view_has_the_rows_and_features_that_policies_leave)
 {
 	struct world w;
 	start(&w);
-	policy(&w, "forbid(principal, action == Action::\"features:read\", resource is FeatureView) "
+	policy(&w, "forbid(principal, action == Action::\"features:read\", "
+	           "resource is FeatureView) "
 	           "unless { resource.row.code == \"ATL\" && resource.row.p95 < 60 };"
 	           "@mask(\"mask-to-fixed-value\") " ON_COLUMN("delays/mean") ON_COLUMN("d/p95"));
 	const struct access_view *view = view_for(&w, w.reader, NULL);
