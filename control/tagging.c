@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWED_MAX = 16, ENTRIES_MAX = 20000, NODE_BYTES_MAX = 1024 * 1024, GRAPH_ARENA = 256 * MIB };
+enum {
+	SHOWED_MAX = 16, ENTRIES_MAX = 20000, NODE_BYTES_MAX = 1024 * 1024,
+	GRAPH_ARENA = 256 * MIB
+};
 
 struct entry {
 	struct hash_node by_key;
@@ -374,8 +377,8 @@ static int showed_of(struct control *control, struct arena *arena, const struct 
 	struct tagnode node;
 	struct value *known = NULL;
 	if (view_node(control, arena, &at, spec, &node, err) < 0)
-		return err_set(err, E_CONFLICT, "spec.dataset: what the view shows cannot be seen any "
-		               "more, nor what tags it has; make a new view instead");
+		return err_set(err, E_CONFLICT, "spec.dataset: what the view shows cannot be seen "
+		               "any more, nor what tags it has; make a new view instead");
 	TRY(node_value(arena, &node, &known, err));
 	value_set_str(ret_showed, "dataset", value_get_str(spec, "dataset"));
 	value_set(ret_showed, "known", known);
@@ -393,8 +396,8 @@ int tagging_keep_showed(struct control *control, struct arena *arena, const stru
 	for (size_t i = 0; i < value_len(kept_before); i++)
 		value_add(list, value_copy(arena, value_at(kept_before, i)));
 	if (moves && value_len(list) >= SHOWED_MAX)
-		return err_set(err, E_CONFLICT, "spec.dataset: the view has shown %d datasets before; "
-		               "make a new view instead", SHOWED_MAX);
+		return err_set(err, E_CONFLICT, "spec.dataset: the view has shown %d datasets "
+		               "before; make a new view instead", SHOWED_MAX);
 	if (moves)
 		TRY(showed_of(control, arena, before, showed, err));
 	if (moves)
