@@ -522,6 +522,6 @@ int tagnode_make(struct control *control, struct arena *arena, const struct data
 		if (!graph.grew)
 			return 0;
 	}
-	return err_set(err, E_TOO_LARGE, "tags: the datasets that %s.%s is made of are made of each "
-	               "other in too many ways", at->domain, at->name);
+	return err_set(err, E_TOO_LARGE, "tags: the datasets that %s.%s is made of are made of "
+	               "each other in too many ways", at->domain, at->name);
 }

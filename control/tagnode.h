@@ -1,5 +1,5 @@
-/* tagnode.h - a dataset's tags, each with where it comes from, out of the catalog: what is declared,
- * what flows in through lineage, what is lifted. For tagging.c, which remembers it. */
+/* tagnode.h - a dataset's tags, each with where it comes from, out of the catalog: what is
+ * declared, what flows in through lineage, what is lifted. For tagging.c, which remembers it. */
 #ifndef TAGNODE_H
 #define TAGNODE_H
 
