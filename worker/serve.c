@@ -251,15 +251,18 @@ static int print_metrics(struct serve *serve, struct buf *out)
 
 /* ---- answering ---- */
 
-static void answer_problem(struct serve *serve, struct http_request *request,
-                           const struct err *err)
+static void make_id(struct serve *serve, char id[ID_LEN + 1])
 {
-	char id[ID_LEN + 1];
 	uint8_t random[10];
-	AUTO_BUF out;
-	buf_init(&out, 64 * KIB);
 	random_bytes(random, sizeof random);
 	id_make(clock_unix_ms(serve->conf.clock), random, id);
+}
+
+static void answer_problem(struct serve *serve, struct http_request *request, const char *id,
+                           const struct err *err)
+{
+	AUTO_BUF out;
+	buf_init(&out, 64 * KIB);
 	const struct log_context context = { .request = id };
 	int status = problem_print(err, id, &out);
 	atomic_fetch_add(&serve->problems, 1);
@@ -309,12 +312,13 @@ static int refuse(const struct http_request *request, struct err *err)
 static void answer_query(struct serve *serve, struct http_request *request)
 {
 	struct err err = { 0 };
+	char id[ID_LEN + 1];
+	make_id(serve, id);
 	int rc = !serve->conf.queries
 		? err_set(&err, E_UNAVAILABLE, "this worker answers no queries; ask another")
-		: serve_query(serve->conf.queries, serve->conf.clock, request,
-		              credential_of(request), &err);
+		: serve_query(serve->conf.queries, request, id, credential_of(request), &err);
 	if (rc < 0)
-		answer_problem(serve, request, &err);
+		answer_problem(serve, request, id, &err);
 }
 
 static void serve_slow(void *context, struct http_request *request)
@@ -339,7 +343,9 @@ static void serve_slow(void *context, struct http_request *request)
 	if (rc == 0)
 		rc = buf_check(&out, &err);
 	if (rc < 0) {
-		answer_problem(serve, request, &err);
+		char id[ID_LEN + 1];
+		make_id(serve, id);
+		answer_problem(serve, request, id, &err);
 		return;
 	}
 	if (!page)

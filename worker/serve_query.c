@@ -29,7 +29,7 @@ static const struct field body_fields[] = {
 struct pouring {
 	struct http_request *request;        /* NULL: its answer has begun */
 	struct outflow *outflow;             /* NULL: it has not */
-	const char *type;
+	const char *type, *id;
 	struct buf held;                     /* what came before the answer began */
 	int socket;                          /* the client's, to see whether it is there; or -1 */
 	bool gone;
@@ -52,6 +52,7 @@ static const char *type_of(const char *format)
 
 static int begin(struct pouring *pouring, struct err *err)
 {
+	http_add_header(pouring->request, "X-Request-Id", pouring->id);
 	TRY(http_answer_stream(pouring->request, pouring->type, KEPT_MAX, &pouring->outflow, err));
 	pouring->request = NULL;
 	return 0;
@@ -100,6 +101,7 @@ static void cut(struct pouring *pouring, const struct err *err)
 	buf_puts(&tail, "}}\n");
 	bool json = strstr(pouring->type, "json") != NULL;
 	if (json && buf_check(&tail, NULL) == 0 && !pouring->gone &&
+	    outflow_room(pouring->outflow, TAIL_MS) &&
 	    outflow_put(pouring->outflow, tail.data, tail.len))
 		(void)outflow_room(pouring->outflow, TAIL_MS);
 	outflow_drop(pouring->outflow);
@@ -115,6 +117,12 @@ static void log_end(const char *id, int rc, const struct err *err)
 		         own ? "told to its caller" : err->text);
 }
 
+static void answer_whole(struct pouring *pouring)
+{
+	http_add_header(pouring->request, "X-Request-Id", pouring->id);
+	http_answer(pouring->request, 200, pouring->type, &pouring->held);
+}
+
 static int finish(struct pouring *pouring, int rc, const struct err *why, struct err *err)
 {
 	if (pouring->outflow && rc < 0)
@@ -122,7 +130,7 @@ static int finish(struct pouring *pouring, int rc, const struct err *why, struct
 	else if (pouring->outflow)
 		outflow_end(pouring->outflow);
 	else if (rc == 0)
-		http_answer(pouring->request, 200, pouring->type, &pouring->held);
+		answer_whole(pouring);
 	else if (err)
 		*err = *why;
 	return pouring->outflow ? 0 : rc;
@@ -167,21 +175,16 @@ static int read_request(struct arena *arena, const struct http_request *request,
 	return 0;
 }
 
-int serve_query(struct queries *queries, struct clock *clock, struct http_request *request,
+int serve_query(struct queries *queries, struct http_request *request, const char *id,
                 const char *credential, struct err *err)
 {
 	AUTO(arena) *arena = NULL;
 	struct query query = { .limit = 0 };
 	struct query_result result = { 0 };
 	struct err why = { 0 };
-	char id[ID_LEN + 1];
-	uint8_t random[10];
 	TRY(arena_new(ARENA_MAX, &arena, err));
 	TRY(read_request(arena, request, credential, &query, err));
-	struct pouring pouring = { .request = request, .type = type_of(query.format) };
-	random_bytes(random, sizeof random);
-	id_make(clock_unix_ms(clock), random, id);
-	http_add_header(request, "X-Request-Id", id);
+	struct pouring pouring = { .request = request, .type = type_of(query.format), .id = id };
 	buf_init(&pouring.held, HELD_MAX);
 	pouring.socket = http_watch(request);
 	query.id = id;

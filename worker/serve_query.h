@@ -10,8 +10,9 @@
 
 #define QUERY_PATH "/query"
 
-/* In a handler's thread. 0: answered; else the request is still to be answered with err. */
-MUST_USE int serve_query(struct queries *queries, struct clock *clock,
-                         struct http_request *request, const char *credential, struct err *err);
+/* In a handler's thread. id: the request's, and the query's. 0: answered; else the request is still
+ * to be answered with err. */
+MUST_USE int serve_query(struct queries *queries, struct http_request *request, const char *id,
+                         const char *credential, struct err *err);
 
 #endif
