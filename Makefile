@@ -64,7 +64,7 @@ $(BUILD)/freehold-worker: $(call objs,worker/main.c worker/lens.c) $(WORKER_LIBS
 	@echo "  ld   $@"
 	@$(CC) -o $@ $(filter %.o %.a,$^) -Wl,--export-dynamic $(LDFLAGS_ALL) $(DUCK) $(LIBS)
 
-$(BUILD)/gen-docs: $(call objs,docs/gen_docs.c) $(CLI_LIBS)
+$(BUILD)/gen-docs: $(call objs,docs/gen_docs.c control/ocsf.c) $(CLI_LIBS)
 	@echo "  ld   $@"
 	@$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 

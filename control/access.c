@@ -425,7 +425,12 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 	const struct audit_event event = {
 		.tenant = asked->asker.tenant,
 		.actor = actor,
+		.credential = asked->asker.credential,
 		.action = action_name(ACTION_FEATURES_READ),
+		.verb = VERB_READ_DATA,
+		.operation = "online",
+		.purpose = asked->purpose,
+		.address = asked->asker.address,
 		.resource = views_text(asked->arena, ask),
 		.result = !code             ? "allowed"
 		          : code == E_QUOTA || code == E_CONFLICT ? "refused"

@@ -5,11 +5,12 @@
 #include "control/dispatch_impl.h"
 
 #include "common/log.h"
+#include "control/audit.h"
 #include "control/plan.h"
 
 #include <stdio.h>
 
-enum { SEAL_PROTOCOL = 2 };
+enum { SEAL_PROTOCOL = 2, INPUTS_AN_EVENT = 32 };
 
 /* Each grant has a box of its own where the worker knows the first protocol only, and where no
  * locked memory is left for a seal. */
@@ -32,6 +33,46 @@ static void note_lender(struct lenders *lenders, const char *tenant)
 	lenders->count++;
 }
 
+static struct value *inputs_list(struct arena *arena, const struct grant *grant, size_t from)
+{
+	struct value *inputs = value_list(arena);
+	for (size_t i = from; i < grant->input_count && i < from + INPUTS_AN_EVENT; i++) {
+		const struct grant_table *table = &grant->inputs[i];
+		struct value *input = value_map(arena);
+		value_set_str(input, "tenant", table->tenant);
+		value_set_str(input, "domain", table->domain);
+		value_set_str(input, "dataset", table->name);
+		value_set_str(input, "uid", table->uid);
+		value_set_int(input, "snapshot", table->snapshot);
+		value_add(inputs, input);
+	}
+	return inputs;
+}
+
+/* What an attempt may read now, and which snapshots: an event, of many inputs several. */
+static int note_inputs(struct dispatch *dispatch, struct arena *arena, const struct work *work,
+                       const struct grant *grant, struct err *err)
+{
+	for (size_t from = 0; from < grant->input_count; from += INPUTS_AN_EVENT) {
+		struct value *detail = value_map(arena);
+		value_set_int(detail, "attempt", work->attempt);
+		value_set_str(detail, "type", task_info[work->type].name);
+		value_set(detail, "inputs", inputs_list(arena, grant, from));
+		TRY(value_check(detail, err));
+		const struct audit_event event = {
+			.tenant = work->tenant, .actor = "system/dispatch",
+			.on_behalf = work->principal, .action = "dataset:read",
+			.verb = VERB_READ_DATA, .operation = "grant", .resource = work->id,
+			.task = work->id, .result = "allowed", .purpose = work->purpose,
+			.detail = detail, .at_ms = clock_unix_ms(dispatch->control->clock),
+		};
+		if (!job_event(dispatch, &event))
+			return err_set(err, E_NOMEM, "no memory for the event of what an attempt "
+			               "reads");
+	}
+	return 0;
+}
+
 static int make_grant(struct dispatch *dispatch, struct worker *worker, struct arena *arena,
                       const struct work *work, struct given *given, struct err *err)
 {
@@ -39,6 +80,8 @@ static int make_grant(struct dispatch *dispatch, struct worker *worker, struct a
 	struct plan_reads reads;
 	TRY(plan_grant_reads(dispatch->control, arena, work, worker->name, &grant, &reads, err));
 	int rc = sign(dispatch->control->signer, grant, worker, &given->grant, err);
+	if (rc == 0 && grant->input_count && work->type != TASK_AUDIT)
+		rc = note_inputs(dispatch, arena, work, grant, err);
 	grant_wipe(grant);
 	for (size_t i = 0; rc == 0 && i < reads.count; i++) {
 		note_lender(&given->lenders, reads.items[i].shared.tenant);

@@ -44,7 +44,8 @@ struct job {                         /* POST_JOB: to the settler, and back with 
 	struct message *message;     /* what item points into; NULL: nothing */
 	char worker[128], task[ID_LEN + 1];
 	char text[480];
-	struct shared_read *shared;  /* SETTLE_SHARED, in: */
+	struct shared_read *shared;  /* SETTLE_SHARED: either, in: */
+	struct audit_event *event;
 	struct arena *arena;         /* NULL: none */
 	bool settled;                /* durable, or it changed nothing */
 };
@@ -104,6 +105,7 @@ bool job_report(struct dispatch *dispatch, struct message *message, const struct
 bool job_reads(struct dispatch *dispatch, struct message *message);
 /* A grant that has left gives this, another tenant's. */
 bool job_shared(struct dispatch *dispatch, const struct shared_read *read);
+bool job_event(struct dispatch *dispatch, const struct audit_event *event);
 /* The next cancelled task that waits; false: there is none. */
 bool job_cancelled(struct dispatch *dispatch);
 

@@ -4,6 +4,7 @@
 #include "control/dispatch_impl.h"
 
 #include "common/log.h"
+#include "control/audit.h"
 #include "control/nodes.h"
 #include "control/shard_work.h"
 
@@ -13,7 +14,7 @@
 
 #define REMOVED_TEXT "the worker %s was removed; join it again with a new token if it is to come back"
 
-enum { READ_ARENA_MAX = 16 * 1024 };
+enum { READ_ARENA_MAX = 16 * 1024, EVENT_ARENA_MAX = 128 * 1024 };
 
 /* --- messages --- */
 
@@ -286,6 +287,40 @@ bool job_shared(struct dispatch *dispatch, const struct shared_read *read)
 		(job->shared = arena_alloc(job->arena, sizeof *job->shared)) &&
 		copy_read(job->arena, read, job->shared);
 	job->item.shared = job->shared;
+	if (copied)
+		return job_send(dispatch, job);
+	post_drop(&job->post);
+	return false;
+}
+
+static bool copy_event(struct arena *arena, const struct audit_event *from,
+                       struct audit_event *to)
+{
+	const char **const copies[] = { &to->tenant, &to->actor, &to->on_behalf, &to->action,
+		                        &to->operation, &to->resource, &to->result, &to->rule,
+		                        &to->purpose, &to->task };
+	*to = *from;
+	for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
+		if (*copies[i])
+			*copies[i] = arena_strdup(arena, *copies[i]);
+		else
+			continue;
+		if (!*copies[i])
+			return false;
+	}
+	to->detail = from->detail ? value_copy(arena, from->detail) : NULL;
+	return !from->detail || value_check(to->detail, NULL) == 0;
+}
+
+bool job_event(struct dispatch *dispatch, const struct audit_event *event)
+{
+	struct job *job = job_new(SETTLE_SHARED, NULL, NULL);
+	if (!job)
+		return false;
+	bool copied = arena_new(EVENT_ARENA_MAX, &job->arena, NULL) == 0 &&
+		(job->event = arena_alloc(job->arena, sizeof *job->event)) &&
+		copy_event(job->arena, event, job->event);
+	job->item.event = job->event;
 	if (copied)
 		return job_send(dispatch, job);
 	post_drop(&job->post);

@@ -108,6 +108,8 @@ static int match(struct settlement *settlement, struct err *err)
 		return match_waiting(settlement, err);
 	if (item->kind == SETTLE_SHARED) {
 		settlement->done = true;
+		if (item->event)
+			return audit_add(settlement->change, item->event, err);
 		return sharing_audit_read(settlement->control, settlement->part,
 		                          settlement->change, item->shared, err);
 	}
@@ -359,8 +361,13 @@ static int audit(struct settlement *settlement, struct err *err)
 		return 0;
 	if (settlement->item->worker)
 		snprintf(actor, sizeof actor, "worker/%s", settlement->item->worker);
+	struct value *detail = value_map(settlement->arena);
+	value_set_int(detail, "attempt", settlement->work.attempt);
+	value_set_str(detail, "type", task_info[settlement->work.type].name);
 	struct audit_event event = {
 		.tenant = settlement->work.tenant, .actor = actor, .action = "task:outcome",
+		.on_behalf = settlement->work.principal, .purpose = settlement->work.purpose,
+		.operation = "settle", .detail = detail,
 		.resource = settlement->work.id, .result = result_name(settlement->event),
 		.code = settlement->code ? err_name(settlement->code) : NULL,
 		.task = settlement->work.id, .at_ms = settlement->now_ms,

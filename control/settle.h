@@ -8,11 +8,12 @@
 #include "api/poll.h"
 #include "control/control.h"
 
+struct audit_event;
 enum settle_kind {
 	SETTLE_REPORT,       /* an attempt has ended, says its worker, or control for a lost one */
 	SETTLE_CANCEL,       /* a waiting task was asked to end, or has expired */
 	SETTLE_READS,        /* online reads since the last batch */
-	SETTLE_SHARED        /* an attempt was granted another tenant's data: both logs */
+	SETTLE_SHARED        /* an attempt was granted data: another tenant's (both logs), its own */
 };
 
 /* All borrowed until the item is settled. */
@@ -24,7 +25,8 @@ struct settle_item {
 	int64_t meter_seq;           /* SETTLE_READS, as all below */
 	const struct reads *reads;
 	size_t reads_count;
-	const struct shared_read *shared;    /* SETTLE_SHARED */
+	const struct shared_read *shared;    /* SETTLE_SHARED: of this, */
+	const struct audit_event *event;     /* or this; the other is NULL */
 	bool ignored;                /* set: it told of nothing current, and changed nothing */
 };
 

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "control/audit.h"
+#include "control/late.h"
 #include "control/tenancy.h"
 
 #include <stdio.h>
@@ -331,18 +332,9 @@ int sharing_audit(struct control *control, struct part *part, struct change *cha
                   const struct audit_event *event, struct err *err)
 {
 	struct part *other = part_of(control, event->tenant);
-	AUTO(change) *apart = NULL;
 	if (other == part)
 		return audit_add(change, event, err);
-	if (!part_leads(other)) {
-		log_warn(&(struct log_context){.tenant = event->tenant}, "agreement_not_audited",
-		         "action=%s actor=%s reason=\"another replica leads its shard\"",
-		         event->action, event->actor);
-		return 0;
-	}
-	TRY(change_new(&apart, err));
-	TRY(audit_add(apart, event, err));
-	return journal_commit(other->journal, apart, err);
+	return late_post(control, event, err);
 }
 
 int sharing_audit_read(struct control *control, struct part *part, struct change *change,
@@ -358,6 +350,7 @@ int sharing_audit_read(struct control *control, struct part *part, struct change
 		.tenant = read->reader.tenant,
 		.actor = actor,
 		.action = read->kind == KIND_DATASET ? "dataset:read" : "features:read",
+		.verb = VERB_READ_DATA,
 		.resource = path,
 		.result = "allowed",
 		.rule = rule,

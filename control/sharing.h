@@ -47,8 +47,8 @@ typedef void sharing_fn(void *context, const char *tenant);
 void sharing_readers(struct control *control, const char *provider, sharing_fn *visit,
                      void *context);
 
-/* An event in the other tenant's log: with the change when it is of the same shard, else by itself
- * when that shard is led here, and only in the process's log when it is not. */
+/* An event in the other tenant's log: with the change when it is of the same shard, else by itself,
+ * wherever that shard is led (control/late.h). */
 struct audit_event;
 MUST_USE int sharing_audit(struct control *control, struct part *part, struct change *change,
                            const struct audit_event *event, struct err *err);

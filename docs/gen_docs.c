@@ -1,11 +1,27 @@
 /* gen_docs.c - writes the reference pages into a folder: gen-docs FOLDER. */
 #include "common/defs.h"
 #include "api/openapi.h"
+#include "control/ocsf.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { PAGE_MAX = 8 * 1024 * 1024 };
+
+/* Which OCSF class and activity an action's event is of, where it does not say what was done. */
+static void reference_audit(struct buf *out)
+{
+	struct ocsf_row row;
+	buf_puts(out, "# Audit events in OCSF\n\nGenerated from `policy/ocsf.def`. The activity is "
+	              "that of an event which does not say what was done: one that created, changed, deleted "
+	              "or listed has that activity of its class. Where data was read, queried or "
+	              "written the class is 6005. 99 is \"other\", with `activity_name`.\n\n"
+	              "| action | class | `class_uid` | `activity_id` | |\n|---|---|---|---|---|\n");
+	for (size_t i = 0; ocsf_row(i, &row); i++)
+		buf_printf(out, "| `%s` | %s | %d | %d | %s |\n", row.action, row.class_name,
+		           row.type.class_uid, row.type.activity_id,
+		           row.meaning ? row.meaning : "");
+}
 
 static const struct {
 	const char *name;
@@ -15,6 +31,7 @@ static const struct {
 	{ "kinds.md", reference_kinds },
 	{ "tasks.md", reference_tasks },
 	{ "errors.md", reference_errors },
+	{ "audit.md", reference_audit },
 	{ "openapi.json", openapi_print_pretty },
 };
 
