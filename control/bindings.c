@@ -486,10 +486,10 @@ static void origins_at(struct bindings *bindings, const char *key, const char *g
 	const struct subject *subject = subject_find(bindings, key);
 	for (size_t i = 0; subject && i < subject->count; i++) {
 		const struct claim *claim = subject->edges[i].claim;
-		const char *source = subject->edges[i].source->key;
+		const char *key_of = subject->edges[i].source->key;
+		const struct bindings_origin origin = { claim->name, claim->domain, key_of, group };
 		if (claim->kind == CLAIM_ROLE)
-			visit(context, &(struct bindings_origin){ claim->name, claim->domain, source,
-			                                          group });
+			visit(context, &origin);
 	}
 }
 
@@ -515,13 +515,13 @@ static int check_principal(const struct look *look, const char *key, struct err 
 	TRY(look_at(look, key, gather, &gathering, err));
 	const char *name = strchr(key, '/') + 1;
 	if (gathering.bindings > BINDINGS_MAX)
-		return err_set(err, E_INVALID, "the principal %s would have %zu roles by itself, its "
-		               "groups, bindings and domains; at most %d are looked at: take some "
-		               "away, or bind one role for the whole tenant", name,
+		return err_set(err, E_INVALID, "the principal %s would have %zu roles by itself, "
+		               "its groups, bindings and domains; at most %d are looked at: take "
+		               "some away, or bind one role for the whole tenant", name,
 		               gathering.bindings, BINDINGS_MAX);
 	if (gathering.groups > GROUPS_MAX)
-		return err_set(err, E_INVALID, "the principal %s would be in %zu groups; at most %d "
-		               "are looked at: take it out of some", name, gathering.groups,
+		return err_set(err, E_INVALID, "the principal %s would be in %zu groups; at most "
+		               "%d are looked at: take it out of some", name, gathering.groups,
 		               GROUPS_MAX);
 	return 0;
 }

@@ -54,8 +54,8 @@ MUST_USE int bindings_check_room(struct bindings *bindings, struct arena *arena,
 MUST_USE int bindings_has_holder(struct bindings *bindings, struct arena *arena, const char *tenant,
                                  const char *role, const struct what_if *what_if, bool *ret_has,
                                  struct err *err);
-/* Each principal that is there and not disabled, as an asker with all it has, until visit says so by
- * *ret_enough. The lock is held, and the texts are the index's: nothing is kept. */
+/* Each principal that is there and not disabled, as an asker with all it has, until visit says so
+ * by *ret_enough. The lock is held, and the texts are the index's: nothing is kept. */
 typedef int bindings_asker_fn(void *context, const struct asker *asker, bool *ret_enough,
                               struct err *err);
 MUST_USE int bindings_askers(struct bindings *bindings, struct arena *arena, const char *tenant,

@@ -127,7 +127,9 @@ static bool has_resource(const struct look *look, const struct cedar_uid *uid,
 	if (kind == KIND_NONE || kind_info[kind].scope == SCOPE_PLATFORM)
 		return true;
 	const char *last = named->parts[named->count - 1];
-	return strchr(last, '.') /* by an acceptance */ || stored(look, kind, named->parts[0], named->count > 2 ? named->parts[1] : "", last);
+	const char *domain = named->count > 2 ? named->parts[1] : "";
+	/* ACCEPTANCE.NAME is another tenant's. */
+	return strchr(last, '.') || stored(look, kind, named->parts[0], domain, last);
 }
 
 /* Whether it is there; what cannot be looked up is taken to be. */
