@@ -32,6 +32,8 @@ struct value *rowfilter_not(struct arena *arena, const struct value *filter);
 struct value *rowfilter_on(struct arena *arena, const char *op, const char *column,
 			   const struct value *item);
 struct value *rowfilter_ms(struct arena *arena, int64_t ms);
+/* The same condition, said shorter where that is easily seen. */
+struct value *rowfilter_tidy(struct arena *arena, const struct value *filter);
 bool rowfilter_is(const struct value *filter, bool all_rows);    /* it is that constant */
 
 /* schema: a list of {name, type}. E_INVALID names the operator or column that is wrong: unknown, of

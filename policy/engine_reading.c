@@ -211,8 +211,10 @@ static int read_column(struct reading *reading, const struct value *column)
 static int tell_rows(struct reading *reading, const struct cedar_rows *rows)
 {
 	struct engine_reading *result = reading->result;
-	result->filter = rows->filter;
-	result->spared = rows->spared;
+	result->filter = rowfilter_tidy(reading->arena, rows->filter);
+	result->spared = rowfilter_tidy(reading->arena, rows->spared);
+	if (!result->filter || !result->spared)
+		return no_room(reading);
 	for (size_t i = 0; i < rows->reason_count && i < ENGINE_RULES_MAX; i++) {
 		const char *rule = engine_rule(reading->arena, rows->reasons[i]);
 		if (!rule)
