@@ -202,17 +202,30 @@ void digest_keyed_pieces(const uint8_t key[KEY_BYTES], const struct digest_piece
 	secret_wipe(&state, sizeof state);
 }
 
+struct hash_key hash_key_of_process(void)
+{
+	struct hash_key key;
+	const void *seed = (const void *)getauxval(AT_RANDOM); /* 16 bytes, by the kernel */
+	REQUIRE(seed);
+	memcpy(key.words, seed, sizeof key.words);
+	return key;
+}
+
+uint64_t hash_short_by(const struct hash_key *key, uint64_t tweak, const void *data, size_t len)
+{
+	struct hash_key tweaked = *key;
+	uint64_t hash = 0;
+	_Static_assert(sizeof tweaked == crypto_shorthash_KEYBYTES, "a key of 16 bytes");
+	_Static_assert(sizeof hash == crypto_shorthash_BYTES, "a hash of 8 bytes");
+	tweaked.words[0] ^= tweak;
+	crypto_shorthash((unsigned char *)&hash, data, len, (const unsigned char *)tweaked.words);
+	return hash;
+}
+
 uint64_t hash_short(uint64_t tweak, const void *data, size_t len)
 {
-	const void *seed = (const void *)getauxval(AT_RANDOM); /* 16 bytes, by the kernel */
-	uint64_t key[2], hash = 0;
-	_Static_assert(sizeof key == crypto_shorthash_KEYBYTES, "a key of 16 bytes");
-	_Static_assert(sizeof hash == crypto_shorthash_BYTES, "a hash of 8 bytes");
-	REQUIRE(seed);
-	memcpy(key, seed, sizeof key);
-	key[0] ^= tweak;
-	crypto_shorthash((unsigned char *)&hash, data, len, (const unsigned char *)key);
-	return hash;
+	const struct hash_key key = hash_key_of_process();
+	return hash_short_by(&key, tweak, data, len);
 }
 
 void sha256(const void *data, size_t len, uint8_t out[32])

@@ -52,6 +52,10 @@ void digest_keyed_pieces(const uint8_t key[KEY_BYTES], const struct digest_piece
 /* SipHash-2-4 under a key that is this process's alone (AT_RANDOM): for tables that strangers fill,
  * never for what is stored. The tweak sets one use apart from another. */
 uint64_t hash_short(uint64_t tweak, const void *data, size_t len);
+/* The same for who has fetched the key before, which is half the work. */
+struct hash_key { uint64_t words[2]; };
+struct hash_key hash_key_of_process(void);
+uint64_t hash_short_by(const struct hash_key *key, uint64_t tweak, const void *data, size_t len);
 void sha256(const void *data, size_t len, uint8_t out[32]);
 /* Of head and then data. */
 void sha256_both(const void *head, size_t head_len, const void *data, size_t len, uint8_t out[32]);

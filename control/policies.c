@@ -32,6 +32,7 @@ struct entry {
 };
 
 struct table {
+	struct hash_key key;
 	size_t mask;                     /* of a power of two; at most half of it is taken */
 	_Atomic(struct entry *) slots[];
 };
@@ -49,8 +50,10 @@ struct policies {
 static struct table *table_new(size_t slots)
 {
 	struct table *table = calloc(1, sizeof *table + slots * sizeof table->slots[0]);
-	if (table)
-		table->mask = slots - 1;
+	if (!table)
+		return NULL;
+	table->key = hash_key_of_process();
+	table->mask = slots - 1;
 	return table;
 }
 
@@ -97,7 +100,7 @@ void policies_free(struct policies *policies)
 /* Where the tenant is, or the free slot where it belongs. In a section, or under the mutex. */
 static _Atomic(struct entry *) *slot_of(struct table *table, const char *tenant)
 {
-	size_t i = hash_short(0, tenant, strlen(tenant)) & table->mask;
+	size_t i = hash_short_by(&table->key, 0, tenant, strlen(tenant)) & table->mask;
 	for (;; i = (i + 1) & table->mask) {
 		struct entry *entry = atomic_load(&table->slots[i]);
 		if (!entry || strcmp(entry->tenant, tenant) == 0)

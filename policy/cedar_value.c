@@ -66,6 +66,13 @@ void cedar_uid_init(struct cedar_uid *uid, struct cedar_str type, struct cedar_s
 	*uid = (struct cedar_uid){ type, id, type_hash, cedar_hash(type_hash, id) };
 }
 
+void cedar_uid_init_by(struct cedar_uid *uid, const struct hash_key *key,
+                       const struct cedar_uid *like, struct cedar_str id)
+{
+	*uid = (struct cedar_uid){ like->type, id, like->type_hash,
+		                   hash_short_by(key, like->type_hash, id.text, id.len) };
+}
+
 void cedar_uid_init_like(struct cedar_uid *uid, const struct cedar_uid *like, struct cedar_str id)
 {
 	*uid = (struct cedar_uid){ like->type, id, like->type_hash,

@@ -77,6 +77,9 @@ MUST_USE int cedar_str_copy(struct arena *arena, struct cedar_str str, struct ce
 void cedar_uid_init(struct cedar_uid *uid, struct cedar_str type, struct cedar_str id);
 /* The same with the type of another, whose hash is known: half the work. */
 void cedar_uid_init_like(struct cedar_uid *uid, const struct cedar_uid *like, struct cedar_str id);
+struct hash_key;                     /* common/crypto.h: of this process, fetched before */
+void cedar_uid_init_by(struct cedar_uid *uid, const struct hash_key *key,
+		       const struct cedar_uid *like, struct cedar_str id);
 bool cedar_uid_equal(const struct cedar_uid *a, const struct cedar_uid *b);
 /* Hash of one string, under this process's key: nobody can choose texts that collide. */
 uint64_t cedar_hash(uint64_t seed, struct cedar_str str);

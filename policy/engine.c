@@ -262,6 +262,7 @@ int engine_new(const struct engine_conf *conf, struct engine **ret_engine, struc
 	if (!engine)
 		return err_set(err, E_NOMEM, "no memory for the policies of %s", conf->tenant);
 	atomic_init(&engine->holds, 1);
+	engine->key = hash_key_of_process();
 	snprintf(engine->tenant, sizeof engine->tenant, "%s", conf->tenant);
 	TRY(make_world(engine, conf, err));
 	TRY(cedar_set_new(conf->bytes_max ? conf->bytes_max : ENGINE_BYTES, &engine->set, err));

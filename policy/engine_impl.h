@@ -3,6 +3,7 @@
 #ifndef ENGINE_IMPL_H
 #define ENGINE_IMPL_H
 
+#include "common/crypto.h"
 #include "policy/engine.h"
 
 #include <stdatomic.h>
@@ -25,6 +26,7 @@ struct engine {
 	struct cedar_uid platform, own_tenant, commons;
 	struct engine_role roles[ENGINE_ROLES_MAX];
 	size_t role_count;
+	struct hash_key key;             /* of this process */
 	char tenant[ENGINE_NAME_MAX];
 	char digest[POLICY_DIGEST_TEXT];
 };

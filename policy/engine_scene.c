@@ -54,7 +54,7 @@ static int uid_of(struct scene *scene, const struct cedar_uid *like, const char 
 	struct cedar_str id = engine_path(scene->arena, parts, count);
 	if (!id.text)
 		return no_room(scene);
-	cedar_uid_init_like(ret_uid, like, id);
+	cedar_uid_init_by(ret_uid, &scene->engine->key, like, id);
 	return 0;
 }
 
@@ -156,7 +156,7 @@ static int add_action(struct scene *scene)
 	struct cedar_uid *way = NULL;
 	const struct cedar_uid **parent = NULL;
 	struct cedar_str id = cedar_str(scene->ask->action);
-	cedar_uid_init_like(&scene->request.action, &scene->engine->action, id);
+	cedar_uid_init_by(&scene->request.action, &scene->engine->key, &scene->engine->action, id);
 	if (cedar_entities_find(scene->engine->world, &scene->request.action))
 		return 0;
 	way = arena_alloc(scene->arena, sizeof *way);
@@ -286,7 +286,8 @@ static int add_named(struct scene *scene, const struct cedar_uid *above)
 		return no_room(scene);
 	parents.items[0] = above;
 	add_holdings(scene, &parents);
-	cedar_uid_init(&type, cedar_str(resource->kind), (struct cedar_str){ "", 0 });
+	type = (struct cedar_uid){ .type = cedar_str(resource->kind) };
+	type.type_hash = hash_short_by(&scene->engine->key, 0, type.type.text, type.type.len);
 	TRY(uid_of(scene, &type, parts, 3, uid));
 	TRY(add_level(scene, uid, &parents, !resource->column));
 	if (!resource->column)

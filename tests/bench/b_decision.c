@@ -6,6 +6,9 @@
 #include "common/defs.h"
 #include "tests/bench/bench.h"
 
+#include "common/clock.h"
+#include "control/catalog.h"
+#include "control/policies.h"
 #include "policy/engine.h"
 
 #include <stdio.h>
@@ -230,6 +233,82 @@ static int time_set(struct job *job, enum figure_id p50, enum figure_id p99, dou
 	return 0;
 }
 
+/* --- as a door asks: the tenant's engine found, the table, the engine, the answer told --- */
+
+static int put(struct catalog *catalog, struct arena *arena, const char *key, const char *text,
+               int64_t revision, struct err *err)
+{
+	struct value *value = value_map(arena), *spec = value_map(arena);
+	value_set_str(spec, "text", text);
+	value_set(value, "spec", spec);
+	TRY(value_check(value, err));
+	catalog_apply(catalog, key, value, revision);
+	return 0;
+}
+
+static int fill_catalog(struct job *job, struct catalog *catalog, struct err *err)
+{
+	char key[64];
+	for (size_t i = 0; i < DOMAINS + job->policies; i++) {
+		bool domain = i < DOMAINS;
+		arena_reset(job->scratch);
+		snprintf(key, sizeof key, domain ? "r/domain/acme/d%zu" : "r/policy/acme/p%zu",
+		         domain ? i : i - DOMAINS);
+		TRY(put(catalog, job->scratch, key,
+		        domain ? "" : job->texts + (i - DOMAINS) * TEXT, (int64_t)i + 1, err));
+	}
+	return 0;
+}
+
+static int ask_door(struct job *job, struct policies *policies, bool *ret_allowed)
+{
+	char domain[8], table[16], group[8];
+	size_t at = draw(job, job->policies);
+	struct asker asker = { .tenant = "acme", .principal = "ann", .auth = AUTH_KEY,
+		               .address = "10.1.2.3" };
+	snprintf(group, sizeof group, "g%zu", at % GROUPS_OF);
+	snprintf(domain, sizeof domain, "d%zu", at % DOMAINS);
+	snprintf(table, sizeof table, "t%zu", at);
+	asker.groups[asker.group_count++] = group;
+	const struct policies_ask ask = {
+		.asker = &asker, .action = ACTION_DATASET_READ, .now_ms = 1800000000000,
+		.target = { .tenant = "acme", .domain = domain }, .kind = "Dataset", .name = table,
+	};
+	arena_reset(job->scratch);
+	double began = now_s();
+	*ret_allowed = policies_decide(policies, job->scratch, &ask).allowed;
+	job->samples[job->asked++] = (now_s() - began) * 1e6;
+	return 0;
+}
+
+static int time_door(struct job *job, double floor, struct err *err)
+{
+	AUTO(catalog) *catalog = NULL;
+	AUTO(policies) *policies = NULL;
+	bool allowed = false;
+	TRY(catalog_new(clock_system(), NULL, &catalog, err));
+	TRY(policies_new(catalog, &policies, err));
+	TRY(fill_catalog(job, catalog, err));
+	job->asked = 0;
+	TRY(ask_door(job, policies, &allowed));
+	arena_reset(job->scratch);
+	TRY(put(catalog, job->scratch, "r/policy/acme/p0", job->texts, ENTITIES, err));
+	policies_changed(policies, "r/policy/acme/p0");
+	job->asked = 0;
+	TRY(ask_door(job, policies, &allowed));
+	bench_figure(job->bench, FIGURE_decision_swap, job->samples[0] / 1e6, 0);
+	job->asked = 0;
+	for (size_t i = 0; i < job->rounds; i++) {
+		TRY(ask_door(job, policies, &allowed));
+		job->allowed += allowed;
+	}
+	bench_figure(job->bench, FIGURE_decision_door_p50,
+	             quantile(job->samples, job->asked, 0.5), floor);
+	bench_figure(job->bench, FIGURE_decision_door_p99,
+	             quantile(job->samples, job->asked, 0.99), floor);
+	return 0;
+}
+
 /* --- sizes --- */
 
 struct size { size_t policies; enum figure_id p50, p99, set_p50, set_p99; };
@@ -253,7 +332,7 @@ static int time_size(struct job *job, const struct size *size, double floor, str
 	bench_figure(job->bench, FIGURE_decision_build, made, 0);
 	bench_figure(job->bench, FIGURE_decision_bytes,
 	             (double)engine_bytes(engine) / (double)engine_count(engine), 0);
-	return 0;
+	return time_door(job, floor, err);
 }
 
 static int run(struct job *job, struct err *err)
