@@ -14,8 +14,8 @@ struct access_link {             /* all borrowed */
 };
 /* An access_ask_fn; context is a struct access_link. What control refuses is told in its words. */
 MUST_USE int access_link_ask(void *context, const struct access_want *want,
-                             const char *const *views, size_t count, struct arena *arena, struct access_grant **ret_grant,
-                             struct err *err);
+                             const char *const *views, size_t count, struct arena *arena,
+                             struct access_grant **ret_grant, struct err *err);
 
 /* The same for a query (ask->query); a query_ask_fn (worker/query.h). box_public is filled in. Wipe
  * the grant. */

@@ -150,7 +150,8 @@ Test(queries, a_consumer_reads_what_it_may_and_it_is_counted_and_told_to_the_log
 	expect_refusal(&bad, 400, "line 1, column ");
 	struct answer format = ask(&cast, cast.reader, "{'sql':'SELECT 1','format':'xml'}");
 	expect_refusal(&format, 400, "format");
-	plane_put(cast.plane, cast.plane->operator_key, "Quota", "/v1/tenants/acme/quotas/q", "{'queries':2}");
+	plane_put(cast.plane, cast.plane->operator_key, "Quota", "/v1/tenants/acme/quotas/q",
+	          "{'queries':2}");
 	struct answer spent = ask(&cast, cast.reader, "{'sql':'SELECT * FROM flights'}");
 	cr_expect_eq(spent.status, 429, "%s", spent.text);
 	cr_expect(same(last_event(&cast), "result", "refused"));
@@ -161,10 +162,11 @@ Test(queries, a_consumer_reads_what_it_may_and_it_is_counted_and_told_to_the_log
 static void expect_hidden(struct cast *cast, const char *key, const char *name)
 {
 	struct arena *arena = cast->plane->arena;
-	struct answer answer = ask(cast, key, arena_printf(arena, "{'sql':'SELECT * FROM %s'}", name));
-	const char *wanted = arena_printf(arena, "there is no dataset \"%s\" that you may read; write "
-	                                         "DOMAIN.DATASET, or DATASET in your own domain",
-	                                  name);
+	const char *body = arena_printf(arena, "{'sql':'SELECT * FROM %s'}", name);
+	struct answer answer = ask(cast, key, body);
+	const char *wanted = arena_printf(arena,
+	                                  "there is no dataset \"%s\" that you may read; write "
+	                                  "DOMAIN.DATASET, or DATASET in your own domain", name);
 	cr_expect_eq(answer.status, 404, "%s: %s", name, answer.text);
 	cr_expect_str_eq(answer.detail, wanted);
 }
@@ -195,7 +197,8 @@ Test(queries, another_tenants_dataset_and_a_hidden_one_are_as_one_that_does_not_
 	          "'purpose':'planning'}");
 	plane_put(cast.plane, cast.globex.key, "Acceptance", TRIPS("acceptances/acme_sales"),
 	          "{'from':{'tenant':'acme','domain':'sales','offer':'gold'}}");
-	struct answer shared = ask(&cast, trips, "{'sql':'SELECT count(*) FROM acme_sales.flights'}");
+	struct answer shared = ask(&cast, trips,
+	                           "{'sql':'SELECT count(*) FROM acme_sales.flights'}");
 	expect_rows(&shared, "[40]");
 	expect_hidden(&cast, trips, "acme_sales.other");
 	plane_call(cast.plane, cast.acme.key, "DELETE", SALES("offers/gold"), NULL);
@@ -252,7 +255,8 @@ static int dial(struct cast *cast, const char *sql, const char *format)
 	cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
 	int len = snprintf(body, sizeof body, "{\"sql\":\"%s\",\"format\":\"%s\"}", sql, format);
 	int all = snprintf(text, sizeof text,
-	                   "POST /query HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n"
+	                   "POST /query HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	                   "Authorization: Bearer %s\r\n"
 	                   "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 	                   cast->reader, len, body);
 	cr_assert_eq(write(fd, text, (size_t)all), all);

@@ -1,5 +1,5 @@
-/* test_access_query.c - grants for queries: what they say, for whom, and that refusals tell nothing.
- * Datasets with rows in them are tests/journey/test_queries.c's. */
+/* test_access_query.c - grants for queries: what they say, for whom, and that refusals tell
+ * nothing. Datasets with rows in them are tests/journey/test_queries.c's. */
 #include "common/defs.h"
 #include "control/access_query.h"
 
