@@ -261,8 +261,15 @@ const char *yard_submit(struct yard *yard, const struct company *company, const 
 
 const struct value *yard_task(struct yard *yard, const struct company *company, const char *id)
 {
-	struct answer answer = plane_call(yard->stage->plane, company->key, "GET",
-	                                  tasks_path(yard, company, id), NULL);
+	struct plane *plane = yard->stage->plane;
+	const char *path = tasks_path(yard, company, id);
+	struct answer answer = plane_call(plane, company->key, "GET", path, NULL);
+	/* Looking is an event, which may not be written down at the first try. */
+	for (int i = 0; i < SUBMIT_TIMES && answer.status == 503; i++) {
+		clock_advance(yard->stage->clock, SUBMIT_MS);
+		usleep(STEP_REAL_US);
+		answer = plane_call(plane, company->key, "GET", path, NULL);
+	}
 	cr_assert_eq(answer.status, 200, "%s", answer.text);
 	return answer.body;
 }
