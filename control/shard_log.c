@@ -137,11 +137,12 @@ static int check_head(struct audit_ring *ring, uint64_t size, const uint8_t *roo
                       struct err *err)
 {
 	uint8_t own[MERKLE_BYTES];
-	int rc = size <= ring->tree.size ? root_at(ring, size, own, err) : E_CORRUPT;
-	if (rc == E_CONFLICT || (rc == 0 && memcmp(own, root, MERKLE_BYTES) == 0))
+	bool held = size <= ring->tree.size;
+	int rc = held ? root_at(ring, size, own, err) : 0;
+	if (rc < 0)
+		return rc == E_CONFLICT ? 0 : rc;
+	if (held && bytes_equal(own, root, MERKLE_BYTES))
 		return 0;
-	if (rc == E_NOMEM)
-		return rc;
 	if (!ring->forked)
 		ring->forked_size = size;
 	ring->forked = true;
