@@ -1,6 +1,6 @@
 /* caller.h - where a request's caller is: the address that policies and events are told. The door
- * knows the connection's other end (through trusted proxies: api/proxied.h). A replica that passes a
- * request on says its caller's, and proves itself by a key that only replicas derive: the header
+ * knows the connection's other end (through trusted proxies: api/proxied.h). A replica that passes
+ * a request on says its caller's, and proves itself by a key that only replicas derive: the header
  * holds for a minute, and with that credential alone. */
 #ifndef CALLER_H
 #define CALLER_H

@@ -1,4 +1,5 @@
-/* test_lockout.c - no change of people leaves a tenant with policies that nobody of it can change. */
+/* test_lockout.c - no change of people leaves a tenant with policies that nobody of it can
+ * change. */
 #include "common/defs.h"
 #include "control/lockout.h"
 
