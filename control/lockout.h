@@ -1,7 +1,7 @@
 /* lockout.h - whether anybody of a tenant could still change its policies once a principal, group
- * or role binding is as a request would have it. Where there are policies of its own a role does not
- * tell: somebody is looked for who may, by roles and policies, from where the request comes and
- * however it proved itself. */
+ * or role binding is as a request would have it. Where there are policies of its own a role does
+ * not tell: somebody is looked for who may, by roles and policies, from where the request comes
+ * and however it proved itself. */
 #ifndef LOCKOUT_H
 #define LOCKOUT_H
 
