@@ -352,7 +352,13 @@ struct answer yard_query(struct yard *yard, const char *key, const char *purpose
 	const char *header = purpose ? arena_printf(yard->stage->plane->arena,
 	                                            "Freehold-Purpose: %s", purpose)
 	                             : NULL;
-	return post(yard, "/query", key, header, body);
+	struct answer answer = post(yard, "/query", key, header, body);
+	for (int i = 0; i < SUBMIT_TIMES && answer.status == 503; i++) {
+		clock_advance(yard->stage->clock, SUBMIT_MS);
+		usleep(STEP_REAL_US);
+		answer = post(yard, "/query", key, header, body);
+	}
+	return answer;
 }
 
 static bool file_holds(const char *path, const char *text)
