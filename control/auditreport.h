@@ -13,8 +13,8 @@ struct report_ask {
 	const char *purpose;         /* purpose needs it */
 	int64_t from_ms, to_ms;      /* 0: open */
 };
-/* {report, from?, to?, complete, heldFrom?, truncated?, items: [...]} in arena. E_NOT_FOUND: no such
- * report; E_INVALID: it lacks what it is about. */
+/* {report, from?, to?, complete, heldFrom?, truncated?, items: [...]} in arena. E_NOT_FOUND: no
+ * such report; E_INVALID: it lacks what it is about. */
 MUST_USE int auditreport_make(struct part *part, struct arena *arena, const struct report_ask *ask,
                               struct value **ret_report, struct err *err);
 

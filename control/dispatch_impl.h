@@ -103,12 +103,11 @@ bool job_lost(struct dispatch *dispatch, const char *worker, const char *task,
               const struct token *token, int code, const char *text);
 bool job_report(struct dispatch *dispatch, struct message *message, const struct report *report);
 bool job_reads(struct dispatch *dispatch, struct message *message);
-/* A grant that has left gives this, another tenant's. */
+/* Of what a grant gives: an event, copied. */
 bool job_shared(struct dispatch *dispatch, const struct shared_read *read);
 bool job_event(struct dispatch *dispatch, const struct audit_event *event);
 /* The next cancelled task that waits; false: there is none. */
 bool job_cancelled(struct dispatch *dispatch);
-
 /* dispatch_poll.c */
 /* An envelope in the bytes that its asker can check. */
 int answer_bytes(const struct envelope *envelope, const struct node_proof *proof, struct buf *out,

@@ -13,7 +13,7 @@ enum settle_kind {
 	SETTLE_REPORT,       /* an attempt has ended, says its worker, or control for a lost one */
 	SETTLE_CANCEL,       /* a waiting task was asked to end, or has expired */
 	SETTLE_READS,        /* online reads since the last batch */
-	SETTLE_SHARED        /* an attempt was granted data: another tenant's (both logs), its own */
+	SETTLE_SHARED        /* an attempt was granted data, maybe another tenant's: an event */
 };
 
 /* All borrowed until the item is settled. */

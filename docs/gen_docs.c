@@ -13,10 +13,11 @@ static void reference_audit(struct buf *out)
 {
 	struct ocsf_row row;
 	buf_puts(out, "# Audit events in OCSF\n\nGenerated from `policy/ocsf.def`. The activity is "
-	              "that of an event which does not say what was done: one that created, changed, deleted "
-	              "or listed has that activity of its class. Where data was read, queried or "
-	              "written the class is 6005. 99 is \"other\", with `activity_name`.\n\n"
-	              "| action | class | `class_uid` | `activity_id` | |\n|---|---|---|---|---|\n");
+	              "that of an event which does not say what was done: one that created, "
+	              "changed, deleted or listed has that activity of its class. Where data was "
+	              "read, queried or written the class is 6005. 99 is \"other\", with "
+	              "`activity_name`.\n\n| action | class | `class_uid` | `activity_id` | |\n"
+	              "|---|---|---|---|---|\n");
 	for (size_t i = 0; ocsf_row(i, &row); i++)
 		buf_printf(out, "| `%s` | %s | %d | %d | %s |\n", row.action, row.class_name,
 		           row.type.class_uid, row.type.activity_id,

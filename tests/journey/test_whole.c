@@ -128,6 +128,25 @@ static const char *status_of(const struct value *answer, size_t column, size_t r
 	return text ? text : "(none)";
 }
 
+/* What the transformation and the view read is told, with its snapshot and for whom. */
+static void expect_reads(struct cast *cast)
+{
+	struct answer audit = plane_call(cast->plane, cast->acme.key, "GET",
+	                                 "/v1/tenants/acme/audit?action=dataset:read&class=6005",
+	                                 NULL);
+	const struct value *items = value_get(audit.body, "items");
+	cr_assert_eq(value_len(items), 2, "%s", audit.text);
+	for (size_t i = 0; i < 2; i++) {
+		const struct value *event = value_at(items, i);
+		const struct value *inputs = value_get(value_get(event, "detail"), "inputs");
+		cr_assert_eq(value_len(inputs), 1, "%s", audit.text);
+		cr_expect_str_eq(value_get_str(value_at(inputs, 0), "dataset"),
+		                 i == 0 ? "delays" : "flights");
+		cr_expect_gt(value_get_int(value_at(inputs, 0), "snapshot", 0), 0);
+		cr_expect_str_eq(value_get_str(event, "onBehalfOf"), "acme/admin");
+	}
+}
+
 /* --- the story --- */
 
 Test(whole, leads_from_raw_files_to_served_features_a_bill_and_an_audit_trail)
@@ -162,6 +181,7 @@ Test(whole, leads_from_raw_files_to_served_features_a_bill_and_an_audit_trail)
 	                                 NULL);
 	cr_assert_eq(audit.status, 200, "%s", audit.text);
 	cr_expect_eq(value_len(value_get(audit.body, "items")), 3);
+	expect_reads(&cast);
 	drop_curtain(&cast);
 }
 
