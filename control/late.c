@@ -5,6 +5,7 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "control/erasure.h"
 #include "control/lead.h"
 #include "control/record.h"
 
@@ -69,12 +70,18 @@ struct moving {
 	char last[STORE_KEY_MAX];    /* the key that was looked at last */
 };
 
-/* Of a tenant that is gone no log is begun anew. */
-static bool has_log(struct control *control, const char *tenant)
+bool late_keeps(struct control *control, struct arena *arena, const char *tenant)
 {
-	char key[STORE_KEY_MAX];
+	char key[STORE_KEY_MAX], erasing[STORE_KEY_MAX];
+	struct value *stored = NULL;
 	catalog_key(key, KIND_TENANT, NULL, NULL, tenant);
-	return catalog_has(control->catalog, key);
+	if (!catalog_has(control->catalog, key))
+		return false;
+	if (!catalog_has(control->catalog, erasure_key(erasing, tenant)))
+		return true;
+	if (catalog_get(control->catalog, arena, key, &stored, NULL, NULL) < 0)
+		return false;
+	return !value_get(value_get(stored, "state"), "erasingAt");
 }
 
 static int move(void *context, const char *key, const struct value *value, int64_t revision,
@@ -88,7 +95,7 @@ static int move(void *context, const char *key, const struct value *value, int64
 	if (!tenant || part_of(part->control, tenant) != part)
 		return 0;
 	TRY(change_new(&change, err));
-	if (has_log(part->control, tenant))
+	if (late_keeps(part->control, change_arena(change), tenant))
 		TRY(change_record(change, value_copy(change_arena(change), value), err));
 	TRY(change_delete(change, key, revision, err));
 	int code = journal_commit(part->journal, change, err);

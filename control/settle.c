@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "control/audit.h"
+#include "control/late.h"
 #include "control/publish.h"
 #include "control/record.h"
 #include "control/shard_archive.h"
@@ -98,6 +99,15 @@ static int match_reads(struct settlement *settlement)
 	return any ? 0 : ignore(settlement);
 }
 
+/* Nothing is told any more of a tenant that is being erased meanwhile. */
+static int add_read(struct settlement *settlement, const struct audit_event *event,
+                    struct err *err)
+{
+	if (!late_keeps(settlement->control, settlement->arena, event->tenant))
+		return ignore(settlement);
+	return audit_add(settlement->change, event, err);
+}
+
 static int match(struct settlement *settlement, struct err *err)
 {
 	const struct settle_item *item = settlement->item;
@@ -109,7 +119,7 @@ static int match(struct settlement *settlement, struct err *err)
 	if (item->kind == SETTLE_SHARED) {
 		settlement->done = true;
 		if (item->event)
-			return audit_add(settlement->change, item->event, err);
+			return add_read(settlement, item->event, err);
 		return sharing_audit_read(settlement->control, settlement->part,
 		                          settlement->change, item->shared, err);
 	}

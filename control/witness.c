@@ -4,7 +4,6 @@
 
 #include "api/operation.h"
 #include "common/log.h"
-#include "control/erasure.h"
 #include "control/late.h"
 #include "control/may.h"
 #include "control/refusals.h"
@@ -37,22 +36,6 @@ static enum audit_verb verb_of(const struct request *request)
 		if (route->handler == changes[i])
 			return VERB_UPDATE;
 	return VERB_NONE;
-}
-
-/* One that is gone, or is being erased this moment, gets no events any more. */
-static bool keeps_log(struct control *control, const struct request *request)
-{
-	char key[STORE_KEY_MAX];
-	struct value *tenant = NULL;
-	catalog_key(key, KIND_TENANT, NULL, NULL, request->tenant);
-	if (!catalog_has(control->catalog, key))
-		return false;
-	char erasing[STORE_KEY_MAX];
-	if (!catalog_has(control->catalog, erasure_key(erasing, request->tenant)))
-		return true;
-	if (catalog_get(control->catalog, request->arena, key, &tenant, NULL, NULL) < 0)
-		return false;
-	return !value_get(value_get(tenant, "state"), "erasingAt");
 }
 
 /* In a log that is not the tenant's own it has no name: what is erased is named nowhere. */
@@ -118,7 +101,7 @@ static int check(const struct audit_event *event, struct err *err)
 static void settle_log(struct control *control, const struct request *request,
                        struct audit_event *event)
 {
-	if (!is_theirs(request) || keeps_log(control, request))
+	if (!is_theirs(request) || late_keeps(control, request->arena, request->tenant))
 		return;
 	event->tenant = request->asker.tenant;
 	event->resource = abroad(control, request);
