@@ -5,12 +5,16 @@
 #include "control/auditreport.h"
 
 #include "common/text.h"
+#include "control/auditstore.h"
 #include "control/erasure.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { ROWS_MAX = 2000, SLOTS = 4096, PAGE = 500, PAGE_ARENA = 16 * 1024 * 1024 };
+enum {
+	ROWS_MAX = 2000, SLOTS = 4096, PAGE = 500, PAGE_ARENA = 16 * 1024 * 1024,
+	PAGES_MAX = 400              /* of memory 200 at most; stored ones take a worker's time */
+};
 
 struct group {
 	struct value *row;           /* what they are alike in; NULL: the slot is free */
@@ -25,6 +29,7 @@ struct making {
 	struct value *items;
 	struct group groups[SLOTS];      /* by hash of what they are alike in */
 	bool truncated;
+	int64_t ended_before, seen_ms;   /* so many pages were enough: 0, it went to the end */
 };
 
 struct kind_of_report {
@@ -215,11 +220,17 @@ static void finish_groups(struct making *making)
 
 /* --- all of it --- */
 
+static int64_t last_ms(const struct value *events, int64_t fallback)
+{
+	const struct value *last = value_at(events, value_len(events) ? value_len(events) - 1 : 0);
+	return value_get_int(last, "at", fallback);
+}
+
 static int walk(struct making *making, struct err *err)
 {
 	int64_t before = 0;
 	bool more = true;
-	while (more) {
+	for (int pages = 0; more; pages++) {
 		AUTO(arena) *page = NULL;
 		struct value *events = NULL;
 		const struct audit_query query = {
@@ -227,9 +238,12 @@ static int walk(struct making *making, struct err *err)
 			.to_ms = making->ask->to_ms, .before_seq = before, .limit = PAGE,
 			.ret_before = &before,
 		};
-		more = false;
+		making->ended_before = pages == PAGES_MAX ? before : 0;
+		if (pages == PAGES_MAX)
+			break;
 		TRY(arena_new(PAGE_ARENA, &page, err));
-		TRY(shard_audit(making->part->shard, page, &query, &events, &more, err));
+		TRY(auditstore_search(making->part, page, &query, &events, &more, err));
+		making->seen_ms = last_ms(events, making->seen_ms);
 		for (size_t i = 0; i < value_len(events); i++) {
 			const struct value *event = value_at(events, i);
 			if (!making->kind->is_about(making, event))
@@ -259,18 +273,17 @@ static int find_kind(const struct report_ask *ask, const struct kind_of_report *
 	               "policies, denials, keys and erasures", ask->name);
 }
 
-static void set_span(struct part *part, const struct report_ask *ask, struct value *report)
+static void set_span(const struct making *making, struct value *report)
 {
-	int64_t at_ms = 0;
-	int64_t oldest = shard_audit_oldest(part->shard, ask->tenant, &at_ms);
-	bool complete = oldest <= 1 || (ask->from_ms && at_ms < ask->from_ms);
+	const struct report_ask *ask = making->ask;
+	bool complete = making->ended_before == 0;
 	if (ask->from_ms)
 		set_time(report, "from", ask->from_ms);
 	if (ask->to_ms)
 		set_time(report, "to", ask->to_ms);
 	value_set_bool(report, "complete", complete);
 	if (!complete)
-		set_time(report, "heldFrom", at_ms);
+		set_time(report, "heldFrom", making->seen_ms);
 }
 
 int auditreport_make(struct part *part, struct arena *arena, const struct report_ask *ask,
@@ -289,7 +302,7 @@ int auditreport_make(struct part *part, struct arena *arena, const struct report
 	TRY(walk(making, err));
 	finish_groups(making);
 	value_set_str(report, "report", ask->name);
-	set_span(part, ask, report);
+	set_span(making, report);
 	if (making->truncated)
 		value_set_bool(report, "truncated", true);
 	value_set(report, "items", making->items);

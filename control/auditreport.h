@@ -1,6 +1,5 @@
-/* auditreport.h - the questions that auditors ask, answered out of a tenant's audit events in
- * memory. A report says from when on it is whole; what is older is in the tenant's dataset
- * freehold.audit. */
+/* auditreport.h - the questions that auditors ask, answered out of a tenant's audit events, those
+ * in memory and stored ones. After so many pages it ends, and says from when on it is whole. */
 #ifndef AUDITREPORT_H
 #define AUDITREPORT_H
 

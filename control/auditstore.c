@@ -143,6 +143,78 @@ int auditstore_page(struct part *part, struct arena *arena, const char *tenant,
 	return 0;
 }
 
+static void set_time(struct value *filters, const char *name, int64_t ms)
+{
+	char time[TIME_TEXT_MAX];
+	if (ms)
+		value_set_str(filters, name, time_print_ms(ms, time));
+}
+
+static struct value *filters_of(struct arena *arena, const struct audit_query *query,
+                                int64_t before)
+{
+	struct value *filters = value_map(arena);
+	value_set_str(filters, "actor", query->actor);
+	value_set_str(filters, "action", query->action);
+	value_set_str(filters, "result", query->result);
+	value_set_str(filters, "purpose", query->purpose);
+	value_set_str(filters, "resource", query->resource);
+	value_set_str(filters, "request", query->request);
+	value_set_str(filters, "task", query->task);
+	if (query->class_uid)
+		value_set_int(filters, "class", query->class_uid);
+	set_time(filters, "since", query->from_ms);
+	set_time(filters, "until", query->to_ms);
+	value_set_int(filters, "before", before);
+	return filters;
+}
+
+/* Where what is stored and not in memory ends; 0: there is no such event that the query asks for. */
+static int64_t stored_before(struct part *part, struct arena *arena,
+                             const struct audit_query *query)
+{
+	struct snapshot *snapshot = NULL;
+	int64_t at_ms = 0, oldest = shard_audit_oldest(part->shard, query->tenant, &at_ms);
+	if (oldest <= 1 || (query->from_ms && at_ms < query->from_ms) ||
+	    !home_current(part->control, arena, query->tenant, HOME_AUDIT, &snapshot))
+		return 0;
+	return query->before_seq > 0 && query->before_seq < oldest ? query->before_seq : oldest;
+}
+
+static int search_stored(struct part *part, struct arena *arena, const struct audit_query *query,
+                         int64_t *before, struct value *list, bool *ret_more, struct err *err)
+{
+	struct value *page = NULL, *filters = filters_of(arena, query, *before);
+	size_t room = query->limit - value_len(list);
+	*ret_more = true;
+	if (room == 0)
+		return 0;
+	TRY(value_check(filters, err));
+	TRY(auditstore_page(part, arena, query->tenant, filters, room, &page, ret_more, err));
+	for (size_t i = 0; i < value_len(page); i++) {
+		value_add(list, value_copy(arena, value_at(page, i)));
+		*before = value_get_int(value_at(page, i), "seq", *before);
+	}
+	return value_check(list, err);
+}
+
+int auditstore_search(struct part *part, struct arena *arena, const struct audit_query *query,
+                      struct value **ret_list, bool *ret_more, struct err *err)
+{
+	int64_t before = 0;
+	struct audit_query own = *query;
+	own.ret_before = &before;
+	TRY(shard_audit(part->shard, arena, &own, ret_list, ret_more, err));
+	if (!*ret_more) {
+		before = stored_before(part, arena, query);
+		if (before > 1)
+			TRY(search_stored(part, arena, query, &before, *ret_list, ret_more, err));
+	}
+	if (query->ret_before)
+		*query->ret_before = before;
+	return 0;
+}
+
 static struct value *reversed(struct arena *arena, const struct value *list)
 {
 	struct value *turned = value_list(arena);

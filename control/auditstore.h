@@ -26,6 +26,11 @@ bool auditstore_joins(struct control *control, struct arena *arena, const char *
 MUST_USE int auditstore_page(struct part *part, struct arena *arena, const char *tenant,
                              const struct value *filters, size_t limit, struct value **ret_events,
                              bool *ret_more, struct err *err);
+/* Those that a query finds, in memory first and then in the dataset: one page of them (control/shard.h:
+ * ret_before says where the next one goes on). */
+MUST_USE int auditstore_search(struct part *part, struct arena *arena,
+                               const struct audit_query *query, struct value **ret_list,
+                               bool *ret_more, struct err *err);
 /* The events numbered from to to (512 of them at most), in order. E_NOT_FOUND: some are not kept
  * any more. */
 enum { AUDITSTORE_RANGE_MAX = 512 };

@@ -5,6 +5,7 @@
 
 #include "control/auditexport.h"
 #include "control/auditlog.h"
+#include "control/auditstore.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ int h_audit_list(struct control *control, struct request *request, struct err *e
 	struct value *events = NULL, *items = value_list(request->arena);
 	TRY(needs_tenant(control, request, err));
 	TRY(read_query(request, &query, err));
-	TRY(shard_audit(request->part->shard, request->arena, &query, &events, &more, err));
+	TRY(auditstore_search(request->part, request->arena, &query, &events, &more, err));
 	for (size_t i = 0; i < value_len(events); i++)
 		value_add(items, shown(request->arena, value_at(events, i)));
 	const char *resume =

@@ -24,18 +24,35 @@ static void put_one_of(struct buf *sql, const char *column, const struct value *
 		buf_puts(sql, ")");
 }
 
+static void put_path(struct buf *sql, const char *column, const char *path)
+{
+	size_t len = strlen(path);
+	bool ends = len > 0 && path[len - 1] == '/';
+	buf_puts(sql, " AND (");
+	duck_put_name(sql, column);
+	buf_puts(sql, " = ");
+	duck_put_text(sql, path);
+	buf_puts(sql, " OR starts_with(");
+	duck_put_name(sql, column);
+	buf_puts(sql, ", ");
+	duck_put_text(sql, path);
+	buf_puts(sql, ends ? "))" : " || '/'))");
+}
+
 static void put_filter(struct buf *sql, const struct page_filter *filter, const struct value *said)
 {
 	const char *text = value_as_str(said);
-	buf_puts(sql, filter->kind == PAGE_PREFIX ? " AND starts_with(" : " AND ");
+	if (filter->kind == PAGE_PATH) {
+		put_path(sql, filter->column, text ? text : "");
+		return;
+	}
+	buf_puts(sql, " AND ");
 	duck_put_name(sql, filter->column);
-	buf_puts(sql, filter->kind == PAGE_PREFIX ? ", " : filter->compare);
+	buf_puts(sql, filter->compare);
 	if (filter->kind == PAGE_NUMBER)
 		buf_printf(sql, "%" PRId64, value_as_int(said, 0));
 	else
 		duck_put_text(sql, text ? text : "");
-	if (filter->kind == PAGE_PREFIX)
-		buf_puts(sql, ")");
 }
 
 static void put_filters(struct buf *sql, const struct page_shape *shape, const struct value *work)

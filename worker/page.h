@@ -6,10 +6,10 @@
 #include "worker/run_impl.h"
 #include "worker/shop.h"
 
-enum page_compare { PAGE_TEXT, PAGE_NUMBER, PAGE_PREFIX };
+enum page_compare { PAGE_TEXT, PAGE_NUMBER, PAGE_PATH /* it, or what lies below it */ };
 /* A member of the work, and what it says of a column. */
 struct page_filter {
-	const char *member, *column, *compare;       /* " = "; of a prefix NULL */
+	const char *member, *column, *compare;       /* " = "; of a path NULL */
 	enum page_compare kind;
 };
 struct page_shape {

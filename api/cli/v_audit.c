@@ -239,7 +239,7 @@ static int report(struct cli *cli, const char *tenant, struct err *err)
 		return print_value(cli, made, err);
 	print_rows(cli, value_get(made, "items"));
 	if (!value_get_bool(made, "complete", true))
-		fprintf(stderr, "Whole from %s on; what is older: freehold query freehold.audit\n",
+		fprintf(stderr, "Whole from %s on; ask for the time before that next (--until).\n",
 		        value_get_str(made, "heldFrom"));
 	if (value_get_bool(made, "truncated", false))
 		fprintf(stderr, "There is more than is shown; ask for less time.\n");

@@ -153,7 +153,9 @@ Test(history_tasks, a_page_of_events_is_by_number_and_filtered)
 	static const struct { const char *work, *rows; } pages[] = {
 		{ "{'limit': 2}", "[[10,\"z\"],[2,\"y\"]]" },
 		{ "{'limit': 5, 'before': 10, 'class': 6003}", "[[1,\"x\"]]" },
-		{ "{'limit': 5, 'from': 2, 'under': '/v1/'}", "[[2,\"y\"]]" },
+		{ "{'limit': 5, 'from': 2, 'resource': '/v1/'}", "[[2,\"y\"]]" },
+		{ "{'limit': 5, 'resource': '/v1'}", "[[2,\"y\"],[1,\"x\"]]" },
+		{ "{'limit': 5, 'resource': '/v1/a'}", "[[1,\"x\"]]" },
 		{ "{'limit': 5, 'since': '2026-11-22T12:00:01Z', 'until': '2026-11-22T12:00:02Z'}",
 		  "[[2,\"y\"]]" },
 		{ "{'limit': 5, 'resource': '/v1/a\\' OR true --'}", "[]" },
