@@ -17,8 +17,8 @@ MUST_USE int late_post(struct control *control, const struct audit_event *event,
 /* Moves what waits for logs of this part, which is led here, into its journal. What is
  * left, and what failed, is for the next call. */
 void late_collect(struct part *part);
-/* Whether there is a log of that tenant's: one that is gone, or is being erased this moment, gets no
- * events any more. */
+/* Whether there is a log of that tenant: one that is gone, or is being erased this moment, gets
+ * no events any more. */
 bool late_keeps(struct control *control, struct arena *arena, const char *tenant);
 /* A key of the catalog has changed: "r/late/..." makes the leader look. */
 void late_changed(struct control *control, const char *key, const struct value *value);
