@@ -12,7 +12,7 @@ enum { ITEMS_MAX = 64 };             /* of a list; a longer one is left as it is
 /* all and any mirror each other. */
 struct side {
 	const char *op, *other;          /* of the list, of a list in it */
-	const char *pivot, *absorbed;    /* "some" in an all, and what it makes needless in an any */
+	const char *pivot, *absorbed;    /* "some" in an all, what that settles in an any */
 	const char *implied[8];          /* operators beside which the pivot goes without saying */
 };
 static const struct side sides[] = {

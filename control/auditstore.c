@@ -169,7 +169,7 @@ static struct value *filters_of(struct arena *arena, const struct audit_query *q
 	return filters;
 }
 
-/* Where what is stored and not in memory ends; 0: there is no such event that the query asks for. */
+/* Where what is stored and not in memory ends; 0: there is no such event that is asked for. */
 static int64_t stored_before(struct part *part, struct arena *arena,
                              const struct audit_query *query)
 {

@@ -1,5 +1,5 @@
 /* auditstore.h - a tenant's audit events beyond memory: the dataset freehold.audit, sealed
- * Parquet, which SQL reads like any other. Audit tasks put them there (control/shard_auditstore.h says when),
+ * Parquet, which SQL reads like any other. Audit tasks put them there (control/shard_auditstore.h),
  * workers read pages of it (control/question.h). With a bound on their age, older ones are left out
  * when the files are joined; the log's hashes and signed checkpoints stay. */
 #ifndef AUDITSTORE_H
@@ -26,8 +26,8 @@ bool auditstore_joins(struct control *control, struct arena *arena, const char *
 MUST_USE int auditstore_page(struct part *part, struct arena *arena, const char *tenant,
                              const struct value *filters, size_t limit, struct value **ret_events,
                              bool *ret_more, struct err *err);
-/* Those that a query finds, in memory first and then in the dataset: one page of them (control/shard.h:
- * ret_before says where the next one goes on). */
+/* Those that a query finds, in memory first and then in the dataset: one page of them. ret_before
+ * (control/shard.h) says where the next one goes on. */
 MUST_USE int auditstore_search(struct part *part, struct arena *arena,
                                const struct audit_query *query, struct value **ret_list,
                                bool *ret_more, struct err *err);

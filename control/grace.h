@@ -2,7 +2,7 @@
  * long; who has put another there waits until all that might still see the old one have left
  * theirs, and frees it. Sections are short - some look-ups - and never nest; two parities, waited
  * for one after the other, so that readers that come without end delay nobody (the method of SRCU:
- * McKenney, "Sleepable read-copy update", 2006). Pointers are _Atomic, read and written in order. */
+ * McKenney, "Sleepable read-copy update", 2006). Pointers are _Atomic, used in order. */
 #ifndef GRACE_H
 #define GRACE_H
 

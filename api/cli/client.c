@@ -60,10 +60,10 @@ int client_call(struct cli *cli, const struct call *call, struct value **ret_val
 	if (call->body)
 		json_print(call->body, &body);
 	TRY(buf_check(&body, err));
-	const char *more[] = {call->header, call->purpose
-	                                            ? arena_printf(cli->arena, PURPOSE_HEADER ": %s",
-	                                                           call->purpose)
-	                                            : NULL};
+	const char *purpose = NULL;
+	if (call->purpose)
+		purpose = arena_printf(cli->arena, PURPOSE_HEADER ": %s", call->purpose);
+	const char *more[] = {call->header, purpose};
 	const char *headers[] = {cli->authorization, "Content-Type: application/json",
 	                         more[0] ? more[0] : more[1], more[0] ? more[1] : NULL, NULL};
 	const char *url = arena_printf(cli->arena, "%s%s", cli->url, call->path);

@@ -313,7 +313,8 @@ Test(queries, a_client_that_goes_ends_its_query_and_a_long_answer_that_fails_has
 	await_running(&cast, 0);
 	struct buf out;
 	buf_init(&out, 64 * MIB);
-	fd = dial_leader(&cast, "SELECT CASE WHEN i = 600000 THEN CAST(i || 'x' AS INTEGER) ELSE i END "
+	fd = dial_leader(&cast,
+	                 "SELECT CASE WHEN i = 600000 THEN CAST(i || 'x' AS INTEGER) ELSE i END "
 	                 "FROM range(700000) t(i)", "json");
 	cr_expect_not(read_all(fd, &out), "cut off");
 	const char *text = (const char *)out.data;

@@ -373,7 +373,8 @@ Test(tagging, another_tenants_tags_come_along_and_stay_when_its_offer_ends)
 	put("a", "{}");
 	plane_put(plane, globex, "Dataset", "/v1/tenants/globex/domains/hr/datasets/inner",
 	          "{'tags':['staff']}");
-	const struct dataset_at raw = { "globex", "hr", "raw" }, inner = { "globex", "hr", "inner" },
+	const struct dataset_at raw = { "globex", "hr", "raw" },
+		inner = { "globex", "hr", "inner" },
 	                        a = { "acme", "people", "a" };
 	derive_at(&raw, &inner, NULL, "s0",
 	          "{'exact':true,'columns':{'ssn':[[0,'k']]},'influence':[]}");

@@ -51,7 +51,8 @@ static int play_control(void *context, const struct access_want *want, const cha
 	struct rig *rig = context;
 	atomic_fetch_add(&rig->asked, 1);
 	usleep((useconds_t)rig->delay_ms * 1000);
-	snprintf(rig->ask_seen, sizeof rig->ask_seen, "%s %s %zu", want->credential, views[0], count);
+	snprintf(rig->ask_seen, sizeof rig->ask_seen, "%s %s %zu", want->credential, views[0],
+	         count);
 	if (rig->refuse)
 		return err_set(err, rig->refuse, "control says no");
 	struct access_view *view = arena_alloc(arena, 2 * sizeof *view);
