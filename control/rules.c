@@ -587,6 +587,18 @@ int rules_home(const struct manifest *manifest, struct err *err)
 	               "nothing in it is changed by clients", PLATFORM_DOMAIN, HOME_TASKS);
 }
 
+/* In audit events system/PART and worker/NAME are no tenant's people. */
+static int rules_tenant_name(const struct manifest *manifest, const struct value *before,
+                             struct err *err)
+{
+	bool actor = strcmp(manifest->name, "system") == 0 ||
+	             strcmp(manifest->name, "worker") == 0;
+	if (manifest->kind != KIND_TENANT || before || !actor)
+		return 0;
+	return err_set(err, E_INVALID, "metadata.name: no tenant is named %s: in the audit log that "
+	               "is who acts for the platform; name it otherwise", manifest->name);
+}
+
 /* A domain is a schema to SQL, and so is an acceptance's name: under one of these names a table is
  * another's, or not found. */
 static int rules_reserved(const struct manifest *manifest, const struct value *before,
@@ -602,7 +614,7 @@ static int rules_reserved(const struct manifest *manifest, const struct value *b
 			               "of SQL itself; no domain is named system, temp, memory, "
 			               "main, information_schema or pg_catalog, name it otherwise",
 			               reserved[i]);
-	return 0;
+	return rules_tenant_name(manifest, before, err);
 }
 
 int rules_put(struct control *control, struct request *request, const struct manifest *manifest,

@@ -443,6 +443,22 @@ Test(admit, no_domain_is_named_as_a_schema_of_sql)
 	plane_stop(plane);
 }
 
+Test(admit, no_tenant_is_named_as_who_acts_for_the_platform)
+{
+	static const char *const taken[] = { "system", "worker" };
+	struct plane *plane = plane_start();
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		const char *path = arena_printf(plane->arena, "/v1/tenants/%s", taken[i]);
+		const char *body = arena_printf(plane->arena, MANIFEST("Tenant", "%s", "{}"),
+		                                taken[i]);
+		struct answer answer = plane_call(plane, plane->operator_key, "PUT", path, body);
+		cr_expect_eq(answer.status, 400, "%s: %s", taken[i], answer.text);
+		cr_expect_not_null(strstr(answer.detail, "audit log"), "%s", answer.detail);
+	}
+	plane_put(plane, plane->operator_key, "Tenant", "/v1/tenants/workers", "{}");
+	plane_stop(plane);
+}
+
 Test(admit, deletes_only_what_nothing_uses)
 {
 	struct plane *plane = plane_start();
