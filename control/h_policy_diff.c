@@ -106,7 +106,7 @@ static int replay(struct control *control, struct request *request,
 		               "again",
 		               request->tenant);
 	const struct replay_ask ask = {.control = control,
-	                               .shard = request->part->shard,
+	                               .part = request->part,
 	                               .tenant = request->tenant,
 	                               .now = now,
 	                               .candidate = would_be,

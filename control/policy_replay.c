@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "control/policy_replay.h"
 
+#include "control/auditstore.h"
 #include "control/identity.h"
 #include "control/inquiry.h"
 
@@ -209,7 +210,7 @@ static int replay_page(struct run *run, struct arena *page, int64_t *before, boo
 	const struct audit_query query = {.tenant = run->ask->tenant,
 	                                  .before_seq = *before,
 	                                  .limit = left < PAGE ? (size_t)left : PAGE};
-	TRY(shard_audit(run->ask->shard, page, &query, &events, more, err));
+	TRY(auditstore_search(run->ask->part, page, &query, &events, more, err));
 	for (size_t i = 0; i < value_len(events); i++) {
 		arena_reset(run->scratch);
 		*before = value_get_int(value_at(events, i), "seq", 0);

@@ -12,7 +12,7 @@ enum { REPLAY_DEFAULT = 10000, REPLAY_MAX = 50000, REPLAY_TOLD_MAX = 500 };
 
 struct replay_ask {
 	struct control *control;
-	struct shard *shard;
+	struct part *part;
 	const char *tenant;
 	const struct engine *now;        /* NULL: roles alone */
 	const struct engine *candidate;
