@@ -88,6 +88,9 @@ struct audit_query {
 	 * waits for long. Set when there is more. */
 	int64_t *ret_before;
 };
+/* False: so many events wait to be stored (control/shard_auditstore.h) that memory would lose some;
+ * what a client asks for is refused then. */
+bool shard_audit_has_room(struct shard *shard, const char *tenant);
 /* The oldest event of a tenant's that is in memory, and its time; 0: none is. */
 int64_t shard_audit_oldest(struct shard *shard, const char *tenant, int64_t *ret_at_ms);
 MUST_USE int shard_audit(struct shard *shard, struct arena *arena, const struct audit_query *query,

@@ -123,10 +123,24 @@ static bool turn_home(struct control *control, const struct request *request,
 
 /* --- allowed --- */
 
+/* Of operators all is taken: it is they who can see to it that a worker runs. */
+static int needs_room(struct control *control, const struct request *request,
+                      const struct audit_event *event, struct err *err)
+{
+	struct part *part = part_of(control, event->tenant);
+	if (strcmp(request->asker.tenant, "platform") == 0 || !part_leads(part) ||
+	    shard_audit_has_room(part->shard, event->tenant))
+		return 0;
+	return err_set(err, E_UNAVAILABLE, "the audit log of %s holds as many events as memory may "
+	               "that no worker has stored yet, and what cannot be audited is not done; an "
+	               "operator sees to it that a worker runs", event->tenant);
+}
+
 int witness_write(struct control *control, struct request *request, struct err *err)
 {
 	struct audit_event event = event_of(request, "allowed", NULL);
 	TRY(check(&event, err));
+	TRY(needs_room(control, request, &event, err));
 	TRY(audit_add(request->change, &event, err));
 	if (!turn_home(control, request, &event))
 		return 0;
@@ -160,6 +174,7 @@ int witness_read(struct control *control, struct request *request, struct err *e
 	struct audit_event event = event_of(request, "allowed", NULL);
 	settle_log(control, request, &event);
 	TRY(check(&event, err));
+	TRY(needs_room(control, request, &event, err));
 	TRY(late_post(control, &event, err));
 	if (!turn_home(control, request, &event))
 		return 0;

@@ -7,6 +7,7 @@
 #include "control/audit.h"
 #include "control/plan.h"
 #include "control/question.h"
+#include "control/record.h"
 #include "control/settle.h"
 #include "control/shard_auditstore.h"
 #include "tests/support/desk.h"
@@ -221,5 +222,26 @@ Test(auditstore, without_a_worker_a_page_says_that_nobody_answered_and_without_d
 	cr_assert_eq(desk->control.held_max, 0);
 	cr_assert_eq(question_ask(&desk->part, desk->arena, &question, &answer, &desk->err),
 	             E_UNAVAILABLE);
+	desk_end(desk);
+}
+
+Test(auditstore, what_memory_would_lose_is_refused_before)
+{
+	struct desk *desk = begin();
+	AUTO(arena) *arena = NULL;
+	cr_assert_eq(arena_new(MIB, &arena, NULL), 0);
+	struct shard *shard = desk->part.shard;
+	for (int i = 0; shard_audit_has_room(shard, "acme"); i++) {
+		cr_assert_lt(i, 100000, "it is never refused");
+		arena_reset(arena);
+		struct value *record = record_new(arena, RECORD_AUDIT, 1);
+		value_set_str(record, "tenant", "acme");
+		value_set_int(record, "format", 1);
+		value_set_str(record, "action", "dataset:read");
+		shard_record(shard, record);
+	}
+	cr_assert_gt(state(desk).waiting, 50000);
+	cr_assert_eq(state(desk).oldest, 1, "nothing was lost until then");
+	cr_assert(shard_audit_has_room(shard, "globex"), "others are not refused");
 	desk_end(desk);
 }
