@@ -225,6 +225,33 @@ Test(auditstore, without_a_worker_a_page_says_that_nobody_answered_and_without_d
 	desk_end(desk);
 }
 
+/* A file a round; the first one that joins them. */
+static int joined_at(struct desk *desk, const char **ret_since)
+{
+	struct work work;
+	for (int round = 0; round < 60; round++) {
+		happen(desk, 5);
+		cr_assert_eq(look(desk), 1);
+		struct grant *grant = granted(desk, &work);
+		*ret_since = value_get_str(grant->work, "since");
+		report(desk, grant, 0);
+		if (strcmp(value_get_str(grant->work, "mode"), "replace") == 0)
+			return round;
+		cr_assert_null(*ret_since);
+	}
+	return -1;
+}
+
+Test(auditstore, with_a_bound_on_their_age_files_are_joined_sooner_and_old_events_left_out)
+{
+	struct desk *desk = begin();
+	const char *since = NULL;
+	desk->control.audit_days = 30;
+	cr_assert_eq(joined_at(desk, &since), 32);
+	cr_assert_str_eq(since, "2026-10-23T12:00:00.000Z");
+	desk_end(desk);
+}
+
 Test(auditstore, what_memory_would_lose_is_refused_before)
 {
 	struct desk *desk = begin();

@@ -171,6 +171,40 @@ Test(history_tasks, a_page_of_events_is_by_number_and_filtered)
 	}
 }
 
+Test(history_tasks, joining_leaves_out_stored_events_that_are_too_old)
+{
+	static const char events[] = "seq:int64;time:timestamp;document:string";
+	struct report reports[2];
+	struct grant_table stored = { 0 };
+	for (int round = 0; round < 2; round++) {
+		struct value *work = value_map(site.arena);
+		struct grant_table output = worksite_table(
+			"audit", "log", worksite_schema(&site, events), NULL, &site);
+		value_set_str(work, "mode", round ? "replace" : "append");
+		value_set_str(work, "rows",
+		              round ? "[[3,\"2026-11-24T00:00:00Z\",\"z\"]]"
+		                    : "[[1,\"2026-11-22T23:59:59.999Z\",\"x\"],"
+		                      "[2,\"2026-11-23T00:00:00Z\",\"y\"]]");
+		if (round)
+			value_set_str(work, "since", "2026-11-23T00:00:00.000Z");
+		struct grant grant = worksite_grant(&site, TASK_AUDIT, work);
+		grant.inputs = &stored;
+		grant.input_count = (size_t)round;
+		grant.outputs = &output;
+		grant.output_count = 1;
+		reports[round] = worksite_run(&site, &grant);
+		cr_assert_eq(reports[round].code, 0, "%s", reports[round].text);
+		stored = worksite_table("audit", "log", worksite_schema(&site, events),
+		                        reports[round].outputs, &site);
+	}
+	struct grant ask = worksite_grant(&site, TASK_EVENTS, worksite_map(&site, "{'limit': 9}"));
+	ask.inputs = &stored;
+	ask.input_count = 1;
+	struct report report = worksite_run(&site, &ask);
+	cr_assert_eq(report.code, 0, "%s", report.text);
+	cr_expect_str_eq(text_of(value_get(report.result, "rows")), "[[3,\"z\"],[2,\"y\"]]");
+}
+
 Test(history_tasks, a_large_page_ends_early_and_says_so)
 {
 	struct buf rows;
