@@ -166,6 +166,8 @@ struct sched_node *node_get(struct sched *sched, struct sched_pool *pool, const 
 		return node;
 	struct sched_node *parent = domain ? node_get(sched, pool, tenant, NULL) :
 		cohort_get(sched, pool, NULL);
+	if (!parent && !domain)
+		pool_put(sched, pool);
 	if (!parent)
 		return NULL;
 	node = node_make(sched, parent, name, tenant, domain);

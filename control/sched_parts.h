@@ -51,7 +51,7 @@ struct sched_pool *pool_get(struct sched *sched, const char *name);    /* reserv
 void pool_put(struct sched *sched, struct sched_pool *pool);  /* freed when nothing is in it */
 struct sched_node *node_find(const struct sched *sched, const char *pool, const char *tenant,
                              const char *domain);
-/* Reserves; NULL: no memory. domain NULL: the tenant's. */
+/* Reserves; domain NULL: the tenant's. NULL: no memory, and the pool is put. */
 struct sched_node *node_get(struct sched *sched, struct sched_pool *pool, const char *tenant,
                             const char *domain);
 struct sched_node *cohort_get(struct sched *sched, struct sched_pool *pool, const char *name);

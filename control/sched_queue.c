@@ -390,14 +390,14 @@ static int reserve_queue(struct sched *sched, const struct sched_spec *spec,
 	struct sched_class *class = NULL;
 	struct sched_pool *pool = pool_get(sched, spec->pool);
 	struct sched_node *domain = pool ? node_get(sched, pool, spec->tenant, spec->domain) : NULL;
-	if (pool && !domain)
-		pool_put(sched, pool);
 	if (!domain)
 		return out_of_memory(err);
 	int rc = class_get(sched, pool, spec, &class, err);
 	*ret_queue = rc == 0 ? queue_get(class, domain) : NULL;
 	if (*ret_queue)
 		return 0;
+	if (class)
+		class_put(sched, class);
 	node_put(sched, domain);
 	return rc < 0 ? rc : out_of_memory(err);
 }

@@ -142,10 +142,7 @@ static void row_leave(struct sched *sched, struct sched_row *row)
 static struct sched_node *node_for(struct sched *sched, const struct share *share)
 {
 	struct sched_pool *pool = pool_get(sched, share->pool);
-	struct sched_node *node = pool ? node_get(sched, pool, share->tenant, share->domain) : NULL;
-	if (pool && !node)
-		pool_put(sched, pool);
-	return node;
+	return pool ? node_get(sched, pool, share->tenant, share->domain) : NULL;
 }
 
 static int row_enter(struct sched *sched, struct sched_row *row, const struct share *share,

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/sched.h"
 
+#include "tests/support/alloc.h"
 #include "tests/support/turns.h"
 
 #include <criterion/criterion.h>
@@ -496,4 +497,60 @@ Test(sched, at_most_so_many_shapes_at_one_time)
 Test(sched, a_queued_task_takes_little_memory)
 {
 	cr_assert_leq(sizeof(struct sched_entry), 80);
+}
+
+/* --- memory is missing --- */
+
+/* Nothing but what is added is there: what was made for it goes with it. */
+static int add_to_nothing(const struct sched_spec *spec, long n, bool *ret_fired)
+{
+	struct turns turns;
+	struct err err = { 0 };
+	struct sched_entry entry = { .next = NULL };
+	turns_init(&turns, NULL);
+	alloc_fail_after(n);
+	int rc = sched_add(turns.sched, &entry, spec, 0, &err);
+	*ret_fired = alloc_fired();
+	alloc_fail_after(-1);
+	sched_check(turns.sched);
+	if (rc < 0)
+		cr_assert_eq(sched_add(turns.sched, &entry, spec, 0, &err), 0, "%s", err.text);
+	sched_check(turns.sched);
+	sched_remove(turns.sched, &entry);
+	turns_release(&turns);
+	return rc;
+}
+
+Test(sched, a_task_that_memory_is_missing_for_leaves_nothing_and_can_be_added_again)
+{
+	const struct sched_spec spec = {
+		.tenant = "acme", .domain = "sales", .pool = "large", .key = "one", .near = "view",
+		.demand = turns_size(1), .priority = PRIORITY_NORMAL,
+	};
+	bool fired = true;
+	long n = 0;
+	for (; fired; n++) {
+		int rc = add_to_nothing(&spec, n, &fired);
+		cr_assert_eq(rc, fired ? E_NOMEM : 0, "allocation %ld: %d", n, rc);
+	}
+	cr_assert_gt(n, 5L);
+}
+
+Test(sched, a_share_that_memory_is_missing_for_leaves_nothing_and_can_be_set_again)
+{
+	const struct share share = plain("acme");
+	bool fired = true;
+	for (long n = 0; fired; n++) {
+		struct turns turns;
+		struct err err = { 0 };
+		turns_init(&turns, NULL);
+		alloc_fail_after(n);
+		int rc = sched_share_set(turns.sched, "of-acme", &share, &err);
+		fired = alloc_fired();
+		alloc_fail_after(-1);
+		cr_assert_eq(rc, fired ? E_NOMEM : 0, "allocation %ld: %d", n, rc);
+		set_share(&turns, "of-acme", &share);
+		sched_check(turns.sched);
+		turns_release(&turns);
+	}
 }
