@@ -265,7 +265,8 @@ static int find_kind(const struct report_ask *ask, const struct kind_of_report *
 		if (strcmp(kinds[i].name, ask->name) != 0)
 			continue;
 		if (needs && !(needs[1] == 'r' ? ask->principal : ask->purpose))
-			return err_set(err, E_INVALID, "the report %s needs %s", ask->name, needs);
+			return err_set(err, E_INVALID, "the report %s needs %s: whose, or what "
+			               "for", ask->name, needs);
 		*ret_kind = &kinds[i];
 		return 0;
 	}

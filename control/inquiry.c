@@ -211,6 +211,23 @@ static bool is_data(const struct inquiry *inquiry)
 		(action == ACTION_FEATURES_READ || action == ACTION_COLUMN_READ);
 }
 
+/* Whether one pair of parentheses is around all of it; what is quoted is no parenthesis. */
+static bool wraps(const char *text, size_t len)
+{
+	size_t depth = 0;
+	char quote = 0;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		if (quote || c == '\'' || c == '"')
+			quote = !quote ? c : c == quote ? 0 : quote;
+		else if (c == '(' || c == ')')
+			depth = c == '(' ? depth + 1 : depth - 1;
+		if (depth == 0)
+			return i > 0 && i + 1 == len;
+	}
+	return false;
+}
+
 static int rows_text(struct arena *arena, const struct value *filter, const char **ret_text,
                      struct err *err)
 {
@@ -222,7 +239,10 @@ static int rows_text(struct arena *arena, const struct value *filter, const char
 	if (rowfilter_sql(filter, &sql, err) < 0)
 		return 0;
 	TRY(buf_check(&sql, err));
-	*ret_text = arena_strndup(arena, (const char *)sql.data, sql.len);
+	/* The parentheses around the whole are for SQL that goes on. */
+	const char *text = (const char *)sql.data;
+	bool wrapped = wraps(text, sql.len);
+	*ret_text = arena_strndup(arena, text + wrapped, sql.len - 2 * (size_t)wrapped);
 	return *ret_text ? 0 : no_room(err);
 }
 
@@ -296,7 +316,8 @@ static void tell(const struct inquiry *inquiry, const struct decision *decision,
 		value_add_str(policies, decision->policies[i]);
 	if (value_len(policies))
 		value_set(map, "policies", policies);
-	value_set_str(map, "failure", answer->failure);
+	if (!answer->of_rows || !is_data(inquiry))
+		value_set_str(map, "failure", answer->failure);
 }
 
 int inquiry_answer(const struct inquiry *inquiry, struct arena *scratch, const struct asker *asker,

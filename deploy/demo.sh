@@ -14,15 +14,23 @@ dev=''
 
 if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m'); else bold='' dim='' plain=''; fi
 step=0
-say() { step=$((step + 1)); printf '\n%s%d/10  %s%s\n' "$bold" "$step" "$*" "$plain"; }
+say() { step=$((step + 1)); printf '\n%s%d/11  %s%s\n' "$bold" "$step" "$*" "$plain"; }
 note() { printf '%s%s%s\n' "$dim" "$*" "$plain"; }
-run() { printf '%s$ %s%s\n' "$dim" "$*" "$plain"; "$@"; }
+# show WORDS...: the command as one would type it.
+show() {
+	printf '%s$' "$dim"
+	for word; do
+		case $word in *' '*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+	done
+	printf '%s\n' "$plain"
+}
+run() { show "$@"; "$@"; }
 die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 # refused CODE WORDS...: the command must fail with that exit code.
 refused() {
 	want=$1
 	shift
-	printf '%s$ %s%s\n' "$dim" "$*" "$plain"
+	show "$@"
 	set +e
 	"$@"
 	code=$?
@@ -56,7 +64,7 @@ run freehold login --url "http://127.0.0.1:$port" --key-file "$data/operator.key
 
 say 'The operator creates two tenants, with domains, principals, quotas and prices'
 run freehold apply -f "$here/demo/platform"
-for who in acme/ada acme/scorer globex/gus; do
+for who in acme/ada acme/scorer acme/amy acme/nel globex/gus; do
 	freehold keys create "${who#*/}" --tenant "${who%/*}" --out "$root/${who#*/}.key" --profile operator
 done
 run freehold login --url "http://127.0.0.1:$port" --key-file "$root/ada.key" --profile ada
@@ -113,13 +121,48 @@ note "stored bytes before $before, after $after: its rows are there once"
 say 'The bill, and who did what'
 run freehold usage --all --profile operator
 run freehold usage
-run freehold audit --tenant acme --profile operator
-run freehold audit --tenant globex --profile operator
+run freehold audit --tenant acme --action task:outcome --profile operator
+run freehold audit --tenant globex --limit 6 --profile operator
+
+say 'Who may see what, and a log that nobody can rewrite'
+run freehold login --url "http://127.0.0.1:$port" --key-file "$root/amy.key" --profile amy
+run freehold login --url "http://127.0.0.1:$port" --key-file "$root/nel.key" --profile nel
+note "amy administers acme. What she lets consumers see of the airports is a Cedar policy, with examples that must hold:"
+policy=$here/demo/policy/airports.yaml
+sed -n '/^  text:/,/^  examples:/p' "$policy" | sed '1d;$d'
+run freehold policy lint "$policy"
+sed 's/"column:read"/"colum:read"/' "$policy" >"$root/misspelt.yaml"
+refused 1 freehold apply -f "$root/misspelt.yaml" --profile amy
+run freehold apply -f "$policy" --profile amy
+note 'the same query by ada, who owns the data, and by nel, a consumer:'
+sql='SELECT * EXCLUDE country FROM airports ORDER BY iata LIMIT 4'
+run freehold query "$sql"
+run freehold query "$sql" --profile nel
+refused 1 freehold query 'SELECT iata, latitude FROM airports' --profile nel
+run freehold can-i dataset:read flights.airports --profile nel
+run freehold access flights.airports --profile amy
+note 'each query was in the audit log before its first row left; a copy of the log is checked with the public key alone:'
+show freehold audit report touched --principal acme/nel --profile amy
+freehold audit report touched --principal acme/nel --profile amy >"$root/touched.out"
+head -n 5 "$root/touched.out"
+show freehold audit key --profile amy '>' "$root/acme-audit.pub"
+freehold audit key --profile amy >"$root/acme-audit.pub"
+run freehold audit export --tiles "$root/acme-audit" --profile amy
+run freehold audit verify "$root/acme-audit" --public-key "$root/acme-audit.pub"
+entries=$(find "$root/acme-audit/tile/entries" -type f | head -n 1)
+note "one byte of the copy is changed, in ${entries#"$root"/}:"
+printf '#' | dd of="$entries" bs=1 seek=1000 conv=notrunc 2>/dev/null
+refused 1 freehold audit verify "$root/acme-audit" --public-key "$root/acme-audit.pub"
+note "one event is proven to somebody who has nothing but the key; nel's last query:"
+event=$(freehold audit --actor acme/nel --action dataset:query --limit 1 -o json --profile amy |
+	sed -n 's/.*"seq": *\([0-9]*\).*/\1/p' | head -n 1)
+run freehold audit prove "$event" --out "$root/query.tlog-proof" --profile amy
+show freehold verify "$root/query.tlog-proof" --public-key "$root/acme-audit.pub"
+freehold verify "$root/query.tlog-proof" --public-key "$root/acme-audit.pub" >"$root/proven.out"
+cut -c1-116 "$root/proven.out"
 
 say "A dataset's key is replaced; globex is suspended, then erased, and a certificate proves it to anybody"
 run freehold apply -f "$here/demo/erasure" --profile operator
-freehold keys create amy --tenant acme --out "$root/amy.key" --profile operator
-run freehold login --url "http://127.0.0.1:$port" --key-file "$root/amy.key" --profile amy
 run freehold datakeys rotate flights --tenant acme --domain flights --profile amy
 for _ in $(seq 300); do
 	freehold datakeys status --tenant acme --profile amy >"$root/keys.out"
@@ -137,8 +180,7 @@ run freehold tenants suspend globex --reason 'unpaid since May' --profile operat
 refused 5 freehold run ingest trips --profile gus
 note 'a deletion wants the name again and a reason; it can be cancelled for a week, which this demo leaves out:'
 refused 1 freehold tenants delete globex --confirm globes --reason 'the contract ended' --profile operator
-printf '%s$ %s%s\n' "$dim" \
-	'freehold tenants delete globex --confirm globex --reason "the contract ended" --wait --profile operator' "$plain"
+show freehold tenants delete globex --confirm globex --reason 'the contract ended' --wait --profile operator
 timeout --foreground 300 freehold tenants delete globex --confirm globex --reason 'the contract ended' --wait --profile operator ||
 	die 'globex is not erased after five minutes'
 uid=$(freehold erasures --profile operator | awk '$2 == "globex" { print $1 }')

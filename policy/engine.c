@@ -323,7 +323,38 @@ static int no_room(struct err *err)
 	return err_set(err, E_NOMEM, "no memory left to decide a request; it is denied");
 }
 
-static int tell(struct arena *arena, const struct cedar_answer *decided,
+/* Depth is bounded by CEDAR_DEPTH_MAX. */
+static bool speaks_of_rows(const struct cedar_expr *expr)
+{
+	if (!expr)
+		return false;
+	if (expr->op == CEDAR_OP_GET_ATTR && expr->name.len == 3 &&
+	    memcmp(expr->name.text, "row", 3) == 0)
+		return true;
+	for (size_t i = 0; i < expr->count; i++)
+		if (speaks_of_rows(expr->args[i]))
+			return true;
+	return false;
+}
+
+/* The first that failed; one on rows only where no other did. */
+static int tell_failure(struct arena *arena, const struct cedar_answer *decided, bool row,
+                        struct engine_answer *answer, struct err *err)
+{
+	size_t at = 0;
+	while (!row && at < decided->error_count &&
+	       speaks_of_rows(decided->errors[at].policy->condition))
+		at++;
+	answer->of_rows = at == decided->error_count;
+	const struct cedar_failure *failure = &decided->errors[answer->of_rows ? 0 : at];
+	const char *id = engine_rule(arena, failure->policy);
+	const char *reason = answer->of_rows ? "it speaks of rows, and no row is asked about"
+	                                     : failure->reason;
+	answer->failure = id ? arena_printf(arena, "%s: %s", id, reason) : NULL;
+	return answer->failure ? 0 : no_room(err);
+}
+
+static int tell(struct arena *arena, const struct cedar_answer *decided, bool row,
                 struct engine_answer *ret_answer, struct err *err)
 {
 	struct engine_answer answer = { .allowed = decided->allowed,
@@ -334,13 +365,8 @@ static int tell(struct arena *arena, const struct cedar_answer *decided,
 			return no_room(err);
 		answer.rules[answer.rule_count++] = rule;
 	}
-	if (decided->error_count) {
-		const char *id = engine_rule(arena, decided->errors[0].policy);
-		answer.failure = !id ? NULL : arena_printf(arena, "%s: %s", id,
-		                                           decided->errors[0].reason);
-		if (!answer.failure)
-			return no_room(err);
-	}
+	if (decided->error_count)
+		TRY(tell_failure(arena, decided, row, &answer, err));
 	*ret_answer = answer;
 	return 0;
 }
@@ -353,5 +379,5 @@ int engine_decide(const struct engine *engine, struct arena *arena, const struct
 	TRY(engine_scene(engine, arena, ask, &scene, err));
 	TRY(cedar_entities_close(scene.entities, err));
 	TRY(cedar_set_decide(scene.set, arena, &scene.request, scene.entities, &decided, err));
-	return tell(arena, &decided, ret_answer, err);
+	return tell(arena, &decided, ask->resource.row != NULL, ret_answer, err);
 }

@@ -69,6 +69,7 @@ struct engine_answer {
 	const char *rules[ENGINE_RULES_MAX];     /* ids; "consumer" of that role */
 	size_t skipped;              /* policies that failed */
 	const char *failure;         /* the first one: "ID: reason"; NULL: none */
+	bool of_rows;                /* no row was asked about, and all that failed speak of rows */
 };
 /* Texts lie in arena. Fails only without memory: denied. The asker's tenant is not looked at here:
  * who belongs to another tenant is refused before (policy.h). */

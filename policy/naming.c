@@ -29,9 +29,9 @@ int naming_action(const char *text, enum action *ret_action, struct err *err)
 	}
 	const char *near = name_nearest(text, names, count);
 	return err_set(err, E_INVALID,
-	               "action: there is no action of that name%s%s%s; they are "
-	               "like dataset:read",
-	               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	               near ? "action: there is no action of that name; did you mean %s?"
+	                    : "action: there is no action of that name; %s is one",
+	               near ? near : "dataset:read");
 }
 
 /* --- resources --- */
@@ -114,7 +114,7 @@ static bool of_place(const char *name, struct engine_resource *resource)
 static int no_kind(const struct want *want)
 {
 	return err_set(want->err, E_INVALID,
-	               "resource: is nothing that there is; it is like "
+	               "resource: names nothing; it is written DOMAIN.DATASET, "
 	               "dataset/DOMAIN/NAME, domain/NAME, quota/NAME, tenant or platform");
 }
 

@@ -168,7 +168,8 @@ static int print_checked(struct cli *cli, const struct note_verifier *verifier,
 	printf("verified: %" PRIu64 " events of %s, root %s\n", checked->size, verifier->name,
 	       root);
 	printf("  every entry was hashed again, every tile compared, the signature checked; it "
-	       "goes on from all of %zu earlier checkpoints\n", checked->older);
+	       "goes on from %zu %s\n", checked->older,
+	       checked->older == 1 ? "checkpoint that was kept" : "checkpoints that were kept");
 	return 0;
 }
 

@@ -64,10 +64,10 @@ static int limit_of(struct cli *cli, size_t *ret_limit, struct err *err)
 
 /* --- search --- */
 
-static void print_events(struct cli *cli, const struct value *items)
+static void print_events(struct cli *cli, const char *tenant, const struct value *items)
 {
-	static const char *const titles[] = {"SEQ",    "TIME",     "ACTOR", "ACTION",
-	                                     "RESULT", "RESOURCE", "WHY",   NULL};
+	static const char *const titles[] = {"SEQ",    "TIME", "ACTOR",    "ACTION",
+	                                     "RESULT", "WHY",  "RESOURCE", NULL};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(items); i++) {
 		const struct value *event = value_at(items, i);
@@ -77,10 +77,14 @@ static void print_events(struct cli *cli, const struct value *items)
 		table_cell(table, value_get_str(event, "actor"));
 		table_cell(table, value_get_str(event, "action"));
 		table_cell(table, value_get_str(event, "result"));
-		table_cell(table, value_get_str(event, "resource"));
 		table_cell(table, code ? code : value_get_str(event, "rule"));
+		table_cell(table, value_get_str(event, "resource"));
 	}
 	table_print(table);
+	if (value_len(items) == 0)
+		fprintf(stderr, "No event is like that; actors, actions, results and resources are "
+		        "compared with what events have, such as %s/ada, dataset:read, denied and "
+		        "/v1/tenants/%s/domains/sales\n", tenant, tenant);
 }
 
 static int search(struct cli *cli, const char *tenant, struct err *err)
@@ -101,7 +105,7 @@ static int search(struct cli *cli, const char *tenant, struct err *err)
 	TRY(client_list(cli, text, limit, &items, err));
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, items, err);
-	print_events(cli, items);
+	print_events(cli, tenant, items);
 	return 0;
 }
 
@@ -180,9 +184,9 @@ static size_t titles_of(const struct value *items, const char *titles[], const c
 	static const struct { const char *name, *title; } columns[] = {
 		{"time", "TIME"},         {"first", "FIRST"},       {"last", "LAST"},
 		{"count", "COUNT"},       {"actor", "ACTOR"},       {"action", "ACTION"},
-		{"result", "RESULT"},     {"resource", "RESOURCE"}, {"purpose", "PURPOSE"},
+		{"result", "RESULT"},     {"purpose", "PURPOSE"},
 		{"code", "CODE"},         {"rule", "WHY"},          {"address", "FROM"},
-		{"approvedBy", "APPROVED BY"},
+		{"approvedBy", "APPROVED BY"}, {"resource", "RESOURCE"},
 	};
 	size_t count = 0;
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
@@ -268,7 +272,7 @@ static int audit(struct cli *cli, struct err *err)
 static const struct option_row audit_options[] = {
 	{"actor", "TENANT/NAME", "only this one's"},
 	{"action", "ACTION", "only this action, such as dataset:write"},
-	{"result", "RESULT", "only allowed, denied, refused, succeeded, failed or cancelled"},
+	{"result", "RESULT", "only allowed, denied, refused, succeeded, failed ..."},
 	{"resource", "PATH", "only of this path and what lies below it"},
 	{"class", "NUMBER", "only of this OCSF class, such as 6005"},
 	{"purpose", "PURPOSE", "only for this purpose; report purpose: which"},

@@ -62,11 +62,15 @@ static const char *origin_text(struct cli *cli, const struct value *role)
 static const char *why(struct cli *cli, const struct value *answer)
 {
 	const struct value *roles = value_get(answer, "roles");
-	const char *text = value_get_str(answer, "rule");
-	for (size_t i = 0; text && i < value_len(roles); i++)
-		text = arena_printf(cli->arena, "%s; %s", text,
+	const char *rule = value_get_str(answer, "rule"), *text = rule ? rule : "";
+	/* a role that decides is told with where it comes from, not twice */
+	for (size_t i = 0; rule && i < value_len(roles); i++)
+		if (strcmp(rule, value_get_str(value_at(roles, i), "role")) == 0)
+			text = "";
+	for (size_t i = 0; rule && text && i < value_len(roles); i++)
+		text = arena_printf(cli->arena, "%s%s%s", text, *text ? "; " : "",
 		                    origin_text(cli, value_at(roles, i)));
-	return text;
+	return rule ? text : NULL;
 }
 
 static const char *columns(struct cli *cli, const struct value *data)
@@ -120,22 +124,45 @@ static int can_i(struct cli *cli, struct err *err)
 	return 0;
 }
 
+static const char *who_of(const struct value *item)
+{
+	const char *who = value_get_str(item, "principal");
+	return who ? who : value_get_str(item, "login");
+}
+
+/* What is kept from this one, if anything is: lines of their own, since they are long. */
+static void print_kept(struct cli *cli, const struct value *item)
+{
+	const struct value *data = value_get(item, "data");
+	const char *rows = value_get_str(data, "rows"), *said = columns(cli, data);
+	const char *reason = value_get_str(data, "reason");
+	bool some = rows && strcmp(rows, "all") != 0;
+	if (!data || (!some && !reason && said && !*said))
+		return;
+	printf("\n%s, %s:\n", who_of(item), value_get_str(item, "action"));
+	if (rows)
+		printf("  rows: %s%s\n", some ? "where " : "", rows);
+	if (said && *said)
+		printf("  columns: %s\n", said);
+	if (reason)
+		printf("  nothing: %s\n", reason);
+}
+
 static void print_items(struct cli *cli, const struct value *items)
 {
-	static const char *const titles[] = {"WHO",     "TYPE", "ACTION", "ROWS",
-	                                     "COLUMNS", "WHY",  NULL};
+	static const char *const titles[] = {"WHO", "TYPE", "ACTION", "WHY", NULL};
 	struct table *table = table_new(cli, titles);
 	for (size_t i = 0; i < value_len(items); i++) {
-		const struct value *item = value_at(items, i), *data = value_get(item, "data");
-		const char *who = value_get_str(item, "principal");
-		table_cell(table, who ? who : value_get_str(item, "login"));
-		table_cell(table, who ? value_get_str(item, "type") : "login");
+		const struct value *item = value_at(items, i);
+		bool login = !value_get_str(item, "principal");
+		table_cell(table, who_of(item));
+		table_cell(table, login ? "login" : value_get_str(item, "type"));
 		table_cell(table, value_get_str(item, "action"));
-		table_cell(table, value_get_str(data, "rows"));
-		table_cell(table, columns(cli, data));
 		table_cell(table, why(cli, item));
 	}
 	table_print(table);
+	for (size_t i = 0; i < value_len(items); i++)
+		print_kept(cli, value_at(items, i));
 }
 
 static int who_can(struct cli *cli, struct err *err)

@@ -173,8 +173,8 @@ static int lint(struct cli *cli, struct err *err)
 		       value_get_str(finding, "policy"), value_get_str(finding, "text"),
 		       value_get_str(finding, "rule"));
 	}
-	printf("%zu policies, %zu errors, %zu warnings\n", files.count, errors,
-	       value_len(findings) - errors);
+	printf("%zu %s, %zu errors, %zu warnings\n", files.count,
+	       files.count == 1 ? "text" : "texts", errors, value_len(findings) - errors);
 	return 0;
 }
 
