@@ -281,7 +281,7 @@ static int under_way(const char *what, const struct value *key, struct err *err)
 {
 	return err_set(err, E_CONFLICT, "version %" PRIu32 " of the key of %s is still in use "
 	               "beside version %" PRIu32 "; freehold datakeys status says what is "
-		               "left to do",
+	               "left to do",
 	               version_of(value_get(key, "old"), "version"), what,
 	               version_of(key, "version"));
 }
