@@ -262,6 +262,11 @@ static int is_service(struct control *control, const struct request *request,
 	const char *type = value_get_str(value_get(resource, "spec"), "type");
 	if (!resource || is_admin(request))
 		return 0;
+	if (value_len(value_get(value_get(resource, "spec"), "attributes")))
+		return err_set(err, E_DENIED,
+		               "spec.attributes: policies may go by them, so a principal that has "
+		               "some, and its keys, are a tenant-admin's of %s",
+		               request->tenant);
 	if (type && strcmp(type, "service") == 0)
 		return roles_tell(control, request, err);
 	return err_set(err, E_DENIED,

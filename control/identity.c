@@ -54,6 +54,7 @@ static void fill(const struct value *principal, struct asker *asker)
 	const struct value *spec = value_get(principal, "spec");
 	const struct value *roles = value_get(spec, "roles");
 	asker->domain = value_get_str(spec, "domain");
+	asker->attributes = value_get(spec, "attributes");
 	for (size_t i = 0; i < value_len(roles); i++)
 		if (value_as_str(value_at(roles, i)) &&
 		    !asker_bind(asker, value_as_str(value_at(roles, i)), asker->domain))

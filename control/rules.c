@@ -18,6 +18,7 @@
 #include "control/rules_schedule.h"
 #include "control/sharing.h"
 #include "control/snapshots.h"
+#include "policy/attributes.h"
 
 #include <stdio.h>
 #include <inttypes.h>
@@ -340,6 +341,7 @@ static int principal_rules(struct control *control, struct request *request,
 {
 	char key[STORE_KEY_MAX];
 	const char *domain = value_get_str(manifest->spec, "domain");
+	TRY(attributes_check(value_get(manifest->spec, "attributes"), "spec.attributes", err));
 	if (has_role(manifest->spec, "operator") && strcmp(manifest->tenant, "platform") != 0)
 		return err_set(err, E_INVALID,
 		               "spec.roles: operator is a role of the tenant platform only; "

@@ -433,6 +433,14 @@ static int no_attr(struct cedar_checker *checker, const struct cedar_expr *expr,
 	               cedar_str_show(checker->arena, expr->name), near);
 }
 
+/* Of an entity with names of anybody's own: a near miss of what it is known to have. */
+static bool is_misspelt(struct cedar_checker *checker, const struct cedar_type *shape,
+			struct cedar_str name)
+{
+	return shape->element && !cedar_type_attr(shape, name) &&
+	       *cedar_near(checker->arena, name, shape->attrs, sizeof *shape->attrs, shape->count);
+}
+
 static int rule_has_attr(struct cedar_checker *checker, const struct cedar_expr *expr,
 			 const struct cedar_known *known, struct cedar_typed *ret)
 {
@@ -455,7 +463,8 @@ static int rule_get_attr(struct cedar_checker *checker, const struct cedar_expr 
 	bool entity = false;
 	TRY(shape_of(checker, expr->args[0], known, &shape, &entity));
 	struct cedar_attr attr;
-	if (!find_attr(shape, expr->name, &attr))
+	if (!find_attr(shape, expr->name, &attr) ||
+	    (entity && is_misspelt(checker, shape, expr->name)))
 		return no_attr(checker, expr, shape);
 	if (!attr.required && !shape->lenient && !is_known(known, &fact))
 		return err_set(checker->err, E_INVALID, "line %u, column %u: the attribute `%s` is "

@@ -4,7 +4,7 @@
  *
  * Who asks is User::"TENANT/NAME", in Group::"TENANT/NAME" and in Role::"TENANT/ROLE",
  * Role::"TENANT/DOMAIN/ROLE" or Role::"TENANT/DOMAIN/KIND/NAME/ROLE"; attributes
- * tenant, name, strength ("key", "token", "oidc").
+ * tenant, name, strength ("key", "token", "oidc") and its own (policy/attributes.h).
  * What is asked about lies in one tree:
  *   Platform::"freehold"                    what belongs to no tenant
  *   Tenant::"T" > Commons::"T"              all of a tenant > what its members may know of it

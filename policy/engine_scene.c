@@ -8,6 +8,7 @@
 #include "common/defs.h"
 #include "policy/engine_impl.h"
 
+#include "policy/attributes.h"
 #include "policy/cedar_ip.h"
 
 #include <string.h>
@@ -120,13 +121,37 @@ static const char *strength_of(const struct asker *asker)
 	return strengths[asker->auth];
 }
 
-static int add_principal(struct scene *scene)
+/* Its own never stand for what the platform says of it. */
+static int principal_attrs(struct scene *scene, const struct cedar_record **ret_attrs)
 {
 	const struct asker *asker = scene->ask->asker;
-	const struct cedar_field fields[] = {
+	size_t own = value_len(asker->attributes), count = 0;
+	const struct cedar_field given[] = {
 		text_field("name", asker->principal), text_field("strength", strength_of(asker)),
 		text_field("tenant", asker->tenant),
 	};
+	if (!own)
+		return record_of(scene, given, ARRAY_LEN(given), ret_attrs);
+	if (own > ATTRIBUTES_MAX)
+		own = ATTRIBUTES_MAX;
+	struct cedar_field *fields =
+		arena_alloc(scene->arena, (ARRAY_LEN(given) + own) * sizeof *fields);
+	if (!fields)
+		return no_room(scene);
+	for (; count < ARRAY_LEN(given); count++)
+		fields[count] = given[count];
+	for (size_t i = 0; i < own; i++) {
+		const char *name = NULL;
+		const char *text = value_as_str(value_member(asker->attributes, i, &name));
+		if (text && !attribute_is_given(name))
+			fields[count++] = text_field(name, text);
+	}
+	return cedar_record_new(scene->arena, fields, count, ret_attrs, scene->err);
+}
+
+static int add_principal(struct scene *scene)
+{
+	const struct asker *asker = scene->ask->asker;
 	const char *path[] = { asker->tenant, asker->principal };
 	struct parents parents = { .count = 0 };
 	struct cedar_entity entity = { .attrs = NULL };
@@ -140,7 +165,7 @@ static int add_principal(struct scene *scene)
 		const char *const group[] = { asker->tenant, asker->groups[i] };
 		TRY(add_parent(scene, &parents, &scene->engine->group, group, ARRAY_LEN(group)));
 	}
-	TRY(record_of(scene, fields, ARRAY_LEN(fields), &entity.attrs));
+	TRY(principal_attrs(scene, &entity.attrs));
 	TRY(uid_of(scene, &scene->engine->user, path, ARRAY_LEN(path), &entity.uid));
 	entity.parents = parents.items;
 	entity.parent_count = parents.count;

@@ -3,6 +3,7 @@
 #include "policy/examples.h"
 
 #include "common/clock.h"
+#include "policy/attributes.h"
 #include "policy/cedar_json.h"
 
 #include <stdio.h>
@@ -50,6 +51,8 @@ static int read_asker(const struct reading *reading, const struct value *example
 	if (strength && strcmp(strength, "oidc") == 0)
 		asker.auth = AUTH_OIDC;
 	TRY(read_groups(reading, value_get(example, "groups"), &asker));
+	asker.attributes = value_get(example, "attributes");
+	TRY(attributes_check(asker.attributes, "attributes", reading->err));
 	for (size_t i = 0; i < value_len(roles); i++) {
 		const char *role = value_as_str(value_at(roles, i));
 		TRY(naming_role(reading->arena, role ? role : "", &asker, reading->err));

@@ -118,8 +118,8 @@ static int look_fallible(struct lint *lint, const char *name, const struct cedar
 			TRY(find_of(
 				lint, &one, "fallible",
 				arena_printf(lint->arena,
-			                     "it fails, and then forbids nothing, in a row without "
-			                     "a value: %s",
+			                     "it fails, and then forbids nothing, where a value is "
+			                     "missing: %s",
 			                     findings[i].text)));
 	}
 	return 0;

@@ -78,7 +78,8 @@ static void say_entities(const struct model_kind *kinds, size_t count, struct bu
 	           "@doc(\"A column's name and the row's value\")\ntype Row = {};\n\n"
 	           "@doc(\"TENANT/ROLE, TENANT/DOMAIN/ROLE or "
 	           "TENANT/DOMAIN/KIND/NAME/ROLE\")\nentity Role;\n"
-	           "@doc(\"Who asks: TENANT/NAME\")\nentity User in [Group, Role] = {\n"
+	           "@doc(\"Who asks: TENANT/NAME; its own attributes beside these are "
+	           "texts, and may be missing\")\nentity User in [Group, Role] = {\n"
 	           "\ttenant: String, name: String, strength: String\n};\n"
 	           "@doc(\"What belongs to no tenant: freehold\")\nentity Platform = %s"
 	           "@doc(\"All of a tenant: TENANT\")\nentity Tenant = %s"
@@ -204,6 +205,15 @@ static int shape_again(const struct model *model, struct arena *arena, const str
 	return cedar_type_record(arena, attrs, old->count, shape, err);
 }
 
+/* A principal's own attributes: any text, which is to be tested where columns are. */
+static int open_user(struct arena *arena, const struct cedar_type *row,
+                     const struct cedar_type **shape, struct err *err)
+{
+	bool lenient = !row || row->lenient;
+	return cedar_type_open(arena, *shape, cedar_type_of(CEDAR_TYPE_STRING), lenient, shape,
+	                       err);
+}
+
 /* The schema again, with another type for rows, or (NULL) opened. */
 static int schema_again(const struct model *model, struct arena *arena,
                         const struct cedar_schema *old, const struct cedar_type *row,
@@ -218,7 +228,11 @@ static int schema_again(const struct model *model, struct arena *arena,
 	schema->entities = entities;
 	for (size_t i = 0; i < old->entity_count; i++) {
 		entities[i] = old->entities[i];
-		if (entities[i].shape)
+		if (!entities[i].shape)
+			continue;
+		if (cedar_str_is(entities[i].name, "User"))
+			TRY(open_user(arena, row, &entities[i].shape, err));
+		else
 			TRY(shape_again(model, arena, row, &entities[i].shape, err));
 	}
 	*ret_schema = schema;

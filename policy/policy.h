@@ -32,6 +32,7 @@ struct asker { /* who asks */
 	size_t binding_count;
 	const char *groups[GROUPS_MAX];
 	size_t group_count;
+	const struct value *attributes; /* principal.NAME (policy/attributes.h); NULL: none */
 	enum auth auth;
 	const char *address;         /* it asks from; NULL: not known, as of what runs later */
 	const char *credential;      /* the id of the key or token; NULL: none */

@@ -175,6 +175,25 @@ static void for_a_purpose(struct cast *cast)
 	cr_expect_not_null(strstr(text, "payroll"), "%s", text);
 }
 
+/* anna has no region, and eve that of the second. */
+static void by_its_own_attribute(struct cast *cast)
+{
+	const char *all = "SELECT id FROM sales.people ORDER BY id";
+	policy(cast, "forbid(principal, action == Action::\"dataset:read\", resource == "
+	             "Dataset::\"acme/sales/people\") unless { principal has region && "
+	             "resource.row has region && resource.row.region == principal.region };");
+	put(cast, "Principal", "/v1/tenants/acme/principals/eve",
+	    "{'roles':['consumer'],'domain':'sales','attributes':{'region':'US'}}");
+	struct answer seen = query(cast, cast->eve, NULL, all);
+	cr_expect(says(&seen, "p2") && !says(&seen, "p1") && !says(&seen, "p3"), "%s", seen.text);
+	seen = query(cast, cast->anna.key, NULL, all);
+	cr_expect(!says(&seen, "p1") && !says(&seen, "p2"), "%s", seen.text);
+	put(cast, "Principal", "/v1/tenants/acme/principals/eve",
+	    "{'roles':['consumer'],'domain':'sales','attributes':{'region':'EU'}}");
+	seen = query(cast, cast->eve, NULL, all);
+	cr_expect(says(&seen, "p1") && !says(&seen, "p2"), "%s", seen.text);
+}
+
 Test(restricted, people_get_what_policies_leave_them_through_every_door)
 {
 	struct cast cast;
@@ -183,6 +202,7 @@ Test(restricted, people_get_what_policies_leave_them_through_every_door)
 	by_a_task(&cast);
 	by_a_query(&cast);
 	by_an_online_read(&cast);
+	by_its_own_attribute(&cast);
 	for_a_purpose(&cast);
 	yard_close(cast.yard);
 }

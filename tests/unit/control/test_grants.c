@@ -430,3 +430,24 @@ Test(grants, leave_service_accounts_to_the_administrator_where_policies_permit_m
 	cr_expect_eq(call(&s, s.admin, "POST", ACME "/principals/svc/keys"), 201);
 	plane_stop(s.plane);
 }
+
+#define LOADER(more) "{'type':'service','roles':['producer'],'domain':'trips'" more "}"
+
+Test(grants, leave_attributes_and_who_has_them_to_the_administrator)
+{
+	struct scene s = start();
+	const char *loader = ACME "/principals/loader", *eu = LOADER(",'attributes':{'a':'b'}");
+	cr_expect_eq(put_status(&s, s.olga, "Principal", loader, eu), 403);
+	cr_expect_eq(put_status(&s, s.olga, "Principal", loader, LOADER("")), 201);
+	cr_expect_eq(put_status(&s, s.olga, "Principal", loader, eu), 403);
+	cr_expect_eq(put_status(&s, s.olga, "Principal", ACME "/principals/olga",
+	                        "{'attributes':{'a':'b'}}"), 403);
+	cr_expect_eq(put_status(&s, s.admin, "Principal", loader, eu), 201);
+	cr_expect_eq(put_status(&s, s.olga, "Principal", loader, LOADER("")), 403);
+	cr_expect_eq(call(&s, s.olga, "POST", ACME "/principals/loader/keys"), 403);
+	cr_expect_eq(call(&s, s.olga, "DELETE", loader), 403);
+	cr_expect_eq(call(&s, s.admin, "POST", ACME "/principals/loader/keys"), 201);
+	cr_expect_eq(put_status(&s, s.admin, "Principal", loader,
+	                        LOADER(",'attributes':{'tenant':'globex'}")), 400);
+	plane_stop(s.plane);
+}

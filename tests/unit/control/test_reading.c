@@ -3,6 +3,8 @@
 #include "common/defs.h"
 #include "control/reading.h"
 
+#include "control/identity.h"
+
 #include "common/json.h"
 #include "tests/support/plane.h"
 
@@ -135,6 +137,53 @@ Test(reading, is_the_rows_that_policies_leave)
 	struct reading_ask unknown = orders(&s, &s.carl);
 	unknown.schema = NULL;
 	cr_expect_eq(read_as(&s, unknown, &reading), E_DENIED);
+	plane_stop(s.plane);
+}
+
+static const struct value *rows_of(struct scene *s, const char *name)
+{
+	struct asker asker = { .auth = AUTH_KEY };
+	struct reading reading;
+	const struct identity_name who = { "acme", name, NULL };
+	cr_assert_eq(identity_named(s->plane->control, s->plane->arena, &who, &asker, &s->err), 0,
+	             "%s", s->err.text);
+	int rc = read_as(s, orders(s, &asker), &reading);
+	cr_expect(rc == 0 || rc == E_DENIED, "%s", s->err.text);
+	return rc == 0 ? reading.restriction.filter : NULL;
+}
+
+static const struct value *eq(struct scene *s, const char *text)
+{
+	struct value *list = value_list(s->plane->arena);
+	value_add_str(list, "eq");
+	value_add_str(list, "region");
+	value_add_str(list, text);
+	return list;
+}
+
+static void clerk(struct scene *s, const char *name, const char *spec)
+{
+	plane_put(s->plane, s->admin, "Principal",
+	          arena_printf(s->plane->arena, ACME "/principals/%s", name), spec);
+}
+
+Test(reading, is_each_principals_own_rows_by_its_attribute_under_one_policy)
+{
+	struct scene s = start();
+	policy(&s, "own", "permit(principal, action == Action::\"dataset:read\", resource == "
+	                  "Dataset::\"acme/sales/orders\") when { resource.row.region == "
+	                  "principal.region };");
+	clerk(&s, "uma", "{'attributes':{'region':'US'}}");
+	clerk(&s, "eva", "{'attributes':{'region':'EU'}}");
+	clerk(&s, "nil", "{}");
+	const struct value *uma = rows_of(&s, "uma"), *eva = rows_of(&s, "eva");
+	cr_expect(value_equal(uma, eq(&s, "US")));
+	cr_expect(value_equal(eva, eq(&s, "EU")));
+	cr_expect_null(rows_of(&s, "nil"));
+	clerk(&s, "uma", "{'attributes':{'region':'EU'}}");
+	cr_expect(value_equal(rows_of(&s, "uma"), eva));
+	clerk(&s, "uma", "{}");
+	cr_expect_null(rows_of(&s, "uma"));
 	plane_stop(s.plane);
 }
 

@@ -78,7 +78,7 @@ Test(rules_policy, refuses_what_means_nothing_with_its_place_and_a_suggestion)
 	        "mean `dataset:read`?");
 	refused(&s, READS("resource.row.regoin == \"north\""), NULL, "did you mean `region`?");
 	refused(&s, READS("resource.row.fare == \"north\""), NULL, "no type in common");
-	refused(&s, READS("principal.region == \"north\""), NULL, "no attribute `region`");
+	refused(&s, READS("principal.tenat == \"north\""), NULL, "did you mean `tenant`?");
 	cr_expect_eq(put(&s, "rule", READS("resource.row.region == \"north\""), NULL).status, 201);
 	plane_stop(s.plane);
 }
@@ -130,6 +130,21 @@ Test(rules_policy, refuses_a_policy_whose_examples_do_not_hold)
 	        "spec.examples[0]: action:");
 	cr_expect_eq(put(&s, "rule", NO_RIDES, CARL("deny", ",'policies':['rule']")).status, 201);
 	cr_expect_eq(put(&s, "rule", NO_RIDES, CARL("allow", ",'groups':['finance']")).status, 200);
+	plane_stop(s.plane);
+}
+
+Test(rules_policy, runs_examples_of_principals_with_attributes)
+{
+	struct scene s = start();
+	const char *own = READS("resource.row.region == principal.region");
+#define OWN(attributes, expect) \
+	"[{'principal':'x','action':'dataset:read','resource':'trips.rides','row':{'region':" \
+	"'north'},'attributes':{" attributes "},'expect':'" expect "'}]"
+	struct answer made = put(&s, "own", own, OWN("'region':'north'", "allow"));
+	cr_expect_eq(made.status, 201, "%s", made.text);
+	cr_expect_eq(put(&s, "own", own, OWN("'region':'south'", "deny")).status, 200);
+	cr_expect_eq(put(&s, "own", own, OWN("", "deny")).status, 200);
+	refused(&s, own, OWN("'name':'y'", "deny"), "attributes: a member's name");
 	plane_stop(s.plane);
 }
 

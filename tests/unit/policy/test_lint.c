@@ -120,6 +120,8 @@ Test(lint, finds_forbids_that_may_fail)
 	                                   "resource.row.region == \"x\" };",
 	                                   NULL)),
 	             0);
+	finds("forbid(principal, action, resource) unless { principal.region == \"x\" };", NULL,
+	      "fallible", "one.0");
 	finds("forbid(principal, action == Action::\"dataset:read\", resource is Dataset) when { "
 	      "resource.row has n && resource.row.n + 1 > 3 };",
 	      NULL, "fallible", "one.0");

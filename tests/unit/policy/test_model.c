@@ -109,6 +109,17 @@ Test(model, lets_the_policies_of_the_documentation_through)
 	good("permit(principal, action, resource);");
 }
 
+Test(model, takes_any_attribute_of_a_principal_for_a_text)
+{
+	good("permit(principal, action == Action::\"dataset:read\", resource is Dataset) when { "
+	     "resource.row.region == principal.region };");
+	good("forbid(principal, action == Action::\"dataset:read\", resource is Dataset) unless { "
+	     "principal has region && resource.row has region && "
+	     "resource.row.region == principal.region };");
+	bad("permit(principal, action, resource) when { principal.level > 3 };",
+	    "expected Long, found String");
+}
+
 Test(model, refuses_misspelt_names_with_their_place_and_what_was_meant)
 {
 	bad("permit(principal,\n action == Action::\"dataset:raed\", resource);",
