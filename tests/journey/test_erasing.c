@@ -118,7 +118,7 @@ static void await(struct cast *cast, stage_ready_fn *ready, const char *what)
 
 /* --- what the store holds, opened --- */
 
-struct search { struct cast *cast; const char *found; };
+struct search { struct cast *cast; struct arena *scratch; const char *found; };
 
 static bool holds(const struct value *value)
 {
@@ -147,8 +147,9 @@ static int look(void *context, const struct store_item *item, struct err *err)
 		return 0;
 	bool found = strstr(item->key, "acme") ||
 		(journal_open_value(keyring_state_key(plane->keyring), item->key, item->value,
-		                    item->value_len, plane->arena, &value, NULL) == 0 &&
+		                    item->value_len, search->scratch, &value, NULL) == 0 &&
 		 holds(value));
+	arena_reset(search->scratch);
 	if (found)
 		search->found = arena_strdup(plane->arena, item->key);
 	return 0;
@@ -156,7 +157,10 @@ static int look(void *context, const struct store_item *item, struct err *err)
 
 static const char *left_in_store(struct cast *cast)
 {
-	struct search search = { cast, NULL };
+	AUTO(arena) *scratch = NULL;
+	struct search search = { .cast = cast };
+	cr_assert_eq(arena_new(16 * MIB, &scratch, NULL), 0);
+	search.scratch = scratch;
 	cr_assert_eq(store_list(cast->plane->store, "", look, &search, NULL, NULL), 0);
 	return search.found;
 }
