@@ -233,9 +233,9 @@ int tagging_node(struct control *control, struct arena *arena, const struct data
 	TRY(sharing_resolve(control, arena, &reader, KIND_DATASET, alias, dot + 1, &shared, err));
 	const struct dataset_at owner = { shared.tenant, shared.domain, shared.name };
 	TRY(own_node(control, arena, &owner, ret_node, err));
-	if (strcmp(shared.tenant, at->tenant) != 0)
-		tagnode_close(arena, &owner, ret_node);
-	return value_check(ret_node->columns, err);
+	return strcmp(shared.tenant, at->tenant) != 0
+	               ? tagnode_close(arena, &owner, ret_node, err)
+	               : 0;
 }
 
 int tagging_known(struct control *control, struct arena *arena, const struct dataset_at *at,
@@ -244,7 +244,7 @@ int tagging_known(struct control *control, struct arena *arena, const struct dat
 	struct tagnode node;
 	TRY(own_node(control, arena, at, &node, err));
 	if (strcmp(reader, at->tenant) != 0)
-		tagnode_close(arena, at, &node);
+		TRY(tagnode_close(arena, at, &node, err));
 	return node_value(arena, &node, ret_known, err);
 }
 
@@ -306,13 +306,14 @@ int tags_of(struct control *control, struct arena *arena, const char *tenant, co
 }
 
 /* What a view adds of its own. */
-static void add_own(struct arena *arena, struct tagnode *node, const struct value *spec,
-                    const char *whole)
+static int add_own(struct arena *arena, struct tagnode *node, const struct value *spec,
+                   const char *whole, struct err *err)
 {
 	const struct value *features = value_get(spec, "features"), *tags = value_get(spec, "tags");
 	struct value *own = value_map(arena);
 	for (size_t i = 0; i < value_len(tags); i++)
 		tagmap_add(arena, own, value_as_str(value_at(tags, i)), whole);
+	TRY(value_check(own, err));
 	tagmap_merge(arena, node->flow, own);
 	tagmap_merge(arena, node->rest, own);
 	for (size_t i = 0; i < value_len(features); i++) {
@@ -324,6 +325,7 @@ static void add_own(struct arena *arena, struct tagnode *node, const struct valu
 		tagmap_merge(arena, map, own);
 		value_set(node->columns, name, map);
 	}
+	return 0;
 }
 
 static int view_node(struct control *control, struct arena *arena, const struct dataset_at *at,
@@ -338,15 +340,15 @@ static int view_node(struct control *control, struct arena *arena, const struct 
 	TRY(sharing_resolve(control, arena, &reader, KIND_DATASET, domain, name, &shared, err));
 	const struct dataset_at from = { shared.tenant, shared.domain, shared.name };
 	TRY(own_node(control, arena, &from, ret_node, err));
-	if (alias)
-		tagnode_close(arena, &from, ret_node);
-	return 0;
+	return alias ? tagnode_close(arena, &from, ret_node, err) : 0;
 }
 
-static void merge_node(struct arena *arena, struct tagnode *node, const struct value *known)
+static int merge_node(struct arena *arena, struct tagnode *node, const struct value *known,
+                      struct err *err)
 {
 	const struct value *columns = value_get(known, "columns");
 	struct value *before = copy_or_empty(arena, node->rest);
+	TRY(value_check(before, err));
 	tagmap_merge(arena, node->flow, value_get(known, "flow"));
 	tagmap_merge(arena, node->influence, value_get(known, "influence"));
 	for (size_t i = 0; i < value_len(columns); i++) {
@@ -365,6 +367,7 @@ static void merge_node(struct arena *arena, struct tagnode *node, const struct v
 			tagmap_merge(arena, value_get_mut(node->columns, name),
 			             value_get(known, "rest"));
 	}
+	return 0;
 }
 
 static int showed_of(struct control *control, struct arena *arena, const struct value *before,
@@ -414,6 +417,8 @@ static int own_view(struct control *control, struct arena *arena, const struct d
 	struct value *stored = NULL;
 	struct tagnode node;
 	const char *whole = arena_printf(arena, "%s/%s/%s", at->tenant, at->domain, at->name);
+	if (!whole)
+		return err_set(err, E_NOMEM, "no memory for tags");
 	catalog_key(key, KIND_FEATUREVIEW, at->tenant, at->domain, at->name);
 	int rc = catalog_get(control->catalog, arena, key, &stored, NULL, err);
 	if (rc < 0 && rc != E_NOT_FOUND)
@@ -423,8 +428,8 @@ static int own_view(struct control *control, struct arena *arena, const struct d
 		TRY(view_node(control, arena, at, value_get(stored, "spec"), &node, err));
 	const struct value *showed = value_get(stored, "showed");
 	for (size_t i = 0; i < value_len(showed); i++)
-		merge_node(arena, &node, value_get(value_at(showed, i), "known"));
-	add_own(arena, &node, value_get(stored, "spec"), whole ? whole : "");
+		TRY(merge_node(arena, &node, value_get(value_at(showed, i), "known"), err));
+	TRY(add_own(arena, &node, value_get(stored, "spec"), whole, err));
 	return names_of(arena, &node, ret_tags, err);
 }
 

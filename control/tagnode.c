@@ -32,6 +32,17 @@ struct graph {
 	bool cut, grew;
 };
 
+static int no_memory(struct err *err)
+{
+	return err_set(err, E_NOMEM, "no memory for a dataset's tags");
+}
+
+/* A tag that memory was missing for must not be taken as absent: whoever checks the map is told. */
+static void spoil(struct value *map)
+{
+	value_set(map, "", NULL);
+}
+
 /* --- maps of tags --- */
 
 void tagmap_add(struct arena *arena, struct value *map, const char *tag, const char *origin)
@@ -124,7 +135,9 @@ static void declare_columns(struct graph *graph, struct tagnode *node, const cha
 		const struct value *column = value_at(columns, i);
 		const char *name = value_get_str(column, "name");
 		const char *origin = arena_printf(graph->arena, "%s.%s", whole, name ? name : "");
-		if (name && origin)
+		if (!origin)
+			spoil(node->columns);
+		else if (name)
 			add_list(graph, column_map(graph, node, name), value_get(column, "tags"),
 			         origin);
 	}
@@ -132,8 +145,16 @@ static void declare_columns(struct graph *graph, struct tagnode *node, const cha
 
 static const char *text_of(struct arena *arena, const struct dataset_at *at)
 {
-	const char *text = arena_printf(arena, "%s/%s/%s", at->tenant, at->domain, at->name);
-	return text ? text : "";
+	return arena_printf(arena, "%s/%s/%s", at->tenant, at->domain, at->name);
+}
+
+static int node_check(const struct tagnode *node, struct err *err)
+{
+	TRY(value_check(node->flow, err));
+	TRY(value_check(node->influence, err));
+	TRY(value_check(node->rest, err));
+	TRY(value_check(node->lifts, err));
+	return value_check(node->columns, err);
 }
 
 /* --- inherited --- */
@@ -153,42 +174,60 @@ static struct value *reorigin(struct arena *arena, const struct value *map, cons
 	return new;
 }
 
-void tagnode_close(struct arena *arena, const struct dataset_at *at, struct tagnode *node)
+int tagnode_close(struct arena *arena, const struct dataset_at *at, struct tagnode *node,
+                  struct err *err)
 {
 	const char *whole = text_of(arena, at);
 	struct value *columns = value_map(arena);
+	if (!whole)
+		return no_memory(err);
 	for (size_t i = 0; i < value_len(node->columns); i++) {
 		const char *name = NULL;
 		const struct value *map = value_member(node->columns, i, &name);
 		const char *origin = arena_printf(arena, "%s.%s", whole, name);
-		value_set(columns, name, reorigin(arena, map, origin ? origin : whole));
+		value_set(columns, name, origin ? reorigin(arena, map, origin) : NULL);
 	}
 	node->flow = reorigin(arena, node->flow, whole);
 	node->influence = reorigin(arena, node->influence, whole);
 	node->rest = reorigin(arena, node->rest, whole);
 	node->columns = columns;
+	return node_check(node, err);
+}
+
+/* Whether the reader's acceptance still gives it that dataset. */
+static int is_given(struct graph *graph, const char *alias, const struct dataset_at *at,
+                    const struct reader *reader, bool *ret_given, struct err *err)
+{
+	struct shared shared;
+	int rc = sharing_resolve(graph->control, graph->arena, reader, KIND_DATASET, alias,
+	                         at->name, &shared, err);
+	if (rc == E_INPUT)
+		return 0;
+	TRY(rc);
+	*ret_given = shared.tenant && strcmp(shared.tenant, at->tenant) == 0 &&
+	             strcmp(shared.domain, at->domain) == 0;
+	return 0;
 }
 
 /* Whether what an input names is what it named, and may be seen from there. */
-static bool is_visible(struct graph *graph, const struct value *input, const struct dataset_at *at,
-                       const struct reader *reader)
+static int is_visible(struct graph *graph, const struct value *input, const struct dataset_at *at,
+                      const struct reader *reader, bool *ret_visible, struct err *err)
 {
 	char key[STORE_KEY_MAX];
 	struct value *dataset = NULL;
-	struct shared shared;
 	const char *alias = value_get_str(input, "alias"), *uid = value_get_str(input, "uid");
+	*ret_visible = false;
 	catalog_key(key, KIND_DATASET, at->tenant, at->domain, at->name);
-	if (catalog_get(graph->control->catalog, graph->arena, key, &dataset, NULL, NULL) < 0)
-		return false;
+	int rc = catalog_get(graph->control->catalog, graph->arena, key, &dataset, NULL, err);
+	if (rc < 0)
+		return rc == E_NOT_FOUND ? 0 : rc;
 	const char *now = value_get_str(value_get(dataset, "metadata"), "uid");
 	if (!uid || !now || strcmp(uid, now) != 0)
-		return false;
-	if (!alias)
-		return strcmp(at->tenant, reader->tenant) == 0;
-	return sharing_resolve(graph->control, graph->arena, reader, KIND_DATASET, alias, at->name,
-	                       &shared, NULL) == 0 &&
-	       shared.tenant && strcmp(shared.tenant, at->tenant) == 0 &&
-	       strcmp(shared.domain, at->domain) == 0;
+		return 0;
+	if (alias)
+		return is_given(graph, alias, at, reader, ret_visible, err);
+	*ret_visible = strcmp(at->tenant, reader->tenant) == 0;
+	return 0;
 }
 
 static struct value *map_or_empty(struct graph *graph, const struct value *map)
@@ -196,15 +235,17 @@ static struct value *map_or_empty(struct graph *graph, const struct value *map)
 	return map ? value_copy(graph->arena, map) : value_map(graph->arena);
 }
 
-static struct tagnode known_node(struct graph *graph, const struct value *known)
+static int known_node(struct graph *graph, const struct value *known, struct tagnode *ret_node,
+                      struct err *err)
 {
-	return (struct tagnode){
+	*ret_node = (struct tagnode){
 		.flow = map_or_empty(graph, value_get(known, "flow")),
 		.influence = map_or_empty(graph, value_get(known, "influence")),
 		.rest = map_or_empty(graph, value_get(known, "rest")),
 		.columns = map_or_empty(graph, value_get(known, "columns")),
-		.state = "known",
+		.lifts = value_list(graph->arena), .state = "known",
 	};
+	return node_check(ret_node, err);
 }
 
 static int node_of_input(struct graph *graph, const struct value *input,
@@ -215,14 +256,14 @@ static int node_of_input(struct graph *graph, const struct value *input,
 		                       value_get_str(input, "name") };
 	if (!at.tenant || !at.domain || !at.name)
 		return err_set(err, E_CORRUPT, "a dataset's lineage names an input without a name");
-	if (!is_visible(graph, input, &at, reader)) {
-		*ret_node = known_node(graph, value_get(input, "known"));
-		return 0;
-	}
+	bool visible = false;
+	TRY(is_visible(graph, input, &at, reader, &visible, err));
+	if (!visible)
+		return known_node(graph, value_get(input, "known"), ret_node, err);
 	TRY(walk(graph, &at, ret_node, err));
-	if (strcmp(at.tenant, reader->tenant) != 0)
-		tagnode_close(graph->arena, &at, ret_node);
-	return 0;
+	return strcmp(at.tenant, reader->tenant) != 0
+	               ? tagnode_close(graph->arena, &at, ret_node, err)
+	               : 0;
 }
 
 /* Everything that a column of it may have. */
@@ -287,7 +328,7 @@ static int state_of(struct graph *graph, const struct value *lineage, const stru
 		           sources[i].state);
 	TRY(buf_check(&text, err));
 	if (!hex)
-		return err_set(err, E_NOMEM, "no memory for a dataset's tags");
+		return no_memory(err);
 	sha256(text.data, text.len, sum);
 	hex_print(sum, sizeof sum, hex);
 	*ret_state = hex;
@@ -305,8 +346,8 @@ static int inherit(struct graph *graph, const struct dataset_at *at, const char 
 	const struct reader reader = { at->tenant, lineage_domain(graph->arena, lineage) };
 	size_t count = value_len(inputs);
 	struct tagnode *sources = arena_alloc(graph->arena, (count + 1) * sizeof *sources);
-	if (!sources)
-		return err_set(err, E_NOMEM, "no memory for a dataset's tags");
+	if (!sources || (!reader.domain && value_get_str(lineage, "by")))
+		return no_memory(err);
 	for (size_t i = 0; i < count; i++) {
 		TRY(node_of_input(graph, value_at(inputs, i), &reader, &sources[i], err));
 		if (!lineage_reads(value_at(inputs, i)))
@@ -347,6 +388,8 @@ static void take_origins(struct graph *graph, struct value *map, const char *tag
 		if (stays)
 			tagmap_add(graph->arena, left, tag, origin);
 	}
+	if (value_check(left, NULL) < 0)
+		spoil(map);
 	value_remove(map, tag);
 	if (value_len(left))
 		value_set(map, tag, value_get_mut(left, tag));
@@ -359,6 +402,8 @@ static bool lift_flow(struct graph *graph, struct tagnode *node, const struct va
 	const char *tag = value_get_str(lift, "tag");
 	const struct value *origins = tag ? value_get(node->flow, tag) : NULL;
 	struct value *gone = origins ? value_copy(graph->arena, origins) : NULL;
+	if (origins && !gone)
+		spoil(node->flow);
 	if (!lift_from(node->flow, lift, node->state))
 		return false;
 	take_origins(graph, node->rest, tag, gone);
@@ -416,15 +461,6 @@ static void complete_columns(struct graph *graph, struct tagnode *node, const st
 	}
 }
 
-static int node_check(const struct tagnode *node, struct err *err)
-{
-	TRY(value_check(node->flow, err));
-	TRY(value_check(node->influence, err));
-	TRY(value_check(node->rest, err));
-	TRY(value_check(node->lifts, err));
-	return value_check(node->columns, err);
-}
-
 static int fill(struct graph *graph, const struct dataset_at *at, struct tagnode *node,
                 struct err *err)
 {
@@ -433,10 +469,12 @@ static int fill(struct graph *graph, const struct dataset_at *at, struct tagnode
 	const struct value *lifts = NULL;
 	int64_t revision = 0;
 	const char *whole = text_of(graph->arena, at);
+	if (!whole)
+		return no_memory(err);
 	catalog_key(key, KIND_DATASET, at->tenant, at->domain, at->name);
 	int rc = catalog_get(graph->control->catalog, graph->arena, key, &stored, NULL, err);
 	if (rc < 0)
-		return rc == E_NOT_FOUND ? 0 : rc;
+		return rc == E_NOT_FOUND ? node_check(node, err) : rc;
 	const struct value *spec = value_get(stored, "spec");
 	add_list(graph, node->flow, value_get(spec, "tags"), whole);
 	declare_columns(graph, node, whole, value_get(spec, "schema"));
@@ -455,21 +493,28 @@ static struct tagnode empty(struct arena *arena)
 		                 value_map(arena), value_list(arena), "" };
 }
 
-static struct met *meet(struct graph *graph, const char *key)
+static struct met *find_met(const struct graph *graph, const char *key)
 {
-	for (struct met *at = graph->first; at; at = at->next)
-		if (strcmp(at->key, key) == 0)
-			return at;
+	struct met *met = graph->first;
+	while (met && strcmp(met->key, key) != 0)
+		met = met->next;
+	return met;
+}
+
+static int meet(struct graph *graph, const char *key, struct met **ret_met, struct err *err)
+{
 	struct met *met = arena_alloc(graph->arena, sizeof *met);
-	if (!met || graph->count == TAG_NODES_MAX)
-		return NULL;
+	if (!met)
+		return no_memory(err);
 	*met = (struct met){ .next = graph->first, .key = arena_strdup(graph->arena, key),
 		             .node = empty(graph->arena) };
 	if (!met->key)
-		return NULL;
+		return no_memory(err);
+	TRY(node_check(&met->node, err));
 	graph->first = met;
 	graph->count++;
-	return met;
+	*ret_met = met;
+	return 0;
 }
 
 static bool same(const struct tagnode *a, const struct tagnode *b)
@@ -483,11 +528,13 @@ static int walk(struct graph *graph, const struct dataset_at *at, struct tagnode
 {
 	char key[STORE_KEY_MAX];
 	catalog_key(key, KIND_DATASET, at->tenant, at->domain, at->name);
-	struct met *met = meet(graph, key);
-	if (!met || graph->depth == TAG_DEPTH_MAX)
+	struct met *met = find_met(graph, key);
+	if ((!met && graph->count == TAG_NODES_MAX) || graph->depth == TAG_DEPTH_MAX)
 		return err_set(err, E_TOO_LARGE, "tags: the dataset %s.%s is made of more than %d "
 		               "datasets, or over more than %d steps", at->domain, at->name,
 		               TAG_NODES_MAX, TAG_DEPTH_MAX);
+	if (!met)
+		TRY(meet(graph, key, &met, err));
 	if (met->busy) {
 		met->cut = graph->cut = true;
 		*ret_node = met->node;

@@ -24,7 +24,8 @@ struct tagnode {
 MUST_USE int tagnode_make(struct control *control, struct arena *arena,
                           const struct dataset_at *at, struct tagnode *ret_node, struct err *err);
 /* As another tenant sees it: all of it comes from there and no farther. */
-void tagnode_close(struct arena *arena, const struct dataset_at *at, struct tagnode *node);
+MUST_USE int tagnode_close(struct arena *arena, const struct dataset_at *at, struct tagnode *node,
+                           struct err *err);
 /* The map of a column's tags: never NULL. */
 const struct value *tagnode_column(const struct tagnode *node, const char *column);
 

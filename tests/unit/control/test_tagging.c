@@ -360,13 +360,15 @@ Test(tagging, policies_decide_by_tags_in_force)
 
 /* --- of another tenant --- */
 
-Test(tagging, another_tenants_tags_come_along_and_stay_when_its_offer_ends)
+#define OFFER "/v1/tenants/globex/domains/hr/offers/pay"
+
+/* people.a is made of globex's hr.raw, which is made of its hr.inner. */
+static const char *make_shared(void)
 {
 	const char *globex = plane_tenant(plane, "globex", "hr");
-	const char *offers = "/v1/tenants/globex/domains/hr/offers/pay";
 	plane_put(plane, globex, "Dataset", "/v1/tenants/globex/domains/hr/datasets/raw",
 	          "{'columnTags':[{'name':'ssn','tags':['pii']}]}");
-	plane_put(plane, globex, "Offer", offers,
+	plane_put(plane, globex, "Offer", OFFER,
 	          "{'datasets':['raw'],'to':{'tenant':'acme'}}");
 	plane_put(plane, admin, "Acceptance", PEOPLE("acceptances/gx"),
 	          "{'from':{'tenant':'globex','domain':'hr','offer':'pay'}}");
@@ -380,6 +382,12 @@ Test(tagging, another_tenants_tags_come_along_and_stay_when_its_offer_ends)
 	          "{'exact':true,'columns':{'ssn':[[0,'k']]},'influence':[]}");
 	derive_at(&a, &raw, "gx", "s1",
 	          "{'exact':true,'columns':{'x':[[0,'ssn']]},'influence':[]}");
+	return globex;
+}
+
+Test(tagging, another_tenants_tags_come_along_and_stay_when_its_offer_ends)
+{
+	const char *globex = make_shared();
 	cr_expect(column_has("a", "x", "pii") && column_has("a", "x", "staff"));
 	plane_put(plane, globex, "Dataset", "/v1/tenants/globex/domains/hr/datasets/raw",
 	          "{'columnTags':[{'name':'ssn','tags':['pii','health']}]}");
@@ -394,13 +402,80 @@ Test(tagging, another_tenants_tags_come_along_and_stay_when_its_offer_ends)
 	                  "/v1/tenants/globex/domains/hr/datasets/raw/lineage", NULL);
 	cr_assert_eq(told.status, 200, "%s", told.text);
 	cr_expect_not(strstr(told.text, "acme"), "%s", told.text);
-	struct answer gone = plane_call(plane, globex, "DELETE", offers, NULL);
+	struct answer gone = plane_call(plane, globex, "DELETE", OFFER, NULL);
 	cr_assert_eq(gone.status, 200, "%s", gone.text);
 	cr_expect(column_has("a", "x", "pii"));
 	plane_put(plane, globex, "Dataset", "/v1/tenants/globex/domains/hr/datasets/raw",
 	          "{'columnTags':[{'name':'ssn','tags':['later']}]}");
 	cr_expect(column_has("a", "x", "pii") && column_has("a", "x", "staff"));
 	cr_expect_not(column_has("a", "x", "later"));
+}
+
+/* --- memory is missing --- */
+
+enum { BYTES_STEP = 48 };
+
+static bool same_node(const struct tagnode *a, const struct tagnode *b)
+{
+	return value_equal(a->flow, b->flow) && value_equal(a->influence, b->influence) &&
+	       value_equal(a->rest, b->rest) && value_equal(a->columns, b->columns);
+}
+
+/* How often it was refused; what it is with less memory than that is what it is with more. */
+static size_t starve_node(const struct dataset_at *at)
+{
+	struct tagnode whole;
+	struct err err = { 0 };
+	AUTO(arena) *ample = NULL;
+	size_t refused = 0;
+	cr_assert_eq(arena_new(16 * MIB, &ample, NULL), 0);
+	cr_assert_eq(tagnode_make(plane->control, ample, at, &whole, NULL), 0);
+	for (size_t bytes = 1; bytes < 2 * arena_used(ample); bytes += BYTES_STEP) {
+		struct tagnode node;
+		AUTO(arena) *arena = NULL;
+		cr_assert_eq(arena_new(bytes, &arena, NULL), 0);
+		int rc = tagnode_make(plane->control, arena, at, &node, &err);
+		cr_assert(rc == 0 || rc == E_NOMEM, "%zu: %d %s", bytes, rc, err.text);
+		cr_assert(rc < 0 || same_node(&node, &whole), "%s of %zu bytes", at->name, bytes);
+		refused += rc < 0;
+	}
+	return refused;
+}
+
+static size_t starve_view(const char *view)
+{
+	struct tags whole;
+	AUTO(arena) *ample = NULL;
+	size_t refused = 0;
+	cr_assert_eq(arena_new(16 * MIB, &ample, NULL), 0);
+	cr_assert_eq(tags_of_view(plane->control, ample, "acme", "people", view, &whole, NULL), 0);
+	for (size_t bytes = 1; bytes < 2 * arena_used(ample); bytes += BYTES_STEP) {
+		struct tags tags;
+		AUTO(arena) *arena = NULL;
+		cr_assert_eq(arena_new(bytes, &arena, NULL), 0);
+		int rc = tags_of_view(plane->control, arena, "acme", "people", view, &tags, NULL);
+		cr_assert(rc < 0 || (value_equal(tags.dataset, whole.dataset) &&
+		                     value_equal(tags.columns, whole.columns) &&
+		                     value_equal(tags.rest, whole.rest)), "%zu bytes", bytes);
+		refused += rc < 0;
+	}
+	return refused;
+}
+
+Test(tagging, tags_that_memory_is_missing_for_are_an_error_and_never_fewer_tags)
+{
+	const struct dataset_at a = { "acme", "people", "a" }, b = { "acme", "people", "b" };
+	make_shared();
+	put("b", "{'tags':['internal'],'columnTags':[{'name':'own','tags':['money']}]}");
+	derive("b", "a", "s2", "{'exact':true,'columns':{'who':[[0,'x']]},'influence':[[0]]}");
+	cr_assert_eq(lift(admin, "b", "'tag':'staff'").status, 200);
+	plane_put(plane, admin, "Entity", PEOPLE("entities/one"), "{'joinKey':'who'}");
+	plane_put(plane, admin, "FeatureView", PEOPLE("featureviews/view"),
+	          "{'entities':['one'],'dataset':'b','timestampField':'at','tags':['served'],"
+	          "'features':[{'name':'who','type':'string','tags':['more']}]}");
+	cr_expect_gt(starve_node(&a), 10);
+	cr_expect_gt(starve_node(&b), 10);
+	cr_expect_gt(starve_view("view"), 10);
 }
 
 /* --- lineage shown --- */
