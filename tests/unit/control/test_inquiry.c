@@ -104,6 +104,8 @@ Test(inquiry, tells_of_data_which_rows_and_columns_are_seen)
 	const struct value *data = value_get(answer.body, "data");
 	const char *rows = value_get_str(data, "rows");
 	cr_expect(rows && strstr(rows, "region") && strstr(rows, "south"), "%s", answer.text);
+	cr_expect(rows && *rows != '(', "no parentheses around the whole: %s", answer.text);
+	cr_expect_null(value_get(answer.body, "failure"), "told as rows: %s", answer.text);
 	cr_expect_not_null(strstr(answer.text, "\"phone\":\"show-last-4\""), "%s", answer.text);
 	cr_expect_eq(value_len(value_get(data, "hidden")), 1, "%s", answer.text);
 	answer = get(&s, s.carl, "/v1/can-i?action=column:read&resource=trips.rides.fare");
