@@ -13,7 +13,9 @@ enum {
 	INSIST_MS = 50,
 	INSIST_REAL_US = 200,
 	FORGOTTEN_TIMES = 20,
-	FORGOTTEN_MS = 4000
+	FORGOTTEN_MS = 4000,
+	WHOLE_TIMES = 2000,
+	WHOLE_REAL_US = 200
 };
 
 void scene_open(struct scene *scene)
@@ -57,6 +59,14 @@ static bool may_be_forgotten(const struct scene *scene, const struct answer *ans
 	       (moved || answer->status == 400 || answer->status == 401 || answer->status == 404);
 }
 
+/* A catalog that lost an entry lists again, on a thread of its own. */
+static void await_whole(const struct scene *scene)
+{
+	struct catalog *catalog = scene->stage->plane->control->catalog;
+	for (int i = 0; i < WHOLE_TIMES && !catalog_whole(catalog); i++)
+		usleep(WHOLE_REAL_US);
+}
+
 struct answer scene_insist(struct scene *scene, const char *credential, const char *method,
                            const char *path, const char *body, const char *key)
 {
@@ -76,6 +86,8 @@ struct answer scene_insist(struct scene *scene, const char *credential, const ch
 			break;
 		clock_advance(scene->stage->clock, again ? INSIST_MS : FORGOTTEN_MS);
 		usleep(INSIST_REAL_US);
+		if (!again)
+			await_whole(scene);
 		answer = plane_ask(plane, &asked);
 	}
 	return answer;
