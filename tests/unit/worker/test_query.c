@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROOM_REFUSALS = 3 };
+enum { ROOM_REFUSALS = 3, TRIES_MAX = 100 };
 #define ENDLESS "SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) = 3"
 
 struct rig {
@@ -31,6 +31,7 @@ struct rig {
 	int (*event)(struct rig *rig); /* while it runs; 0: it is not wanted any more */
 	int full;                    /* how often the reader has no room yet */
 	struct err inner;            /* of a query within an event */
+	int tries;                   /* of such */
 };
 
 static const char visits[] = "who,day,score,ok\nann,2001-01-01 00:00:00,1.5,true\n"
@@ -425,10 +426,12 @@ static int another(struct rig *rig)
 	struct query_result result;
 	AUTO(arena) *arena = NULL;
 	cr_assert_eq(arena_new(64 * MIB, &arena, NULL), 0);
-	rig->event = go_away;
+	rig->event = NULL;
 	queries_status(rig->queries, &status);
 	cr_expect_eq(status.running, 1);
-	(void)!queries_run(rig->queries, &query, arena, &result, &rig->inner);
+	/* The first one's tenant is known a moment after control was asked, and counts from then. */
+	int rc = queries_run(rig->queries, &query, arena, &result, &rig->inner);
+	rig->event = rc == 0 && rig->tries++ < TRIES_MAX ? another : go_away;
 	return 1;
 }
 
