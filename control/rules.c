@@ -597,8 +597,8 @@ static int rules_tenant_name(const struct manifest *manifest, const struct value
 	             strcmp(manifest->name, "worker") == 0;
 	if (manifest->kind != KIND_TENANT || before || !actor)
 		return 0;
-	return err_set(err, E_INVALID, "metadata.name: no tenant is named %s: in the audit log that "
-	               "is who acts for the platform; name it otherwise", manifest->name);
+	return err_set(err, E_INVALID, "metadata.name: no tenant is named %s: in the audit log "
+	               "that is who acts for the platform; name it otherwise", manifest->name);
 }
 
 /* A domain is a schema to SQL, and so is an acceptance's name: under one of these names a table is

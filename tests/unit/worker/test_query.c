@@ -429,7 +429,7 @@ static int another(struct rig *rig)
 	rig->event = NULL;
 	queries_status(rig->queries, &status);
 	cr_expect_eq(status.running, 1);
-	/* The first one's tenant is known a moment after control was asked, and counts from then. */
+	/* The first one's tenant is known a moment after control was asked, and counts then. */
 	int rc = queries_run(rig->queries, &query, arena, &result, &rig->inner);
 	rig->event = rc == 0 && rig->tries++ < TRIES_MAX ? another : go_away;
 	return 1;
