@@ -97,6 +97,18 @@ bool outflow_room(struct outflow *outflow, int wait_ms)
 	return room;
 }
 
+bool outflow_idle(struct outflow *outflow, int wait_ms)
+{
+	int64_t until = clock_mono_ms(clock_system()) + wait_ms;
+	pthread_mutex_lock(&outflow->mutex);
+	while (!outflow->left && !outflow->dropped && !outflow->parked &&
+	       clock_wait(clock_system(), &outflow->taken_all, &outflow->mutex, until))
+		;
+	bool idle = outflow->left || outflow->dropped || outflow->parked;
+	pthread_mutex_unlock(&outflow->mutex);
+	return idle;
+}
+
 void outflow_end(struct outflow *outflow)
 {
 	pthread_mutex_lock(&outflow->mutex);
@@ -120,6 +132,7 @@ static int take(struct outflow *outflow, char *out, size_t most)
 	if (len == 0) {
 		outflow->parked = true;
 		outflow->reader.park(outflow->reader.context);
+		pthread_cond_signal(&outflow->taken_all);
 		return 0;
 	}
 	len = len < most ? len : most;

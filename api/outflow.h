@@ -26,6 +26,9 @@ bool outflow_wait(struct outflow *outflow);
 /* The same, waiting that long at most: whether there is nothing left to take. A writer that is told
  * so of an outflow whose reader has left learns that from outflow_put. */
 bool outflow_room(struct outflow *outflow, int wait_ms);
+/* Waits, that long at most, until the reader has asked for more and there is nothing: what it took
+ * is then out of its hands, with the kernel. */
+bool outflow_idle(struct outflow *outflow, int wait_ms);
 void outflow_end(struct outflow *outflow);
 
 /* The reader's. Bytes taken; 0: none yet, and it is parked; OUTFLOW_OVER: all was said;

@@ -130,7 +130,9 @@ int duck_error_tell(enum duck_blame blame, const char *message, duck_named_fn *n
 		               "the engine needs more memory than the task's limit leaves "
 		               "it; raise limits.memoryBytes or read less at one time");
 	case BLAME_INTERRUPT:
-		return err_set(err, E_CANCELLED, "the statement was interrupted");
+		/* Nobody interrupts it from outside: the thread that failed stopped the others. */
+		return err_set(err, E_INPUT, "a value was refused at run time, in a part of the "
+		               "statement that ran beside this one; the engine did not say more");
 	case BLAME_ENGINE:
 		break;
 	}

@@ -8,8 +8,10 @@
 #include "common/log.h"
 
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { HELD_MAX = 256 * 1024, TAIL_MS = 2000, ROOM_MS = 20, TAIL_MAX = 4096 };
@@ -91,6 +93,17 @@ static bool is_wanted(void *context)
 
 /* ---- the end ---- */
 
+/* A connection that is broken off loses what its peer's kernel has not got yet. */
+static void await_sent(int socket)
+{
+	int left = 0;
+	for (int ms = 0; socket >= 0 && ms < TAIL_MS; ms++) {
+		if (ioctl(socket, SIOCOUTQ, &left) < 0 || left == 0)
+			return;
+		usleep(1000);
+	}
+}
+
 /* Says why, as far as the format has a place for it, and cuts the answer off. */
 static void cut(struct pouring *pouring, const struct err *err)
 {
@@ -102,8 +115,9 @@ static void cut(struct pouring *pouring, const struct err *err)
 	bool json = strstr(pouring->type, "json") != NULL;
 	if (json && buf_check(&tail, NULL) == 0 && !pouring->gone &&
 	    outflow_room(pouring->outflow, TAIL_MS) &&
-	    outflow_put(pouring->outflow, tail.data, tail.len))
-		(void)outflow_room(pouring->outflow, TAIL_MS);
+	    outflow_put(pouring->outflow, tail.data, tail.len) &&
+	    outflow_idle(pouring->outflow, TAIL_MS))
+		await_sent(pouring->socket);
 	outflow_drop(pouring->outflow);
 	outflow_end(pouring->outflow);
 }
