@@ -37,8 +37,8 @@ int auditlog_open(struct control *control, struct arena *arena, const char *tena
 
 /* --- lines --- */
 
-static int print_lines(const struct value *list, uint64_t index, audit_line_fn *line,
-                       void *context, struct err *err)
+int auditlog_print(const struct value *list, uint64_t index, audit_line_fn *line, void *context,
+                   struct err *err)
 {
 	AUTO_BUF text;
 	buf_init(&text, LINE_BYTES_MAX);
@@ -59,7 +59,7 @@ static int lines(const struct auditlog *log, uint64_t index, size_t count, audit
 	int rc = shard_log_events(log->part->shard, log->arena, log->tenant, index, count, &list,
 	                          err);
 	if (rc == 0)
-		return print_lines(list, index, line, context, err);
+		return auditlog_print(list, index, line, context, err);
 	if (rc != E_CONFLICT)
 		return rc;
 	if (older)

@@ -22,6 +22,10 @@ struct audit_older {
 	void *context;
 };
 
+/* Calls line for each event of a list, the first of which is entry `index`. */
+MUST_USE int auditlog_print(const struct value *list, uint64_t index, audit_line_fn *line,
+                            void *context, struct err *err);
+
 struct auditlog {
 	struct control *control;
 	struct part *part;

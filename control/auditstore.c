@@ -7,7 +7,6 @@
 #include "common/text.h"
 #include "control/archive.h"
 #include "control/auditlog.h"
-#include "control/ocsf.h"
 #include "control/question.h"
 
 #include <inttypes.h>
@@ -253,26 +252,6 @@ int auditstore_range(struct part *part, struct arena *arena, const char *tenant,
 
 /* --- for the log --- */
 
-struct lines_sink {
-	audit_line_fn *line;
-	void *context;
-	uint64_t index;
-};
-
-static int print_lines(const struct value *events, struct lines_sink *sink, struct err *err)
-{
-	AUTO_BUF text;
-	buf_init(&text, OCSF_LINE_MAX);
-	for (size_t i = 0; i < value_len(events); i++) {
-		buf_clear(&text);
-		TRY(ocsf_print(value_at(events, i), &text, err));
-		TRY(buf_check(&text, err));
-		TRY(sink->line(sink->context, sink->index++, (const char *)text.data, text.len,
-		               err));
-	}
-	return 0;
-}
-
 /* The older ones are read, the newer ones are still in memory; E_CONFLICT: these have left it while
  * the others were read. */
 static int both(struct part *part, struct arena *arena, const char *tenant, int64_t from,
@@ -297,7 +276,6 @@ static int older_lines(void *context, const char *tenant, uint64_t index, size_t
 	AUTO(arena) *arena = NULL;
 	struct control *control = context;
 	struct part *part = part_of(control, tenant);
-	struct lines_sink sink = { line, line_context, index };
 	struct value *events = NULL;
 	struct log_state state;
 	TRY(arena_new(64 * MIB, &arena, err));
@@ -307,7 +285,7 @@ static int older_lines(void *context, const char *tenant, uint64_t index, size_t
 	if (rc == E_CONFLICT)
 		rc = both(part, arena, tenant, from, from + (int64_t)count - 1, &events, err);
 	TRY(rc);
-	return print_lines(events, &sink, err);
+	return auditlog_print(events, index, line, line_context, err);
 }
 
 int auditstore_older_new(struct control *control, struct audit_older **ret_older, struct err *err)

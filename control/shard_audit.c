@@ -94,10 +94,8 @@ static int pack_event(const struct value *event, uint8_t **ret_packed, size_t *r
 	return 0;
 }
 
-/* How many of those in memory are stored as well: they go first. */
-static size_t stored_count(const struct account *account)
+size_t audit_stored_count(const struct audit_ring *ring)
 {
-	const struct audit_ring *ring = &account->audit;
 	int64_t oldest = ring->len ? audit_entry_at(ring, 0)->seq : INT64_MAX;
 	return ring->stored < oldest ? 0 : (size_t)(ring->stored - oldest + 1);
 }
@@ -105,7 +103,7 @@ static size_t stored_count(const struct account *account)
 /* Of two with as many the one whose name sorts first: a replay finds the same. */
 static bool has_more(const struct account *a, const struct account *b)
 {
-	size_t of_a = stored_count(a), of_b = stored_count(b);
+	size_t of_a = audit_stored_count(&a->audit), of_b = audit_stored_count(&b->audit);
 	if (of_a != of_b)
 		return of_a > of_b;
 	if (a->audit.len != b->audit.len)
@@ -119,7 +117,7 @@ static void make_room(struct shard *shard)
 	for (struct account *at = most; at; at = at->next)
 		if (has_more(at, most))
 			most = at;
-	size_t stored = stored_count(most);
+	size_t stored = audit_stored_count(&most->audit);
 	for (size_t drop = (stored ? stored : most->audit.len) / DROP_PART + 1; drop > 0; drop--)
 		audit_drop_oldest(shard, &most->audit);
 }
@@ -128,7 +126,7 @@ static size_t waiting_in_all(const struct shard *shard)
 {
 	size_t stored = 0;
 	for (const struct account *at = shard->account_list; at; at = at->next)
-		stored += stored_count(at);
+		stored += audit_stored_count(&at->audit);
 	return shard->audit_len - stored;
 }
 
@@ -137,7 +135,7 @@ bool shard_audit_has_room(struct shard *shard, const char *tenant)
 	enum { MOST = AUDIT_MAX / 10 * 9, ALL_MOST = AUDIT_ALL_MAX / 10 * 9 };
 	shard_lock(shard);
 	const struct account *account = account_find(shard, tenant);
-	bool room = !account || account->audit.len - stored_count(account) < MOST;
+	bool room = !account || account->audit.len - audit_stored_count(&account->audit) < MOST;
 	if (room && shard->audit_len >= ALL_MOST)
 		room = waiting_in_all(shard) < ALL_MOST;
 	shard_unlock(shard);

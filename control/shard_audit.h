@@ -42,6 +42,8 @@ int audit_append(struct shard *shard, struct account *account, const struct valu
                  struct err *err);
 void audit_clear(struct shard *shard, struct audit_ring *ring);
 struct audit_entry *audit_entry_at(const struct audit_ring *ring, size_t i);
+/* How many of those in memory are stored as well: the oldest, and they go first. */
+size_t audit_stored_count(const struct audit_ring *ring);
 void audit_drop_oldest(struct shard *shard, struct audit_ring *ring);
 
 /* shard_log.c: a checkpoint's records, and a head's */

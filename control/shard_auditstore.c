@@ -12,20 +12,11 @@ enum {
 	BATCH_BYTES_MAX = 1300 * 1024, ROW_BYTES = 500, FAILED_WAIT_MS = 30000
 };
 
-/* Index in the ring of the first event that is not stored; ring->len: all are. */
-static size_t first_waiting(const struct audit_ring *ring)
-{
-	if (ring->len == 0)
-		return 0;
-	int64_t oldest = audit_entry_at(ring, 0)->seq;
-	return ring->stored < oldest ? 0 : (size_t)(ring->stored - oldest + 1);
-}
-
 static bool is_due(const struct shard *shard, const struct store_rules *rules,
                    const struct account *account, int64_t now_ms)
 {
 	const struct audit_ring *ring = &account->audit;
-	size_t first = first_waiting(ring);
+	size_t first = audit_stored_count(ring);
 	if (first >= ring->len || account->storing ||
 	    clock_mono_ms(shard->clock) < ring->store_after_mono_ms)
 		return false;
@@ -37,7 +28,7 @@ static bool is_due(const struct shard *shard, const struct store_rules *rules,
 static void take(const struct account *account, struct store_batch *batch)
 {
 	const struct audit_ring *ring = &account->audit;
-	size_t at = first_waiting(ring), bytes = 0;
+	size_t at = audit_stored_count(ring), bytes = 0;
 	snprintf(batch->tenant, sizeof batch->tenant, "%s", account->name);
 	batch->from = audit_entry_at(ring, at)->seq;
 	for (; at < ring->len; at++) {
@@ -102,7 +93,7 @@ void shard_store_state(struct shard *shard, const char *tenant, struct store_sta
 	const struct audit_ring *ring = account ? &account->audit : NULL;
 	if (ring && ring->len)
 		*ret_state = (struct store_state){
-			.waiting = ring->len - first_waiting(ring),
+			.waiting = ring->len - audit_stored_count(ring),
 			.oldest = audit_entry_at(ring, 0)->seq, .stored = ring->stored,
 		};
 	shard_unlock(shard);

@@ -23,16 +23,9 @@ static const struct page_shape shape = {
 	.filters = filters, .order = "seq", .columns = { "seq", "document", NULL },
 };
 
-static int events_open(struct run *run, struct err *err)
-{
-	(void)run;
-	(void)err;
-	return 0;
-}
-
 static int events_work(struct shop *shop, struct err *err)
 {
 	return page_work(shop, &shape, err);
 }
 
-const struct task_side events_side = {events_open, events_work, NULL, page_seal};
+const struct task_side events_side = {page_open, events_work, NULL, page_seal};

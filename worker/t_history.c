@@ -18,16 +18,9 @@ static const struct page_shape shape = {
 	.columns = { "id", "document", NULL },
 };
 
-static int history_open(struct run *run, struct err *err)
-{
-	(void)run;
-	(void)err;
-	return 0;
-}
-
 static int history_work(struct shop *shop, struct err *err)
 {
 	return page_work(shop, &shape, err);
 }
 
-const struct task_side history_side = {history_open, history_work, NULL, page_seal};
+const struct task_side history_side = {page_open, history_work, NULL, page_seal};
