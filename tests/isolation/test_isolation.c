@@ -3,6 +3,7 @@
  * that do not exist: the answers are the same to the byte, the request's id apart. */
 #include "common/defs.h"
 #include "tests/support/strangers.h"
+#include "tests/support/tells.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -208,7 +209,7 @@ Test(isolation, lists_nothing_of_another_tenant_on_any_route)
 		if (strcmp(route->method, "GET") != 0 || strcmp(route->path, "/openapi.json") == 0)
 			continue;
 		struct answer answer = ask(&w, w.globex, route, &own, NULL);
-		cr_expect_null(strstr(answer.text, "acme"), "%s: %s", route->path, answer.text);
+		cr_expect_not(tells(answer.text, "acme"), "%s: %s", route->path, answer.text);
 		cr_expect_null(strstr(answer.text, "\"platform\""), "%s: %s", route->path,
 		               answer.text);
 	}
@@ -231,8 +232,8 @@ Test(isolation, what_is_public_names_no_tenant)
 			continue;
 		struct answer answer = ask(&w, NULL, route, &w.none, NULL);
 		for (size_t j = 0; j < ARRAY_LEN(words); j++)
-			cr_expect_null(strstr(answer.text, words[j]), "%s: %s", route->path,
-			               answer.text);
+			cr_expect_not(tells(answer.text, words[j]), "%s: %s", route->path,
+			              answer.text);
 		tried++;
 	}
 	cr_expect_gt(tried, 5);

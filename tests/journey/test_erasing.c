@@ -1,6 +1,7 @@
 /* test_erasing.c - a tenant that is suspended, sealed, unsealed and erased, with a real worker:
  * what goes on, what stops, and that nothing of it is left but its certificate. */
 #include "common/defs.h"
+#include "tests/support/tells.h"
 #include "tests/support/yard.h"
 
 #include "api/certificate.h"
@@ -124,14 +125,14 @@ static bool holds(const struct value *value)
 {
 	size_t len = 0;
 	const void *bytes = value_as_bin(value, &len);
-	if (bytes && memmem(bytes, len, "acme", 4))
+	if (tells_in(bytes, len, "acme"))
 		return true;
 	bool many = value_kind(value) == VALUE_MAP || value_kind(value) == VALUE_LIST;
 	for (size_t i = 0; many && i < value_len(value); i++) {
 		const char *name = NULL;
 		const struct value *part = value_kind(value) == VALUE_MAP
 			? value_member(value, i, &name) : value_at(value, i);
-		if ((name && strstr(name, "acme")) || holds(part))
+		if (tells(name, "acme") || holds(part))
 			return true;
 	}
 	return false;
@@ -145,7 +146,7 @@ static int look(void *context, const struct store_item *item, struct err *err)
 	(void)err;
 	if (strncmp(item->key, "r/erasure/", 10) == 0)
 		return 0;
-	bool found = strstr(item->key, "acme") ||
+	bool found = tells(item->key, "acme") ||
 		(journal_open_value(keyring_state_key(plane->keyring), item->key, item->value,
 		                    item->value_len, search->scratch, &value, NULL) == 0 &&
 		 holds(value));
