@@ -21,7 +21,7 @@ CFLAGS_ALL += -fsanitize=$(SAN) -fno-sanitize-recover=all
 endif
 LDFLAGS_ALL := -pthread -Wl,--as-needed -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS := -lnng -lcurl -lsodium -lmsgpackc -llz4 -lmicrohttpd -lgnutls -ljansson -lyaml -llmdb -lssl -lcrypto \
-	-lseccomp -lm
+	-lseccomp -lz -lm
 DUCK := -L$(THIRD) -lduckdb -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib/freehold'
 
 LAYERS := common api tenant policy control worker

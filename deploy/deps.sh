@@ -10,7 +10,7 @@ duckdb_header='duckdb 1.4.4 5bb967dcbcd517670ba5f169f238fb9d6787e53752c60ebe2438
 flights='vega-datasets 3.2.1 6f72fda460a9863fae5fcb32f85bcd49e1761fdea6dc6cf9f4962472881cc5a3'
 
 packages='gcc libc6-dev etcd-server libnng-dev libcurl4-openssl-dev libsodium-dev libmsgpack-dev
-liblz4-dev libmicrohttpd-dev libjansson-dev libyaml-dev liblmdb-dev libssl-dev libseccomp-dev
+liblz4-dev libmicrohttpd-dev libjansson-dev libyaml-dev liblmdb-dev libssl-dev libseccomp-dev zlib1g-dev
 ca-certificates tzdata'
 case $what in
 test) packages="$packages libcriterion-dev clang-14 libclang-rt-14-dev pmccabe clang-format-14 curl zstd" ;;

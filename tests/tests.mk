@@ -102,8 +102,8 @@ FUZZ_FLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitiz
 	-D_GNU_SOURCE -DFREEHOLD_VERSION='"fuzz"' -I. -isystem $(THIRD)/include -pthread
 FUZZ_SRC := $(call src,common) $(call src,api) $(call src,tenant) $(call src,policy) \
 	$(addprefix control/,backup.c backup_read.c batch.c change.c checkpoint.c placeholder.c \
-	position.c) $(addprefix worker/,ask.c cell.c channel.c sql_from.c sql_lineage.c sql_scope.c sql_tree.c \
-	sql_walk.c)
+	position.c) $(addprefix worker/,ask.c cell.c channel.c packing.c sql_from.c sql_lineage.c \
+	sql_scope.c sql_tree.c sql_walk.c)
 $(BUILD)/fuzz/obj/%.o: %.c | $(THIRD)/libduckdb.so
 	@mkdir -p $(@D)
 	@$(FUZZ_CC) $(subst fuzzer$(comma),fuzzer-no-link$(comma),$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<

@@ -4,6 +4,7 @@
 #include "worker/connector.h"
 #include "worker/duck.h"
 #include "worker/ingest.h"
+#include "worker/packing.h"
 #include "worker/run_impl.h"
 #include "worker/shop.h"
 #include "api/field.h"
@@ -322,6 +323,9 @@ static int blame_file(const struct ingest *ingest, int rc, struct err *err)
 static int ingest_file(struct ingest *ingest, const struct ingest_format *format, struct err *err)
 {
 	shop_phase(ingest->shop, "looking");
+	if (format != &ingest_parquet) /* which is compressed inside */
+		TRY(packing_check(ingest->fd, ingest->bytes, ingest->compression, ingest->path,
+		                  err));
 	TRY(format->look(ingest, err));
 	if (value_len(ingest->schema) == 0)
 		return err_set(err, E_INPUT, "path \"%s\": has no columns", ingest->path);

@@ -247,6 +247,22 @@ Test(ingest, reads_gzip_and_zstd_by_the_ending_or_as_said)
 	expect_rows(&report, "SELECT count(*), sum(delay)::BIGINT FROM t", "[[3,2]]");
 }
 
+/* The engine's readers take the rows there are for all there were. */
+Test(ingest, refuses_a_compressed_file_that_was_cut_off)
+{
+	worksite_file(&site, "f.csv", flights, strlen(flights));
+	shell("gzip -k f.csv && zstd -q f.csv && head -c 80 f.csv.gz >cut.csv.gz && head -c -2 "
+	      "f.csv.zst >cut.csv.zst");
+	struct report report = load("{'connector':'file','path':'cut.csv.gz','format':'csv',"
+	                            "'mode':'append','rejectLimit':9}",
+	                            columns);
+	expect_refusal(&report, "\"cut.csv.gz\": the gzip file ends early, after 80 bytes");
+	report = load("{'connector':'file','path':'cut.csv.zst','format':'csv','mode':'append',"
+	              "'rejectLimit':9}",
+	              columns);
+	expect_refusal(&report, "\"cut.csv.zst\": the zstd file ends early");
+}
+
 static void write_parquet(const char *select)
 {
 	struct err err = {0};
