@@ -135,7 +135,8 @@ static void add_approval(const struct value *event, struct value *row)
 	const char *by = value_get_str(detail, "approvedBy");
 	value_set_str(row, "before", value_get_str(detail, "before"));
 	value_set_str(row, "after", value_get_str(detail, "after"));
-	value_set_str(row, "approvedBy", by ? by : value_get_str(event, "actor"));
+	if (is(event, "result", "allowed"))          /* what was refused nobody has approved */
+		value_set_str(row, "approvedBy", by ? by : value_get_str(event, "actor"));
 }
 
 static void add_event(struct making *making, const struct value *event)

@@ -51,7 +51,7 @@ static struct value *inputs_list(struct arena *arena, const struct grant *grant,
 
 /* What an attempt may read now, and which snapshots: an event, of many inputs several. */
 static int note_inputs(struct dispatch *dispatch, struct arena *arena, const struct work *work,
-                       const struct grant *grant, struct err *err)
+                       const struct grant *grant, struct given *given, struct err *err)
 {
 	for (size_t from = 0; from < grant->input_count; from += INPUTS_AN_EVENT) {
 		struct value *detail = value_map(arena);
@@ -66,7 +66,7 @@ static int note_inputs(struct dispatch *dispatch, struct arena *arena, const str
 			.task = work->id, .result = "allowed", .purpose = work->purpose,
 			.detail = detail, .at_ms = clock_unix_ms(dispatch->control->clock),
 		};
-		if (!job_event(dispatch, &event))
+		if (!job_event(dispatch, given, &event))
 			return err_set(err, E_NOMEM, "no memory for the event of what an attempt "
 			               "reads");
 	}
@@ -81,11 +81,11 @@ static int make_grant(struct dispatch *dispatch, struct worker *worker, struct a
 	TRY(plan_grant_reads(dispatch->control, arena, work, worker->name, &grant, &reads, err));
 	int rc = sign(dispatch->control->signer, grant, worker, &given->grant, err);
 	if (rc == 0 && grant->input_count && work->type != TASK_AUDIT)
-		rc = note_inputs(dispatch, arena, work, grant, err);
+		rc = note_inputs(dispatch, arena, work, grant, given, err);
 	grant_wipe(grant);
 	for (size_t i = 0; rc == 0 && i < reads.count; i++) {
 		note_lender(&given->lenders, reads.items[i].shared.tenant);
-		if (!job_shared(dispatch, &reads.items[i]))
+		if (!job_shared(dispatch, given, &reads.items[i]))
 			rc = err_set(err, E_NOMEM, "no memory for the event of a shared read");
 	}
 	return rc;
@@ -121,7 +121,8 @@ static int give(struct dispatch *dispatch, struct worker *worker, struct arena *
 	worker->slots--;
 	worker->memory_bytes -= work->limits.memory_bytes < worker->memory_bytes ?
 		work->limits.memory_bytes : worker->memory_bytes;
-	worker_prompt(worker);
+	if (given_ready(given))      /* else when what it reads is written down */
+		worker_prompt(worker);
 	return 0;
 }
 

@@ -103,9 +103,9 @@ bool job_lost(struct dispatch *dispatch, const char *worker, const char *task,
               const struct token *token, int code, const char *text);
 bool job_report(struct dispatch *dispatch, struct message *message, const struct report *report);
 bool job_reads(struct dispatch *dispatch, struct message *message);
-/* Of what a grant gives: an event, copied. */
-bool job_shared(struct dispatch *dispatch, const struct shared_read *read);
-bool job_event(struct dispatch *dispatch, const struct audit_event *event);
+/* Of what a grant gives: an event, copied. The grant waits until it is durable (job_settled). */
+bool job_shared(struct dispatch *dispatch, struct given *given, const struct shared_read *read);
+bool job_event(struct dispatch *dispatch, struct given *given, const struct audit_event *event);
 /* The next cancelled task that waits; false: there is none. */
 bool job_cancelled(struct dispatch *dispatch);
 /* dispatch_poll.c */

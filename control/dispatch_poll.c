@@ -121,9 +121,11 @@ static void drops_said(struct worker *worker)
 static void told(struct worker *worker, size_t grants)
 {
 	struct given *given = worker->given;
-	for (; given && grants > 0; given = given->next) {
-		if (given->sent_seq != 0 || given->grant.len == 0)
+	for (; given; given = given->next) {
+		if (!given_ready(given))
 			continue;
+		if (grants == 0)
+			break;
 		given->sent_seq = worker->seq;
 		buf_release(&given->grant);
 		grants--;
@@ -135,7 +137,7 @@ static void told(struct worker *worker, size_t grants)
 	}
 	worker->ack_count = 0;
 	worker->cancel_count = 0;
-	worker->prompt = given != NULL && grants > 0;
+	worker->prompt = given != NULL;      /* that does not fit: with the next */
 }
 
 static void gather(struct worker *worker, struct poll_answer *answer,
@@ -143,12 +145,14 @@ static void gather(struct worker *worker, struct poll_answer *answer,
                    struct token backs[CANCELS_MAX])
 {
 	size_t bytes = 0;
+	bool full = false;
 	memcpy(cancels, worker->cancels, worker->cancel_count * sizeof cancels[0]);
 	answer->cancel_count = worker->cancel_count;
 	for (const struct given *given = worker->given; given; given = given->next) {
-		bool fits = answer->task_count < GRANTS_PER_ANSWER &&
-			bytes + given->grant.len < LINK_MESSAGE_MAX - 512 * KIB;
-		if (given->sent_seq == 0 && given->grant.len > 0 && fits) {
+		bool ready = given_ready(given);
+		full |= ready && (answer->task_count == GRANTS_PER_ANSWER ||
+		                  bytes + given->grant.len >= LINK_MESSAGE_MAX - 512 * KIB);
+		if (ready && !full) {
 			tasks[answer->task_count++] = (struct poll_task){ given->grant.data,
 			                                                  given->grant.len };
 			bytes += given->grant.len;
@@ -495,8 +499,26 @@ static void ended_here(struct dispatch *dispatch, const struct job *job)
 	worker_prompt(worker);
 }
 
+/* What an attempt reads is written down: when all of it is, its grant leaves. */
+static void grant_noted(struct dispatch *dispatch, const struct job *job)
+{
+	struct worker *worker = NULL;
+	const struct token *token = &job->report.token;
+	struct given *given = workers_given(&dispatch->workers, job->task, &worker);
+	if (!job->settled || !given || !given->noting ||
+	    given->token.epoch != token->epoch || given->token.counter != token->counter)
+		return;
+	given->noting--;
+	if (given_ready(given))
+		worker_prompt(worker);
+}
+
 void job_settled(struct dispatch *dispatch, const struct job *job)
 {
+	if (job->item.kind == SETTLE_SHARED) {
+		grant_noted(dispatch, job);
+		return;
+	}
 	struct worker *worker = workers_find(&dispatch->workers, job->worker);
 	if (job->settled && !job->worker[0] && job->item.kind == SETTLE_REPORT)
 		ended_here(dispatch, job);

@@ -278,19 +278,34 @@ static bool copy_read(struct arena *arena, const struct shared_read *from, struc
 	return true;
 }
 
-bool job_shared(struct dispatch *dispatch, const struct shared_read *read)
+static struct job *job_of_grant(const struct given *given)
 {
-	struct job *job = job_new(SETTLE_SHARED, NULL, NULL);
+	struct job *job = job_new(SETTLE_SHARED, NULL, given->task);
+	if (job)
+		job->report.token = given->token;
+	return job;
+}
+
+static bool note_grant(struct dispatch *dispatch, struct given *given, struct job *job, bool copied)
+{
+	if (!copied)
+		post_drop(&job->post);
+	if (!copied || !job_send(dispatch, job))
+		return false;
+	given->noting++;
+	return true;
+}
+
+bool job_shared(struct dispatch *dispatch, struct given *given, const struct shared_read *read)
+{
+	struct job *job = job_of_grant(given);
 	if (!job)
 		return false;
 	bool copied = arena_new(READ_ARENA_MAX, &job->arena, NULL) == 0 &&
 		(job->shared = arena_alloc(job->arena, sizeof *job->shared)) &&
 		copy_read(job->arena, read, job->shared);
 	job->item.shared = job->shared;
-	if (copied)
-		return job_send(dispatch, job);
-	post_drop(&job->post);
-	return false;
+	return note_grant(dispatch, given, job, copied);
 }
 
 static bool copy_event(struct arena *arena, const struct audit_event *from,
@@ -312,19 +327,16 @@ static bool copy_event(struct arena *arena, const struct audit_event *from,
 	return !from->detail || value_check(to->detail, NULL) == 0;
 }
 
-bool job_event(struct dispatch *dispatch, const struct audit_event *event)
+bool job_event(struct dispatch *dispatch, struct given *given, const struct audit_event *event)
 {
-	struct job *job = job_new(SETTLE_SHARED, NULL, NULL);
+	struct job *job = job_of_grant(given);
 	if (!job)
 		return false;
 	bool copied = arena_new(EVENT_ARENA_MAX, &job->arena, NULL) == 0 &&
 		(job->event = arena_alloc(job->arena, sizeof *job->event)) &&
 		copy_event(job->arena, event, job->event);
 	job->item.event = job->event;
-	if (copied)
-		return job_send(dispatch, job);
-	post_drop(&job->post);
-	return false;
+	return note_grant(dispatch, given, job, copied);
 }
 
 bool job_cancelled(struct dispatch *dispatch)

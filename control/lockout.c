@@ -8,23 +8,43 @@
 #include <string.h>
 
 struct search {
+	struct control *control;
+	const struct what_if *what_if;
 	const struct engine *engine;
 	struct arena *scratch;       /* for one decision */
 	struct policies_ask ask;
 	bool found;
 };
 
+/* What policies see of it beside its roles; the catalog's lock is taken within the bindings', and
+ * never the other way round: what the catalog tells of is told outside its own. */
+static int add_attributes(const struct search *search, struct asker *asker, struct err *err)
+{
+	char key[STORE_KEY_MAX];
+	struct value *stored = NULL;
+	const struct what_if *what_if = search->what_if;
+	catalog_key(key, KIND_PRINCIPAL, asker->tenant, NULL, asker->principal);
+	bool changes = what_if && strcmp(what_if->key, key) == 0;
+	int code = changes ? 0 : catalog_get(search->control->catalog, search->scratch, key,
+	                                     &stored, NULL, err);
+	if (code < 0)
+		return code == E_NOT_FOUND ? 0 : code;
+	asker->attributes = value_get(value_get(changes ? what_if->value : stored, "spec"),
+	                              "attributes");
+	return 0;
+}
+
 static int try_asker(void *context, const struct asker *asker, bool *ret_enough, struct err *err)
 {
 	static const enum auth ways[] = { AUTH_KEY, AUTH_TOKEN, AUTH_OIDC };
 	struct search *search = context;
-	(void)err;
 	for (size_t i = 0; i < ARRAY_LEN(ways) && !search->found; i++) {
 		struct asker tried = *asker;
 		struct engine_answer answer;
 		tried.auth = ways[i];
 		search->ask.asker = &tried;
 		arena_reset(search->scratch);
+		TRY(add_attributes(search, &tried, err));
 		search->found = policies_decide_by(search->engine, search->scratch, &search->ask,
 		                                   &answer).allowed;
 	}
@@ -39,7 +59,8 @@ static int can_anybody(struct control *control, const struct request *request,
 	AUTO(arena) *scratch = NULL;
 	TRY(arena_new(MIB, &scratch, err));
 	struct search search = {
-		.engine = engine, .scratch = scratch,
+		.control = control, .what_if = what_if, .engine = engine,
+		.scratch = scratch,
 		.ask = { .action = ACTION_POLICY_WRITE, .now_ms = request->now_ms,
 		         .target = { .tenant = request->tenant, .whole = true },
 		         .address = request->asker.address,

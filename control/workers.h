@@ -26,6 +26,7 @@ struct given {
 	struct token token;
 	struct buf grant;            /* until it is sent */
 	int64_t sent_seq;            /* of the poll whose answer carried it; 0: not sent yet */
+	size_t noting;               /* events of what it reads, not durable yet: not sent before */
 	uint64_t memory_bytes;       /* of its limits; 0: not known here */
 	bool confirmed;              /* the worker has named it */
 	bool listed;                 /* in the poll that is being read */
@@ -34,6 +35,12 @@ struct given {
 	int cancel_said, back_said;
 	struct lenders lenders;      /* tenants whose shared data it reads */
 };
+
+/* Its grant may leave. */
+static inline bool given_ready(const struct given *given)
+{
+	return given->sent_seq == 0 && given->grant.len > 0 && given->noting == 0;
+}
 
 enum { SAID_TIMES = 2 };             /* an answer may be lost when its worker polls anew */
 struct drop { char tenant[64]; int said; };

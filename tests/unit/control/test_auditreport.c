@@ -82,6 +82,11 @@ Test(auditreport, a_change_of_policy_says_who_from_what_and_to_what)
 	cr_expect_str_eq(value_get_str(second, "before"), value_get_str(first, "after"));
 	cr_expect_str_neq(value_get_str(second, "after"), value_get_str(first, "after"));
 	cr_expect_null(value_get(first, "before"));
+	const char *bob = plane_principal(plane, "acme", "bob", "'consumer'", "flights");
+	plane_call(plane, bob, "PUT", ACME "/policies/p", POLICY("1 == 4"));
+	const struct value *refused = row_of(report(plane, admin, "policies"), "actor", "acme/bob");
+	cr_expect_str_eq(value_get_str(refused, "result"), "denied");
+	cr_expect_null(value_get(refused, "approvedBy"), "nobody approved what was refused");
 	plane_stop(plane);
 }
 

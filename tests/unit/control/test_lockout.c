@@ -102,6 +102,27 @@ Test(lockout, counts_only_who_is_not_disabled_and_leaves_operators_the_last_word
 	plane_stop(s.plane);
 }
 
+Test(lockout, counts_the_attributes_that_policies_go_by)
+{
+	struct scene s = { .plane = plane_start() };
+	const char *path = ACME "/principals/admin";
+	const char *cleared = "{'roles':['tenant-admin'],'attributes':{'level':'top'}}";
+	s.admin = plane_tenant(s.plane, "acme", "trips");
+	plane_put(s.plane, s.admin, "Principal", path, cleared);
+	put_policy(&s, "forbid(principal, action == Action::\"policy:write\", resource) unless "
+	               "{ principal has level && principal.level == \"top\" };");
+	struct answer lowered = put(&s, s.admin, "Principal", path,
+	                            "{'roles':['tenant-admin'],'attributes':{'level':'low'}}");
+	cr_expect_eq(lowered.status, 409, "%s", lowered.text);
+	cr_expect_eq(put(&s, s.admin, "Principal", path, "{'roles':['tenant-admin']}").status,
+	             409);
+	plane_put(s.plane, s.admin, "Principal", ACME "/principals/second",
+	          "{'roles':['tenant-admin'],'attributes':{'level':'top'}}");
+	lowered = put(&s, s.admin, "Principal", path, "{'roles':['tenant-admin']}");
+	cr_expect_eq(lowered.status, 200, "another can: %s", lowered.text);
+	plane_stop(s.plane);
+}
+
 Test(lockout, keeps_the_platforms_last_operator)
 {
 	struct scene s = { .plane = plane_start() };
