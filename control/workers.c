@@ -269,6 +269,11 @@ int worker_give(struct worker *worker, const char *task, const struct token *tok
 	return 0;
 }
 
+bool given_ready(const struct given *given)
+{
+	return given->sent_seq == 0 && given->grant.len > 0 && given->noting == 0;
+}
+
 static bool same(const struct token *a, const struct token *b)
 {
 	return a->epoch == b->epoch && a->counter == b->counter;

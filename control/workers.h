@@ -26,7 +26,7 @@ struct given {
 	struct token token;
 	struct buf grant;            /* until it is sent */
 	int64_t sent_seq;            /* of the poll whose answer carried it; 0: not sent yet */
-	size_t noting;               /* events of what it reads, not durable yet: not sent before */
+	size_t noting;               /* events of what it reads that it waits for */
 	uint64_t memory_bytes;       /* of its limits; 0: not known here */
 	bool confirmed;              /* the worker has named it */
 	bool listed;                 /* in the poll that is being read */
@@ -35,12 +35,6 @@ struct given {
 	int cancel_said, back_said;
 	struct lenders lenders;      /* tenants whose shared data it reads */
 };
-
-/* Its grant may leave. */
-static inline bool given_ready(const struct given *given)
-{
-	return given->sent_seq == 0 && given->grant.len > 0 && given->noting == 0;
-}
 
 enum { SAID_TIMES = 2 };             /* an answer may be lost when its worker polls anew */
 struct drop { char tenant[64]; int said; };
@@ -61,12 +55,10 @@ enum worker_line { LINE_NONE, LINE_FRESH, LINE_TRIED, LINE_COUNT_ };
 
 struct worker {
 	struct workers *all;
-	struct worker *next, *prev;          /* of all */
-	struct worker *line_next, *line_prev;
+	struct worker *next, *prev, *line_next, *line_prev;  /* of all; in its line */
 	enum worker_line line;       /* may be given something; see workers_stir */
 	struct worker *prompt_next;
-	bool prompt;                 /* there is something to say: answer at once */
-	bool prompt_queued;
+	bool prompt, prompt_queued;  /* there is something to say: answer at once */
 	struct hash_node by_name;
 	int64_t due_ms;              /* monotonic: when to look at it; INT64_MAX: never */
 	size_t due_at;               /* its place in the heap */
@@ -142,6 +134,7 @@ void worker_set_self(struct worker *worker, const struct worker_self *self);
 
 MUST_USE int worker_give(struct worker *worker, const char *task, const struct token *token,
                          struct given **ret_given, struct err *err);
+bool given_ready(const struct given *given);     /* its grant may leave */
 struct given *worker_given(const struct worker *worker, const struct token *token);
 struct given *workers_given(const struct workers *workers, const char *task,
                             struct worker **ret_worker);
