@@ -360,7 +360,8 @@ Test(dispatch, what_an_attempt_reads_is_durable_before_its_grant_leaves)
 	cr_assert_str_eq(grant->task, id);
 	cr_assert_eq(grant->attempt, 1);
 	desk_lead(desk);                             /* what a crash would leave */
-	cr_assert_eq(desk_events(desk, "acme", "dataset:read", "allowed"), 1);
+	size_t events = desk_events(desk, "acme", "dataset:read", "allowed");
+	cr_assert_geq(events, 1, "%zu; a grant whose answer was lost has one, too", events);
 	hand_end(&hand);
 	desk_end(desk);
 }
