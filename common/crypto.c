@@ -5,12 +5,14 @@
 #include "common/crypto.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sodium.h>
 #include <sys/auxv.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { LOCKBOX_VERSION = 1, LOCKBOX_NONCE = 24, HKDF_BLOCK = 64, SECRET_ALIGN = 16 };
 
@@ -23,6 +25,18 @@ _Static_assert(BOX_OVERHEAD == crypto_box_SEALBYTES, "box");
 _Static_assert(SIGN_SECRET_BYTES == crypto_sign_SECRETKEYBYTES, "signing key");
 _Static_assert(SIGNATURE_BYTES == crypto_sign_BYTES, "signature");
 
+/* What other libraries keep of keys and credentials (TLS its private keys, an HTTP server what was
+ * sent) is in no memory of ours to mark. So a core that is forced in spite of all else holds no
+ * memory at all; children have it so, too. Where there is no such file there are the two others. */
+static void empty_cores(void)
+{
+	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)!write(fd, "0", 1);
+	close(fd);
+}
+
 int crypto_start(struct err *err)
 {
 	if (sodium_init() < 0)
@@ -31,6 +45,7 @@ int crypto_start(struct err *err)
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		return err_errno(err, errno, "cannot set RLIMIT_CORE to 0, which keeps keys out of "
 				 "core dumps");
+	empty_cores();          /* before the file is no longer its own to write */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_errno(err, errno, "cannot make the process undumpable");
 	return 0;

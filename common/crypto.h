@@ -21,7 +21,7 @@ enum {
 };
 
 /* Once per process, before anything else here; also turns core dumps off (PR_SET_DUMPABLE 0,
- * RLIMIT_CORE 0). Safe to call again. */
+ * RLIMIT_CORE 0) and empties those that are forced (coredump_filter). Safe to call again. */
 MUST_USE int crypto_start(struct err *err);
 
 /* Secret memory: guarded, locked, left out of core dumps, zeroed when freed (sodium_malloc).

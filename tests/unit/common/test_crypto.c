@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,17 @@ Test(crypto, start_turns_core_dumps_off)
 	cr_expect_eq(core.rlim_max, 0);
 	cr_expect_eq(prctl(PR_GET_DUMPABLE), 0);
 	cr_expect_eq(crypto_start(NULL), 0, "again");
+}
+
+Test(crypto, start_leaves_no_memory_for_a_core_that_is_forced_all_the_same)
+{
+	char text[16] = "";
+	int fd = open("/proc/self/coredump_filter", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		cr_skip_test("this kernel has no filter of cores");
+	cr_assert_gt(read(fd, text, sizeof text - 1), 0);
+	close(fd);
+	cr_expect_eq(strtol(text, NULL, 16), 0, "%s", text);
 }
 
 Test(crypto, a_secret_begins_zeroed_and_holds_a_copy)
