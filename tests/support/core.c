@@ -9,12 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE = 4 * 1024 * 1024 };
+enum {
+	PIECE = 4 * 1024 * 1024,
+	BLOCK = 16,
+	DISTINCT_MIN = 12            /* of the bytes of a block that counts as random */
+};
 
 struct mapping {
 	unsigned long first, end;
 	char perms[8], name[256];
-	bool left_out;
+	bool left_out, locked;
 };
 
 static void add(struct needles *needles, const char *name, const char *half, const void *bytes,
@@ -55,19 +59,20 @@ static void tell(const struct needle *needle, const struct mapping *mapping, con
 	         mapping->perms);
 }
 
-/* One pass, whatever the number of needles: few places begin like one. */
+/* One pass, whatever the number of needles: few places begin like one, and those that begin alike
+ * are a chain. Numbers are one more than the place, 0 is none. */
 static void search(const uint8_t *data, size_t len, unsigned long base,
                    const struct mapping *mapping, const char *what, const struct needles *needles,
                    struct core_found *found)
 {
-	bool begins[65536] = { false };
-	for (size_t i = 0; i < needles->count; i++)
-		begins[pair(needles->at[i].bytes)] = true;
+	uint16_t first[65536] = { 0 }, next[NEEDLES_MAX];
+	for (size_t i = 0; i < needles->count; i++) {
+		next[i] = first[pair(needles->at[i].bytes)];
+		first[pair(needles->at[i].bytes)] = (uint16_t)(i + 1);
+	}
 	for (size_t at = 0; at + 1 < len; at++) {
-		if (!begins[pair(data + at)])
-			continue;
-		for (size_t i = 0; i < needles->count; i++) {
-			const struct needle *needle = &needles->at[i];
+		for (size_t i = first[pair(data + at)]; i > 0; i = next[i - 1]) {
+			const struct needle *needle = &needles->at[i - 1];
 			if (needle->len <= len - at &&
 			    memcmp(data + at, needle->bytes, needle->len) == 0)
 				tell(needle, mapping, what, base + at, found);
@@ -109,7 +114,10 @@ static bool mapping_begins(const char *line, struct mapping *mapping)
 	return true;
 }
 
-bool core_hunt(pid_t pid, const char *what, const struct needles *needles, struct core_found *found)
+/* Calls with each mapping of a process. false: its memory may not be read. */
+typedef void mapping_fn(void *context, int mem, const struct mapping *mapping);
+
+static bool each_mapping(pid_t pid, mapping_fn *act, void *context)
 {
 	char path[64], line[512];
 	struct mapping mapping = { .first = 0 };
@@ -117,12 +125,12 @@ bool core_hunt(pid_t pid, const char *what, const struct needles *needles, struc
 	int mem = open(path, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof path, "/proc/%d/smaps", (int)pid);
 	FILE *maps = fopen(path, "re");
-	uint8_t *piece = malloc(PIECE);
-	bool readable = mem >= 0 && maps && piece && fgets(line, sizeof line, maps);
+	bool readable = mem >= 0 && maps && fgets(line, sizeof line, maps);
 	for (bool more = readable; more; more = fgets(line, sizeof line, maps) != NULL) {
 		if (strncmp(line, "VmFlags:", 8) == 0) {
 			mapping.left_out = strstr(line, " dd") != NULL;
-			scan(mem, &mapping, piece, what, needles, found);
+			mapping.locked = strstr(line, " lo") != NULL;
+			act(context, mem, &mapping);
 		} else {
 			mapping_begins(line, &mapping);
 		}
@@ -131,6 +139,85 @@ bool core_hunt(pid_t pid, const char *what, const struct needles *needles, struc
 		close(mem);
 	if (maps)
 		fclose(maps);
-	free(piece);
+	return readable;
+}
+
+struct looking {
+	const char *what;
+	const struct needles *needles;
+	struct core_found *found;
+	uint8_t *piece;
+};
+
+static void look(void *context, int mem, const struct mapping *mapping)
+{
+	const struct looking *looking = context;
+	scan(mem, mapping, looking->piece, looking->what, looking->needles, looking->found);
+}
+
+bool core_hunt(pid_t pid, const char *what, const struct needles *needles, struct core_found *found)
+{
+	const struct looking looking = { what, needles, found, malloc(PIECE) };
+	cr_assert_not_null(looking.piece);
+	bool readable = each_mapping(pid, look, (void *)&looking);
+	free(looking.piece);
 	return readable && found->mappings > 0;
+}
+
+/* --- what lies in locked memory --- */
+
+static bool looks_random(const uint8_t *block)
+{
+	bool seen[256] = { false }, text = true;
+	int distinct = 0;
+	for (size_t i = 0; i < BLOCK; i++) {
+		distinct += !seen[block[i]];
+		seen[block[i]] = true;
+		text = text && block[i] >= ' ' && block[i] <= '~';
+	}
+	return distinct >= DISTINCT_MIN && !text;
+}
+
+static bool is_among(const struct needles *needles, const uint8_t *block)
+{
+	for (size_t i = 0; i < needles->count; i++)
+		if (memcmp(needles->at[i].bytes, block, BLOCK) == 0)
+			return true;
+	return false;
+}
+
+struct collecting {
+	const char *what;
+	const struct needles *known;
+	struct needles *needles;
+	uint8_t *piece;
+};
+
+static void collect(void *context, int mem, const struct mapping *mapping)
+{
+	const struct collecting *to = context;
+	size_t len = mapping->end - mapping->first, at = 0;
+	char name[64];
+	if (!mapping->left_out || !mapping->locked || len > PIECE ||
+	    pread(mem, to->piece, len, (off_t)mapping->first) != (ssize_t)len)
+		return;
+	while (at < len && to->piece[at] == 0)
+		at++;
+	/* What is asked for lies at the end of its pages, behind a canary of libsodium's. */
+	snprintf(name, sizeof name, "what %s has locked at %lx", to->what, mapping->first);
+	for (at = at / BLOCK * BLOCK + BLOCK; at + BLOCK <= len; at += BLOCK) {
+		const uint8_t *block = to->piece + at;
+		if (looks_random(block) && !is_among(to->known, block) &&
+		    !is_among(to->needles, block) && to->needles->count < NEEDLES_MAX - 1)
+			add(to->needles, name, "", block, BLOCK);
+	}
+}
+
+bool core_locked(pid_t pid, const char *what, const struct needles *known, struct needles *needles)
+{
+	const struct collecting to = { what, known, needles, malloc(PIECE) };
+	cr_assert_not_null(to.piece);
+	bool readable = each_mapping(pid, collect, (void *)&to);
+	free(to.piece);
+	return readable;
 }
