@@ -91,17 +91,19 @@ static int make_grant(struct dispatch *dispatch, struct worker *worker, struct a
 	return rc;
 }
 
-/* What cannot be planned ends as a failed attempt, with the user's sentence. */
-static void refuse(struct dispatch *dispatch, const struct work *work, const struct err *err)
+/* What cannot be planned ends as a failed attempt, with the user's sentence; what memory is missing
+ * for is tried again before. False: it waits again. */
+static bool refuse(struct dispatch *dispatch, const struct work *work, const struct err *err)
 {
+	struct shard *shard = dispatch->part->shard;
 	log_info(&(struct log_context){ .tenant = work->tenant, .task = work->id },
 	         "attempt_not_planned", "code=%s reason=\"%s\"", err_name(err->code), err->text);
-	if (err->code != E_NOMEM &&
-	    job_lost(dispatch, NULL, work->id, &work->token, err->code, err->text))
-		return;
-	if (!shard_unassign(dispatch->part->shard, work->id, &work->token))
-		log_warn(&(struct log_context){ .tenant = work->tenant, .task = work->id },
-		         "attempt_kept", "reason=\"out of memory; a new leader takes it up\"");
+	if (err->code == E_NOMEM && shard_unassign(shard, work->id, &work->token))
+		return false;
+	if (job_lost(dispatch, NULL, work->id, &work->token, err->code, err->text))
+		return true;
+	shard_put_back(shard, work->id, &work->token);
+	return false;
 }
 
 static int give(struct dispatch *dispatch, struct worker *worker, struct arena *arena,
@@ -142,10 +144,7 @@ static bool assign_one(struct dispatch *dispatch, struct worker *worker)
 	if (shard_pick(dispatch->part->shard, &pick, arena, &work, &err) != 1)
 		return false;
 	dispatch->counter++;
-	int rc = give(dispatch, worker, arena, &work, &err);
-	if (rc < 0)
-		refuse(dispatch, &work, &err);
-	return rc != E_NOMEM;
+	return give(dispatch, worker, arena, &work, &err) == 0 || refuse(dispatch, &work, &err);
 }
 
 static bool work_waits(struct dispatch *dispatch)

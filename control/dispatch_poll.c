@@ -213,8 +213,9 @@ static void adopt(struct dispatch *dispatch, struct worker *worker, const char *
 	                 &cancel))
 		return;
 	if (worker_give(worker, task, token, ret_given, &err) < 0) {
-		if (!shard_unassign(dispatch->part->shard, task, token))
-			log_warn(NULL, "attempt_not_adopted", "worker=%s", worker->name);
+		shard_put_back(dispatch->part->shard, task, token);
+		log_warn(&(struct log_context){ .task = task }, "attempt_not_adopted",
+		         "worker=%s reason=\"%s\"", worker->name, err.text);
 		return;
 	}
 	(*ret_given)->sent_seq = worker->seq;

@@ -78,11 +78,21 @@ static const char *waiting_summary(struct arena *arena, const struct value *expl
 	const char *detail = value_get_str(reason_at(explained, 0), "detail");
 	size_t reasons = value_len(value_get(explained, "reasons"));
 	char more[48] = "";
+	const char *begin = asked ? "would be accepted and wait: " : "waits: ";
+	if (detail && strncmp(detail, "waits ", 6) == 0)     /* "waits for load" */
+		begin = "";
 	if (reasons > 1)
 		snprintf(more, sizeof more, " (and %zu more reason%s)", reasons - 1,
 		         reasons > 2 ? "s" : "");
-	return arena_printf(arena, "it %s: %s%s%s", asked ? "would be accepted and wait" : "waits",
-	                    detail ? detail : "for its turn", more, outlook(arena, explained));
+	return arena_printf(arena, "it %s%s%s%s", begin, detail ? detail : "for its turn", more,
+	                    outlook(arena, explained));
+}
+
+static const char *not_waiting(struct arena *arena, const char *state)
+{
+	bool has = strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0;
+	return arena_printf(arena, "it does not wait: it %s %s", has ? "has" :
+	                    strcmp(state, "cancelled") == 0 ? "was" : "is", state);
 }
 
 const char *explain_summary(struct arena *arena, const struct value *explained, bool asked)
@@ -91,8 +101,7 @@ const char *explain_summary(struct arena *arena, const struct value *explained, 
 	if (never)
 		return arena_printf(arena, "it can never start as things are: %s", never);
 	if (!waits(explained))
-		return arena_printf(arena, "it does not wait: it is %s",
-		                    value_get_str(explained, "state"));
+		return not_waiting(arena, value_get_str(explained, "state"));
 	if (asked && is_free(explained))
 		return "it would start at once";
 	return waiting_summary(arena, explained, asked);

@@ -161,6 +161,7 @@ static void step_down(struct lead *lead)
 	atomic_store(&lead->part->led, 0);
 	if (journal_lead(lead->part->journal, 0, &err) < 0)
 		log_error(NULL, "lead_not_given_up", "reason=\"%s\"", err.text);
+	dispatch_wake(lead->part->dispatch); /* workers whose polls it holds look for another now */
 	log_info(NULL, "lead_lost", "replica=%s shard=%d", lead->part->control->replica,
 	         lead->part->index);
 }

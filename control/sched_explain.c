@@ -25,6 +25,7 @@ struct ask {
 	const char *pool_name, *tenant_name, *domain_name, *key;
 	int key_most;
 	enum priority priority;
+	bool stuck;                          /* others' ends alone do not let it start */
 };
 
 struct reason {
@@ -64,14 +65,9 @@ static void explain_time(struct ask *ask)
 {
 	const struct sched_entry *entry = ask->entry;
 	int64_t wait_ms = entry ? entry->at_ms - ask->now_ms : 0;
-	if (!entry || wait_ms <= 0)
+	if (!entry || wait_ms <= 0 || entry->at_ms == INT64_MAX)
 		return;
-	struct reason reason = { "held", NULL, NULL, -1, -1, -1 };
-	if (entry->at_ms == INT64_MAX) {
-		add_reason(ask, &reason, "it is kept back for now");
-		return;
-	}
-	reason.rule = "not-before";
+	struct reason reason = { "not-before", NULL, NULL, -1, -1, -1 };
 	if (entry->where == DUE_LATER)
 		add_reason(ask, &reason, arena_printf(ask->arena, "it starts no sooner than in %"
 		           PRId64 " ms", wait_ms));
@@ -82,6 +78,15 @@ static void explain_time(struct ask *ask)
 		add_reason(ask, &reason, arena_printf(ask->arena, "for %" PRId64 " ms more it goes "
 		           "only to one of the %" PRId64 " workers that hold its dataset's cache",
 		           wait_ms, reason.have));
+}
+
+/* Who is held may run under an earlier leader's token. Nobody to ask is the better reason. */
+static void explain_held(struct ask *ask)
+{
+	struct reason reason = { "new-leader", NULL, NULL, -1, -1, -1 };
+	if (ask->entry && ask->entry->at_ms == INT64_MAX)
+		add_reason(ask, &reason,
+		           "a new leader asks the workers first whether it runs already");
 }
 
 static void explain_key(struct ask *ask)
@@ -115,16 +120,20 @@ static void explain_limit(struct ask *ask, const struct sched_node *node, int r)
 	int64_t after = node->used.v[r] + reason.need, borrowed = after - share->guaranteed.v[r];
 	if (reason.limit >= 0 && after > reason.limit) {
 		reason.have = reason.limit > node->used.v[r] ? reason.limit - node->used.v[r] : 0;
+		ask->stuck |= reason.need > reason.limit;
 		add_reason(ask, &reason, arena_printf(ask->arena, "%s uses %" PRId64 " of at most %"
-		           PRId64 " %s; this needs %" PRId64 ": it waits for one of its tasks to "
-		           "end, or for the operator to raise the share's limit", reason.whose,
-		           node->used.v[r], reason.limit, reason.resource, reason.need));
+		           PRId64 " %s; this needs %" PRId64 ": it waits for %s", reason.whose,
+		           node->used.v[r], reason.limit, reason.resource, reason.need,
+		           reason.need > reason.limit ? "the operator to raise the share's limit" :
+		           "one of its tasks to end, or for the operator to raise the share's "
+		           "limit"));
 	}
 	reason.rule = "borrow-limit";
 	reason.limit = share->borrow_most.v[r];
 	if (reason.limit >= 0 && borrowed > reason.limit) {
 		reason.have = reason.limit - (borrowed - reason.need);
 		reason.have = reason.have > 0 ? reason.have : 0;
+		ask->stuck |= reason.need > reason.limit + share->guaranteed.v[r];
 		add_reason(ask, &reason, arena_printf(ask->arena, "%s would borrow %" PRId64 " %s "
 		           "beyond its guaranteed %" PRId64 " and may %" PRId64, reason.whose,
 		           borrowed, reason.resource, share->guaranteed.v[r], reason.limit));
@@ -140,8 +149,12 @@ static void explain_node(struct ask *ask, const struct sched_node *node)
 		return;
 	reason.whose = node_whose(ask, node);
 	reason.limit = node->share.starts_per_minute;
-	add_reason(ask, &reason, arena_printf(ask->arena, "%s may start %" PRId64 " tasks a minute "
-	           "and has done so", reason.whose, reason.limit));
+	ask->stuck |= reason.limit == 0;
+	add_reason(ask, &reason, reason.limit == 0 ?
+	           arena_printf(ask->arena, "%s may start no tasks: the startsPerMinute of its "
+	                        "share is 0, which the operator may raise", reason.whose) :
+	           arena_printf(ask->arena, "%s may start %" PRId64 " task%s a minute and has done "
+	                        "so", reason.whose, reason.limit, reason.limit == 1 ? "" : "s"));
 }
 
 static void explain_quota(struct ask *ask)
@@ -153,8 +166,10 @@ static void explain_quota(struct ask *ask)
 	    conf->may_start(conf->context, ask->tenant_name, ask->domain_name, &err))
 		return;
 	reason.whose = arena_printf(ask->arena, "tenant %s", ask->tenant_name);
-	if (err.code == E_CONFLICT)
+	if (err.code == E_CONFLICT) {
 		reason.rule = "tenant-state";
+		ask->stuck = true;
+	}
 	add_reason(ask, &reason, arena_strdup(ask->arena, err.text[0] ? err.text :
 	           "a quota on running tasks is used up"));
 }
@@ -214,7 +229,8 @@ static const struct sched_site *nearest(const struct ask *ask, bool whole)
 	for (const struct sched_site *at = ask->pool ? ask->pool->sites : NULL; at; at = at->next) {
 		struct capacity rest = whole ? at->total : site_rest(at);
 		int64_t part = part_of_demand(&rest, &ask->class->demand);
-		if (!labels_match(ask->class, at) || part <= most)
+		bool looked_at = labels_match(ask->class, at) && (whole || !at->closed);
+		if (!looked_at || part <= most)
 			continue;
 		most = part;
 		best = at;
@@ -287,17 +303,38 @@ static void explain_capacity(struct ask *ask)
 	}
 }
 
+/* All that could hold it take nothing new. */
+static void explain_closed(struct ask *ask, uint32_t count)
+{
+	struct reason reason = {
+		"workers-closed", arena_printf(ask->arena, "pool %s", ask->pool_name), NULL, 1, 0,
+		count,
+	};
+	ask->stuck = true;
+	add_reason(ask, &reason, count == 1 ?
+	           arena_printf(ask->arena, "the one worker of pool %s that could hold it is "
+	                        "cordoned or draining; it waits for the operator to uncordon it, "
+	                        "or for another", ask->pool_name) :
+	           arena_printf(ask->arena, "all %u workers of pool %s that could hold it are "
+	                        "cordoned or draining; it waits for the operator to uncordon one, "
+	                        "or for another", count, ask->pool_name));
+}
+
 static bool explain_workers(struct ask *ask)
 {
-	bool any = false;
-	for (const struct sched_site *at = ask->pool ? ask->pool->sites : NULL; at && !any;
-	     at = at->next)
-		any = class_matches(ask->class, at);
-	if (!any)
+	uint32_t could = 0, closed = 0;
+	for (const struct sched_site *at = ask->pool ? ask->pool->sites : NULL; at; at = at->next) {
+		bool holds = class_matches(ask->class, at);
+		could += holds;
+		closed += holds && at->closed;
+	}
+	if (could == 0)
 		never_fits(ask, nearest(ask, true));
+	else if (closed == could)
+		explain_closed(ask, could);
 	else
 		explain_capacity(ask);
-	return any;
+	return closed < could;
 }
 
 /* --- turns --- */
@@ -378,7 +415,7 @@ static void set_turn(struct ask *ask, struct value *map, bool fits)
 	           share * 1e6, ask->tenant ? ask->tenant->running : 0));
 }
 
-/* False: no worker could ever hold it. */
+/* False: it does not start by others' ends and the passing of time. */
 static bool explain_all(struct ask *ask)
 {
 	explain_time(ask);
@@ -389,7 +426,8 @@ static bool explain_all(struct ask *ask)
 	bool fits = explain_workers(ask);
 	if (fits)
 		explain_lent(ask);
-	return fits;
+	explain_held(ask);
+	return fits && !ask->stuck;
 }
 
 static struct value *explain(struct ask *ask)

@@ -27,8 +27,6 @@ static const char *waiting_reason(const struct shard *shard, struct arena *arena
 	if (wait_ms > 0)
 		return arena_printf(arena, "attempt %d starts in %" PRId64 " ms",
 		                    task->attempts + 1, wait_ms);
-	if (task->inherited)
-		return "a new leader asks the workers first whether it runs already";
 	return sched_why(shard->sched, &task->entry, now_ms, arena);
 }
 

@@ -155,10 +155,6 @@ static struct value *explain(struct shard *shard, struct arena *arena, const str
 		return one_reason(arena, "cancelled", "it is being cancelled");
 	if (task->state == STATE_BLOCKED)
 		return one_reason(arena, "depends-on", run_blocked_by(arena, task));
-	if (task->inherited)
-		return one_reason(arena, "new-leader",
-		                  "a new leader asks the workers first whether "
-		                  "it runs already");
 	if (task->state != STATE_QUEUED && task->state != STATE_RUNNING)
 		return state_only(task, arena);
 	return sched_explain(shard->sched, &task->entry, clock_mono_ms(shard->clock), arena);

@@ -171,18 +171,31 @@ static struct task *current(const struct shard *shard, const char *id, const str
 		task : NULL;
 }
 
+static void wait_again(struct shard *shard, struct task *task)
+{
+	task_stop(shard, task);
+	task_wait_in_line(shard, task, true);
+	task_moved(shard, task);
+}
+
 bool shard_unassign(struct shard *shard, const char *id, const struct token *token)
 {
 	shard_lock(shard);
 	struct task *task = current(shard, id, token);
 	bool again = !task || ++task->unassigned < UNASSIGNED_MAX;
-	if (task && again) {
-		task_stop(shard, task);
-		task_wait_in_line(shard, task, true);
-		task_moved(shard, task);
-	}
+	if (task && again)
+		wait_again(shard, task);
 	shard_unlock(shard);
 	return again;
+}
+
+void shard_put_back(struct shard *shard, const char *id, const struct token *token)
+{
+	shard_lock(shard);
+	struct task *task = current(shard, id, token);
+	if (task)
+		wait_again(shard, task);
+	shard_unlock(shard);
 }
 
 void shard_progress(struct shard *shard, const char *id, const struct token *token,

@@ -61,6 +61,8 @@ bool shard_adopt(struct shard *shard, uint64_t replay, const char *id, const str
 /* The attempt never reached its worker: the task waits again, first in its line. False: that
  * happened too often, and the attempt is to be counted as lost. */
 bool shard_unassign(struct shard *shard, const char *id, const struct token *token);
+/* The same however often, for who could not even note that it is lost. */
+void shard_put_back(struct shard *shard, const char *id, const struct token *token);
 void shard_progress(struct shard *shard, const char *id, const struct token *token,
                     const struct progress *progress);
 /* 1: the task is running and this is its current token; ret_work may be NULL. 0: no. */

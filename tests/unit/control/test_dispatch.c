@@ -228,6 +228,24 @@ Test(dispatch, a_new_leader_waits_before_it_gives_out_what_may_still_run)
 	desk_end(desk);
 }
 
+static const char *rule_at(struct desk *desk, const char *id, size_t i)
+{
+	struct value *map = shard_explain(desk->part.shard, desk->arena, "acme", NULL, id);
+	cr_assert_not_null(map);
+	const char *rule = value_get_str(value_at(value_get(map, "reasons"), i), "rule");
+	return rule ? rule : "none";
+}
+
+Test(dispatch, under_a_new_leader_that_has_no_workers_that_is_the_first_reason)
+{
+	struct desk *desk = desk_new(true);
+	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	desk_lead(desk);
+	cr_expect_str_eq(rule_at(desk, id, 0), "never-fits");
+	cr_expect_str_eq(rule_at(desk, id, 1), "new-leader");
+	desk_end(desk);
+}
+
 Test(dispatch, a_running_task_is_cancelled_through_its_worker)
 {
 	struct desk *desk = desk_new(true);

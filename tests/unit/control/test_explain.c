@@ -51,6 +51,11 @@ Test(explain, a_sentence_tells_the_first_reason_the_place_and_the_estimate)
 	                 "it waits: used up, and 1 task is before it");
 	cr_expect_str_eq(said("{'state':'running','reasons':[]}", false),
 	                 "it does not wait: it is running");
+	cr_expect_str_eq(said("{'state':'succeeded','reasons':[]}", false),
+	                 "it does not wait: it has succeeded");
+	cr_expect_str_eq(said("{'state':'parked','reasons':["
+	                      REASON("depends-on", "waits for load") "]}", false),
+	                 "it waits for load");
 }
 
 Test(explain, before_submission_it_says_what_would_be)

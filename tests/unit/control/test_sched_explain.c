@@ -145,6 +145,65 @@ Test(sched_explain, shares_keys_rates_quotas_and_times_each_have_their_reason)
 	turns_release(&turns);
 }
 
+static void set_closed(struct turns *turns, const char *name, bool closed)
+{
+	struct err err = { 0 };
+	struct sched_worker worker = { .name = name, .total = turns_size(4), .closed = closed };
+	cr_assert_eq(sched_worker_set(turns->sched, &worker, &err), 0, "%s", err.text);
+}
+
+Test(sched_explain, workers_that_are_cordoned_are_said_to_be_and_no_time_is_promised)
+{
+	struct turns turns;
+	turns_init(&turns, NULL);
+	set_closed(&turns, "one", false);
+	cr_assert_not_null(turns_add(&turns, "a", "d", 1));
+	cr_assert_not_null(sched_pick(turns.sched, "one", turns.now_ms));    /* there is a rate */
+	set_closed(&turns, "one", true);
+	set_closed(&turns, "two", true);
+	struct asked asked = ask(&turns, turns_add(&turns, "a", "d", 1));
+	expect(reason_of(&asked, "workers-closed"), 1, 0, 2);
+	cr_expect_eq(value_len(value_get(asked.map, "reasons")), 1);
+	cr_expect_eq(value_kind(value_get(asked.map, "estimateSeconds")), VALUE_NULL);
+	arena_free(asked.arena);
+	set_closed(&turns, "two", false);    /* the open one is spoken of, not the closed */
+	turns_add(&turns, "a", "d", 4);
+	cr_assert_not_null(sched_pick(turns.sched, "two", turns.now_ms));
+	asked = ask(&turns, turns_add(&turns, "a", "d", 4));
+	cr_expect(strstr(value_get_str(reason_of(&asked, "capacity"), "detail"), "two has"));
+	arena_free(asked.arena);
+	turns_release(&turns);
+}
+
+Test(sched_explain, what_no_end_of_a_task_would_lift_has_no_estimate)
+{
+	struct turns turns;
+	struct err err = { 0 };
+	turns_init(&turns, NULL);
+	turns_worker(&turns, 0, NULL, 20, 20);
+	struct share none = {
+		.tenant = "rated", .weight = 1, .most = { { -1, -1, -1 } },
+		.borrow_most = { { -1, -1, -1 } }, .lend_most = { { -1, -1, -1 } },
+	};
+	cr_assert_eq(sched_share_set(turns.sched, "s", &none, &err), 0);
+	turns_share(&turns, "small", 1, 0, 1);
+	turns_add(&turns, "small", "d", 1);
+	cr_assert_not_null(turns_pick(&turns, 0));
+	struct asked asked = ask(&turns, turns_add(&turns, "rated", "d", 1));
+	cr_expect(strstr(value_get_str(reason_of(&asked, "rate"), "detail"), "startsPerMinute"));
+	cr_expect_eq(value_kind(value_get(asked.map, "estimateSeconds")), VALUE_NULL);
+	arena_free(asked.arena);
+	asked = ask(&turns, turns_add(&turns, "small", "d", 2));
+	cr_expect(strstr(value_get_str(reason_of(&asked, "share-limit"), "detail"),
+	                 "waits for the operator"));
+	cr_expect_eq(value_kind(value_get(asked.map, "estimateSeconds")), VALUE_NULL);
+	arena_free(asked.arena);
+	asked = ask(&turns, turns_add(&turns, "small", "d", 1));
+	cr_expect_neq(value_kind(value_get(asked.map, "estimateSeconds")), VALUE_NULL);
+	arena_free(asked.arena);
+	turns_release(&turns);
+}
+
 Test(sched_explain, what_is_kept_for_others_guarantees_is_said)
 {
 	struct turns turns;

@@ -251,6 +251,27 @@ Test(shard, a_task_is_seen_only_when_it_is_durable)
 	bench_end(bench);
 }
 
+Test(shard, what_never_reached_its_worker_waits_again_and_never_runs_nowhere)
+{
+	struct bench *bench = bench_new();
+	const char *id = submit(bench, "acme", "ops");
+	struct work work;
+	int times = 0;
+	while (pick(bench, &work) && shard_unassign(bench->shard, work.id, &work.token))
+		cr_assert_lt(++times, 100, "it is bounded");
+	cr_assert_gt(times, 0);
+	cr_expect_str_eq(state_of(bench, "acme", id), "running", "to be counted as lost");
+	for (int i = 0; i < 3; i++) {
+		shard_put_back(bench->shard, work.id, &work.token);
+		cr_assert_str_eq(state_of(bench, "acme", id), "queued");
+		cr_assert(pick(bench, &work));
+	}
+	struct token other = { work.token.epoch, work.token.counter + 1 };
+	shard_put_back(bench->shard, work.id, &other);
+	cr_expect_str_eq(state_of(bench, "acme", id), "running", "another's attempt");
+	bench_end(bench);
+}
+
 Test(shard, a_repeated_idempotency_key_gives_the_first_task)
 {
 	struct bench *bench = bench_new();
