@@ -206,7 +206,7 @@ static int refuse_action(const struct cli *cli, const char *word, const char *co
 		all = arena_printf(cli->arena, "%s%s%s", all ? all : "", join, actions[count]);
 	}
 	const char *near = name_nearest(word, actions, count);
-	return err_set(err, E_INVALID, "%s: it is %s%s%s%s", word, all ? all : "",
+	return err_set(err, E_INVALID, "%s: must be %s%s%s%s", word, all ? all : "",
 	               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
@@ -240,8 +240,9 @@ int cli_time(const struct cli *cli, const char *name, const char **ret_time, str
 	if (text && !made)
 		return err_set(err, E_NOMEM, "no memory for a time");
 	if (made && time_parse(made, &ms, NULL) < 0)
-		return err_set(err, E_INVALID, "--%s: a time as in 2026-01-31T08:00:00Z, a day as "
-		               "in 2026-01-31, or how long ago, as in 2h", name);
+		return err_set(err, E_INVALID, "--%s: must be a time as in 2026-01-31T08:00:00Z, a "
+		               "day as in 2026-01-31, or how long ago, as in 2h; not %s", name,
+		               text);
 	*ret_time = made;
 	return 0;
 }

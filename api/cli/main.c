@@ -28,6 +28,12 @@ static bool asks_for_help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	char help[] = "--help";
+	char *of_verb[] = {argv[0], argc > 2 ? argv[2] : NULL, help, NULL};
+	if (argc > 2 && strcmp(argv[1], "help") == 0) { /* help VERB is VERB --help */
+		argc = 3;
+		argv = of_verb;
+	}
 	if (asks_for_help(argc, argv)) {
 		cli_help(NULL);
 		return argc < 2 ? EXIT_USAGE : EXIT_OK;

@@ -114,7 +114,9 @@ static void tell(struct show *show, const char *type, const struct value *seen)
 		printf(", %s, %" PRId64 " rows", phase, value_get_int(progress, "rows", 0));
 	else if (why && !progress_ended(state))
 		printf(" (%s)", why);
-	printf("%s\n", value_get_int(seen, "attempt", 0) > 1 ? " (another attempt)" : "");
+	if (*phase && value_get_int(seen, "attempt", 0) > 1)
+		printf(", attempt %" PRId64, value_get_int(seen, "attempt", 0));
+	printf("\n");
 	snprintf(show->phase, sizeof show->phase, "%s", phase);
 }
 
@@ -148,7 +150,7 @@ static bool sum_up_sweep(struct cli *cli, const struct value *task)
 	const struct value *told = value_at(value_get(task, "outputs"), 0);
 	if (!value_get(told, "objectsSeen"))
 		return false;
-	printf("  %" PRId64 " objects looked at, %" PRId64 " deleted, %s freed\n",
+	printf("  objects looked at: %" PRId64 ", deleted: %" PRId64 ", %s freed\n",
 	       value_get_int(told, "objectsSeen", 0), value_get_int(told, "objectsDeleted", 0),
 	       human_bytes(cli, value_get_int(told, "bytesDeleted", 0)));
 	return true;
@@ -168,7 +170,7 @@ static void sum_up(struct cli *cli, const struct value *task)
 	       human_bytes(cli, value_get_int(usage, "memoryPeakBytes", 0)),
 	       value_get_int(task, "attempt", 1));
 	if (rejected > 0)
-		printf(", %" PRId64 " bad rows kept aside", rejected);
+		printf(", %" PRId64 " bad row%s kept aside", rejected, rejected == 1 ? "" : "s");
 	printf("\n");
 }
 

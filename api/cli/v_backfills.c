@@ -182,7 +182,8 @@ static int make_spec(struct cli *cli, const char *schedule, struct value *spec, 
 	char *end = NULL;
 	long number = parallelism ? strtol(parallelism, &end, 10) : 1;
 	if (parallelism && (*end || number < 1))
-		return err_set(err, E_INVALID, "--parallelism: is a number from 1");
+		return err_set(err, E_INVALID, "--parallelism: must be a number from 1, not %s",
+		               parallelism);
 	TRY(cli_time(cli, "from", &from, err));
 	TRY(cli_time(cli, "to", &to, err));
 	if (!from || !to)

@@ -5,12 +5,23 @@
 
 #include "common/cert.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { CA_DAYS = 3650, DAYS = 365, SANS_MAX = 900 };
+
+/* A name of letters, digits, dots and hyphens, "*." before it at most. */
+static bool is_dns(const char *text, size_t len)
+{
+	size_t star = len > 2 && memcmp(text, "*.", 2) == 0 ? 2 : 0;
+	for (size_t i = star; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '.' && text[i] != '-')
+			return false;
+	return len > star;
+}
 
 /* "a,10.0.0.1" as certificates name them. */
 static int print_sans(const char *addresses, char out[SANS_MAX], struct err *err)
@@ -19,6 +30,10 @@ static int print_sans(const char *addresses, char out[SANS_MAX], struct err *err
 	for (const char *at = addresses; *at;) {
 		size_t len = strcspn(at, ",");
 		bool number = strspn(at, "0123456789.") == len || memchr(at, ':', len);
+		if (len > 0 && !number && !is_dns(at, len))
+			return err_set(err, E_INVALID, "--addresses: \"%.*s\" is no DNS name and "
+			               "no IP address; write them with commas between",
+			               (int)len, at);
 		int n = snprintf(out + used, SANS_MAX - used, "%s%s:%.*s", used ? "," : "",
 		                 number ? "IP" : "DNS", (int)len, at);
 		used += n > 0 ? (size_t)n : 0;

@@ -27,12 +27,12 @@ static void say_tenant(struct cli *cli, const struct value *status)
 	if (destroyed)
 		printf("tenant key: destroyed at %s\n", destroyed);
 	else
-		printf("tenant key: version %s; %" PRId64 " keys under the newest, %" PRId64
-		       " under the one before\n",
+		printf("tenant key: version %s; keys under the newest: %" PRId64
+		       ", under the one before: %" PRId64 "\n",
 		       versions(cli, status), value_get_int(status, "boxes", 0),
 		       value_get_int(status, "oldBoxes", 0));
-	printf("%" PRId64 " datasets, %" PRId64 " feature views: %" PRId64 " with two versions, "
-	       "%" PRId64 " destroyed; the oldest key is of %s\n",
+	printf("datasets: %" PRId64 ", feature views: %" PRId64 "; with two versions: %" PRId64
+	       ", destroyed: %" PRId64 "; the oldest key is of %s\n",
 	       value_get_int(status, "datasets", 0), value_get_int(status, "featureViews", 0),
 	       value_get_int(status, "rotating", 0), value_get_int(status, "destroyed", 0),
 	       oldest ? oldest : "no date");
@@ -98,7 +98,7 @@ static int rotate(struct cli *cli, struct err *err)
 	if (cli->format != FORMAT_TABLE)
 		return print_value(cli, answer, err);
 	printf("version %" PRId64 " is in force; version %" PRId64 " goes when nothing is under it "
-	       "(freehold keys status)\n",
+	       "(freehold datakeys status)\n",
 	       value_get_int(answer, "version", 0), value_get_int(answer, "oldVersion", 0));
 	return 0;
 }

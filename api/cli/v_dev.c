@@ -84,9 +84,11 @@ static int port_free(int port, struct err *err)
 	int rc = bind(fd, (struct sockaddr *)&address, sizeof address);
 	int reason = errno;
 	close(fd);
+	if (rc < 0 && reason == EADDRINUSE)
+		return err_set(err, E_IO, "port %d of 127.0.0.1 is in use; choose "
+		               "others with --port", port);
 	if (rc < 0)
-		return err_errno(err, reason, "port %d of 127.0.0.1; choose others with --port",
-		                 port);
+		return err_errno(err, reason, "port %d of 127.0.0.1", port);
 	return 0;
 }
 

@@ -38,7 +38,13 @@ static int add_entities(struct cli *cli, struct value *entities, struct err *err
 			return err_set(err, E_INVALID,
 			               "--entity: must be KEY=VALUE,VALUE..., not %s", text);
 		const char *name = arena_strndup(cli->arena, text, (size_t)(equals - text));
-		value_set(entities, name, split(cli, equals + 1, "", cli_switch(cli, "int64")));
+		struct value *list = split(cli, equals + 1, "", cli_switch(cli, "int64"));
+		for (size_t k = 0; cli_switch(cli, "int64") && k < value_len(list); k++)
+			if (value_kind(value_at(list, k)) != VALUE_INT)
+				return err_set(err, E_INVALID, "--entity: with --int64 values "
+				               "must be numbers, not %s",
+				               value_as_str(value_at(list, k)));
+		value_set(entities, name, list);
 	}
 	if (value_len(entities) == 0)
 		return err_set(err, E_INVALID, "whose features? give --entity KEY=VALUE,VALUE...");

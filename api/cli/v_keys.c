@@ -95,24 +95,34 @@ static int revoke_key(struct cli *cli, const char *path, struct err *err)
 	return 0;
 }
 
+static int create(struct cli *cli, const char *path, struct err *err)
+{
+	return make(cli, path, value_map(cli->arena), err);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct cli *cli, const char *path, struct err *err);
+} actions[] = {{"create", create}, {"list", list}, {"rotate", rotate}, {"revoke", revoke_key}};
+
 static int keys(struct cli *cli, struct err *err)
 {
 	const char *what = cli_word(cli, 0), *principal = cli_word(cli, 1), *tenant = NULL;
+	size_t i = 0;
 	if (strcmp(what, "status") == 0)
 		return datakeys_status(cli, err);
+	while (i < ARRAY_LEN(actions) && strcmp(actions[i].name, what) != 0)
+		i++;
+	if (i == ARRAY_LEN(actions))
+		return err_set(err, E_INVALID, "%s: must be create, list, rotate or revoke; or "
+		               "status, of the keys that data is under", what);
+	if (!principal)
+		return err_set(err, E_INVALID, "%s: whose? freehold keys %s PRINCIPAL; `freehold "
+		               "get principals` lists them", what, what);
 	TRY(cli_tenant(cli, &tenant, err));
 	TRY(name_check("PRINCIPAL", principal, err));
-	const char *path = client_path(cli, "/v1/tenants/%s/principals/%s/keys", tenant, principal);
-	if (strcmp(what, "create") == 0)
-		return make(cli, path, value_map(cli->arena), err);
-	if (strcmp(what, "rotate") == 0)
-		return rotate(cli, path, err);
-	if (strcmp(what, "list") == 0)
-		return list(cli, path, err);
-	if (strcmp(what, "revoke") == 0)
-		return revoke_key(cli, path, err);
-	return err_set(err, E_INVALID, "%s: must be create, list, rotate or revoke; or "
-	               "status, of the keys that data is under", what);
+	return actions[i].run(cli, client_path(cli, "/v1/tenants/%s/principals/%s/keys", tenant,
+	                                       principal), err);
 }
 
 static const struct option_row options[] = {

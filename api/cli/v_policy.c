@@ -245,7 +245,8 @@ static int test(struct cli *cli, struct err *err)
 	TRY(engine_of(&files, tenant, &engine, err));
 	for (size_t i = 0; i < files.count; i++)
 		TRY(run_examples(&files, engine, tenant, &files.items[i], counts, err));
-	printf("%zu policies, %zu examples hold, %zu do not\n", files.count, counts[1], counts[0]);
+	printf("%zu %s, %zu examples hold, %zu do not\n", files.count,
+	       files.count == 1 ? "policy" : "policies", counts[1], counts[0]);
 	cli->exit_code = counts[0] ? EXIT_FAILED : EXIT_OK;
 	return 0;
 }
@@ -364,7 +365,8 @@ static int diff(struct cli *cli, struct err *err)
 	if (!tenant || cli_option(cli, "tenant"))
 		TRY(cli_tenant(cli, &tenant, err));
 	if (last && (strspn(last, "0123456789") != strlen(last) || strlen(last) > 9))
-		return err_set(err, E_INVALID, "--last: %s: a number of audit events", last);
+		return err_set(err, E_INVALID, "--last: must be a number of audit events, not %s",
+		               last);
 	value_set(body, "policies", candidates_of(&files));
 	if (last)
 		value_set_int(body, "last", strtol(last, NULL, 10));

@@ -175,7 +175,7 @@ static int list_limit(struct cli *cli, size_t *ret_most, struct err *err)
 	if (!text)
 		return 0;
 	if (digits < 1 || digits > 6 || text[digits] || atoi(text) < 1)
-		return err_set(err, E_INVALID, "--limit: how many at most, from 1 to 999999");
+		return err_set(err, E_INVALID, "--limit: must be 1 to 999999, not %s", text);
 	*ret_most = (size_t)atoi(text);
 	return 0;
 }

@@ -113,9 +113,9 @@ static int print_proof(struct cli *cli, const struct opened *opened, struct err 
 		               err));
 		return print_value(cli, event, err);
 	}
-	printf("verified: the event below is entry %" PRIu64 " of %s, whose %" PRIu64
-	       " entries were signed\n", opened->proof.index, opened->verifier.name,
-	       opened->checkpoint.size);
+	printf("verified: the event below is number %" PRIu64 " (entry %" PRIu64 ") of %s, of "
+	       "which %" PRIu64 " were signed\n", opened->proof.index + 1, opened->proof.index,
+	       opened->verifier.name, opened->checkpoint.size);
 	fwrite(opened->proof.line, 1, opened->proof.line_len, stdout);
 	return putchar('\n') < 0 ? err_set(err, E_IO, "standard output cannot be written") : 0;
 }

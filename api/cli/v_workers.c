@@ -97,6 +97,22 @@ static int read_spec(struct cli *cli, const char *path, struct value *spec, stru
 	return 0;
 }
 
+/* What is said of a worker holds for one that is yet to come, too: a misspelt name shows here
+ * only. */
+static int is_connected(struct cli *cli, const char *name, bool *ret_here, struct err *err)
+{
+	struct value *answer = NULL;
+	struct call call = {.method = "GET", .path = "/v1/workers"};
+	TRY(client_call(cli, &call, &answer, err));
+	const struct value *items = value_get(answer, "items");
+	for (size_t i = 0; i < value_len(items); i++) {
+		const char *other = value_get_str(value_at(items, i), "name");
+		if (other && strcmp(other, name) == 0)
+			*ret_here = value_get_bool(value_at(items, i), "connected", false);
+	}
+	return 0;
+}
+
 static int set(struct cli *cli, const char *name, bool cordoned, bool drain, struct err *err)
 {
 	struct value *manifest = value_map(cli->arena), *metadata = value_map(cli->arena);
@@ -115,11 +131,14 @@ static int set(struct cli *cli, const char *name, bool cordoned, bool drain, str
 	value_set(manifest, "metadata", metadata);
 	value_set(manifest, "spec", spec);
 	struct call call = {.method = "PUT", .path = path, .body = manifest};
+	bool here = false;
 	TRY(client_call(cli, &call, NULL, err));
-	return printf("worker %s: %s\n", name,
+	TRY(is_connected(cli, name, &here, err));
+	return printf("worker %s: %s%s\n", name,
 	              drain      ? "cordoned; what runs there is handed back"
 	              : cordoned ? "cordoned; what runs there goes on"
-	                         : "takes tasks") < 0
+	                         : "takes tasks",
+	              here ? "" : " (no worker of that name is connected; this waits for one)") < 0
 	               ? err_set(err, E_IO, "standard output cannot be written")
 	               : 0;
 }

@@ -71,7 +71,11 @@ Test(command_line, exit_codes_tell_scripts_what_kind_of_failure_it_was)
 	static const struct exits all[] = {
 		{{"version"}, 0},
 		{{"help"}, 0},
+		{{"help", "run"}, 0},
+		{{"help", "nonsense"}, 2},
 		{{"nonsense"}, 2},
+		{{"keys", "nonsense", "--profile", "ada"}, 1},
+		{{"certs", "/nowhere/at/all", "--addresses", "a name"}, 1},
 		{{"get"}, 2},
 		{{"get", "datasets", "--no-such-option"}, 2},
 		{{"get", "datasets", "-o", "xml"}, 2},

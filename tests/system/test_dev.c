@@ -27,16 +27,16 @@ static bool says_it_is_up(void *context)
 	return out && strstr(out, "Freehold is up");
 }
 
-/* The folder is the system's own: what `freehold dev` keeps lies as a test's system lies. */
-static pid_t dev_start(struct system *system, const char *out)
+static pid_t dev_start_in(struct system *system, const char *out, const char *data,
+			  const char *files)
 {
 	struct dev dev = {system, 0, system_path(system, "%s", out)};
 	const char *const args[] = {
 		"dev",
 		"--data",
-		system_path(system, "dev"),
+		data,
 		"--files",
-		system_path(system, "files"),
+		files,
 		"--port",
 		arena_printf(system_arena(system), "%d", system_port(system, 0)),
 		NULL};
@@ -44,6 +44,12 @@ static pid_t dev_start(struct system *system, const char *out)
 	cr_assert(wait_until(says_it_is_up, &dev, UP_MS), "not up after %d ms: %s", UP_MS,
 		  file_text(system_arena(system), dev.out));
 	return dev.pid;
+}
+
+/* The folder is the system's own: what `freehold dev` keeps lies as a test's system lies. */
+static pid_t dev_start(struct system *system, const char *out)
+{
+	return dev_start_in(system, out, system_path(system, "dev"), system_path(system, "files"));
 }
 
 static void log_in(struct system *system)
@@ -70,6 +76,60 @@ Test(dev, ctrl_c_ends_every_child_and_a_second_start_finds_everything, .timeout 
 	out = system_cli_ok(system, "apply", "-f", "deploy/demo/platform", NULL);
 	cr_assert(strstr(out, "0 created, 0 configured"), "%s", out);
 	kill(pid, SIGTERM);
+	cr_assert_eq(process_wait(pid, 40000), 0);
+	system_stop(system);
+}
+
+/* What stands in boxes of the page, but for the building and the line that starts this very system,
+ * with the test's port. */
+static const char *printed_script(struct system *system, const char *folder)
+{
+	struct arena *arena = system_arena(system);
+	char *page = arena_strdup(arena, file_text(arena, "docs/getting-started.md"));
+	const char *script = arena_printf(arena, "set -eu\ncd %s\n", folder);
+	bool inside = false;
+	int boxes = 0;
+	for (char *line = strtok(page, "\n"); line; line = strtok(NULL, "\n")) {
+		char *port = strstr(line, ":7070");
+		if (strncmp(line, "```", 3) == 0) {
+			inside = !inside && strcmp(line, "```sh") == 0;
+			boxes += inside;
+			continue;
+		}
+		if (!inside || boxes == 1 || strncmp(line, "freehold dev ", 13) == 0)
+			continue;
+		if (port)
+			line = arena_printf(arena, "%.*s:%d%s", (int)(port - line), line,
+					    system_port(system, 0), port + 5);
+		script = arena_printf(arena, "%s%s\n", script, line);
+	}
+	cr_assert_gt(boxes, 8);
+	return script;
+}
+
+Test(dev, getting_started_works_as_it_is_printed, .timeout = 300)
+{
+	struct system *system = system_new();
+	const char *folder = system_path(system, "first");
+	const char *log = system_path(system, "out/printed");
+	const char *script = system_path(system, "printed.sh");
+	const char *const make[] = {"mkdir", "-p", system_path(system, "first/files"), NULL};
+	const char *const args[] = {"sh", script, NULL};
+	static const char *const told[] = {
+		"4 rows,", "2 bad rows kept aside", "NOT_FOUND", "yes: acme/nel may dataset:read",
+		"verified: the event below is number 42", "its deletion is cancelled"};
+	cr_assert_eq(process_wait(process_start(make, log, NULL), 60000), 0);
+	pid_t pid = dev_start_in(system, "out/dev-1", system_path(system, "first/freehold-data"),
+				 system_path(system, "first/files"));
+	file_write(script, printed_script(system, folder));
+	setenv("PATH", arena_printf(system_arena(system), "%s:%s", getenv("FREEHOLD_BUILD"),
+				    getenv("PATH")), 1);
+	int code = process_wait(process_start(args, log, NULL), 240000);
+	const char *out = file_text(system_arena(system), log);
+	cr_assert_eq(code, 0, "%d: %s", code, out);
+	for (size_t i = 0; i < ARRAY_LEN(told); i++)
+		cr_expect_not_null(strstr(out, told[i]), "no \"%s\" in: %s", told[i], out);
+	kill(pid, SIGINT);
 	cr_assert_eq(process_wait(pid, 40000), 0);
 	system_stop(system);
 }

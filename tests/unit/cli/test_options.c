@@ -252,7 +252,7 @@ Test(options, an_action_that_is_none_names_those_there_are_and_the_nearest)
 {
 	struct err err = { 0 };
 	cr_expect_eq(act("workers drian w", &err), E_INVALID);
-	cr_expect_str_eq(err.text, "drian: it is list, cordon or drain; did you mean drain?");
+	cr_expect_str_eq(err.text, "drian: must be list, cordon or drain; did you mean drain?");
 	cr_expect_eq(act("workers drain", &err), E_INVALID);
 	cr_expect_str_eq(err.text, "drain: which worker? freehold workers drain NAME; "
 	                 "`freehold workers` lists them");
@@ -276,6 +276,7 @@ Test(options, a_time_is_a_time_or_a_day_or_how_long_ago)
 	cr_assert_not_null(ago, "%s", err.text);
 	cr_expect_eq(ago[10], 'T', "%s", ago);
 	cr_expect_null(since("yesterday", &err));
-	cr_expect_not_null(strstr(err.text, "--since: a time as in "), "%s", err.text);
+	cr_expect_not_null(strstr(err.text, "--since: must be a time as in "), "%s", err.text);
+	cr_expect_not_null(strstr(err.text, "not yesterday"), "%s", err.text);
 	cr_expect_null(since("2026-13-31", &err));
 }
