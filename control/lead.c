@@ -16,6 +16,7 @@
 #include "control/forward.h"
 #include "control/late.h"
 #include "control/refusals.h"
+#include "control/shard_tenant.h"
 #include "control/shard_work.h"
 
 #include <inttypes.h>
@@ -179,6 +180,9 @@ static bool step_up(struct lead *lead, int64_t epoch)
 		return false;
 	}
 	atomic_store(&lead->part->led, epoch);
+	/* Who led before ended with an erasure and not yet with the checkpoint after it. */
+	if (shard_tenant_forgot(lead->part->shard))
+		journal_checkpoint(lead->part->journal);
 	dispatch_wake(lead->part->dispatch);
 	schedules_wake(lead->part->schedules);
 	log_info(NULL, "lead_taken", "replica=%s shard=%d epoch=%" PRId64,

@@ -74,6 +74,7 @@ struct shard {
 	size_t meter_count;
 	struct book *book;           /* the schedules' ledgers of intervals */
 	_Atomic bool intervals_moved;        /* one has ended since that was asked */
+	_Atomic bool forgot;         /* a tenant, since that was asked */
 	struct value *rates;         /* the rate card's spec */
 	struct arena *rates_arena;
 	size_t running, waiting;

@@ -3,6 +3,7 @@
 #include "common/defs.h"
 #include "control/runs_impl.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -132,6 +133,11 @@ int shard_meter_names(struct shard *shard, struct value *list, struct err *err)
 	return value_check(list, err);
 }
 
+bool shard_tenant_forgot(struct shard *shard)
+{
+	return atomic_exchange(&shard->forgot, false);
+}
+
 /* --- records --- */
 
 /* All that has not ended is asked to. */
@@ -151,6 +157,7 @@ int apply_erased(struct shard *shard, const struct value *record, struct err *er
 {
 	const char *tenant = value_get_str(record, "tenant");
 	struct account *account = tenant ? account_find(shard, tenant) : NULL;
+	atomic_store(&shard->forgot, true);
 	if (!account)
 		return 0;
 	idems_forget(shard, tenant);

@@ -38,6 +38,9 @@ struct audit_tree {
 	int64_t from;
 };
 void shard_audit_tree(struct shard *shard, const char *tenant, struct audit_tree *ret_tree);
+/* A tenant that was erased was forgotten since this was asked last: until the next checkpoint the
+ * journal names it. */
+bool shard_tenant_forgot(struct shard *shard);
 /* The workers that have reported reads, now or before: names into list. */
 MUST_USE int shard_meter_names(struct shard *shard, struct value *list, struct err *err);
 

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Small, so that every test that writes some also lives through checkpoints. */
-enum { LEAD_MS = 10000, CHECKPOINT_BYTES = 16 * 1024 };
+enum { LEAD_MS = 60000, CHECKPOINT_BYTES = 16 * 1024 };
 
 /* The door is there before the control, which tells the others where it is. */
 static void serve(void *context, struct http_request *http)

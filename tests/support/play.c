@@ -39,7 +39,7 @@ static bool somebody_ends(void *context)
 static void end_next(struct scene *scene, enum outcome outcome, int code)
 {
 	struct turn turn = {scene, {outcome, code, 5}};
-	stage_await(scene->stage, somebody_ends, &turn, TURN_MS);
+	stage_pass(scene->stage, somebody_ends, &turn, TURN_MS);
 }
 
 static void cancel(struct scene *scene, const char *id)

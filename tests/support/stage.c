@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEP_MS = 20, STEP_REAL_US = 300 };
+enum { STEP_MS = 20, STEP_REAL_US = 300, REAL_MS = 60000 };
 #define BEGIN_MS INT64_C(1000000000000)
 
 static void listen_on(struct stage *stage)
@@ -80,7 +80,7 @@ bool stage_leads(struct stage *stage)
 	       catalog_whole(control->catalog);
 }
 
-bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)
+bool stage_pass(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)
 {
 	for (int64_t passed = 0; passed <= sim_ms; passed += stage->step_ms) {
 		if (ready(context))
@@ -89,4 +89,15 @@ bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int6
 		usleep((useconds_t)stage->step_real_us);
 	}
 	return ready(context);
+}
+
+bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)
+{
+	int64_t until_ms = clock_mono_ms(clock_system()) + REAL_MS;
+	bool came = stage_pass(stage, ready, context, sim_ms);
+	while (!came && clock_mono_ms(clock_system()) < until_ms) {
+		usleep((useconds_t)stage->step_real_us);
+		came = ready(context);
+	}
+	return came;
 }

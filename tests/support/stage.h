@@ -56,8 +56,11 @@ void stage_restart(struct stage *stage);
 /* It leads, and nothing is missing from its memory. */
 bool stage_leads(struct stage *stage);
 /* Advances the clock in small steps, real time passing between them, until ready says true or
- * sim_ms have passed; whether it is ready. */
+ * sim_ms have passed; whether it is ready. For what may also not come, or must not. */
 typedef bool stage_ready_fn(void *context);
+bool stage_pass(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms);
+/* The same for what is to come: sim_ms are the most that the product may take. Then the clock
+ * stands, and on a machine that is busy what is on its way has real time to arrive. */
 bool stage_await(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms);
 
 struct puppet;

@@ -23,8 +23,8 @@ enum {
 	TASK_MS = 600000,
 	SLOTS = 2,
 	WALK_FDS = 16,
-	SUBMIT_TIMES = 200,
-	SUBMIT_MS = 100
+	AGAIN_MOST = 600,
+	PAUSE_MS = 100
 };
 
 static void make_folder(const struct yard *yard, const char *name, char *out, size_t size)
@@ -231,6 +231,33 @@ static const char *tasks_path(struct yard *yard, const struct company *company, 
 	                    company->tenant, company->domain, id ? "/" : "", id ? id : "");
 }
 
+static bool leads(void *context)
+{
+	return stage_leads(context);
+}
+
+static bool never(void *context)
+{
+	(void)context;
+	return false;
+}
+
+void yard_pause(struct yard *yard)
+{
+	(void)stage_await(yard->stage, leads, yard->stage, PAUSE_MS);
+	(void)stage_pass(yard->stage, never, NULL, PAUSE_MS);
+}
+
+struct answer yard_ask(struct yard *yard, const struct asked *asked)
+{
+	struct answer answer = plane_ask(yard->stage->plane, asked);
+	for (int i = 0; i < AGAIN_MOST && answer.status == 503; i++) {
+		yard_pause(yard);
+		answer = plane_ask(yard->stage->plane, asked);
+	}
+	return answer;
+}
+
 const char *yard_submit(struct yard *yard, const struct company *company, const char *type,
                         const char *spec)
 {
@@ -249,27 +276,16 @@ const char *yard_submit(struct yard *yard, const struct company *company, const 
 	for (char *at = body; *at; at++)
 		if (*at == '\'')
 			*at = '"';
-	struct answer answer = plane_ask(plane, &asked);
-	for (int i = 0; i < SUBMIT_TIMES && answer.status == 503; i++) {
-		clock_advance(yard->stage->clock, SUBMIT_MS);
-		usleep(STEP_REAL_US);
-		answer = plane_ask(plane, &asked);
-	}
+	struct answer answer = yard_ask(yard, &asked);
 	cr_assert_eq(answer.status, 202, "%s", answer.text);
 	return value_get_str(answer.body, "id");
 }
 
 const struct value *yard_task(struct yard *yard, const struct company *company, const char *id)
 {
-	struct plane *plane = yard->stage->plane;
-	const char *path = tasks_path(yard, company, id);
-	struct answer answer = plane_call(plane, company->key, "GET", path, NULL);
+	const struct asked asked = {"GET", tasks_path(yard, company, id), .key = company->key};
 	/* Looking is an event, which may not be written down at the first try. */
-	for (int i = 0; i < SUBMIT_TIMES && answer.status == 503; i++) {
-		clock_advance(yard->stage->clock, SUBMIT_MS);
-		usleep(STEP_REAL_US);
-		answer = plane_call(plane, company->key, "GET", path, NULL);
-	}
+	struct answer answer = yard_ask(yard, &asked);
 	cr_assert_eq(answer.status, 200, "%s", answer.text);
 	return answer.body;
 }
@@ -353,9 +369,8 @@ struct answer yard_query(struct yard *yard, const char *key, const char *purpose
 	                                            "Freehold-Purpose: %s", purpose)
 	                             : NULL;
 	struct answer answer = post(yard, "/query", key, header, body);
-	for (int i = 0; i < SUBMIT_TIMES && answer.status == 503; i++) {
-		clock_advance(yard->stage->clock, SUBMIT_MS);
-		usleep(STEP_REAL_US);
+	for (int i = 0; i < AGAIN_MOST && answer.status == 503; i++) {
+		yard_pause(yard);
 		answer = post(yard, "/query", key, header, body);
 	}
 	return answer;

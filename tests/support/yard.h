@@ -42,6 +42,10 @@ void yard_kill(struct yard *yard);
 /* Below the tenant's folder of files. */
 void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text);
 
+/* While it is answered with 503 - nobody leads, no worker has come back - it is asked again. */
+struct answer yard_ask(struct yard *yard, const struct asked *asked);
+/* What it does between: waits until somebody leads, and for a moment of both times. */
+void yard_pause(struct yard *yard);
 /* Submits, as often as it takes; its id in the plane's arena. spec: single quotes for double ones.
  */
 const char *yard_submit(struct yard *yard, const struct company *company, const char *type,

@@ -3,12 +3,17 @@
 #include "common/defs.h"
 #include "control/erasure.h"
 
+#include "common/store_mem.h"
 #include "control/erasure_impl.h"
+#include "control/record.h"
 #include "control/signer.h"
 #include "tests/support/plane.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { PATIENCE = 60000 };
 
 Test(erasure, a_record_begins_by_waiting_and_shows_who_asked_and_when_it_is_due)
 {
@@ -76,5 +81,36 @@ Test(erasure, a_deletion_may_be_asked_to_wait_longer_and_not_shorter_than_the_in
 	answer = plane_call(plane, plane->operator_key, "POST", "/v1/tenants/platform/deletion",
 	                    "{'name':'platform','reason':'x'}");
 	cr_assert_eq(answer.status, 409, "%s", answer.text);
+	plane_stop(plane);
+}
+
+static uint64_t checkpoints_of(const struct plane *plane)
+{
+	struct journal_stats stats;
+	journal_stats(plane->part->journal, &stats);
+	return stats.checkpoints;
+}
+
+static void forget(struct plane *plane, const char *tenant)
+{
+	AUTO(change) *change = NULL;
+	struct err err = { 0 };
+	cr_assert_eq(change_new(&change, &err), 0);
+	struct value *record = record_new(change_arena(change), RECORD_ERASED, 1);
+	value_set_str(record, "tenant", tenant);
+	cr_assert_eq(change_record(change, record, &err), 0);
+	cr_assert_eq(journal_commit(plane->part->journal, change, &err), 0, "%s", err.text);
+}
+
+/* By itself a journal as short as this one is kept for five minutes. */
+Test(erasure, who_leads_after_its_end_keeps_no_journal_that_names_the_tenant)
+{
+	struct plane *plane = plane_start();
+	forget(plane, "acme");
+	uint64_t before = checkpoints_of(plane);
+	store_mem_depose(plane->store, plane->part->leader_key);
+	for (int i = 0; i < PATIENCE && checkpoints_of(plane) == before; i++)
+		usleep(1000);
+	cr_expect_gt(checkpoints_of(plane), before);
 	plane_stop(plane);
 }
