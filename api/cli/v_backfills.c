@@ -218,7 +218,11 @@ static int start(struct cli *cli, const char *path, const char *schedule, struct
 		.body = manifest,
 		.header = "If-None-Match: *",
 	};
-	TRY(client_call(cli, &call, NULL, err));
+	int rc = client_call(cli, &call, NULL, err);
+	if (rc == E_PRECONDITION)
+		return err_set(err, E_PRECONDITION, "the backfill %s exists already; give another "
+		               "--name, or cancel that one first", name);
+	TRY(rc);
 	if (cli_switch(cli, "dry-run")) {
 		printf("would be started (dry run: nothing was)\n");
 		return 0;

@@ -226,12 +226,14 @@ static int tasks(struct cli *cli, struct err *err)
 	}
 	if (!id)
 		return list(cli, path, err);
-	if (strcmp(id, "replay") != 0)
+	bool replay = strcmp(id, "replay") == 0, cancel = strcmp(id, "cancel") == 0;
+	if (!replay && !cancel)
 		return one_task(cli, path, id, cli_switch(cli, "cancel") ? "/cancel" : "", err);
 	if (!cli_word(cli, 1))
-		return err_set(err, E_INVALID, "replay: which task? freehold tasks replay ID; see "
-		               "`freehold tasks --state dead`");
-	return one_task(cli, path, cli_word(cli, 1), "/replay", err);
+		return err_set(err, E_INVALID, "%s: which task? freehold tasks %s ID; see "
+		               "`freehold tasks --state %s`", id, id,
+		               replay ? "dead" : "queued,running");
+	return one_task(cli, path, cli_word(cli, 1), replay ? "/replay" : "/cancel", err);
 }
 
 static const struct option_row run_options[] = {
@@ -271,7 +273,7 @@ static const struct option_row tasks_options[] = {
 
 const struct verb verb_tasks = {
 	.name = "tasks",
-	.words = "[ID | replay ID]",
+	.words = "[ID | cancel ID | replay ID]",
 	.words_max = 2,
 	.summary = "List tasks; show, follow or cancel one, or start it anew",
 	.options = tasks_options,

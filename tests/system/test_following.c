@@ -32,7 +32,7 @@ Test(following, a_task_is_followed_to_its_end_by_its_events)
 	out = system_cli_ok(system, "tasks", id, "--watch", "--profile", "ada", NULL);
 	SAYS(out, ": succeeded");
 	id = submit(system, "60s");
-	system_cli_ok(system, "tasks", id, "--cancel", "--profile", "ada", NULL);
+	system_cli_ok(system, "tasks", "cancel", id, "--profile", "ada", NULL);
 	struct ran ran = system_cli(system, "tasks", id, "--watch", "--profile", "ada", NULL);
 	cr_assert_eq(ran.code, 10, "%s", ran.out);
 	SAYS(ran.out, "cancelled");
