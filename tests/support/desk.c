@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { AWAIT_MS = 60000 };
+
 static const int64_t noon = 1795348800000;       /* 2026-11-22T12:00:00Z */
 
 #define MUST(call) cr_assert_geq((call), 0, "%s", err.text)
@@ -322,7 +324,7 @@ const char *desk_state(struct desk *desk, const char *tenant, const char *id)
 void desk_await(struct desk *desk, const char *tenant, const char *id, const char *state)
 {
 	for (int ms = 0; strcmp(desk_state(desk, tenant, id), state) != 0; ms++) {
-		cr_assert_lt(ms, 5000, "the task is %s, not %s", desk_state(desk, tenant, id),
+		cr_assert_lt(ms, AWAIT_MS, "the task is %s, not %s", desk_state(desk, tenant, id),
 		             state);
 		usleep(1000);
 	}

@@ -12,6 +12,8 @@ enum {
 	INSIST_TIMES = 3000,
 	INSIST_MS = 50,
 	INSIST_REAL_US = 200,
+	HURRIED_TIMES = 500,
+	BUSY_REAL_US = 5000,     /* who is to lead waits for a processor */
 	FORGOTTEN_TIMES = 20,
 	FORGOTTEN_MS = 4000,
 	WHOLE_TIMES = 2000,
@@ -85,7 +87,7 @@ struct answer scene_insist(struct scene *scene, const char *credential, const ch
 		if (!again && !(may_be_forgotten(scene, &answer) && forgotten++ < FORGOTTEN_TIMES))
 			break;
 		clock_advance(scene->stage->clock, again ? INSIST_MS : FORGOTTEN_MS);
-		usleep(INSIST_REAL_US);
+		usleep(i < HURRIED_TIMES ? INSIST_REAL_US : BUSY_REAL_US);
 		if (!again)
 			await_whole(scene);
 		answer = plane_ask(plane, &asked);
