@@ -1,11 +1,12 @@
 /* test_bindings.c - who has which role by whatever way, and how quickly that is known. */
 #include "common/defs.h"
-#include "control/bindings.h"
+#include "control/bindings_impl.h"
 
 #include "common/json.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct fixture {
@@ -44,6 +45,29 @@ static struct value *resource(struct fixture *f, const char *spec)
 static void put(struct fixture *f, const char *key, const char *spec)
 {
 	bindings_changed(f->bindings, key, spec ? resource(f, spec) : NULL);
+}
+
+Test(bindings, what_a_resource_claims_is_kept_in_one_block_and_one_that_is_disabled_is_not_there)
+{
+	struct fixture f = start();
+	struct claims read, kept;
+	const char *key = "r/principal/acme/ada";
+	struct value *ada = resource(&f, "{'roles':['auditor'],'domain':'sales'}");
+	cr_assert_eq(claims_read(f.arena, key, ada, &read, &f.err), 0);
+	cr_assert(claims_copy(&read, &kept));
+	cr_assert_eq(kept.count, 2);
+	cr_expect_eq(kept.items[0].kind, CLAIM_ROLE);
+	cr_expect_str_eq(kept.items[0].subject, "acme/ada");
+	cr_expect_str_eq(kept.items[0].domain, "sales");
+	cr_expect(kept.items[0].own);
+	cr_expect_eq(kept.items[1].kind, CLAIM_IS);
+	free(kept.items);
+	ada = resource(&f, "{'disabled':true}");
+	cr_assert_eq(claims_read(f.arena, key, ada, &read, &f.err), 0);
+	cr_expect_eq(read.count, 0);
+	cr_assert_eq(claims_read(f.arena, "r/dataset/acme/sales/x", ada, &read, &f.err), 0);
+	cr_expect_eq(read.count, 0, "another kind claims nothing");
+	end(&f);
 }
 
 /* "role@domain role@*", in no order that is promised; groups behind " | ". */
