@@ -16,14 +16,14 @@ static int look_for_objects(const struct conf *conf, const uint8_t *state_key,
 {
 	struct restore_objects found;
 	if (!conf->archive_objects) {
-		printf("objects were not looked for (--archive-objects FOLDER does)\n");
+		printf("objects were not looked for: no folder of them was given\n");
 		return 0;
 	}
 	TRY(restore_objects(backup, state_key, conf->archive_objects, &found, err));
 	if (found.missing)
 		return err_set(err, E_NOT_FOUND, "%" PRIu64 " of %" PRIu64 " objects that the "
 		               "archive names are not in %s as they were written, the first is "
-		               "%s; bring them there, or leave --archive-objects out",
+		               "%s; bring them there, or go without naming a folder",
 		               found.missing, found.named, conf->archive_objects, found.example);
 	printf("all %" PRIu64 " objects that current snapshots name are there (%" PRIu64
 	       " bytes)\n", found.named, found.bytes);

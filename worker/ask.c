@@ -241,9 +241,9 @@ static int check_members(const struct value *body, struct err *err)
 static int check_list(const char *field, const struct value *list, size_t max, struct err *err)
 {
 	if (value_kind(list) != VALUE_LIST)
-		return err_set(err, E_INVALID, "%.64s: must be a list", field);
+		return err_set(err, E_INVALID, "%s: must be a list", field);
 	if (value_len(list) < 1 || value_len(list) > max)
-		return err_set(err, E_INVALID, "%.64s: must have 1 to %zu items, it has %zu", field,
+		return err_set(err, E_INVALID, "%s: must have 1 to %zu items, it has %zu", field,
 		               max, value_len(list));
 	return 0;
 }
@@ -271,7 +271,8 @@ static int read_key(struct arena *arena, const char *name, size_t row, const str
 static int read_entity(struct arena *arena, const char *name, const struct value *list,
                        struct ask *ask, struct err *err)
 {
-	TRY(check_list(name, list, ASK_ROWS_MAX, err));
+	const char *field = arena_printf(arena, "entities.%.64s", name);
+	TRY(check_list(field ? field : "entities", list, ASK_ROWS_MAX, err));
 	size_t rows = value_len(list);
 	if (ask->entity_count && rows != ask->rows)
 		return err_set(err, E_INVALID, "entities.%.64s: has %zu items, the others have "

@@ -93,11 +93,11 @@ static int restore(struct cli *cli, struct err *err)
 	if (!knows_root(cli))
 		return err_set(err, E_INVALID, "--root-key-file is needed: without the root key "
 		               "the archive opens nothing");
+	if (cli_switch(cli, "check"))
+		return run(cli, "verify-backup", crate.from ? crate.from : crate.to, err);
 	if (crate.from && !crate.to)
 		return err_set(err, E_INVALID, "--objects-from needs --objects, the folder they go "
 		               "to");
-	if (cli_switch(cli, "check"))
-		return run(cli, "verify-backup", crate.from ? crate.from : crate.to, err);
 	if (crate.from) {
 		TRY(run(cli, "verify-backup", crate.from, err));
 		TRY(crate_fill(&crate, &count, err));

@@ -180,6 +180,11 @@ static void restore_after_refusals(struct system *system)
 	cr_assert_eq(fwrite(bytes.data, 1, len / 2, out), len / 2);
 	fclose(out);
 	refuses(system, key, half, "cut off");
+	const char *checked = system_cli_ok(
+		system, "restore", file, "--check", "--root-key-file", key, "--objects-from",
+		system_path(system, "monday.fhb.objects"), NULL);
+	cr_assert_not_null(strstr(checked, "objects that current snapshots name are there"), "%s",
+	                   checked);
 	struct ran ran = restore(system, key, file);
 	cr_assert_eq(ran.code, 0, "%s", ran.out);
 	cr_assert_not_null(strstr(ran.out, "objects that current snapshots name are there"), "%s",
