@@ -88,8 +88,8 @@ Test(ask, what_is_wrong_is_refused_by_name)
 	expect_refused("{\"features\":[],\"entities\":{\"a\":[1]}}", "features: must have 1 to "
 	               "200");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{}}", "entities: must be");
-	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[]}}", "entities.a: must have 1 "
-	               "to 1000");
+	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[]}}",
+	               "entities.a: must have 1 to 1000");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1],\"b\":[1,2]}}",
 	               "entities.b: has 2 items, the others have 1");
 	expect_refused("{\"features\":[\"v:a\"],\"entities\":{\"a\":[1.5]}}", "entities.a[0]: must "
