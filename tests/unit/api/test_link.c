@@ -4,12 +4,17 @@
 
 #include "common/cert.h"
 #include "common/clock.h"
+#include "tests/support/wire.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { HELD_MAX = 64 };
@@ -467,4 +472,116 @@ Test(link, certificates_and_authorities_are_exchanged_and_nothing_is_lost)
 	link_server_free(server);
 	remove_dir(dir);
 	remove_dir(other);
+}
+
+/* The port of this process at which somebody listens, other than that. */
+static int other_port(int known)
+{
+	for (int fd = 3; fd < 256; fd++) {
+		struct sockaddr_in at = {0};
+		int listens = 0;
+		socklen_t len = sizeof at, listens_len = sizeof listens;
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_len) == 0 &&
+		    listens && getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
+		    ntohs(at.sin_port) != known)
+			return ntohs(at.sin_port);
+	}
+	return 0;
+}
+
+Test(link, who_comes_to_nng_itself_past_the_certificates_is_not_heard)
+{
+	char dir[] = "/tmp/link-tls-XXXXXX", url[64];
+	struct paths paths;
+	make_certs(dir);
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_tls tls = tls_of(&paths, dir, "control");
+	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &tls);
+	int port = other_port(link_server_port(server));
+	cr_assert_gt(port, 0);
+	snprintf(url, sizeof url, "tcp://127.0.0.1:%d", port);
+	struct link_client *client = dial(url, NULL);
+	struct buf answer;
+	struct err err = {0};
+	cr_expect_lt(call(client, "no certificate", 1500, &answer, &err), 0);
+	cr_expect_eq(desk.last_len, 0);
+	buf_release(&answer);
+	link_client_free(client);
+	link_server_free(server);
+	remove_dir(dir);
+}
+
+/* --- connections that break --- */
+
+enum { BREAKS = 30 };
+
+struct hammer {
+	struct link_client *client;
+	atomic_bool ending;
+	atomic_int answers;
+};
+
+static void *hammer(void *arg)
+{
+	struct hammer *hammer = arg;
+	while (!atomic_load(&hammer->ending)) {
+		struct buf answer;
+		struct err err;
+		int rc = call(hammer->client, "again", 10000, &answer, &err);
+		buf_release(&answer);
+		if (rc == 0)
+			atomic_fetch_add(&hammer->answers, 1);
+		else
+			usleep(5000);
+	}
+	return NULL;
+}
+
+static bool is_answered_anew(struct hammer *hammer)
+{
+	struct clock *clock = clock_system();
+	int before = atomic_load(&hammer->answers);
+	for (int64_t until = clock_mono_ms(clock) + 30000; clock_mono_ms(clock) < until;) {
+		if (atomic_load(&hammer->answers) > before + 20)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* With TLS of nng 1.5.2 a client is lost for ever once in some such ends (api/tunnel.h). */
+Test(link, a_client_comes_back_however_often_its_connection_breaks_in_the_middle)
+{
+	char dir[] = "/tmp/link-tls-XXXXXX", url[64];
+	struct paths server_paths, client_paths;
+	make_certs(dir);
+	struct desk desk;
+	desk_init(&desk, false);
+	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
+	struct link_tls client_tls = tls_of(&client_paths, dir, "worker");
+	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &server_tls);
+	struct wire *wire = wire_open(link_server_port(server));
+	snprintf(url, sizeof url, "tls+tcp://127.0.0.1:%d", wire_port(wire));
+	const char *const urls[] = {url, NULL};
+	struct link_client_conf conf = {.urls = urls, .tls = client_tls, .reconnect_max_ms = 100};
+	struct hammer hammering = {0};
+	struct err err = {0};
+	pthread_t threads[3];
+	cr_assert_eq(link_client_new(&conf, &hammering.client, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		pthread_create(&threads[i], NULL, hammer, &hammering);
+	for (int i = 0; i < BREAKS; i++) {
+		cr_assert(is_answered_anew(&hammering), "lost after %d breaks", i);
+		wire_cut(wire, true, true);
+		usleep(10000);               /* something is under way that is lost */
+		wire_mend(wire);
+	}
+	atomic_store(&hammering.ending, true);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		pthread_join(threads[i], NULL);
+	link_client_free(hammering.client);
+	link_server_free(server);
+	wire_close(wire);
+	remove_dir(dir);
 }

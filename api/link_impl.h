@@ -1,0 +1,30 @@
+/* link_impl.h - what the files of the link door share, and nobody else. */
+#ifndef LINK_IMPL_H
+#define LINK_IMPL_H
+
+#include "api/link.h"
+#include "api/tunnel.h"
+
+#include <nng/nng.h>
+
+enum { LINK_NAME_MAX = 256 };
+
+/* What a URL says, checked. */
+struct link_url {
+	bool tls;
+	char host[LINK_NAME_MAX];
+	int port;                    /* 0: any */
+};
+MUST_USE int link_url_read(const char *url, const struct link_tls *tls, struct link_url *ret_url,
+                           struct err *err);
+/* The name that the certificate of host must have. E_INVALID: an address has none. */
+MUST_USE int link_tls_name(const char *host, char out[LINK_NAME_MAX], struct err *err);
+MUST_USE int link_tls_read(const struct link_tls *tls, bool accepts, struct cert_tls **ret_tls,
+                           struct err *err);
+
+/* rv of nng's as an error of ours; 0: no error. what: at what it failed. */
+int link_failed(int rv, const char *what, struct err *err);
+/* It was ended from this side. */
+bool link_is_over(int rv);
+
+#endif
