@@ -297,12 +297,23 @@ static int make_plan(struct query *query, const char *worker, struct grant **ret
 
 /* --- audit and signature --- */
 
-static const char *tables_text(const struct query *query)
+/* What was refused is named as it was written, in the domain where it would lie. */
+static void put_refused(const struct query *query, const char *ref, struct buf *text)
+{
+	bool bare = query->own && !strchr(ref, '.');
+	buf_printf(text, "%sdatasets/%s%s%.130s", text->len ? " " : "", bare ? query->own : "",
+	           bare ? "." : "", ref);
+}
+
+static const char *tables_text(const struct query *query, bool refused)
 {
 	AUTO_BUF text;
 	buf_init(&text, RESOURCE_MAX);
-	for (size_t i = 0; i < query->wanted->table_count; i++)
-		buf_printf(&text, "%sdatasets/%.130s", i ? " " : "", query->wanted->tables[i]);
+	for (size_t i = 0; i < query->count; i++)
+		buf_printf(&text, "%sdatasets/%s.%s", i ? " " : "", query->named[i].domain,
+		           query->named[i].name);
+	for (size_t i = query->count; refused && i < query->wanted->table_count; i++)
+		put_refused(query, query->wanted->tables[i], &text);
 	(void)!buf_check(&text, NULL);     /* an event names what fits */
 	return text.data ? arena_strndup(query->arena, (char *)text.data, text.len) : "datasets";
 }
@@ -328,7 +339,7 @@ static int audit(const struct query *query, const struct plan_reads *reads, int 
 		.action = action_name(ACTION_DATASET_QUERY),
 		.verb = VERB_QUERY_DATA,
 		.operation = "query",
-		.resource = tables_text(query),
+		.resource = tables_text(query, code != 0),
 		.policies = query->decision.policies,
 		.policy_count = query->decision.policy_count,
 		.digest = query->decision.digest,

@@ -25,6 +25,7 @@ struct making {
 	struct part *part;
 	struct arena *arena;
 	const struct report_ask *ask;
+	const char *full;            /* the principal that is asked about, with its tenant */
 	const struct kind_of_report *kind;
 	struct value *items;
 	struct group groups[SLOTS];      /* by hash of what they are alike in */
@@ -49,8 +50,11 @@ static bool is(const struct value *event, const char *member, const char *text)
 
 static bool is_of(const struct making *making, const struct value *event)
 {
-	const char *principal = making->ask->principal;
-	return !principal || is(event, "actor", principal) || is(event, "onBehalfOf", principal);
+	const char *names[] = { making->ask->principal, making->full };
+	bool found = !names[0];
+	for (size_t i = 0; i < ARRAY_LEN(names) && !found; i++)
+		found = is(event, "actor", names[i]) || is(event, "onBehalfOf", names[i]);
+	return found;
 }
 
 static bool is_any(const struct making *making, const struct value *event)
@@ -300,6 +304,8 @@ int auditreport_make(struct part *part, struct arena *arena, const struct report
 	making->arena = arena;
 	making->ask = ask;
 	making->items = value_list(arena);
+	if (ask->principal && !strchr(ask->principal, '/'))
+		making->full = arena_printf(arena, "%s/%s", ask->tenant, ask->principal);
 	TRY(find_kind(ask, &making->kind, err));
 	TRY(walk(making, err));
 	finish_groups(making);

@@ -9,8 +9,9 @@
 #include "control/plan.h"
 
 #include <stdio.h>
+#include <string.h>
 
-enum { SEAL_PROTOCOL = 2, INPUTS_AN_EVENT = 32 };
+enum { SEAL_PROTOCOL = 2, INPUTS_AN_EVENT = 32, RESOURCE_TEXT_MAX = 250 };
 
 /* Each grant has a box of its own where the worker knows the first protocol only, and where no
  * locked memory is left for a seal. */
@@ -33,38 +34,70 @@ static void note_lender(struct lenders *lenders, const char *tenant)
 	lenders->count++;
 }
 
-static struct value *inputs_list(struct arena *arena, const struct grant *grant, size_t from)
+/* What one event tells of: as many inputs as its resource can name (api/datapath.h). */
+struct noting {
+	const struct work *work;
+	const struct grant *grant;
+	size_t next;                 /* the first that no event tells of yet */
+	char resource[RESOURCE_TEXT_MAX];
+	struct value *inputs;
+};
+
+/* Another tenant's has an event of its own, with its path. False: it is for the next event. */
+static bool name_input(struct noting *noting, const struct grant_table *table)
 {
-	struct value *inputs = value_list(arena);
-	for (size_t i = from; i < grant->input_count && i < from + INPUTS_AN_EVENT; i++) {
-		const struct grant_table *table = &grant->inputs[i];
+	size_t len = strlen(noting->resource);
+	if (table->tenant)
+		return true;
+	int more = snprintf(noting->resource + len, sizeof noting->resource - len,
+	                    "%sdatasets/%s.%s", len ? " " : "", table->domain, table->name);
+	if (more > 0 && (size_t)more < sizeof noting->resource - len)
+		return true;
+	noting->resource[len] = 0;
+	return len == 0;
+}
+
+static void take_inputs(struct noting *noting, struct arena *arena)
+{
+	const struct grant *grant = noting->grant;
+	size_t end = noting->next + INPUTS_AN_EVENT;
+	noting->resource[0] = 0;
+	noting->inputs = value_list(arena);
+	for (; noting->next < grant->input_count && noting->next < end; noting->next++) {
+		const struct grant_table *table = &grant->inputs[noting->next];
 		struct value *input = value_map(arena);
+		if (!name_input(noting, table))
+			break;
 		value_set_str(input, "tenant", table->tenant);
 		value_set_str(input, "domain", table->domain);
 		value_set_str(input, "dataset", table->name);
 		value_set_str(input, "uid", table->uid);
 		value_set_int(input, "snapshot", table->snapshot);
-		value_add(inputs, input);
+		value_add(noting->inputs, input);
 	}
-	return inputs;
+	if (!noting->resource[0])
+		snprintf(noting->resource, sizeof noting->resource, "%s", noting->work->id);
 }
 
 /* What an attempt may read now, and which snapshots: an event, of many inputs several. */
 static int note_inputs(struct dispatch *dispatch, struct arena *arena, const struct work *work,
                        const struct grant *grant, struct given *given, struct err *err)
 {
-	for (size_t from = 0; from < grant->input_count; from += INPUTS_AN_EVENT) {
+	struct noting noting = { .work = work, .grant = grant };
+	while (noting.next < grant->input_count) {
 		struct value *detail = value_map(arena);
+		take_inputs(&noting, arena);
 		value_set_int(detail, "attempt", work->attempt);
 		value_set_str(detail, "type", task_info[work->type].name);
-		value_set(detail, "inputs", inputs_list(arena, grant, from));
+		value_set(detail, "inputs", noting.inputs);
 		TRY(value_check(detail, err));
 		const struct audit_event event = {
 			.tenant = work->tenant, .actor = "system/dispatch",
 			.on_behalf = work->principal, .action = "dataset:read",
-			.verb = VERB_READ_DATA, .operation = "grant", .resource = work->id,
-			.task = work->id, .result = "allowed", .purpose = work->purpose,
-			.detail = detail, .at_ms = clock_unix_ms(dispatch->control->clock),
+			.verb = VERB_READ_DATA, .operation = "grant",
+			.resource = noting.resource, .task = work->id, .result = "allowed",
+			.purpose = work->purpose, .detail = detail,
+			.at_ms = clock_unix_ms(dispatch->control->clock),
 		};
 		if (!job_event(dispatch, given, &event))
 			return err_set(err, E_NOMEM, "no memory for the event of what an attempt "

@@ -5,6 +5,7 @@
 #include "common/defs.h"
 #include "control/shard_impl.h"
 
+#include "api/datapath.h"
 #include "common/pack.h"
 
 #include <stdlib.h>
@@ -198,11 +199,11 @@ static bool text_matches(const char *wanted, const struct value *event, const ch
 	return !wanted || (text && strcmp(text, wanted) == 0);
 }
 
-/* The path itself, or what lies below it. */
+/* The path itself, or what lies below it; or data that was read. */
 static bool lies_in(const char *wanted, const char *path)
 {
 	size_t len = wanted ? strlen(wanted) : 0;
-	if (!wanted)
+	if (!wanted || datapath_matches(wanted, path))
 		return true;
 	return path && strncmp(path, wanted, len) == 0 &&
 		(!path[len] || path[len] == '/' || (len && wanted[len - 1] == '/'));

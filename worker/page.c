@@ -2,6 +2,7 @@
 #include "common/defs.h"
 #include "worker/page.h"
 
+#include "api/datapath.h"
 #include "worker/duck.h"
 
 #include <inttypes.h>
@@ -24,6 +25,21 @@ static void put_one_of(struct buf *sql, const char *column, const struct value *
 		buf_puts(sql, ")");
 }
 
+/* As datapath_matches. */
+static void put_data(struct buf *sql, const char *column, const char *path)
+{
+	char needle[DATAPATH_MAX];
+	if (!datapath_needle(path, needle))
+		return;
+	buf_puts(sql, " OR (NOT starts_with(");
+	duck_put_name(sql, column);
+	buf_puts(sql, ", '/') AND contains(' ' || ");
+	duck_put_name(sql, column);
+	buf_puts(sql, " || ' ', ");
+	duck_put_text(sql, needle);
+	buf_puts(sql, "))");
+}
+
 static void put_path(struct buf *sql, const char *column, const char *path)
 {
 	size_t len = strlen(path);
@@ -36,7 +52,9 @@ static void put_path(struct buf *sql, const char *column, const char *path)
 	duck_put_name(sql, column);
 	buf_puts(sql, ", ");
 	duck_put_text(sql, path);
-	buf_puts(sql, ends ? "))" : " || '/'))");
+	buf_puts(sql, ends ? ")" : " || '/')");
+	put_data(sql, column, path);
+	buf_puts(sql, ")");
 }
 
 static void put_filter(struct buf *sql, const struct page_filter *filter, const struct value *said)

@@ -58,6 +58,8 @@ Test(auditreport, what_a_principal_touched_is_grouped_and_counted)
 	cr_expect_str_eq(value_get_str(row, "purpose"), "research");
 	cr_expect_not_null(value_get_str(row, "first"));
 	cr_expect_eq(value_len(items), 1, "nothing of others");
+	cr_expect_eq(value_len(report(plane, admin, "touched?principal=bob")), 1,
+	             "of the tenant's own, without its name");
 	cr_expect_eq(
 		value_len(report(plane, admin,
 	                         "touched?principal=acme/bob&to=2001-01-01T00:00:00Z")), 0);

@@ -359,6 +359,19 @@ static void load_raw(struct hand *hand)
 	report_nothing(hand);
 }
 
+/* It is found by the path of what was read. */
+static const struct value *newest_read(struct desk *desk)
+{
+	struct value *list = NULL;
+	bool more = false;
+	const struct audit_query query = {
+		.tenant = "acme", .resource = "/v1/tenants/acme/domains/ops/datasets/raw",
+	};
+	cr_assert_eq(shard_audit(desk->part.shard, desk->arena, &query, &list, &more, &desk->err),
+	             0, "%s", desk->err.text);
+	return value_at(list, 0);
+}
+
 Test(dispatch, what_an_attempt_reads_is_durable_before_its_grant_leaves)
 {
 	struct desk *desk = desk_new(true);
@@ -379,6 +392,7 @@ Test(dispatch, what_an_attempt_reads_is_durable_before_its_grant_leaves)
 	cr_assert_eq(grant->attempt, 1);
 	desk_lead(desk);                             /* what a crash would leave */
 	size_t events = desk_events(desk, "acme", "dataset:read", "allowed");
+	cr_assert_not_null(newest_read(desk));
 	cr_assert_geq(events, 1, "%zu; a grant whose answer was lost has one, too", events);
 	hand_end(&hand);
 	desk_end(desk);

@@ -142,7 +142,9 @@ Test(history_tasks, a_page_of_events_is_by_number_and_filtered)
 	value_set_str(work, "mode", "append");
 	value_set_str(work, "rows", "[[1,\"2026-11-22T12:00:00Z\",6003,\"/v1/a\",\"x\"],"
 	              "[2,\"2026-11-22T12:00:01Z\",6005,\"/v1/b\",\"y\"],"
-	              "[10,\"2026-11-22T12:00:02Z\",6003,\"/v2/a\",\"z\"]]");
+	              "[10,\"2026-11-22T12:00:02Z\",6003,\"/v2/a\",\"z\"],"
+	              "[11,\"2026-11-22T12:00:03Z\",6005,\"datasets/hr.pay datasets/ops.raw\","
+	              "\"d\"]]");
 	struct grant grant = worksite_grant(&site, TASK_AUDIT, work);
 	grant.outputs = &output;
 	grant.output_count = 1;
@@ -151,7 +153,11 @@ Test(history_tasks, a_page_of_events_is_by_number_and_filtered)
 	struct grant_table table = worksite_table("audit", "log", worksite_schema(&site, events),
 	                                          written.outputs, &site);
 	static const struct { const char *work, *rows; } pages[] = {
-		{ "{'limit': 2}", "[[10,\"z\"],[2,\"y\"]]" },
+		{ "{'limit': 2}", "[[11,\"d\"],[10,\"z\"]]" },
+		{ "{'limit': 5, 'resource': '/v1/tenants/acme/domains/ops/datasets/raw'}",
+		  "[[11,\"d\"]]" },
+		{ "{'limit': 5, 'resource': '/v1/tenants/acme/domains/hr'}", "[[11,\"d\"]]" },
+		{ "{'limit': 5, 'resource': '/v1/tenants/acme/domains/r'}", "[]" },
 		{ "{'limit': 5, 'before': 10, 'class': 6003}", "[[1,\"x\"]]" },
 		{ "{'limit': 5, 'from': 2, 'resource': '/v1/'}", "[[2,\"y\"]]" },
 		{ "{'limit': 5, 'resource': '/v1'}", "[[2,\"y\"],[1,\"x\"]]" },
