@@ -394,14 +394,18 @@ static int decide(struct asked *asked, const struct access_ask *ask, struct err 
 
 /* --- audit and signature --- */
 
-static const char *views_text(struct arena *arena, const struct access_ask *ask)
+/* As api/datapath.h; what was refused as it was written. */
+static const char *views_text(const struct asked *asked, const struct access_ask *ask)
 {
 	AUTO_BUF text;
 	buf_init(&text, 1024);
-	for (size_t i = 0; i < ask->view_count; i++)
+	for (size_t i = 0; i < asked->count; i++)
+		buf_printf(&text, "%sfeatureviews/%s.%s", i ? " " : "", asked->views[i].domain,
+		           asked->views[i].name);
+	for (size_t i = asked->count; i < ask->view_count; i++)
 		buf_printf(&text, "%sfeatureviews/%.130s", i ? " " : "", ask->views[i]);
 	(void)!buf_check(&text, NULL);     /* an event names what fits */
-	return text.data ? arena_strndup(arena, (char *)text.data, text.len) : NULL;
+	return text.data ? arena_strndup(asked->arena, (char *)text.data, text.len) : NULL;
 }
 
 static int audit_shared(const struct asked *asked, struct change *change, struct err *err)
@@ -431,7 +435,7 @@ static int audit(const struct asked *asked, const struct access_ask *ask, int co
 		.operation = "online",
 		.purpose = asked->purpose,
 		.address = asked->asker.address,
-		.resource = views_text(asked->arena, ask),
+		.resource = views_text(asked, ask),
 		.result = !code             ? "allowed"
 		          : code == E_QUOTA || code == E_CONFLICT ? "refused"
 		                            : "denied",

@@ -232,6 +232,9 @@ Test(access, audits_what_it_grants_and_what_it_refuses)
 	cr_expect_str_eq(value_get_str(value_at(items, 0), "result"), "denied");
 	cr_expect_str_eq(value_get_str(value_at(items, 1), "result"), "allowed");
 	cr_expect_str_eq(value_get_str(value_at(items, 1), "actor"), "acme/reader");
+	const char *resource = value_get_str(value_at(items, 1), "resource");
+	cr_expect(strncmp(resource, "featureviews/", 13) == 0 && strstr(resource, ".delays"),
+	          "with its domain, to be found by: %s", resource);
 	cr_expect_not_null(value_get_str(value_at(items, 1), "rule"));
 	end(&w);
 }
