@@ -10,7 +10,8 @@ VERSION := $(shell cat VERSION)
 DEPS   := deploy/deps.sh
 THIRD  := third_party/duckdb
 
-CFLAGS_ALL := -std=gnu11 $(if $(SAN),-O1 -g1,-O2 -g) -pthread -fPIC -fno-omit-frame-pointer -fstack-protector-strong \
+OPT := $(if $(SAN),-O1 -g1,-O2 -g)
+CFLAGS_ALL = -std=gnu11 $(OPT) -pthread -fPIC -fno-omit-frame-pointer -fstack-protector-strong \
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wvla -Wno-format-truncation -Werror -D_GNU_SOURCE -DFREEHOLD_VERSION='"$(VERSION)"' -I. \
 	-isystem $(THIRD)/include $(CFLAGS)

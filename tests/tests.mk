@@ -1,7 +1,8 @@
 # tests.mk - how the tests are built and run. Each folder of tests is one Criterion program.
 
 # Units are two programs: a test is a process of its own, and loading the engine takes longer than most.
-SUITES   := unit worker conformance journey fault isolation system chaos
+# Those that wait for processes come first: they leave the cores to the sanitizers' builds beside them.
+SUITES   := system chaos fault conformance unit worker journey isolation
 suite_tests = $(sort $(shell find tests/$(1) -name 'test_*.c'))
 worker_tests := $(shell find tests/unit/worker -name 'test_*.c')
 suite_src = $(if $(filter worker,$(1)),$(sort $(worker_tests)),$(filter-out $(worker_tests),$(suite_tests)))
@@ -14,17 +15,23 @@ CLI_OBJS := $(call objs,$(filter-out api/cli/main.c,$(call src,api/cli)))
 # Our own objects call malloc, calloc and realloc through a wrapper, so that each can be made to fail.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
-# tsan.c stands in for a function of libc's, so nothing asks for it by name.
-TSAN_OBJ := $(call objs,tests/support/tsan.c)
-$(BUILD)/libsupport.a: $(filter-out $(TSAN_OBJ),$(call objs,$(wildcard tests/support/*.c)))
+# The product is compiled as it ships; what tests it needs no optimizer, which is most of a compiler's time
+# (at -O1 the compiler still sees what is used before it is set).
+$(foreach suite,$(SUITES),$(eval $(BUILD)/obj/tests/$(suite)/%.o: OPT := $(if $(SAN),-O0 -g1,-O1 -g1)))
+
+# These stand in for a function of a library's, so nothing asks for them by name; the libraries find
+# authorities.c's among what the program exports.
+STAND_INS := $(call objs,$(addprefix tests/support/,authorities.c tsan.c))
+EXPORTS := -Wl,--export-dynamic-symbol=mbedtls_x509_crt_parse_file
+$(BUILD)/libsupport.a: $(filter-out $(STAND_INS),$(call objs,$(wildcard tests/support/*.c)))
 	@rm -f $@ && ar rcs $@ $^
 
 define suite_program
 $(BUILD)/test-$(1): $$(call objs,$$(call suite_src,$(1))) $(if $(filter unit,$(1)),$(CLI_OBJS)) \
-		$(TSAN_OBJ) $(BUILD)/libsupport.a $(ALL_LIBS) $(BUILD)/libduckdb.so
+		$(STAND_INS) $(BUILD)/libsupport.a $(ALL_LIBS) $(BUILD)/libduckdb.so
 	@echo "  ld   $$@"
 	@$$(CC) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(BUILD)/libsupport.a $(ALL_LIBS) \
-		-Wl,--end-group $$(WRAP) \
+		-Wl,--end-group $$(WRAP) $$(EXPORTS) \
 		$$(LDFLAGS_ALL) $$(DUCK) $$(LIBS) -lcriterion
 .PHONY: test-$(1)
 test-$(1): $(BUILD)/test-$(1) $(if $(filter system journey fault chaos,$(1)),$(BINARIES)) \
@@ -42,10 +49,11 @@ test: ## every test that must hold
 .PHONY: test-build
 test-build: $(BINARIES) $(patsubst %,$(BUILD)/test-%,$(SUITES)) $(BUILD)/libclockstep.so
 
-# Most suites wait for processes more than they compute: meanwhile the sanitizers' programs are built.
+# After `--` the longest come last: the second hand begins with them.
 test-all:
-	@sh tests/suites.sh $(BUILD) '$(MAKE)' $(SUITES)
-	@$(MAKE) --no-print-directory test-asan test-tsan fuzz
+	@sh tests/suites.sh $(BUILD) '$(MAKE)' $(SUITES) -- tsan/journey asan/journey tsan/worker asan/worker \
+		asan/unit tsan/unit
+	@$(MAKE) --no-print-directory fuzz
 
 # A process under test sees its wall clock through this.
 $(BUILD)/libclockstep.so: tests/clockstep/clockstep.c
@@ -98,7 +106,7 @@ simulate: ## the scheduler's promises in virtual time, long; draws build/simulat
 # Fuzzing: one libFuzzer program a decoder, with the corpus beside it.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_CC := clang-14
-FUZZ_FLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+FUZZ_FLAGS := -std=gnu11 -O1 -gline-tables-only -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	-D_GNU_SOURCE -DFREEHOLD_VERSION='"fuzz"' -I. -isystem $(THIRD)/include -pthread
 FUZZ_SRC := $(call src,common) $(call src,api) $(call src,tenant) $(call src,policy) \
 	$(addprefix control/,backup.c backup_read.c batch.c change.c checkpoint.c placeholder.c \

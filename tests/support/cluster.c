@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 enum { ARENA_MAX = 64 * 1024 * 1024, ANSWER_MAX = 4 * 1024 * 1024, UP_MS = 60000, ASK_MS = 1000 };
+enum { PORT_FIRST = 12000, PORTS_APART = 20, PORTS = 8000 };
 
 struct node {
 	pid_t pid;                  /* 0: does not run */
@@ -37,6 +38,7 @@ struct cluster {
 	struct fetch *fetch;
 	const char *folder, *build, *operator_header;
 	struct node nodes[CLUSTER_NODES];
+	int ports_tried;
 	struct wire *wires[CLUSTER_WORKERS][CLUSTER_CONTROLS];
 };
 
@@ -73,17 +75,30 @@ static bool is_control(int node)
 
 /* --- folders, ports, certificates, clocks --- */
 
-static int free_port(void)
+static bool is_free(int port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_port = htons((uint16_t)port),
 	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
-	                  getsockname(fd, (struct sockaddr *)&address, &len) == 0,
-	          "no free port");
+	int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_geq(fd, 0, "no socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+	bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
 	close(fd);
-	return ntohs(address.sin_port);
+	return bound;
+}
+
+/* A killed node comes back to its port: none of those that the kernel gives to whoever asks.
+ * A cluster has a test's process to itself, and clusters beside it look elsewhere first. */
+static int free_port(struct cluster *cluster)
+{
+	while (cluster->ports_tried < PORTS) {
+		int offset = getpid() * PORTS_APART + cluster->ports_tried++;
+		if (is_free(PORT_FIRST + offset % PORTS))
+			return PORT_FIRST + offset % PORTS;
+	}
+	cr_assert_fail("no free port");
+	return 0;
 }
 
 static void make_folders(struct cluster *cluster)
@@ -344,8 +359,8 @@ struct cluster *cluster_start(void)
 	make_folders(cluster);
 	make_certificates(cluster);
 	for (int node = 0; node < CLUSTER_NODES; node++) {
-		cluster->nodes[node].port = free_port();
-		cluster->nodes[node].peer_port = free_port();
+		cluster->nodes[node].port = free_port(cluster);
+		cluster->nodes[node].peer_port = free_port(cluster);
 		make_clock(cluster, node);
 	}
 	for (int w = 0; w < CLUSTER_WORKERS; w++)
