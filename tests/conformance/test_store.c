@@ -513,18 +513,18 @@ ON_BOTH(compacting_twice_is_fine_and_into_the_future_is_refused)
 ON_BOTH(of_two_campaigners_one_leads_and_the_other_follows_at_once_when_it_stops)
 {
 	struct campaign a, b;
-	campaign_start(&a, store, "lead", "a", 5);
-	int64_t first = campaign_await(&a, true, 0, 5000);
+	campaign_start(&a, store, "lead", "a", 60);
+	int64_t first = campaign_await(&a, true, 0, LONG_MS);
 	cr_assert_gt(first, 0);
 	cr_assert_eq(get_key(store, "lead").create_revision, first);
 	cr_assert_str_eq(get_key(store, "lead").value, "a");
-	campaign_start(&b, store, "lead", "b", 5);
+	campaign_start(&b, store, "lead", "b", 60);
 	wait_ms(600);
 	cr_assert_eq(campaign_now(&b), 0);
 	cr_assert_eq(campaign_now(&a), first);
 	campaign_stop(&a);
 	cr_assert_eq(campaign_now(&a), 0, "it was not told that its lead has ended");
-	int64_t second = campaign_await(&b, true, first, 2000);
+	int64_t second = campaign_await(&b, true, first, 30000);
 	cr_assert_gt(second, first, "the lead did not pass on at once");
 	cr_assert_str_eq(get_key(store, "lead").value, "b");
 	campaign_stop(&b);
@@ -534,11 +534,11 @@ ON_BOTH(of_two_campaigners_one_leads_and_the_other_follows_at_once_when_it_stops
 ON_BOTH(a_leader_whose_key_is_deleted_is_told_0_and_campaigns_again)
 {
 	struct campaign a;
-	campaign_start(&a, store, "lead", "a", 2);
-	int64_t first = campaign_await(&a, true, 0, 5000);
+	campaign_start(&a, store, "lead", "a", 60);
+	int64_t first = campaign_await(&a, true, 0, LONG_MS);
 	cr_assert_gt(first, 0);
 	cr_assert_eq(delete_key(store, "lead"), 0);
-	int64_t second = campaign_await(&a, true, first, 5000);
+	int64_t second = campaign_await(&a, true, first, LONG_MS);
 	cr_assert_gt(second, first);
 	pthread_mutex_lock(&a.mutex);
 	cr_assert_eq(a.count, 3);
@@ -551,14 +551,14 @@ ON_BOTH(a_deposed_leader_can_write_nothing)
 {
 	struct err err = { 0 };
 	struct campaign a;
-	campaign_start(&a, store, "lead", "a", 2);
-	int64_t lead = campaign_await(&a, true, 0, 5000);
+	campaign_start(&a, store, "lead", "a", 60);
+	int64_t lead = campaign_await(&a, true, 0, LONG_MS);
 	AUTO(store_txn) *txn = txn_new();
 	cr_assert_eq(store_txn_if_create(txn, "lead", lead, &err), 0);
 	cr_assert_eq(store_txn_put(txn, "journal/1", "x", 1, &err), 0);
 	cr_assert_eq(store_commit(store, txn, NULL, &err), 0, "%s", err.text);
 	cr_assert_eq(delete_key(store, "lead"), 0);
-	cr_assert_gt(campaign_await(&a, true, lead, 5000), lead);
+	cr_assert_gt(campaign_await(&a, true, lead, LONG_MS), lead);
 	cr_assert_eq(store_commit(store, txn, NULL, &err), E_PRECONDITION);
 	campaign_stop(&a);
 }

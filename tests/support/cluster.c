@@ -1,5 +1,4 @@
-/* cluster.c - see cluster.h. Ports come from the kernel and are held by nobody in between: a part
- * whose port was taken meanwhile fails to start, and the test says so. */
+/* cluster.c - see cluster.h. */
 #include "common/defs.h"
 #include "tests/support/cluster.h"
 
@@ -7,11 +6,12 @@
 #include "common/crypto.h"
 #include "common/fetch.h"
 #include "common/json.h"
+#include "tests/support/aftermath.h"
 #include "tests/support/follow.h"
+#include "tests/support/ports.h"
 #include "tests/support/process.h"
 #include "tests/support/wire.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { ARENA_MAX = 64 * 1024 * 1024, ANSWER_MAX = 4 * 1024 * 1024, UP_MS = 60000, ASK_MS = 1000 };
-enum { PORT_FIRST = 12000, PORTS_APART = 20, PORTS = 8000 };
 
 struct node {
 	pid_t pid;                  /* 0: does not run */
@@ -38,9 +36,10 @@ struct cluster {
 	struct fetch *fetch;
 	const char *folder, *build, *operator_header;
 	struct node nodes[CLUSTER_NODES];
-	int ports_tried;
 	struct wire *wires[CLUSTER_WORKERS][CLUSTER_CONTROLS];
+	struct ports ports;
 };
+_Static_assert(2 * CLUSTER_NODES <= PORTS_EACH, "two ports a node");
 
 static const char *const names[CLUSTER_NODES] = {"etcd-1",    "etcd-2",   "etcd-3",   "control-1",
                                                  "control-2", "worker-1", "worker-2", "worker-3"};
@@ -75,32 +74,6 @@ static bool is_control(int node)
 
 /* --- folders, ports, certificates, clocks --- */
 
-static bool is_free(int port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-	                              .sin_port = htons((uint16_t)port),
-	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert_geq(fd, 0, "no socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-	bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-	close(fd);
-	return bound;
-}
-
-/* A killed node comes back to its port: none of those that the kernel gives to whoever asks.
- * A cluster has a test's process to itself, and clusters beside it look elsewhere first. */
-static int free_port(struct cluster *cluster)
-{
-	while (cluster->ports_tried < PORTS) {
-		int offset = getpid() * PORTS_APART + cluster->ports_tried++;
-		if (is_free(PORT_FIRST + offset % PORTS))
-			return PORT_FIRST + offset % PORTS;
-	}
-	cr_assert_fail("no free port");
-	return 0;
-}
-
 static void make_folders(struct cluster *cluster)
 {
 	static const char *const folders[] = {"",       "/keys",       "/log",  "/objects",
@@ -110,6 +83,7 @@ static void make_folders(struct cluster *cluster)
 	cr_assert_not_null(cluster->build, "FREEHOLD_BUILD is not set; run it with tests/run.sh");
 	snprintf(path, sizeof path, "%s/chaos-XXXXXX", cluster->build);
 	cr_assert_not_null(mkdtemp(path));
+	aftermath_note(path);
 	cluster->folder = text(cluster, "%s", path);
 	for (size_t i = 1; i < ARRAY_LEN(folders); i++)
 		cr_assert_eq(mkdir(text(cluster, "%s%s", path, folders[i]), 0700), 0);
@@ -356,11 +330,12 @@ struct cluster *cluster_start(void)
 	cr_assert_eq(arena_new(ARENA_MAX, &cluster->arena, &err), 0, "%s", err.text);
 	cr_assert_eq(fetch_new(&conf, &cluster->fetch, &err), 0, "%s", err.text);
 	unsetenv("ETCD_DATA_DIR");
+	cluster->ports = ports_take();
 	make_folders(cluster);
 	make_certificates(cluster);
 	for (int node = 0; node < CLUSTER_NODES; node++) {
-		cluster->nodes[node].port = free_port(cluster);
-		cluster->nodes[node].peer_port = free_port(cluster);
+		cluster->nodes[node].port = cluster->ports.base + node;
+		cluster->nodes[node].peer_port = cluster->ports.base + CLUSTER_NODES + node;
 		make_clock(cluster, node);
 	}
 	for (int w = 0; w < CLUSTER_WORKERS; w++)
@@ -394,6 +369,7 @@ void cluster_stop(struct cluster *cluster)
 		for (int c = 0; c < CLUSTER_CONTROLS; c++)
 			wire_close(cluster->wires[w][c]);
 	nftw(cluster->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	ports_give(&cluster->ports);
 	fetch_free(cluster->fetch);
 	arena_free(cluster->arena);
 	free(cluster);
@@ -420,23 +396,14 @@ void node_kill(struct cluster *cluster, int node)
 	cluster->nodes[node].pid = 0;
 }
 
-static void signal_tree(pid_t pid, int signal)
-{
-	pid_t children[256];
-	size_t count = process_children(pid, children, ARRAY_LEN(children));
-	cr_assert_eq(kill(pid, signal), 0);
-	for (size_t i = 0; i < count && i < ARRAY_LEN(children); i++)
-		kill(children[i], signal);
-}
-
 void node_pause(struct cluster *cluster, int node)
 {
-	signal_tree(cluster->nodes[node].pid, SIGSTOP);
+	process_pause_tree(cluster->nodes[node].pid);
 }
 
 void node_resume(struct cluster *cluster, int node)
 {
-	signal_tree(cluster->nodes[node].pid, SIGCONT);
+	process_resume_tree(cluster->nodes[node].pid);
 }
 
 void node_cut(struct cluster *cluster, int node, bool to_control, bool to_worker)

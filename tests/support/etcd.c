@@ -3,6 +3,10 @@
 #include "common/defs.h"
 #include "tests/support/etcd.h"
 
+#include "tests/support/aftermath.h"
+#include "tests/support/ports.h"
+#include "tests/support/process.h"
+
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -18,10 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MS = 20000, STEP_MS = 20, STARTS = 3, ANSWER_S = 5, ARGS_MAX = 40 };
+enum { READY_MS = 60000, STEP_MS = 20, STARTS = 3, ANSWER_S = 30, ARGS_MAX = 40 };
 
 struct etcd {
 	pid_t pid;                 /* 0: not running */
+	struct ports ports;
 	int client_port, peer_port;
 	bool tls;
 	char *ca_file, *cert_file, *key_file;
@@ -45,17 +50,6 @@ static struct sockaddr_in address_of(int port)
 		.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-}
-
-static int free_port(void)
-{
-	struct sockaddr_in address = address_of(0);
-	socklen_t len = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
-		  getsockname(fd, (struct sockaddr *)&address, &len) == 0, "no free port");
-	close(fd);
-	return ntohs(address.sin_port);
 }
 
 static int dial(int port)
@@ -166,7 +160,7 @@ void etcd_launch(struct etcd *etcd)
 		run_child(etcd, parent);
 }
 
-/* True when it became ready; false when it died, as when another took the port. */
+/* True when it became ready; false when it died. */
 static bool becomes_ready(struct etcd *etcd)
 {
 	for (int waited = 0; waited < READY_MS; waited += STEP_MS) {
@@ -210,6 +204,7 @@ static struct etcd *prepare(const struct etcd_options *options, const char *name
 	etcd->key_file = copy(options->key_file);
 	snprintf(etcd->dir, sizeof etcd->dir, "/tmp/freehold-test-etcd-XXXXXX");
 	cr_assert_not_null(mkdtemp(etcd->dir), "mkdtemp: %s", strerror(errno));
+	aftermath_note(etcd->dir);
 	snprintf(etcd->name, sizeof etcd->name, "%s", name);
 	snprintf(etcd->quota, sizeof etcd->quota, "%lld", (long long)options->quota_bytes);
 	snprintf(etcd->token_ttl, sizeof etcd->token_ttl, "%d",
@@ -221,8 +216,9 @@ static struct etcd *prepare(const struct etcd_options *options, const char *name
 
 static void choose_ports(struct etcd *etcd)
 {
-	etcd->client_port = free_port();
-	etcd->peer_port = free_port();
+	etcd->ports = ports_take();
+	etcd->client_port = etcd->ports.base;
+	etcd->peer_port = etcd->ports.base + 1;
 	snprintf(etcd->url, sizeof etcd->url, "http%s://127.0.0.1:%d", etcd->tls ? "s" : "",
 		 etcd->client_port);
 }
@@ -230,13 +226,12 @@ static void choose_ports(struct etcd *etcd)
 struct etcd *etcd_start_with(const struct etcd_options *options)
 {
 	struct etcd *etcd = prepare(options, "default");
-	for (int tried = 0; tried < STARTS; tried++) {
-		choose_ports(etcd);
-		snprintf(etcd->cluster, sizeof etcd->cluster, "default=http://127.0.0.1:%d",
-			 etcd->peer_port);
+	choose_ports(etcd);
+	snprintf(etcd->cluster, sizeof etcd->cluster, "default=http://127.0.0.1:%d",
+		 etcd->peer_port);
+	for (int tried = 0; tried < STARTS; tried++)
 		if (launch(etcd))
 			return etcd;
-	}
 	cr_assert_fail("etcd does not start; is Debian's package etcd-server installed?");
 	return NULL;
 }
@@ -276,7 +271,7 @@ void etcd_restart(struct etcd *etcd)
 
 void etcd_pause(struct etcd *etcd)
 {
-	cr_assert(etcd->pid > 0 && kill(etcd->pid, SIGSTOP) == 0);
+	process_pause(etcd->pid);
 }
 
 void etcd_resume(struct etcd *etcd)
@@ -308,6 +303,7 @@ void etcd_stop(struct etcd *etcd)
 		return;
 	etcd_kill(etcd);
 	nftw(etcd->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	ports_give(&etcd->ports);
 	free(etcd->ca_file);
 	free(etcd->cert_file);
 	free(etcd->key_file);

@@ -115,6 +115,54 @@ size_t process_children(pid_t pid, pid_t *out, size_t cap)
 	return count;
 }
 
+void process_pause(pid_t pid)
+{
+	siginfo_t info;
+	cr_assert(pid > 0 && kill(pid, SIGSTOP) == 0);
+	int rc;
+	do
+		rc = waitid(P_PID, (id_t)pid, &info, WSTOPPED);
+	while (rc < 0 && errno == EINTR);
+	cr_assert_eq(rc, 0, "%s", strerror(errno));
+}
+
+/* Somebody else's child cannot be waited for. */
+static bool stands_still(void *context)
+{
+	char state = 0;
+	pid_t parent;
+	return !process_stat(*(pid_t *)context, &state, &parent) || strchr("TtZX", state);
+}
+
+enum { CHILDREN_MAX = 256, STOP_MS = 60000 };
+
+static size_t signal_children(pid_t pid, int sig, pid_t children[CHILDREN_MAX])
+{
+	size_t count = process_children(pid, children, CHILDREN_MAX);
+	if (count > CHILDREN_MAX)
+		count = CHILDREN_MAX;
+	for (size_t i = 0; i < count; i++)
+		kill(children[i], sig);
+	return count;
+}
+
+void process_pause_tree(pid_t pid)
+{
+	pid_t children[CHILDREN_MAX];
+	process_pause(pid);                      /* it makes no more of them */
+	size_t count = signal_children(pid, SIGSTOP, children);
+	for (size_t i = 0; i < count; i++)
+		cr_assert(wait_until(stands_still, &children[i], STOP_MS), "%d runs on",
+		          (int)children[i]);
+}
+
+void process_resume_tree(pid_t pid)
+{
+	pid_t children[CHILDREN_MAX];
+	cr_assert_eq(kill(pid, SIGCONT), 0);
+	signal_children(pid, SIGCONT, children);
+}
+
 const char *file_text(struct arena *arena, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

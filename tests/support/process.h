@@ -16,6 +16,11 @@ int process_wait(pid_t pid, int ms);
 /* SIGKILL, and waits. 0 is nobody. */
 void process_kill(pid_t pid);
 bool process_alive(pid_t pid);                        /* also as a zombie: false */
+/* SIGSTOP to a child, or to a child and its children; returns when every thread stands still: the
+ * signal alone lets a busy machine run them on for a while. */
+void process_pause(pid_t pid);
+void process_pause_tree(pid_t pid);
+void process_resume_tree(pid_t pid);
 /* Children of a process, at most cap; how many there are. */
 size_t process_children(pid_t pid, pid_t *out, size_t cap);
 

@@ -188,8 +188,11 @@ static struct value *await_state(struct system *system, const char *id, const ch
 	for (int64_t deadline = mono_ms() + ms; mono_ms() < deadline; wait_ms(20)) {
 		struct answer answer = system_call(system, key, "GET", path, NULL);
 		last = answer.text;
-		if (answer.status == 200 && is_state(value_get_str(answer.body, "state"), state))
+		const char *is = answer.status == 200 ? value_get_str(answer.body, "state") : NULL;
+		if (is_state(is, state))
 			return answer.body;
+		cr_assert(!is_state(is, NULL), "task %s ended before it was seen %s: %s", id,
+		          state, last);
 		cr_assert(answer.status != 404, "task %s is lost", id);
 	}
 	cr_assert_fail("task %s is not %s after %d ms: %s", id, state ? state : "at its end", ms,
@@ -202,9 +205,9 @@ struct value *story_await(struct system *system, const char *id, int ms)
 	return await_state(system, id, NULL, ms);
 }
 
-void story_await_state(struct system *system, const char *id, const char *state, int ms)
+void story_await_running(struct system *system, const char *id)
 {
-	await_state(system, id, state, ms);
+	await_state(system, id, "running", TASK_MS);
 }
 
 const char *task_text(const struct value *task)

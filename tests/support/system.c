@@ -1,6 +1,4 @@
-/* system.c - see system.h. Ports come in blocks below the kernel's own range; a lock on a file
- * holds a block for as long as the test lives, so that tests at the same time do not meet, and a
- * part that is started again finds its port free. */
+/* system.c - see system.h. */
 #include "common/defs.h"
 #include "tests/support/system.h"
 
@@ -8,24 +6,22 @@
 #include "common/crypto.h"
 #include "common/fetch.h"
 #include "common/json.h"
+#include "tests/support/aftermath.h"
 #include "tests/support/follow.h"
+#include "tests/support/ports.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-	BLOCKS = 400, BLOCK_FIRST = 21000, BLOCK_PORTS = 10, START_MS = 30000,
-	ARENA_MAX = 512 * 1024 * 1024, ANSWER_MAX = 64 * 1024 * 1024, AGAIN_MS = 100
+	START_MS = 60000, ARENA_MAX = 512 * 1024 * 1024, ANSWER_MAX = 64 * 1024 * 1024,
+	AGAIN_MS = 100
 };
 
 struct system {
@@ -34,7 +30,7 @@ struct system {
 	struct system_options options;
 	char folder[512];
 	char build[512];
-	int base_port, lock_fd;
+	struct ports ports;
 	pid_t pids[PART_COUNT_];
 	int outs;                    /* runs of the command line so far */
 };
@@ -69,7 +65,7 @@ struct arena *system_arena(struct system *system)
 
 int system_port(const struct system *system, int port)
 {
-	return system->base_port + port;
+	return system->ports.base + port;
 }
 
 const char *system_url(struct system *system, int port)
@@ -83,48 +79,6 @@ const char *system_url(struct system *system, int port)
 pid_t system_pid(const struct system *system, enum part part)
 {
 	return system->pids[part];
-}
-
-static bool port_free(int port)
-{
-	int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-	bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-	close(fd);
-	return is_free;
-}
-
-static bool block_free(int base)
-{
-	for (int i = 0; i < PORT_COUNT_; i++)
-		if (!port_free(base + i))
-			return false;
-	return true;
-}
-
-static void take_ports(struct system *system)
-{
-	char path[64];
-	int first = getpid() % BLOCKS;
-	for (int i = 0; i < BLOCKS; i++) {
-		int block = (first + i) % BLOCKS, base = BLOCK_FIRST + block * BLOCK_PORTS;
-		snprintf(path, sizeof path, "/tmp/freehold-test-ports-%d", block);
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
-		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && block_free(base)) {
-			system->lock_fd = fd;
-			system->base_port = base;
-			return;
-		}
-		if (fd >= 0)
-			close(fd);
-	}
-	cr_assert_fail("no free block of ports");
 }
 
 static void make_folder(const char *path)
@@ -145,6 +99,7 @@ static void make_folders(struct system *system)
 	make_folder(system->folder);
 	snprintf(system->folder, sizeof system->folder, "%s/system/XXXXXX", build);
 	cr_assert_not_null(mkdtemp(system->folder));
+	aftermath_note(system->folder);
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		make_folder(system_path(system, "%s", folders[i]));
 }
@@ -168,7 +123,7 @@ struct system *system_new(void)
 	cr_assert_eq(crypto_start(&err), 0, "%s", err.text);
 	cr_assert_eq(arena_new(ARENA_MAX, &system->arena, &err), 0, "%s", err.text);
 	cr_assert_eq(fetch_new(&conf, &system->fetch, &err), 0, "%s", err.text);
-	take_ports(system);
+	system->ports = ports_take();
 	make_folders(system);
 	make_certificates(system);
 	setenv("FREEHOLD_CONFIG", system_path(system, "config.yaml"), 1);
@@ -193,7 +148,7 @@ void system_stop(struct system *system)
 	nftw(system->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	fetch_free(system->fetch);
 	arena_free(system->arena);
-	close(system->lock_fd);
+	ports_give(&system->ports);
 	free(system);
 }
 
@@ -367,15 +322,6 @@ void system_kill(struct system *system, enum part part)
 	system->pids[part] = 0;
 }
 
-static void signal_tree(pid_t pid, int sig)
-{
-	pid_t children[256];
-	size_t count = process_children(pid, children, ARRAY_LEN(children));
-	cr_assert_eq(kill(pid, sig), 0);
-	for (size_t i = 0; i < count && i < ARRAY_LEN(children); i++)
-		kill(children[i], sig);
-}
-
 int system_wait(struct system *system, enum part part, int ms)
 {
 	int code = process_wait(system->pids[part], ms);
@@ -386,12 +332,12 @@ int system_wait(struct system *system, enum part part, int ms)
 
 void system_pause(struct system *system, enum part part)
 {
-	signal_tree(system->pids[part], SIGSTOP);
+	process_pause_tree(system->pids[part]);
 }
 
 void system_resume(struct system *system, enum part part)
 {
-	signal_tree(system->pids[part], SIGCONT);
+	process_resume_tree(system->pids[part]);
 }
 
 /* --- HTTP --- */

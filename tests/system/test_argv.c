@@ -98,7 +98,7 @@ Test(argv, no_secret_stands_in_an_argument_or_the_environment_of_any_process)
 	const struct needles needles = needles_of(system);
 	const char *id = story_submit(system, "probe", "{\"sleepMs\":300000}");
 	const char *const watch[] = {"tasks", id, "--watch", "--profile", "ada", NULL};
-	story_await_state(system, id, "running", 20000);
+	story_await_running(system, id);
 	pid_t executors[CHILDREN];
 	pid_t cli = system_cli_start(system, system_path(system, "out/watch"), watch);
 	struct following following = {system, "out/watch"};

@@ -203,7 +203,7 @@ static void work(struct system *system, struct memory *memory)
 	remember(system, memory);
 	for (int i = 0; i < PROBES; i++)
 		memory->probes[i] = story_submit(system, "probe", "{\"sleepMs\":1500}");
-	story_await_state(system, memory->probes[0], "running", TASK_MS);
+	story_await_running(system, memory->probes[0]);
 }
 
 /* What was accepted is done, new data goes on, and what was online is made anew. */

@@ -191,7 +191,7 @@ Test(command_line, the_completion_is_a_script_that_bash_can_read_and_use)
 	const char *answer = system_path(system, "out/words");
 	file_write(script, system_cli_ok(system, "completion", "bash", NULL));
 	const char *const check[] = {"bash", "-n", script, NULL};
-	cr_assert_eq(process_wait(process_start(check, answer, NULL), 10000), 0);
+	cr_assert_eq(process_wait(process_start(check, answer, NULL), 60000), 0);
 	const char *const use[] = {"bash", "-c",
 				   arena_printf(system_arena(system),
 						". %s; COMP_WORDS=(freehold ap); "
@@ -200,7 +200,7 @@ Test(command_line, the_completion_is_a_script_that_bash_can_read_and_use)
 						"freehold; echo \"${COMPREPLY[@]}\"",
 						script),
 				   NULL};
-	cr_assert_eq(process_wait(process_start(use, answer, NULL), 10000), 0);
+	cr_assert_eq(process_wait(process_start(use, answer, NULL), 60000), 0);
 	cr_assert_not_null(strstr(file_text(system_arena(system), answer), "apply"), "%s",
 			   file_text(system_arena(system), answer));
 	system_stop(system);
@@ -213,11 +213,11 @@ Test(command_line, a_task_can_be_followed_listed_and_cancelled)
 					"--profile", "ada", NULL);
 	char id[64];
 	snprintf(id, sizeof id, "%.*s", (int)strcspn(out, "\n"), out);
-	story_await_state(system, id, "running", 20000);
+	story_await_running(system, id);
 	out = system_cli_ok(system, "tasks", "--state", "running", "--profile", "ada", NULL);
 	cr_assert_not_null(strstr(out, id), "%s", out);
 	system_cli_ok(system, "tasks", id, "--cancel", "--profile", "ada", NULL);
-	struct value *task = story_await(system, id, 10000);
+	struct value *task = story_await(system, id, 60000);
 	cr_assert_str_eq(value_get_str(task, "state"), "cancelled");
 	struct ran watched = system_cli(system, "tasks", id, "--watch", "--profile", "ada", NULL);
 	cr_assert_eq(watched.code, 10, "%d %s", watched.code, watched.out);

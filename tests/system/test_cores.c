@@ -240,13 +240,13 @@ static const char *name_of(size_t place)
 static void stop_all(struct hunt *hunt)
 {
 	pid_t agent = system_pid(hunt->system, PART_WORKER);
+	system_pause(hunt->system, PART_CONTROL);
+	system_pause(hunt->system, PART_WORKER);
 	size_t executors = process_children(agent, hunt->pids + 2, EXECUTORS_MAX);
 	cr_assert_geq(executors, 1);
 	hunt->pids[0] = system_pid(hunt->system, PART_CONTROL);
 	hunt->pids[1] = agent;
 	hunt->count = 2 + executors;
-	for (size_t i = 0; i < hunt->count; i++)
-		kill(hunt->pids[i], SIGSTOP);
 }
 
 /* Each process's own keys, of which only it knows some, are looked for in all of them. */
@@ -274,8 +274,8 @@ static void hunt_once(struct hunt *hunt, struct core_found *found)
 	take_locked(hunt);
 	for (size_t i = 0; i < hunt->count; i++)
 		hunt_in(hunt, hunt->pids[i], name_of(i), found);
-	for (size_t i = 0; i < hunt->count; i++)
-		kill(hunt->pids[i], SIGCONT);
+	system_resume(hunt->system, PART_CONTROL);
+	system_resume(hunt->system, PART_WORKER);
 }
 
 /* A key that a cipher works with in that very microsecond is on its stack: what stays is looked
@@ -320,7 +320,7 @@ Test(cores, of_no_process_hold_key_bytes_while_it_works, .timeout = 240)
 	};
 	cr_assert_eq(store_etcd_new(&conf, clock_system(), &hunt->store, &err), 0, "%s", err.text);
 	const char *id = story_submit(hunt->system, "transform", "{\"transformation\":\"pairs\"}");
-	story_await_state(hunt->system, id, "running", TASK_MS);
+	story_await_running(hunt->system, id);
 	wait_ms(1500);                       /* it has opened its input, however busy the machine */
 	add_all(hunt, object);
 	check_the_search(hunt);

@@ -67,7 +67,7 @@ Test(dev, ctrl_c_ends_every_child_and_a_second_start_finds_everything, .timeout 
 	size_t count = process_children(pid, children, 8);
 	cr_assert_eq(count, 3);
 	kill(pid, SIGINT);
-	cr_assert_eq(process_wait(pid, 40000), 0);
+	cr_assert_eq(process_wait(pid, UP_MS), 0);
 	for (size_t i = 0; i < count; i++)
 		cr_assert_not(process_alive(children[i]), "child %zu is left", i);
 	pid = dev_start(system, "out/dev-2");
@@ -76,7 +76,7 @@ Test(dev, ctrl_c_ends_every_child_and_a_second_start_finds_everything, .timeout 
 	out = system_cli_ok(system, "apply", "-f", "deploy/demo/platform", NULL);
 	cr_assert(strstr(out, "0 created, 0 configured"), "%s", out);
 	kill(pid, SIGTERM);
-	cr_assert_eq(process_wait(pid, 40000), 0);
+	cr_assert_eq(process_wait(pid, UP_MS), 0);
 	system_stop(system);
 }
 
@@ -149,7 +149,7 @@ Test(dev, a_second_one_on_the_same_folder_is_refused)
 	cr_assert_eq(third.code, 1, "%d %s", third.code, third.out);
 	cr_assert_not_null(strstr(third.out, "--port"), "%s", third.out);
 	kill(pid, SIGINT);
-	cr_assert_eq(process_wait(pid, 40000), 0);
+	cr_assert_eq(process_wait(pid, UP_MS), 0);
 	system_stop(system);
 }
 
@@ -196,8 +196,8 @@ Test(dev, a_child_that_dies_is_started_again_and_none_outlives_a_killed_parent, 
 		for (int waited = 0;
 		     !child_named(pid, names[i]) || child_named(pid, names[i]) == child;
 		     waited += 50, wait_ms(50))
-			cr_assert(waited < 10000, "%s is not started again", names[i]);
-		cr_assert(wait_until(is_ready, &tried, 30000), "not ready after %s was killed",
+			cr_assert(waited < 60000, "%s is not started again", names[i]);
+		cr_assert(wait_until(is_ready, &tried, UP_MS), "not ready after %s was killed",
 			  names[i]);
 	}
 	system_cli_ok(system, "get", "tenants", NULL);
@@ -205,6 +205,6 @@ Test(dev, a_child_that_dies_is_started_again_and_none_outlives_a_killed_parent, 
 	process_kill(pid);
 	for (size_t i = 0; i < count; i++)
 		for (int waited = 0; process_alive(children[i]); waited += 20, wait_ms(20))
-			cr_assert(waited < 5000, "child %zu outlives its parent", i);
+			cr_assert(waited < 60000, "child %zu outlives its parent", i);
 	system_stop(system);
 }

@@ -44,7 +44,7 @@ Test(doors, plain_http_beyond_loopback_is_refused_with_the_way_out)
 {
 	struct system *system = story_start(NULL);
 	pid_t pid = start_control(system, "0.0.0.0:0", false);
-	int code = process_wait(pid, 15000);
+	int code = process_wait(pid, 60000);
 	cr_assert(code > 0 && code < 256, "%d", code);
 	const char *out = file_text(system_arena(system), system_path(system, "out/control-9"));
 	cr_assert(strstr(out, "cert") || strstr(out, "TLS"), "%s", out);
@@ -72,7 +72,7 @@ Test(doors, the_api_speaks_tls_to_whoever_trusts_its_certificate)
 		.system = system, .url = arena_printf(arena, "https://localhost:%d", port),
 	};
 	pid_t pid = start_control(system, arena_printf(arena, "0.0.0.0:%d", port), true);
-	cr_assert(wait_until(logged_in, &tried, 20000), "%s", tried.ran.out);
+	cr_assert(wait_until(logged_in, &tried, 60000), "%s", tried.ran.out);
 	system_cli_ok(system, "get", "domains", "--profile", "tls", NULL);
 	struct ran stranger = system_cli(system, "login", "--url", tried.url, "--key-file",
 	                                 system_path(system, "ada.key"), NULL);
@@ -165,10 +165,12 @@ Test(doors, what_getting_started_says_works_as_it_is_written)
 	              system_path(system, "ada.key"), NULL);
 	system_cli_ok(system, "login", "--url", system_url(system, PORT_API), "--key-file",
 	              system_path(system, "ada.key"), "--profile", "ada", NULL);
-	int blocks = 0;
-	for (const char *block; (block = next_block(system, &at, "```yaml", "\n```")); blocks++)
+	/* Her data and her features; the policy behind them is an administrator's. */
+	for (int blocks = 0; blocks < 2; blocks++) {
+		const char *block = next_block(system, &at, "<<'YAML'", "\nYAML\n");
+		cr_assert_not_null(block, "the guide has no manifest %d of ada's", blocks);
 		story_apply(system, "ada", block);
-	cr_assert_geq(blocks, 2);
+	}
 	static const char *const lines[][8] = {
 		{ "run", "ingest", "orders" }, { "describe", "dataset", "orders" },
 		{ "run", "transform", "spending" }, { "run", "materialize", "spending" },

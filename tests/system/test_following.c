@@ -122,7 +122,7 @@ Test(following, an_operator_sweeps_a_tenant_and_is_told_what_that_freed)
 	const char *out = system_cli_ok(system, "sweep", "--tenant", "acme", "--profile",
 	                                "operator", NULL);
 	SAYS(out, ": succeeded");
-	SAYS(out, " objects looked at, 0 deleted, 0 B freed");
+	SAYS(out, "objects looked at: 0, deleted: 0, 0 B freed");
 	struct ran ran = system_cli(system, "sweep", "--profile", "ada", NULL);
 	cr_assert_eq(ran.code, 4, "%s", ran.out);
 	ran = system_cli(system, "sweep", "--tenant", "acne", "--profile", "operator", NULL);

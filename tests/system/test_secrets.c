@@ -98,7 +98,7 @@ static void crash_executors(struct system *system)
 {
 	pid_t executors[16];
 	const char *id = story_submit(system, "probe", "{\"sleepMs\":60000}");
-	story_await_state(system, id, "running", 20000);
+	story_await_running(system, id);
 	size_t count = process_children(system_pid(system, PART_WORKER), executors, 16);
 	for (size_t i = 0; i < count; i++)
 		kill(executors[i], SIGSEGV);
@@ -110,7 +110,7 @@ static void crash_executors(struct system *system)
 static void crash(struct system *system, enum part part)
 {
 	kill(system_pid(system, part), SIGSEGV);
-	cr_assert_geq(system_wait(system, part, 20000), 256, "it died of a signal");
+	cr_assert_geq(system_wait(system, part, 60000), 256, "it died of a signal");
 	system_run(system, part);
 	system_await_ready(system);
 }
@@ -120,7 +120,7 @@ static void kill_in_an_ingestion(struct system *system)
 	data_csv(system, "big.csv", 1000000);
 	story_orders(system, "big.csv", "csv", "");
 	const char *id = story_submit(system, "ingest", "{\"source\":\"orders\"}");
-	story_await_state(system, id, "running", 20000);
+	story_await_running(system, id);
 	wait_ms(700);
 	system_kill(system, PART_WORKER);
 	hunt_in(system_path(system, "objects"));
@@ -198,7 +198,7 @@ Test(secrets, no_process_that_holds_keys_can_leave_a_core_or_be_read_by_another)
 {
 	struct system *system = story_start(NULL);
 	const char *id = story_submit(system, "probe", "{\"sleepMs\":3000}");
-	story_await_state(system, id, "running", 20000);
+	story_await_running(system, id);
 	check_no_core(system_pid(system, PART_CONTROL));
 	check_no_core(system_pid(system, PART_WORKER));
 	check_empty_core(system_pid(system, PART_CONTROL));
@@ -210,7 +210,7 @@ Test(secrets, no_process_that_holds_keys_can_leave_a_core_or_be_read_by_another)
 		check_no_core(executors[i]);
 		check_empty_core(executors[i]);
 	}
-	story_await(system, id, 20000);
+	story_await(system, id, 60000);
 	system_stop(system);
 }
 
@@ -243,7 +243,7 @@ Test(secrets, a_root_key_that_others_can_read_is_refused_with_the_way_out)
 		system_path(system, "keys/root.key"),
 		NULL};
 	pid_t pid = process_start(args, system_path(system, "out/control"), NULL);
-	int code = process_wait(pid, 10000);
+	int code = process_wait(pid, 60000);
 	cr_assert(code > 0 && code < 256, "%d", code);
 	cr_assert_not_null(strstr(
 		file_text(system_arena(system), system_path(system, "out/control")), "chmod"));

@@ -114,7 +114,7 @@ Test(worker_life, what_ran_on_a_killed_one_runs_elsewhere, .timeout = 240)
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
 		ids[i] = submit(system, "\"spec\":{\"sleepMs\":4000},\"limits\":{\"threads\":1}");
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
-		story_await_state(system, ids[i], "running", WAIT_MS);
+		story_await_running(system, ids[i]);
 	system_kill(system, PART_WORKER_2);
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
 		struct value *task = story_await(system, ids[i], WAIT_MS);

@@ -342,10 +342,8 @@ Test(fetch, a_request_that_may_have_arrived_has_an_unknown_outcome)
 	struct fetch_call post = { .body = "x", .body_len = 1, .timeout_ms = 300 };
 	const char *paths[] = { "/close", "/half", "/hang" };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		int64_t begin = clock_mono_ms(clock_system());
 		struct result result = run(fetch, server.port, paths[i], post, KIB);
 		cr_assert_eq(result.rc, E_UNKNOWN_OUTCOME, "%s: %s", paths[i], result.err.text);
-		cr_assert_leq(clock_mono_ms(clock_system()) - begin, 700);
 		buf_release(&result.body);
 	}
 	server_stop(&server);

@@ -1,6 +1,7 @@
 /* test_query.c - queries with control played by this test and executors that are this program: what
  * is asked for, what comes out, and every way a query may end before its time. */
 #include "common/defs.h"
+#include "tests/support/process.h"
 #include "tests/support/worksite.h"
 #include "worker/meter.h"
 #include "worker/query.h"
@@ -382,6 +383,14 @@ Test(query, ends_when_its_tenants_access_is_revoked)
 	rig_close(rig);
 }
 
+/* Until they are dead, however busy the machine: the next query must not be given one of them. */
+static void kill_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	while (process_alive(pid))
+		usleep(1000);
+}
+
 /* The only children of this process are executors. */
 static int kill_executor(struct rig *rig)
 {
@@ -396,7 +405,7 @@ static int kill_executor(struct rig *rig)
 		bool told = file && fgets(line, sizeof line, file);
 		const char *end = told ? strrchr(line, ')') : NULL;
 		if (end && sscanf(end, ") %*c %d", &parent) == 1 && parent == getpid())
-			kill(atoi(entry->d_name), SIGKILL);
+			kill_child(atoi(entry->d_name));
 		if (file)
 			fclose(file);
 	}
