@@ -281,19 +281,14 @@ Test(schedules, run_nothing_twice_and_lose_nothing_through_restarts)
 	close_cast(&cast);
 }
 
-struct begun {
-	struct cast *cast;
-	int64_t to_ms;
-};
-
 static bool has_begun(void *context)
 {
-	const struct begun *begun = context;
+	const struct until *end = context;
 	usleep(10000);
-	end_all(begun->cast);
-	const struct strips *strips = strips_of(begun->cast, "tick");
+	end_all(end->cast);
+	const struct strips *strips = strips_of(end->cast, "tick");
 	for (size_t i = 0; i < strips->count; i++)
-		if (strips->items[i].to_ms == begun->to_ms)
+		if (strips->items[i].to_ms == end->unix_ms)
 			return true;
 	return false;
 }
@@ -302,8 +297,8 @@ static bool has_begun(void *context)
  * look like a control plane that was away for an interval. */
 static void await_begun(struct cast *cast, int64_t seconds)
 {
-	struct begun begun = {cast, cast->begin_ms + seconds * 1000};
-	cr_assert(stage_await(cast->stage, has_begun, &begun, 0), "%lld", (long long)seconds);
+	struct until end = {cast, cast->begin_ms + seconds * 1000};
+	cr_assert(stage_await(cast->stage, has_begun, &end, 0), "%lld", (long long)seconds);
 }
 
 Test(schedules, catch_up_as_their_policy_says)
