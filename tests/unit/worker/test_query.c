@@ -421,7 +421,7 @@ Test(query, fails_when_its_executor_is_killed_and_the_next_one_works)
 	rig->event = kill_executor;
 	cr_expect_eq(run(rig, ENDLESS, &err), E_DEAD_WORKER, "%s %s", err_name(err.code), err.text);
 	rig->event = NULL;
-	/* Those kept ready were killed, too: one that the pool has not buried yet ends its query. */
+	/* Those kept ready were killed, too: one that is not buried yet ends its query. */
 	int rc = E_DEAD_WORKER;
 	for (int i = 0; i < 10 && rc == E_DEAD_WORKER; i++)
 		rc = run(rig, "SELECT count(*) FROM visits", &err);
