@@ -1,5 +1,6 @@
 /* keyuse.c - invariants, under the mutex: a slot's `written` is not above its `last`. A slot is
- * written with a compare of its key's revision, so that a revoked key leaves nothing behind. */
+ * written with a compare of its key's revision, so that a revoked key leaves nothing behind.
+ * `writing` is taken before the mutex. */
 #include "common/defs.h"
 #include "control/keyuse.h"
 
@@ -23,6 +24,7 @@ struct slot {
 struct keyuse {
 	struct keyuse_conf conf;
 	pthread_t thread;
+	pthread_mutex_t writing;     /* held by whoever writes: all that was due is in the store then */
 	pthread_mutex_t mutex;       /* guards all below */
 	pthread_cond_t wake;
 	bool ending;
@@ -131,6 +133,7 @@ static void forget(struct keyuse *keyuse, const char *id)
 
 void keyuse_write(struct keyuse *keyuse)
 {
+	pthread_mutex_lock(&keyuse->writing);
 	for (size_t i = 0; i < KEYUSE_MOST; i++) {
 		char id[ID_LEN + 1];
 		int64_t last = 0;
@@ -143,6 +146,7 @@ void keyuse_write(struct keyuse *keyuse)
 		else if (code < 0)
 			log_warn(NULL, "key_use_not_written", "key=%s reason=\"%s\"", id, err.text);
 	}
+	pthread_mutex_unlock(&keyuse->writing);
 }
 
 static void *run(void *context)
@@ -168,12 +172,14 @@ int keyuse_new(const struct keyuse_conf *conf, struct keyuse **ret_keyuse, struc
 	if (!keyuse)
 		return err_set(err, E_NOMEM, "no memory for the use of API keys");
 	keyuse->conf = *conf;
+	pthread_mutex_init(&keyuse->writing, NULL);
 	pthread_mutex_init(&keyuse->mutex, NULL);
 	clock_cond_init(&keyuse->wake);
 	int code = pthread_create(&keyuse->thread, NULL, run, keyuse);
 	if (code) {
 		pthread_cond_destroy(&keyuse->wake);
 		pthread_mutex_destroy(&keyuse->mutex);
+		pthread_mutex_destroy(&keyuse->writing);
 		free(keyuse);
 		return err_errno(err, code, "no thread for the use of API keys");
 	}
@@ -192,5 +198,6 @@ void keyuse_free(struct keyuse *keyuse)
 	pthread_join(keyuse->thread, NULL);
 	pthread_cond_destroy(&keyuse->wake);
 	pthread_mutex_destroy(&keyuse->mutex);
+	pthread_mutex_destroy(&keyuse->writing);
 	free(keyuse);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 120000, STEP_US = 500, SILENT_MS = 55000 };
+enum { WAIT_MS = 120000, STEP_US = 500, SILENT_MS = 55000, REPLAYS = 100 };
 
 void logbook_clear(void *context)
 {
@@ -225,7 +225,11 @@ void logbook_survives(struct logbook *book)
 	};
 	cr_assert_eq(journal_new(&conf, &fresh->journal, &fresh->err), 0, "%s", fresh->err.text);
 	fresh->epoch = book->epoch;
-	cr_assert_eq(logbook_replay(fresh), 0, "%s", fresh->err.text);
+	/* The book may still write its next checkpoint: a replay that it overtakes is made again. */
+	int rc = logbook_replay(fresh);
+	for (int i = 0; i < REPLAYS && rc == E_CONFLICT; i++)
+		rc = logbook_replay(fresh);
+	cr_assert_eq(rc, 0, "%s", fresh->err.text);
 	logbook_same(book, fresh);
 	logbook_close(fresh);
 }
