@@ -1,6 +1,8 @@
 /* pool.c - executors kept ready, and one job in one of them.
  * Invariants: an executor takes one job; nothing it says is believed beyond its channel's bounds;
- * it has been killed before pool_run returns, and one that answered is buried by the keeper.
+ * it has been killed before pool_run returns, and one that answered is buried by the keeper. A job
+ * that was not read to its end has not begun: until its executor has said a word, the message and
+ * the descriptors stay as they are, for another one.
  * Waiting children are the keeper thread's: the kernel kills an executor when the thread that
  * started it ends, and the keeper lives as long as the pool. */
 #include "common/defs.h"
@@ -311,6 +313,9 @@ struct job_run {
 	struct arena *arena;   /* of the caller, for the result */
 	struct arena *scratch; /* of one message */
 	struct child child;
+	bool heard;            /* child has the job, and said something */
+	bool gone;             /* child's end of the channel is closed */
+	bool unread;           /* and it had not read the job */
 	int64_t started_ms;
 	bool drained[POOL_DRAINS_MAX];
 	uint8_t *bytes;       /* DRAIN_BYTES */
@@ -372,10 +377,16 @@ static int check_limits(struct job_run *run)
 static int send_job(struct job_run *run)
 {
 	struct pool_job *job = run->job;
-	TRY(channel_send(run->child.socket, job->message, job->fds, job->fd_count, run->err));
+	int rc = channel_send(run->child.socket, job->message, job->fds, job->fd_count, run->err);
+	run->gone = run->unread = rc == E_UNAVAILABLE;
+	return rc;
+}
+
+/* It has what was sent. */
+static void let_go(struct pool_job *job)
+{
 	channel_wipe(job->message);
 	close_fds(job);
-	return 0;
 }
 
 static int on_error(struct job_run *run, const struct value *message)
@@ -396,7 +407,9 @@ static int on_question(struct job_run *run, const struct value *question)
 	pool_ask_fn *ask = job->ask;
 	job->ask = NULL;
 	TRY(ask(job->context, question, job, run->err));
-	return send_job(run);
+	TRY(send_job(run));
+	let_go(job);
+	return 0;
 }
 
 static int on_message(struct job_run *run, const struct value *message)
@@ -427,8 +440,14 @@ static int on_message(struct job_run *run, const struct value *message)
 static int on_socket(struct job_run *run)
 {
 	struct value *message;
+	int socket = run->child.socket;
 	arena_reset(run->scratch);
-	TRY(channel_receive(run->child.socket, run->scratch, &message, NULL, 0, NULL, run->err));
+	int rc = channel_receive(socket, run->scratch, &message, NULL, 0, NULL, run->err);
+	run->gone = rc == E_UNAVAILABLE;
+	TRY(rc);
+	if (!run->heard)
+		let_go(run->job);
+	run->heard = true;
 	return on_message(run, message);
 }
 
@@ -476,6 +495,8 @@ static int step(struct job_run *run)
 	for (size_t i = 0; n > 0 && i < run->job->drain_count; i++)
 		if (wait[1 + i].revents)
 			TRY(on_drain(run, i));
+	/* The kernel makes an error of it when what was sent is not read before its end closes. */
+	run->unread = n > 0 && wait[0].revents & POLLERR;
 	if (n > 0 && wait[0].revents)
 		TRY(on_socket(run));
 	return 0;
@@ -581,9 +602,25 @@ static int run_in_child(struct job_run *run, struct usage *usage)
 	usage->bytes_read += run->read_bytes;
 	if (rc < 0 && cancelled)
 		return err_set(run->err, E_CANCELLED, "the task was cancelled");
-	if (rc == E_UNAVAILABLE)
+	if (run->gone)
 		return explain(run, status, killed, usage->cpu_ms);
 	return rc;
+}
+
+/* One that waited may have been killed, or be dying, without being dead yet. It has not read its
+ * job then, and the next one gets it: nothing has been done, so nobody needs to know. */
+static int run_in_one(struct job_run *run, struct usage *usage)
+{
+	const struct usage before = *usage;
+	for (int waiting = run->pool->conf.ready;; waiting--) {
+		run->gone = run->unread = false;
+		TRY(claim(run->pool, &run->child, run->err));
+		int rc = run_in_child(run, usage);
+		if (rc != E_DEAD_WORKER || run->heard || !run->unread || waiting == 0)
+			return rc;
+		log_warn(NULL, "executor_replaced", "reason=\"killed before it took its job\"");
+		*usage = before;
+	}
 }
 
 int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt, struct arena *arena,
@@ -600,9 +637,7 @@ int pool_run(struct pool *pool, struct pool_job *job, struct attempt *attempt, s
 	if (rc == 0)
 		rc = arena_new(MESSAGE_ARENA, &run.scratch, err);
 	if (rc == 0)
-		rc = claim(pool, &run.child, err);
-	if (rc == 0)
-		rc = run_in_child(&run, usage);
+		rc = run_in_one(&run, usage);
 	refill(pool);
 	close_fds(job);
 	arena_free(run.scratch);

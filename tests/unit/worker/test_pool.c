@@ -1,5 +1,6 @@
 /* Executors: kept ready, limited, cancelled. */
 #include "common/defs.h"
+#include "tests/support/process.h"
 #include "tests/support/worksite.h"
 
 #include <criterion/criterion.h>
@@ -40,6 +41,74 @@ static struct report burn(const char *sql, int64_t cpu_ms, uint64_t memory)
 	grant.limits.cpu_ms = cpu_ms;
 	grant.limits.memory_bytes = memory;
 	return worksite_run(&site, &grant);
+}
+
+/* Of this process: the zygote, and those that it forked. */
+enum { CHILDREN_MAX = 16, MORE_THAN_A_SOCKET_HOLDS = 8 * 1024 * 1024 };
+
+static void to_children(void (*what)(pid_t pid))
+{
+	pid_t children[CHILDREN_MAX];
+	size_t count = process_children(getpid(), children, CHILDREN_MAX);
+	for (size_t i = 0; i < count && i < CHILDREN_MAX; i++)
+		what(children[i]);
+}
+
+static void kill_one(pid_t pid)
+{
+	kill(pid, SIGKILL);
+}
+
+static bool one_waits(void *pool)
+{
+	return pool_ready(pool) == 1;
+}
+
+static bool none_waits(void *pool)
+{
+	return pool_ready(pool) == 0;
+}
+
+/* A pool_wanted_fn: when the job has been sent. */
+static bool kill_once(void *context)
+{
+	bool *killed = context;
+	if (!*killed)
+		to_children(kill_one);
+	return *killed = true;
+}
+
+/* When one has been taken for the job, which cannot be sent to its end. */
+static void *kill_at_claim(void *pool)
+{
+	if (wait_until(none_waits, pool, 60000))
+		to_children(kill_one);
+	return NULL;
+}
+
+/* By executors that stand still, so that the first one reads nothing of it. */
+static int run_unread(size_t padding, pool_wanted_fn *wanted, void *context, struct err *err)
+{
+	struct usage usage = {0};
+	struct limits limits;
+	struct value *result = NULL, *message = value_map(site.arena);
+	char *text = arena_alloc(site.arena, padding + 1);
+	memset(text, 'x', padding);
+	text[padding] = 0;
+	limits_default(&limits);
+	value_set_str(message, "type", "probe");
+	value_set_str(message, "domain", "sales");
+	value_set_str(message, "padding", text);
+	value_set_int(message, "threads", limits.threads);
+	value_set_int(message, "memory", (int64_t)limits.memory_bytes);
+	value_set(message, "work", value_map(site.arena));
+	struct pool_job job = {
+		.message = message, .wanted = wanted, .context = context, .limits = &limits};
+	cr_assert(wait_until(one_waits, site.runner.pool, 60000));
+	to_children(process_pause);
+	int rc = pool_run(site.runner.pool, &job, &site.attempt, site.arena, &result, &usage, err);
+	cr_expect_eq(rc < 0, !result);
+	return rc;
 }
 
 static void *cancel_soon(void *context)
@@ -99,6 +168,24 @@ Test(pool, cancels_a_running_attempt_within_a_second)
 	pthread_join(thread, NULL);
 	cr_expect_eq(report.outcome, OUTCOME_CANCELLED);
 	cr_expect_lt(report.usage.wall_ms, 20000, "it would have slept for 30 s");
+}
+
+Test(pool, gives_a_job_to_another_when_the_first_is_killed_before_it_read_it)
+{
+	struct err err = {0};
+	bool killed = false;
+	cr_expect_eq(run_unread(0, kill_once, &killed, &err), 0, "%s", err.text);
+	cr_expect(killed);
+}
+
+Test(pool, gives_a_job_to_another_when_the_first_is_killed_while_it_is_sent)
+{
+	struct err err = {0};
+	pthread_t thread;
+	cr_assert(wait_until(one_waits, site.runner.pool, 60000));
+	cr_assert_eq(pthread_create(&thread, NULL, kill_at_claim, site.runner.pool), 0);
+	cr_expect_eq(run_unread(MORE_THAN_A_SOCKET_HOLDS, NULL, NULL, &err), 0, "%s", err.text);
+	pthread_join(thread, NULL);
 }
 
 Test(pool, refuses_a_program_that_is_not_there)
