@@ -3,10 +3,11 @@
 #include "common/defs.h"
 #include "common/store.h"
 
-#include "common/cert.h"
 #include "common/store_etcd.h"
 #include "tests/support/etcd.h"
+#include "tests/support/folder.h"
 #include "tests/support/follow.h"
+#include "tests/support/pems.h"
 #include "tests/support/process.h"
 #include "tests/support/relay.h"
 
@@ -606,21 +607,18 @@ Test(store_etcd_faults, the_other_endpoints_are_tried_when_one_is_dead_or_stalle
 Test(store_etcd_faults, tls_with_client_certificates_works_and_without_them_does_not)
 {
 	struct err err = { 0 };
-	char dir[] = "/tmp/freehold-test-tls-XXXXXX", ca[64], cert[64], key[64], command[96];
+	char dir[] = "/tmp/freehold-test-tls-XXXXXX";
 	int visits = 0;
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(cert_make_ca(dir, "test", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "etcd", "DNS:localhost,IP:127.0.0.1", 2, &err), 0, "%s",
-		     err.text);
-	snprintf(ca, sizeof ca, "%s/ca.pem", dir);
-	snprintf(cert, sizeof cert, "%s/etcd.pem", dir);
-	snprintf(key, sizeof key, "%s/etcd.key", dir);
+	folder_make(dir);
+	pems_authority(dir, "test");
+	pems_add(dir, "etcd", "DNS:localhost,IP:127.0.0.1");
+	const struct pem_paths files = pems_paths(dir, "etcd");
 	struct etcd *etcd = etcd_start_with(&(struct etcd_options){
-		.ca_file = ca, .cert_file = cert, .key_file = key,
+		.ca_file = files.ca, .cert_file = files.cert, .key_file = files.key,
 	});
 	struct store_etcd_conf conf = {
 		.endpoints = etcd_url(etcd), .prefix = "/freehold/", .timeout_ms = 3000,
-		.ca_file = ca, .cert_file = cert, .key_file = key,
+		.ca_file = files.ca, .cert_file = files.cert, .key_file = files.key,
 	};
 	struct store *store = open_conf(&conf);
 	struct follower follower;
@@ -642,8 +640,7 @@ Test(store_etcd_faults, tls_with_client_certificates_works_and_without_them_does
 	cr_assert_eq(visits, 0);
 	store_free(store);
 	etcd_stop(etcd);
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	cr_assert_eq(system(command), 0);
+	folder_remove(dir);
 }
 
 Test(store_etcd_faults, a_wrong_configuration_is_refused_by_name)

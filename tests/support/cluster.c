@@ -2,12 +2,12 @@
 #include "common/defs.h"
 #include "tests/support/cluster.h"
 
-#include "common/cert.h"
 #include "common/crypto.h"
 #include "common/fetch.h"
 #include "common/json.h"
 #include "tests/support/aftermath.h"
 #include "tests/support/follow.h"
+#include "tests/support/pems.h"
 #include "tests/support/ports.h"
 #include "tests/support/process.h"
 #include "tests/support/wire.h"
@@ -92,11 +92,9 @@ static void make_folders(struct cluster *cluster)
 static void make_certificates(const struct cluster *cluster)
 {
 	const char *keys = text(cluster, "%s/keys", cluster->folder);
-	struct err err = {0};
-	cr_assert_eq(cert_make_ca(keys, "freehold-chaos-ca", 30, &err), 0, "%s", err.text);
+	pems_authority(keys, "freehold-chaos-ca");
 	for (int node = NODE_CONTROL; node < CLUSTER_NODES; node++)
-		cr_assert_eq(cert_make(keys, names[node], "DNS:localhost,IP:127.0.0.1", 30, &err),
-		             0, "%s", err.text);
+		pems_add(keys, names[node], "DNS:localhost,IP:127.0.0.1");
 }
 
 static void make_clock(struct cluster *cluster, int node)

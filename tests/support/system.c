@@ -2,12 +2,12 @@
 #include "common/defs.h"
 #include "tests/support/system.h"
 
-#include "common/cert.h"
 #include "common/crypto.h"
 #include "common/fetch.h"
 #include "common/json.h"
 #include "tests/support/aftermath.h"
 #include "tests/support/follow.h"
+#include "tests/support/pems.h"
 #include "tests/support/ports.h"
 
 #include <criterion/criterion.h>
@@ -108,10 +108,9 @@ static void make_certificates(struct system *system)
 {
 	static const char *const names[] = { "control", "worker-1", "worker-2" };
 	const char *keys = system_path(system, "keys"), *sans = "DNS:localhost,IP:127.0.0.1";
-	struct err err = { 0 };
-	cr_assert_eq(cert_make_ca(keys, "freehold-test-ca", 30, &err), 0, "%s", err.text);
+	pems_authority(keys, "freehold-test-ca");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		cr_assert_eq(cert_make(keys, names[i], sans, 30, &err), 0, "%s", err.text);
+		pems_add(keys, names[i], sans);
 }
 
 struct system *system_new(void)

@@ -3,8 +3,8 @@
 #include "common/defs.h"
 #include "tests/support/story.h"
 
-#include "common/cert.h"
 #include "tests/support/follow.h"
+#include "tests/support/pems.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -84,11 +84,10 @@ Test(doors, the_api_speaks_tls_to_whoever_trusts_its_certificate)
 Test(doors, a_worker_with_a_certificate_of_another_authority_gets_no_task)
 {
 	struct system *system = story_start(NULL);
-	struct err err = { 0 };
 	const char *keys = system_path(system, "other-keys");
 	mkdir(keys, 0700);
-	cr_assert_eq(cert_make_ca(keys, "another", 30, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(keys, "worker-1", "IP:127.0.0.1", 30, &err), 0, "%s", err.text);
+	pems_authority(keys, "another");
+	pems_add(keys, "worker-1", "IP:127.0.0.1");
 	const char *const args[] = {
 		arena_printf(system_arena(system), "%s/freehold-worker", getenv("FREEHOLD_BUILD")),
 		"--name", "worker-3", "--control", system_url(system, PORT_LINK), "--link-ca-file",

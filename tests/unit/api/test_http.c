@@ -4,9 +4,10 @@
 #include "api/http.h"
 
 #include "api/http_impl.h"
-#include "common/cert.h"
 #include "common/clock.h"
 #include "tests/support/alloc.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -624,41 +625,36 @@ Test(http, addresses_that_are_none_are_refused)
 Test(http, https_needs_both_files_and_a_pair)
 {
 	char dir[] = "/tmp/test-http-XXXXXX";
-	char cert[64], key[64];
-	cr_assert_not_null(mkdtemp(dir));
+	folder_make(dir);
+	const struct pem_paths one = pems_paths(dir, "one"), two = pems_paths(dir, "two");
 	struct http_server *second = NULL;
 	struct http_conf wanted = conf();
-	snprintf(cert, sizeof cert, "%s/one.pem", dir);
-	snprintf(key, sizeof key, "%s/two.key", dir);
-	wanted.cert_file = cert;
+	wanted.cert_file = one.cert;
 	cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID);
-	wanted.key_file = key;
+	wanted.key_file = two.key;
 	cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_NOT_FOUND);
 	cr_expect(strstr(fixture->err.text, "one.pem"), "%s", fixture->err.text);
-	cr_assert_eq(cert_make_ca(dir, "test", 2, &fixture->err), 0, "%s", fixture->err.text);
-	cr_assert_eq(cert_make(dir, "one", "IP:127.0.0.1", 2, &fixture->err), 0);
-	cr_assert_eq(cert_make(dir, "two", "IP:127.0.0.1", 2, &fixture->err), 0);
+	pems_authority(dir, "test");
+	pems_add(dir, "one", "IP:127.0.0.1");
+	pems_add(dir, "two", "IP:127.0.0.1");
 	cr_expect_eq(http_server_new(&wanted, &second, &fixture->err), E_INVALID);
 	cr_expect(strstr(fixture->err.text, "of one pair"), "%s", fixture->err.text);
-	char clean[80];
-	snprintf(clean, sizeof clean, "rm -r %s", dir);
-	cr_expect_eq(system(clean), 0);
+	folder_remove(dir);
 }
 
 Test(http, https_is_spoken_with_a_certificate_and_on_any_address)
 {
 	char dir[] = "/tmp/test-http-XXXXXX";
-	char cert[64], key[64], line[512];
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(cert_make_ca(dir, "test", 2, &fixture->err), 0, "%s", fixture->err.text);
-	cr_assert_eq(cert_make(dir, "one", "IP:127.0.0.1", 2, &fixture->err), 0);
-	snprintf(cert, sizeof cert, "%s/one.pem", dir);
-	snprintf(key, sizeof key, "%s/one.key", dir);
+	char line[512];
+	folder_make(dir);
+	pems_authority(dir, "test");
+	pems_add(dir, "one", "IP:127.0.0.1");
+	const struct pem_paths files = pems_paths(dir, "one");
 	struct http_server *second = NULL;
 	struct http_conf wanted = conf();
 	wanted.listen = "0.0.0.0:0";
-	wanted.cert_file = cert;
-	wanted.key_file = key;
+	wanted.cert_file = files.cert;
+	wanted.key_file = files.key;
 	cr_assert_eq(http_server_new(&wanted, &second, &fixture->err), 0, "%s", fixture->err.text);
 	for (int i = 0; i < 2; i++) {
 		char answer[64] = "";
@@ -672,8 +668,7 @@ Test(http, https_is_spoken_with_a_certificate_and_on_any_address)
 		cr_expect_str_eq(answer, i ? "quick" : "GET|/s|-|-|127.0.0.1|");
 	}
 	http_server_free(second);
-	snprintf(line, sizeof line, "rm -r %s", dir);
-	cr_expect_eq(system(line), 0);
+	folder_remove(dir);
 }
 
 Test(http, starting_without_memory_fails_and_leaves_nothing_behind)

@@ -2,11 +2,11 @@
 #include "common/defs.h"
 #include "api/http.h"
 
-#include "common/cert.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void serve(void *context, struct http_request *request)
@@ -43,26 +43,24 @@ static void read_file(const char *path, char *out, size_t size)
 
 Test(http_tls, the_certificate_is_exchanged_while_it_serves_and_a_bad_one_is_not_taken)
 {
-	char dir[] = "/tmp/test-http-XXXXXX", cert[64], key[64], line[512];
+	char dir[] = "/tmp/test-http-XXXXXX";
+	struct pem_paths files[2];
 	char pem[2][4096], keys[2][4096], first[CERT_SERIAL_LEN + 1], now[CERT_SERIAL_LEN + 1];
 	struct http_server *second = NULL, *plain = NULL;
 	struct err err;
 	struct http_conf wanted = { .listen = "127.0.0.1:0", .serve = serve };
 	cr_assert_eq(http_server_new(&wanted, &plain, &err), 0, "%s", err.text);
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(cert_make_ca(dir, "test", 2, &err), 0, "%s", err.text);
+	folder_make(dir);
+	pems_authority(dir, "test");
 	for (int i = 0; i < 2; i++) {
 		const char *name = i ? "two" : "one";
-		cr_assert_eq(cert_make(dir, name, "IP:127.0.0.1", 2, &err), 0);
-		snprintf(cert, sizeof cert, "%s/%s.pem", dir, name);
-		snprintf(key, sizeof key, "%s/%s.key", dir, name);
-		read_file(cert, pem[i], sizeof pem[i]);
-		read_file(key, keys[i], sizeof keys[i]);
+		pems_add(dir, name, "IP:127.0.0.1");
+		files[i] = pems_paths(dir, name);
+		read_file(files[i].cert, pem[i], sizeof pem[i]);
+		read_file(files[i].key, keys[i], sizeof keys[i]);
 	}
-	snprintf(cert, sizeof cert, "%s/one.pem", dir);
-	snprintf(key, sizeof key, "%s/one.key", dir);
-	wanted.cert_file = cert;
-	wanted.key_file = key;
+	wanted.cert_file = files[0].cert;
+	wanted.key_file = files[0].key;
 	cr_assert_eq(http_server_new(&wanted, &second, &err), 0, "%s", err.text);
 	shown_serial(http_server_port(second), first);
 	const struct cert_set mixed = { NULL, pem[1], keys[0] }, none = { NULL, "", keys[0] };
@@ -78,6 +76,5 @@ Test(http_tls, the_certificate_is_exchanged_while_it_serves_and_a_bad_one_is_not
 	cr_expect_eq(http_server_set_tls(plain, &good, &err), E_INVALID);
 	http_server_free(second);
 	http_server_free(plain);
-	snprintf(line, sizeof line, "rm -r %s", dir);
-	cr_expect_eq(system(line), 0);
+	folder_remove(dir);
 }

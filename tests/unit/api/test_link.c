@@ -2,8 +2,9 @@
 #include "common/defs.h"
 #include "api/link.h"
 
-#include "common/cert.h"
 #include "common/clock.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 #include "tests/support/wire.h"
 
 #include <arpa/inet.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 enum { HELD_MAX = 64 };
+#define SANS "DNS:localhost,IP:127.0.0.1"
 
 struct desk { /* what the server's side sees */
 	pthread_mutex_t mutex;
@@ -112,33 +114,10 @@ static int refused(const char *url)
 	return rc;
 }
 
-static void make_certs(char *dir)
+static struct link_tls tls_of(struct pem_paths *paths, const char *dir, const char *name)
 {
-	struct err err = {0};
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(cert_make_ca(dir, "link-test", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "control", "DNS:localhost,IP:127.0.0.1", 2, &err), 0, "%s",
-	             err.text);
-	cr_assert_eq(cert_make(dir, "worker", NULL, 2, &err), 0, "%s", err.text);
-}
-
-struct paths {
-	char ca[128], cert[128], key[128];
-};
-
-static struct link_tls tls_of(struct paths *paths, const char *dir, const char *name)
-{
-	snprintf(paths->ca, sizeof paths->ca, "%s/ca.pem", dir);
-	snprintf(paths->cert, sizeof paths->cert, "%s/%s.pem", dir, name);
-	snprintf(paths->key, sizeof paths->key, "%s/%s.key", dir, name);
+	*paths = pems_paths(dir, name);
 	return (struct link_tls){paths->ca, paths->cert, paths->key};
-}
-
-static void remove_dir(const char *dir)
-{
-	char command[256];
-	snprintf(command, sizeof command, "rm -rf '%s'", dir);
-	cr_assert_eq(system(command), 0);
 }
 
 Test(link, answers_what_is_asked_over_inproc_and_tcp)
@@ -333,8 +312,8 @@ Test(link, refuses_cleartext_beyond_loopback_and_other_schemes)
 Test(link, speaks_tls_with_certificates_on_both_sides)
 {
 	char dir[] = "/tmp/link-tls-XXXXXX";
-	struct paths server_paths, client_paths;
-	make_certs(dir);
+	struct pem_paths server_paths, client_paths;
+	pems_both_sides(dir, SANS);
 	struct desk desk;
 	desk_init(&desk, false);
 	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
@@ -351,15 +330,15 @@ Test(link, speaks_tls_with_certificates_on_both_sides)
 	buf_release(&answer);
 	link_client_free(client);
 	link_server_free(server);
-	remove_dir(dir);
+	folder_remove(dir);
 }
 
 Test(link, a_client_with_a_strangers_certificate_is_not_heard)
 {
 	char dir[] = "/tmp/link-tls-XXXXXX", other[] = "/tmp/link-tls-XXXXXX";
-	struct paths server_paths, client_paths;
-	make_certs(dir);
-	make_certs(other);
+	struct pem_paths server_paths, client_paths;
+	pems_both_sides(dir, SANS);
+	pems_both_sides(other, SANS);
 	struct desk desk;
 	desk_init(&desk, false);
 	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
@@ -377,16 +356,16 @@ Test(link, a_client_with_a_strangers_certificate_is_not_heard)
 	buf_release(&answer);
 	link_client_free(client);
 	link_server_free(server);
-	remove_dir(dir);
-	remove_dir(other);
+	folder_remove(dir);
+	folder_remove(other);
 }
 
 Test(link, a_server_of_another_authority_is_not_believed)
 {
 	char dir[] = "/tmp/link-tls-XXXXXX", other[] = "/tmp/link-tls-XXXXXX";
-	struct paths server_paths, client_paths;
-	make_certs(dir);
-	make_certs(other);
+	struct pem_paths server_paths, client_paths;
+	pems_both_sides(dir, SANS);
+	pems_both_sides(other, SANS);
 	struct desk desk;
 	desk_init(&desk, false);
 	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
@@ -403,8 +382,8 @@ Test(link, a_server_of_another_authority_is_not_believed)
 	buf_release(&answer);
 	link_client_free(client);
 	link_server_free(server);
-	remove_dir(dir);
-	remove_dir(other);
+	folder_remove(dir);
+	folder_remove(other);
 }
 
 static void read_text(const char *path, char out[8192])
@@ -416,7 +395,7 @@ static void read_text(const char *path, char out[8192])
 }
 
 /* Both authorities are trusted while they are exchanged. */
-static void read_set(const struct paths *paths, const char *other_ca, char texts[3][8192],
+static void read_set(const struct pem_paths *paths, const char *other_ca, char texts[3][8192],
                      struct cert_set *set)
 {
 	read_text(paths->ca, texts[0]);
@@ -430,9 +409,9 @@ Test(link, certificates_and_authorities_are_exchanged_and_nothing_is_lost)
 {
 	char dir[] = "/tmp/link-tls-XXXXXX", other[] = "/tmp/link-tls-XXXXXX", url[64];
 	static char texts[2][3][8192];
-	struct paths server_paths, client_paths, server_next, client_next;
-	make_certs(dir);
-	make_certs(other);
+	struct pem_paths server_paths, client_paths, server_next, client_next;
+	pems_both_sides(dir, SANS);
+	pems_both_sides(other, SANS);
 	struct desk desk;
 	desk_init(&desk, false);
 	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
@@ -470,8 +449,8 @@ Test(link, certificates_and_authorities_are_exchanged_and_nothing_is_lost)
 	buf_release(&answer);
 	link_client_free(client);
 	link_server_free(server);
-	remove_dir(dir);
-	remove_dir(other);
+	folder_remove(dir);
+	folder_remove(other);
 }
 
 /* The port of this process at which somebody listens, other than that. */
@@ -492,8 +471,8 @@ static int other_port(int known)
 Test(link, who_comes_to_nng_itself_past_the_certificates_is_not_heard)
 {
 	char dir[] = "/tmp/link-tls-XXXXXX", url[64];
-	struct paths paths;
-	make_certs(dir);
+	struct pem_paths paths;
+	pems_both_sides(dir, SANS);
 	struct desk desk;
 	desk_init(&desk, false);
 	struct link_tls tls = tls_of(&paths, dir, "control");
@@ -509,7 +488,7 @@ Test(link, who_comes_to_nng_itself_past_the_certificates_is_not_heard)
 	buf_release(&answer);
 	link_client_free(client);
 	link_server_free(server);
-	remove_dir(dir);
+	folder_remove(dir);
 }
 
 /* --- connections that break --- */
@@ -554,8 +533,8 @@ static bool is_answered_anew(struct hammer *hammer)
 Test(link, a_client_comes_back_however_often_its_connection_breaks_in_the_middle)
 {
 	char dir[] = "/tmp/link-tls-XXXXXX", url[64];
-	struct paths server_paths, client_paths;
-	make_certs(dir);
+	struct pem_paths server_paths, client_paths;
+	pems_both_sides(dir, SANS);
 	struct desk desk;
 	desk_init(&desk, false);
 	struct link_tls server_tls = tls_of(&server_paths, dir, "control");
@@ -583,5 +562,5 @@ Test(link, a_client_comes_back_however_often_its_connection_breaks_in_the_middle
 	link_client_free(hammering.client);
 	link_server_free(server);
 	wire_close(wire);
-	remove_dir(dir);
+	folder_remove(dir);
 }

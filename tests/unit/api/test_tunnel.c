@@ -3,9 +3,9 @@
 #include "api/tunnel.h"
 #include "api/tunnel_impl.h"
 
-#include "common/cert.h"
 #include "common/clock.h"
-#include "common/pemwatch.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -32,35 +32,11 @@ struct way {
 
 static struct cert_tls *load(const char *dir, const char *name, bool accepts)
 {
-	char ca[128], cert[128], key[128];
-	struct pem_texts texts;
-	struct cert_set set;
+	const struct pem_paths paths = pems_paths(dir, name);
 	struct cert_tls *tls = NULL;
 	struct err err = {0};
-	snprintf(ca, sizeof ca, "%s/ca.pem", dir);
-	snprintf(cert, sizeof cert, "%s/%s.pem", dir, name);
-	snprintf(key, sizeof key, "%s/%s.key", dir, name);
-	const struct pemwatch_conf files = {.ca_file = ca, .cert_file = cert, .key_file = key};
-	cr_assert_eq(pem_texts_read(&files, &texts, &set, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_tls_new(&set, accepts, &tls, &err), 0, "%s", err.text);
-	pem_texts_release(&texts);
+	cr_assert_eq(pems_load(&paths, accepts, &tls, &err), 0, "%s", err.text);
 	return tls;
-}
-
-static void make_certs(char *dir)
-{
-	struct err err = {0};
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(cert_make_ca(dir, "tunnel-test", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "control", "DNS:localhost", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "worker", NULL, 2, &err), 0, "%s", err.text);
-}
-
-static void remove_dir(const char *dir)
-{
-	char command[256];
-	snprintf(command, sizeof command, "rm -rf '%s'", dir);
-	cr_assert_eq(system(command), 0);
 }
 
 static struct tunnel *dig(const struct tunnel_conf *conf, struct cert_tls *tls)
@@ -75,7 +51,7 @@ static void way_open(struct way *way)
 {
 	struct err err = {0};
 	snprintf(way->dir, sizeof way->dir, "/tmp/tunnel-XXXXXX");
-	make_certs(way->dir);
+	pems_both_sides(way->dir, "DNS:localhost");
 	way->server_tls = load(way->dir, "control", true);
 	way->client_tls = load(way->dir, "worker", false);
 	cr_assert_eq(end_listen("127.0.0.1", 0, &way->listener, &err), 0, "%s", err.text);
@@ -96,7 +72,7 @@ static void way_close(struct way *way)
 	cert_tls_free(way->server_tls);
 	cert_tls_free(way->client_tls);
 	close(way->listener);
-	remove_dir(way->dir);
+	folder_remove(way->dir);
 }
 
 static bool wait_for(int fd, short what)
@@ -273,7 +249,7 @@ Test(tunnel, who_shows_no_good_certificate_comes_no_further)
 	struct way way;
 	char other[] = "/tmp/tunnel-XXXXXX", why[TUNNEL_WHY_LEN];
 	way_open(&way);
-	make_certs(other);
+	pems_both_sides(other, "DNS:localhost");
 	speak_in_the_clear(&way);
 	struct cert_tls *strange = load(other, "worker", false);
 	const struct tunnel_conf conf = {
@@ -288,7 +264,7 @@ Test(tunnel, who_shows_no_good_certificate_comes_no_further)
 	cr_expect_neq(why[0], '\0', "it does not say why");
 	tunnel_free(stranger);
 	cert_tls_free(strange);
-	remove_dir(other);
+	folder_remove(other);
 	way_close(&way);
 }
 

@@ -2,13 +2,12 @@
 #include "common/defs.h"
 #include "common/cert_tls.h"
 
-#include "common/cert.h"
-#include "common/pemwatch.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,36 +17,13 @@ struct pair {
 	struct tls_session *server, *client;
 };
 
-static void make_certs(char *dir)
-{
-	struct err err = {0};
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(cert_make_ca(dir, "tls-test", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "control", "DNS:localhost", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "worker", NULL, 2, &err), 0, "%s", err.text);
-}
-
-static void remove_dir(const char *dir)
-{
-	char command[256];
-	snprintf(command, sizeof command, "rm -rf '%s'", dir);
-	cr_assert_eq(system(command), 0);
-}
-
+/* The other side is trusted by what ca_dir says, not by its own folder. */
 static int load(const char *ca_dir, const char *dir, const char *name, bool accepts,
                 struct cert_tls **ret_tls, struct err *err)
 {
-	char ca[128], cert[128], key[128];
-	struct pem_texts texts;
-	struct cert_set set;
-	snprintf(ca, sizeof ca, "%s/ca.pem", ca_dir);
-	snprintf(cert, sizeof cert, "%s/%s.pem", dir, name);
-	snprintf(key, sizeof key, "%s/%s.key", dir, name);
-	const struct pemwatch_conf files = {.ca_file = ca, .cert_file = cert, .key_file = key};
-	cr_assert_eq(pem_texts_read(&files, &texts, &set, err), 0, "%s", err->text);
-	int rc = cert_tls_new(&set, accepts, ret_tls, err);
-	pem_texts_release(&texts);
-	return rc;
+	struct pem_paths paths = pems_paths(dir, name);
+	memcpy(paths.ca, pems_paths(ca_dir, name).ca, sizeof paths.ca);
+	return pems_load(&paths, accepts, ret_tls, err);
 }
 
 static struct pair connect_pair(struct cert_tls *server, struct cert_tls *client, const char *name)
@@ -102,14 +78,14 @@ static enum tls_state shake_between(const char *server_ca, const char *server_di
 Test(cert_tls, only_those_of_each_others_authorities_and_of_the_right_name_shake_hands)
 {
 	char dir[] = "/tmp/cert-tls-XXXXXX", other[] = "/tmp/cert-tls-XXXXXX";
-	make_certs(dir);
-	make_certs(other);
+	pems_both_sides(dir, "DNS:localhost");
+	pems_both_sides(other, "DNS:localhost");
 	cr_expect_eq(shake_between(dir, dir, dir, dir, "localhost"), TLS_DONE);
 	cr_expect_eq(shake_between(dir, dir, dir, dir, "elsewhere.example.com"), TLS_ENDED);
 	cr_expect_eq(shake_between(dir, dir, dir, other, "localhost"), TLS_ENDED);
 	cr_expect_eq(shake_between(dir, dir, other, dir, "localhost"), TLS_ENDED);
-	remove_dir(dir);
-	remove_dir(other);
+	folder_remove(dir);
+	folder_remove(other);
 }
 
 /* As many bytes as fit at once, until all have come. */
@@ -137,7 +113,7 @@ Test(cert_tls, what_is_written_is_read_and_the_end_is_told)
 	struct err err = {0};
 	uint8_t byte;
 	size_t n = 1;
-	make_certs(dir);
+	pems_both_sides(dir, "DNS:localhost");
 	cr_assert_eq(load(dir, dir, "control", true, &server, &err), 0, "%s", err.text);
 	cr_assert_eq(load(dir, dir, "worker", false, &client, &err), 0, "%s", err.text);
 	struct pair pair = connect_pair(server, client, "localhost");
@@ -151,7 +127,7 @@ Test(cert_tls, what_is_written_is_read_and_the_end_is_told)
 	drop_pair(&pair);
 	cert_tls_free(server);
 	cert_tls_free(client);
-	remove_dir(dir);
+	folder_remove(dir);
 }
 
 Test(cert_tls, garbage_ends_it)
@@ -161,7 +137,7 @@ Test(cert_tls, garbage_ends_it)
 	struct tls_session *session = NULL;
 	struct err err = {0};
 	int fds[2];
-	make_certs(dir);
+	pems_both_sides(dir, "DNS:localhost");
 	cr_assert_eq(load(dir, dir, "control", true, &server, &err), 0, "%s", err.text);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	cr_assert_eq(tls_session_new(server, fds[0], NULL, &session, &err), 0);
@@ -172,7 +148,7 @@ Test(cert_tls, garbage_ends_it)
 	cert_tls_free(server);
 	close(fds[0]);
 	close(fds[1]);
-	remove_dir(dir);
+	folder_remove(dir);
 }
 
 Test(cert_tls, refuses_texts_that_are_no_certificates_and_keys_of_others)
@@ -182,7 +158,7 @@ Test(cert_tls, refuses_texts_that_are_no_certificates_and_keys_of_others)
 	char *const texts[] = {key, other_key, cert};
 	struct cert_tls *tls = NULL;
 	struct err err = {0};
-	make_certs(dir);
+	pems_both_sides(dir, "DNS:localhost");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
 		FILE *file = fopen(path, "r");
@@ -198,5 +174,5 @@ Test(cert_tls, refuses_texts_that_are_no_certificates_and_keys_of_others)
 		cr_expect_eq(cert_tls_new(&bad[i], true, &tls, &err), E_INVALID, "set %zu", i);
 		cr_expect_null(tls);
 	}
-	remove_dir(dir);
+	folder_remove(dir);
 }

@@ -2,8 +2,9 @@
 #include "common/defs.h"
 #include "common/pemwatch.h"
 
-#include "common/cert.h"
 #include "common/clock.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -48,12 +49,6 @@ static void await(struct seen *seen, const int *count, int least)
 	cr_assert_geq(now, least);
 }
 
-static void make(const char *dir, const char *name)
-{
-	struct err err;
-	cr_assert_eq(cert_make(dir, name, NULL, 2, &err), 0, "%s", err.text);
-}
-
 static void run(const char *fmt, const char *a, const char *b)
 {
 	char line[512];
@@ -68,13 +63,13 @@ Test(pemwatch, a_folder_that_is_exchanged_under_a_link_is_seen_and_a_wrong_pair_
 	struct seen seen = { .good = 0 };
 	struct err err;
 	struct pemwatch *watch = NULL;
-	cr_assert_not_null(mkdtemp(dir));
+	folder_make(dir);
 	cr_assert_eq(crypto_start(&err), 0);
 	pthread_mutex_init(&seen.mutex, NULL);
 	clock_cond_init(&seen.changed);
-	cr_assert_eq(cert_make_ca(dir, "test", 2, &err), 0, "%s", err.text);
-	make(dir, "one");
-	make(dir, "two");
+	pems_authority(dir, "test");
+	pems_add(dir, "one", NULL);
+	pems_add(dir, "two", NULL);
 	run("cd %s && mkdir v1 v2 v3 && cp one.pem v1/tls.crt && cp one.key v1/tls.key%s", dir, "");
 	run("cd %s && cp two.pem v2/tls.crt && cp one.key v2/tls.key && cp two.pem v3/tls.crt &&"
 	    " cp two.key v3/tls.key && ln -s v1 ..data && ln -s ..data/tls.crt tls.crt &&"
@@ -99,5 +94,5 @@ Test(pemwatch, a_folder_that_is_exchanged_under_a_link_is_seen_and_a_wrong_pair_
 	pemwatch_again(watch);
 	await(&seen, &seen.good, before + 1);
 	pemwatch_free(watch);
-	run("rm -r %s%s", dir, "");
+	folder_remove(dir);
 }

@@ -3,14 +3,14 @@
 #include "common/defs.h"
 #include "control/certs.h"
 
-#include "common/cert.h"
 #include "control/authority.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 #include "tests/support/plane.h"
 
 #include <criterion/criterion.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,20 +20,6 @@ static void echo(void *context, struct link_call *call, const uint8_t *data, siz
 {
 	(void)context;
 	link_answer(call, data, len);
-}
-
-struct files { char dir[64], ca[96], cert[96], key[96]; };
-
-static void files_make(struct files *files)
-{
-	struct err err;
-	snprintf(files->dir, sizeof files->dir, "/tmp/certs-XXXXXX");
-	cr_assert_not_null(mkdtemp(files->dir));
-	cr_assert_eq(cert_make_ca(files->dir, "test", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(files->dir, "control", "DNS:localhost", 2, &err), 0, "%s", err.text);
-	snprintf(files->ca, sizeof files->ca, "%s/ca.pem", files->dir);
-	snprintf(files->cert, sizeof files->cert, "%s/control.pem", files->dir);
-	snprintf(files->key, sizeof files->key, "%s/control.key", files->dir);
 }
 
 static void write_file(const char *path, const char *text, const char *more)
@@ -78,14 +64,17 @@ static bool heard(struct link_client *client)
 Test(certs, a_worker_with_a_certificate_of_the_platforms_authority_is_heard)
 {
 	struct plane *plane = plane_start();
-	struct files files;
+	char dir[] = "/tmp/certs-XXXXXX";
 	struct link_server *server = NULL;
 	struct link_client *client = NULL;
 	struct certs *certs = NULL;
 	struct err err;
-	char worker[96], url[64], line[96];
-	files_make(&files);
-	snprintf(worker, sizeof worker, "%s/worker.pem", files.dir);
+	char worker[96], url[64];
+	folder_make(dir);
+	pems_authority(dir, "test");
+	pems_add(dir, "control", "DNS:localhost");
+	const struct pem_paths files = pems_paths(dir, "control");
+	snprintf(worker, sizeof worker, "%s/worker.pem", dir);
 	make_worker(plane, worker);
 	const struct link_server_conf served = {
 		.url = "tls+tcp://127.0.0.1:0", .tls = { files.ca, files.cert, files.key },
@@ -110,6 +99,5 @@ Test(certs, a_worker_with_a_certificate_of_the_platforms_authority_is_heard)
 	certs_free(certs);
 	link_server_free(server);
 	plane_stop(plane);
-	snprintf(line, sizeof line, "rm -r %s", files.dir);
-	cr_assert_eq(system(line), 0);
+	folder_remove(dir);
 }

@@ -4,9 +4,10 @@
 #include "worker/egress.h"
 
 #include "api/http.h"
-#include "common/cert.h"
 #include "common/crypto.h"
 #include "common/json.h"
+#include "tests/support/folder.h"
+#include "tests/support/pems.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -331,21 +332,18 @@ Test(egress, is_stopped_from_outside)
 
 Test(egress, a_certificate_must_be_trusted_and_bear_the_name)
 {
-	char dir[] = "/tmp/test-egress-XXXXXX", ca[64], cert[64], key[64], clean[80];
-	struct err err = {0};
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(cert_make_ca(dir, "test", 2, &err), 0, "%s", err.text);
-	cr_assert_eq(cert_make(dir, "one", "DNS:data.example.com", 2, &err), 0, "%s", err.text);
-	snprintf(ca, sizeof ca, "%s/ca.pem", dir);
-	snprintf(cert, sizeof cert, "%s/one.pem", dir);
-	snprintf(key, sizeof key, "%s/one.key", dir);
+	char dir[] = "/tmp/test-egress-XXXXXX";
+	folder_make(dir);
+	pems_authority(dir, "test");
+	pems_add(dir, "one", "DNS:data.example.com");
+	const struct pem_paths files = pems_paths(dir, "one");
 	http_server_free(f->server);
-	start(cert, key);
+	start(files.cert, files.key);
 	struct egress_conf wanted = conf();
 	struct got got = get_with(&wanted, url("https", "data.example.com", "/a.csv"));
 	cr_expect_eq(got.rc, E_UNAVAILABLE);
 	cr_expect(strstr(got.err.text, "not trusted"), "%s", got.err.text);
-	wanted.ca_file = ca;
+	wanted.ca_file = files.ca;
 	got = get_with(&wanted, url("https", "data.example.com", "/a.csv"));
 	cr_expect_str_eq(got.text, "a,b\n1,2\n", "%s", got.err.text);
 	snprintf(f->hosts, sizeof f->hosts,
@@ -353,8 +351,7 @@ Test(egress, a_certificate_must_be_trusted_and_bear_the_name)
 	         "\"127.0.0.0/8\"}]",
 	         f->port);
 	cr_expect_eq(get_with(&wanted, url("https", "other.example.com", "/")).rc, E_UNAVAILABLE);
-	snprintf(clean, sizeof clean, "rm -r %s", dir);
-	cr_expect_eq(system(clean), 0);
+	folder_remove(dir);
 }
 
 Test(egress, settings_are_ranges)
