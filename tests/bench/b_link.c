@@ -81,36 +81,16 @@ static int run(const struct job *job, struct link_client *client, double *ret_s,
 	return rc;
 }
 
-static int sealed_us(void *context, double *ret_value, struct err *err)
+static int sealed_s(void *context, double *ret_s, struct err *err)
 {
 	const struct job *job = context;
-	TRY(run(job, job->sealed.client, ret_value, err));
-	*ret_value *= 1e6 / (double)job->times;
-	return 0;
+	return run(job, job->sealed.client, ret_s, err);
 }
 
-static int plain_us(void *context, double *ret_value, struct err *err)
+static int plain_s(void *context, double *ret_s, struct err *err)
 {
 	const struct job *job = context;
-	TRY(run(job, job->plain.client, ret_value, err));
-	*ret_value *= 1e6 / (double)job->times;
-	return 0;
-}
-
-static int sealed_rate(void *context, double *ret_value, struct err *err)
-{
-	const struct job *job = context;
-	TRY(run(job, job->sealed.client, ret_value, err));
-	*ret_value = (double)job->times * job->callers / *ret_value;
-	return 0;
-}
-
-static int plain_rate(void *context, double *ret_value, struct err *err)
-{
-	const struct job *job = context;
-	TRY(run(job, job->plain.client, ret_value, err));
-	*ret_value = (double)job->times * job->callers / *ret_value;
-	return 0;
+	return run(job, job->plain.client, ret_s, err);
 }
 
 static int open_ends(const char *scheme, const struct link_tls *server_tls,
@@ -150,12 +130,25 @@ static int open_both(const struct bench *bench, struct job *job, struct err *err
 	return open_ends("tcp", &none, &none, &job->plain, err);
 }
 
-static int figure(struct bench *bench, struct job *job, enum figure_id id, measure_fn *value_of,
-		  measure_fn *floor_of, struct err *err)
+/* Seconds in the unit of a figure. */
+typedef double unit_fn(const struct job *job, double seconds);
+
+static double us_a_call(const struct job *job, double seconds)
 {
-	double value = 0, floor = 0;
-	TRY(bench_turns(ROUNDS, value_of, floor_of, job, &value, &floor, err));
-	bench_figure(bench, id, value, floor);
+	return seconds * 1e6 / (double)job->times;
+}
+
+static double calls_a_second(const struct job *job, double seconds)
+{
+	return (double)job->times * job->callers / seconds;
+}
+
+static int figure(struct bench *bench, struct job *job, enum figure_id id, unit_fn *in_unit,
+		  struct err *err)
+{
+	double sealed = 0, plain = 0;
+	TRY(bench_turns(ROUNDS, sealed_s, plain_s, job, &sealed, &plain, err));
+	bench_figure(bench, id, in_unit(job, sealed), in_unit(job, plain));
 	return 0;
 }
 
@@ -165,13 +158,13 @@ static int measure(struct bench *bench, struct job *job, struct err *err)
 	job->callers = 1;
 	job->bytes = 256;
 	job->times = bench_scaled(bench, 2000, 20);
-	TRY(figure(bench, job, FIGURE_link_call, sealed_us, plain_us, err));
+	TRY(figure(bench, job, FIGURE_link_call, us_a_call, err));
 	job->callers = CALLERS_MAX;
 	job->times = bench_scaled(bench, 200, 2);
-	TRY(figure(bench, job, FIGURE_link_rate, sealed_rate, plain_rate, err));
+	TRY(figure(bench, job, FIGURE_link_rate, calls_a_second, err));
 	job->callers = 8;
 	job->bytes = LARGE;
-	return figure(bench, job, FIGURE_link_large, sealed_rate, plain_rate, err);
+	return figure(bench, job, FIGURE_link_large, calls_a_second, err);
 }
 
 int bench_link(struct bench *bench, struct err *err)
