@@ -333,6 +333,19 @@ Test(link, speaks_tls_with_certificates_on_both_sides)
 	folder_remove(dir);
 }
 
+/* Neither is it answered, nor does anything of it reach the server's side. */
+static void expect_unheard(const struct desk *desk, const char *url, const struct link_tls *tls,
+                           const char *text)
+{
+	struct link_client *client = dial(url, tls);
+	struct buf answer;
+	struct err err = {0};
+	cr_expect_lt(call(client, text, 1500, &answer, &err), 0);
+	cr_expect_eq(desk->last_len, 0);
+	buf_release(&answer);
+	link_client_free(client);
+}
+
 Test(link, a_client_with_a_strangers_certificate_is_not_heard)
 {
 	char dir[] = "/tmp/link-tls-XXXXXX", other[] = "/tmp/link-tls-XXXXXX";
@@ -348,13 +361,7 @@ Test(link, a_client_with_a_strangers_certificate_is_not_heard)
 	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &server_tls);
 	char url[64];
 	snprintf(url, sizeof url, "tls+tcp://127.0.0.1:%d", link_server_port(server));
-	struct link_client *client = dial(url, &client_tls);
-	struct buf answer;
-	struct err err = {0};
-	cr_expect_lt(call(client, "let me in", 1500, &answer, &err), 0);
-	cr_expect_eq(desk.last_len, 0);
-	buf_release(&answer);
-	link_client_free(client);
+	expect_unheard(&desk, url, &client_tls, "let me in");
 	link_server_free(server);
 	folder_remove(dir);
 	folder_remove(other);
@@ -374,13 +381,7 @@ Test(link, a_server_of_another_authority_is_not_believed)
 	struct link_server *server = serve(&desk, "tls+tcp://127.0.0.1:0", &server_tls);
 	char url[64];
 	snprintf(url, sizeof url, "tls+tcp://127.0.0.1:%d", link_server_port(server));
-	struct link_client *client = dial(url, &client_tls);
-	struct buf answer;
-	struct err err = {0};
-	cr_expect_lt(call(client, "who are you", 1500, &answer, &err), 0);
-	cr_expect_eq(desk.last_len, 0);
-	buf_release(&answer);
-	link_client_free(client);
+	expect_unheard(&desk, url, &client_tls, "who are you");
 	link_server_free(server);
 	folder_remove(dir);
 	folder_remove(other);
@@ -480,13 +481,7 @@ Test(link, who_comes_to_nng_itself_past_the_certificates_is_not_heard)
 	int port = other_port(link_server_port(server));
 	cr_assert_gt(port, 0);
 	snprintf(url, sizeof url, "tcp://127.0.0.1:%d", port);
-	struct link_client *client = dial(url, NULL);
-	struct buf answer;
-	struct err err = {0};
-	cr_expect_lt(call(client, "no certificate", 1500, &answer, &err), 0);
-	cr_expect_eq(desk.last_len, 0);
-	buf_release(&answer);
-	link_client_free(client);
+	expect_unheard(&desk, url, NULL, "no certificate");
 	link_server_free(server);
 	folder_remove(dir);
 }
