@@ -114,13 +114,16 @@ static bool mapping_begins(const char *line, struct mapping *mapping)
 	return true;
 }
 
-/* Calls with each mapping of a process. false: its memory may not be read. */
-typedef void mapping_fn(void *context, int mem, const struct mapping *mapping);
+/* Calls with each mapping of a process, and PIECE bytes to read it into. false: its memory may not
+ * be read. */
+typedef void mapping_fn(void *context, int mem, const struct mapping *mapping, uint8_t *piece);
 
 static bool each_mapping(pid_t pid, mapping_fn *act, void *context)
 {
 	char path[64], line[512];
 	struct mapping mapping = { .first = 0 };
+	uint8_t *piece = malloc(PIECE);
+	cr_assert_not_null(piece);
 	snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
 	int mem = open(path, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof path, "/proc/%d/smaps", (int)pid);
@@ -130,7 +133,7 @@ static bool each_mapping(pid_t pid, mapping_fn *act, void *context)
 		if (strncmp(line, "VmFlags:", 8) == 0) {
 			mapping.left_out = strstr(line, " dd") != NULL;
 			mapping.locked = strstr(line, " lo") != NULL;
-			act(context, mem, &mapping);
+			act(context, mem, &mapping, piece);
 		} else {
 			mapping_begins(line, &mapping);
 		}
@@ -139,6 +142,7 @@ static bool each_mapping(pid_t pid, mapping_fn *act, void *context)
 		close(mem);
 	if (maps)
 		fclose(maps);
+	free(piece);
 	return readable;
 }
 
@@ -146,22 +150,18 @@ struct looking {
 	const char *what;
 	const struct needles *needles;
 	struct core_found *found;
-	uint8_t *piece;
 };
 
-static void look(void *context, int mem, const struct mapping *mapping)
+static void look(void *context, int mem, const struct mapping *mapping, uint8_t *piece)
 {
 	const struct looking *looking = context;
-	scan(mem, mapping, looking->piece, looking->what, looking->needles, looking->found);
+	scan(mem, mapping, piece, looking->what, looking->needles, looking->found);
 }
 
 bool core_hunt(pid_t pid, const char *what, const struct needles *needles, struct core_found *found)
 {
-	const struct looking looking = { what, needles, found, malloc(PIECE) };
-	cr_assert_not_null(looking.piece);
-	bool readable = each_mapping(pid, look, (void *)&looking);
-	free(looking.piece);
-	return readable && found->mappings > 0;
+	struct looking looking = { what, needles, found };
+	return each_mapping(pid, look, &looking) && found->mappings > 0;
 }
 
 /* --- what lies in locked memory --- */
@@ -190,23 +190,22 @@ struct collecting {
 	const char *what;
 	const struct needles *known;
 	struct needles *needles;
-	uint8_t *piece;
 };
 
-static void collect(void *context, int mem, const struct mapping *mapping)
+static void collect(void *context, int mem, const struct mapping *mapping, uint8_t *piece)
 {
 	const struct collecting *to = context;
 	size_t len = mapping->end - mapping->first, at = 0;
 	char name[64];
 	if (!mapping->left_out || !mapping->locked || len > PIECE ||
-	    pread(mem, to->piece, len, (off_t)mapping->first) != (ssize_t)len)
+	    pread(mem, piece, len, (off_t)mapping->first) != (ssize_t)len)
 		return;
-	while (at < len && to->piece[at] == 0)
+	while (at < len && piece[at] == 0)
 		at++;
 	/* What is asked for lies at the end of its pages, behind a canary of libsodium's. */
 	snprintf(name, sizeof name, "what %s has locked at %lx", to->what, mapping->first);
 	for (at = at / BLOCK * BLOCK + BLOCK; at + BLOCK <= len; at += BLOCK) {
-		const uint8_t *block = to->piece + at;
+		const uint8_t *block = piece + at;
 		if (looks_random(block) && !is_among(to->known, block) &&
 		    !is_among(to->needles, block) && to->needles->count < NEEDLES_MAX - 1)
 			add(to->needles, name, "", block, BLOCK);
@@ -215,9 +214,6 @@ static void collect(void *context, int mem, const struct mapping *mapping)
 
 bool core_locked(pid_t pid, const char *what, const struct needles *known, struct needles *needles)
 {
-	const struct collecting to = { what, known, needles, malloc(PIECE) };
-	cr_assert_not_null(to.piece);
-	bool readable = each_mapping(pid, collect, (void *)&to);
-	free(to.piece);
-	return readable;
+	struct collecting to = { what, known, needles };
+	return each_mapping(pid, collect, &to);
 }
