@@ -8,6 +8,7 @@
 #include <nng/nng.h>
 
 enum { LINK_NAME_MAX = 256 };
+_Static_assert((int)LINK_PEER_LEN >= (int)TUNNEL_PEER_LEN, "a call's peer may be a tunnel's");
 
 /* What a URL says, checked. */
 struct link_url {
