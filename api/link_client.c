@@ -3,11 +3,12 @@
 #include "common/defs.h"
 #include "api/link_impl.h"
 
+#include "common/clock.h"
+
 #include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
 	REPLICAS_MAX = 8,
@@ -129,14 +130,10 @@ static int replica_start(struct replica *replica, const char *url_text,
 static int client_alloc(struct link_client **ret_client, struct err *err)
 {
 	struct link_client *client = calloc(1, sizeof *client);
-	pthread_condattr_t attr;
 	if (!client)
 		return err_set(err, E_NOMEM, "link: no memory for the client");
 	pthread_mutex_init(&client->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&client->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&client->changed);
 	*ret_client = client;
 	return 0;
 }
@@ -193,19 +190,6 @@ int link_client_count(const struct link_client *client)
 	return client->count;
 }
 
-static struct timespec after_ms(int ms)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
-	return t;
-}
-
 static int not_connected(const struct replica *replica, struct err *err)
 {
 	char why[TUNNEL_WHY_LEN] = "";
@@ -220,18 +204,18 @@ static int not_connected(const struct replica *replica, struct err *err)
 static int exchange_begin(struct link_client *client, struct exchange *exchange, int timeout_ms,
                           struct err *err)
 {
-	struct timespec until = after_ms(timeout_ms < CONNECT_WAIT_MS ? timeout_ms
-	                                 : CONNECT_WAIT_MS);
+	struct clock *clock = clock_system();
+	int64_t until_ms = clock_mono_ms(clock) +
+		(timeout_ms < CONNECT_WAIT_MS ? timeout_ms : CONNECT_WAIT_MS);
 	int rc = 0;
 	pthread_mutex_lock(&client->mutex);
-	while (!client->closing && exchange->replica->pipes == 0 && rc == 0)
-		rc = pthread_cond_timedwait(&client->changed, &client->mutex, &until);
+	while (!client->closing && exchange->replica->pipes == 0 &&
+	       clock_wait(clock, &client->changed, &client->mutex, until_ms))
+		;
 	if (client->closing)
 		rc = err_set(err, E_CANCELLED, "link: this side is closing");
 	else if (exchange->replica->pipes == 0)
 		rc = not_connected(exchange->replica, err);
-	else
-		rc = 0;
 	if (rc == 0) {
 		exchange->next = client->exchanges;
 		client->exchanges = exchange;
