@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static struct fixture {
 	const char *says[4]; /* addresses that the resolver answers */
 	const char *later;   /* after the first look-up; NULL: the same */
 	char location[256];  /* of /to */
-	int held;
+	sem_t stopped; /* posted when the call that /stop keeps waiting has ended */
 	volatile int stop;
 } * f;
 
@@ -60,7 +61,7 @@ static void serve(void *context, struct http_request *request)
 		put(request, 200, "0123456789abcdef", BIG);
 	} else if (strcmp(path, "/stop") == 0) {
 		__atomic_store_n(&f->stop, 1, __ATOMIC_RELEASE);
-		usleep(300 * 1000);
+		sem_wait(&f->stopped);
 		put(request, 200, "late", 4);
 	} else if (strcmp(path, "/missing") == 0) {
 		put(request, 404, "none", 4);
@@ -91,6 +92,7 @@ static void start(const char *cert, const char *key)
 static void setup(void)
 {
 	f = calloc(1, sizeof *f);
+	sem_init(&f->stopped, 0, 0);
 	cr_assert_eq(crypto_start(NULL), 0);
 	cr_assert_eq(arena_new(16 * MIB, &f->arena, NULL), 0);
 	start(NULL, NULL);
@@ -101,7 +103,7 @@ static void teardown(void)
 	arena_free(f->arena);
 	free(f);
 }
-TestSuite(egress, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(egress, .init = setup, .fini = teardown, .timeout = 200);
 
 static int resolve(void *context, const char *host, struct netaddr out[EGRESS_ADDRESSES_MAX],
                    struct err *err)
@@ -327,6 +329,7 @@ Test(egress, what_the_server_says_is_told)
 Test(egress, is_stopped_from_outside)
 {
 	struct got got = get("data.example.com", "/stop");
+	sem_post(&f->stopped);
 	cr_expect_eq(got.rc, E_CANCELLED, "%s", got.err.text);
 }
 
