@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { PATIENCE_MS = 10000, NOBODYS = -1 };
+enum { PATIENCE_MS = 60000, NOBODYS = -1 };
 
 struct replica {                 /* of control, played by this test */
 	struct link_server *server;
@@ -50,6 +50,21 @@ struct rig {
 	struct err err;
 };
 
+/* A question waits for a connection no longer than a second, and goes elsewhere then. */
+static void await_connections(struct rig *rig)
+{
+	enum { SPARE = POLL_SHARDS_MAX - 1 };    /* a shard that no test asks for */
+	const struct value *said = NULL;
+	int replica = 0;
+	for (int i = 0; i < 2; i++) {
+		while (peer_ask(rig->peer, SPARE, "access", value_map(rig->arena), PATIENCE_MS,
+		                rig->arena, &said, &replica, &rig->err) < 0)
+			cr_assert_eq(rig->err.code, E_UNAVAILABLE, "%s", rig->err.text);
+		peer_switch(rig->peer, SPARE, replica);
+		atomic_store(&rig->replicas[i].asked, 0);
+	}
+}
+
 static void rig_start(struct rig *rig, const char *const urls[3])
 {
 	memset(rig, 0, sizeof *rig);
@@ -62,6 +77,7 @@ static void rig_start(struct rig *rig, const char *const urls[3])
 	}
 	struct peer_conf conf = { .link = { .urls = urls }, .worker = "w-1", .incarnation = 1 };
 	cr_assert_eq(peer_new(&conf, &rig->peer, NULL), 0);
+	await_connections(rig);
 }
 
 static void rig_stop(struct rig *rig)
