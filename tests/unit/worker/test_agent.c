@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TOKENS_MAX = 64, WAIT_MS = 10000 };
+enum { TOKENS_MAX = 64, WAIT_MS = 60000, GRACE_MS = 200 };
+#define START_MS INT64_C(1000000000000)
 
 struct leader {
 	pthread_mutex_t mutex;
@@ -35,6 +36,7 @@ struct leader {
 };
 
 struct rig {                     /* agent, and what it runs */
+	struct clock *clock;
 	struct leader leader;
 	struct peer *peer;
 	struct agent *agent;
@@ -272,7 +274,8 @@ static void agent_start(struct rig *rig, const char *const *urls, int slots)
 	struct err err = { 0 };
 	cr_assert_eq(peer_new(&peer_conf, &rig->peer, &err), 0, "%s", err.text);
 	struct agent_conf conf = {
-		.clock = clock_system(), .peer = rig->peer, .run = fake_run,
+		.clock = rig->clock ? rig->clock : clock_system(), .peer = rig->peer,
+		.run = fake_run,
 		.runner = (struct runner *)(void *)rig, .meter = rig->meter, .drop = on_drop,
 		.drop_context = rig, .box_public = rig->leader.box_public, .slots = slots,
 		.memory_bytes = 1 << 30,
@@ -280,10 +283,12 @@ static void agent_start(struct rig *rig, const char *const *urls, int slots)
 	cr_assert_eq(agent_new(&conf, &rig->agent, &err), 0, "%s", err.text);
 }
 
-static void rig_start(struct rig *rig, const char *url, int slots)
+/* clock NULL: the system's. */
+static void rig_start_at(struct rig *rig, const char *url, int slots, struct clock *clock)
 {
 	const char *const urls[] = { url, NULL };
 	memset(rig, 0, sizeof *rig);
+	rig->clock = clock;
 	pthread_mutex_init(&rig->mutex, NULL);
 	pthread_cond_init(&rig->changed, NULL);
 	leader_start(&rig->leader, url);
@@ -291,6 +296,11 @@ static void rig_start(struct rig *rig, const char *url, int slots)
 	close(mkstemp(rig->meter_path));
 	cr_assert_eq(meter_new(rig->meter_path, &rig->meter, NULL), 0);
 	agent_start(rig, urls, slots);
+}
+
+static void rig_start(struct rig *rig, const char *url, int slots)
+{
+	rig_start_at(rig, url, slots, NULL);
 }
 
 static void rig_stop(struct rig *rig)
@@ -383,19 +393,50 @@ Test(agent, a_cancelled_attempt_ends_and_says_so)
 	rig_stop(&rig);
 }
 
+static bool saw_draining(struct leader *leader)
+{
+	pthread_mutex_lock(&leader->mutex);
+	bool saw = leader->saw_draining;
+	pthread_mutex_unlock(&leader->mutex);
+	return saw;
+}
+
+static bool has_run(struct rig *rig)
+{
+	pthread_mutex_lock(&rig->mutex);
+	bool run = rig->runs[1] > 0;
+	pthread_mutex_unlock(&rig->mutex);
+	return run;
+}
+
+static void *drain(void *context)
+{
+	struct rig *rig = context;
+	agent_drain(rig->agent, GRACE_MS);
+	return NULL;
+}
+
+/* When the grace is over the clock stands: it is waited until what is handed back is told. */
 Test(agent, draining_takes_nothing_new_and_hands_back_what_is_over_the_grace)
 {
 	static struct rig rig;
-	rig_start(&rig, "inproc://agent-drain", 2);
+	AUTO(clock) *clock = NULL;
+	pthread_t thread;
+	cr_assert_eq(clock_new_simulated(START_MS, &clock, NULL), 0);
+	rig_start_at(&rig, "inproc://agent-drain", 2, clock);
 	rig.block = true;
 	leader_want(&rig.leader, 1);
-	pthread_mutex_lock(&rig.mutex);
-	while (!rig.runs[1])
-		pthread_cond_wait(&rig.changed, &rig.mutex);
-	pthread_mutex_unlock(&rig.mutex);
-	agent_drain(rig.agent, 200);
+	for (; !has_run(&rig); usleep(1000))
+		clock_advance(clock, 1);     /* a poll that found no connection is made again */
+	cr_assert_eq(pthread_create(&thread, NULL, drain, &rig), 0);
+	while (!saw_draining(&rig.leader))
+		usleep(1000);
 	pthread_mutex_lock(&rig.leader.mutex);
-	cr_expect(rig.leader.saw_draining);
+	cr_expect_eq(rig.leader.done_count, 0, "the grace is not over");
+	pthread_mutex_unlock(&rig.leader.mutex);
+	clock_advance(clock, GRACE_MS);
+	pthread_join(thread, NULL);
+	pthread_mutex_lock(&rig.leader.mutex);
 	cr_expect_eq(rig.leader.done_count, 1);
 	cr_expect_eq(rig.leader.outcome[0], OUTCOME_CANCELLED);
 	cr_expect_eq(rig.leader.backs, 1);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SHARDS = 2, WAIT_MS = 20000 };
+enum { SHARDS = 2, WAIT_MS = 60000 };
 
 struct side {                        /* one shard's leader */
 	struct link_call *held;
