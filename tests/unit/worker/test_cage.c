@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000, CHANNEL = 3 };
+enum { WAIT_MS = 60000, CHANNEL = 3 };
 
 static int prepare(struct cage *cage, struct err *err)
 {

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define START_MS INT64_C(980985600000)   /* 2001-02-01T00:00:00Z */
-enum { GRANT_MS = 60000, TTL_MS = 86400000 };
+enum { GRANT_MS = 60000, TTL_MS = 86400000, PATIENCE_MS = 60000 };
 
 struct rig {
 	char dir[40];
@@ -169,6 +169,7 @@ static const char *ask(struct rig *rig, const char *path, const char *key, const
 	                                NULL };
 	struct fetch_call call = {
 		.url = url, .headers = headers, .body = body, .body_len = body ? strlen(body) : 0,
+		.timeout_ms = PATIENCE_MS,
 	};
 	cr_assert_eq(fetch_call(rig->fetch, &call, ret_status, &answer, NULL, &err), 0, "%s",
 	             err.text);
@@ -344,6 +345,7 @@ static void *ask_once(void *arg)
 	const char *const headers[] = { "Authorization: Bearer good", NULL };
 	struct fetch_call call = {
 		.url = url, .headers = headers, .body = ATL_BODY, .body_len = sizeof ATL_BODY - 1,
+		.timeout_ms = PATIENCE_MS,
 	};
 	if (fetch_call(rig->fetch, &call, &status, &answer, NULL, NULL) < 0)
 		status = -1;
