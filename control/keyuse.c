@@ -24,7 +24,7 @@ struct slot {
 struct keyuse {
 	struct keyuse_conf conf;
 	pthread_t thread;
-	pthread_mutex_t writing;     /* held by whoever writes: all that was due is in the store then */
+	pthread_mutex_t writing;     /* held by whoever writes: what was due is stored then */
 	pthread_mutex_t mutex;       /* guards all below */
 	pthread_cond_t wake;
 	bool ending;

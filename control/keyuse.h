@@ -25,7 +25,8 @@ DEFINE_AUTO(keyuse)
 void keyuse_note(struct keyuse *keyuse, const char *id, int64_t now_ms);
 /* Unix ms of the last use that is known here; 0: none is. */
 int64_t keyuse_last(struct keyuse *keyuse, struct arena *arena, const char *id);
-/* Writes what is due, as the thread does by itself; what the thread has begun is written too then. */
+/* Writes what is due, as the thread does by itself; what the thread has begun is written too
+ * then. */
 void keyuse_write(struct keyuse *keyuse);
 /* "r/keyuse/ID". */
 const char *keyuse_key(char out[STORE_KEY_MAX], const char *id);

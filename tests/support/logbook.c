@@ -225,7 +225,7 @@ void logbook_survives(struct logbook *book)
 	};
 	cr_assert_eq(journal_new(&conf, &fresh->journal, &fresh->err), 0, "%s", fresh->err.text);
 	fresh->epoch = book->epoch;
-	/* The book may still write its next checkpoint: a replay that it overtakes is made again. */
+	/* The book may still write its next checkpoint: a replay that it overtakes is made anew. */
 	int rc = logbook_replay(fresh);
 	for (int i = 0; i < REPLAYS && rc == E_CONFLICT; i++)
 		rc = logbook_replay(fresh);
