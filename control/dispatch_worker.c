@@ -358,7 +358,9 @@ void take_gone(struct dispatch *dispatch, uint32_t pipe)
 
 static void look(struct dispatch *dispatch, struct worker *worker, int64_t now_ms)
 {
-	if (worker->contender && now_ms >= worker->contend_until_ms) {
+	/* One that has no call and is due has been silent for too long. */
+	bool over = now_ms >= worker->contend_until_ms || !worker->call;
+	if (worker->contender && over) {
 		contender_wins(dispatch, worker);
 	} else if (!worker->call) {
 		lose(dispatch, worker, now_ms);

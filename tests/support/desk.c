@@ -17,7 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { AWAIT_MS = 60000 };
+enum {
+	AWAIT_MS = 60000, POLL_MS = 60000, POLL_AGAIN_US = 5000, TASK_POLLS = 10000,
+	MOVE_MS = 200, MOVE_REAL_US = 50000
+};
 
 static const int64_t noon = 1795348800000;       /* 2026-11-22T12:00:00Z */
 
@@ -373,6 +376,16 @@ struct hand hand_new(struct desk *desk, const char *name, int64_t incarnation)
 	return hand;
 }
 
+void desk_await_workers(struct desk *desk, int count)
+{
+	struct dispatch_status status = { 0 };
+	for (int ms = 0; status.workers != count; ms++) {
+		cr_assert_lt(ms, AWAIT_MS, "%d workers, not %d", status.workers, count);
+		usleep(1000);
+		dispatch_status(desk->part.dispatch, desk->arena, &status);
+	}
+}
+
 void hand_end(struct hand *hand)
 {
 	link_client_free(hand->link);
@@ -411,14 +424,14 @@ int hand_try(struct hand *hand, int timeout_ms, struct poll_answer *ret_answer)
 struct poll_answer hand_poll(struct hand *hand)
 {
 	struct poll_answer answer;
-	cr_assert_eq(hand_try(hand, 5000, &answer), 0, "no answer came");
+	cr_assert_eq(hand_try(hand, POLL_MS, &answer), 0, "no answer came");
 	return answer;
 }
 
 struct poll_answer hand_repeat(struct hand *hand)
 {
 	struct poll_answer answer;
-	cr_assert_eq(call(hand, 5000, &answer), 0, "no answer came");
+	cr_assert_eq(call(hand, POLL_MS, &answer), 0, "no answer came");
 	return answer;
 }
 
@@ -432,4 +445,34 @@ struct grant *hand_open(struct hand *hand, const struct poll_task *task)
 	MUST(grant_open(&opener, clock_unix_ms(hand->desk->clock), hand->arena, task->grant,
 	                task->grant_len, &grant, &err));
 	return grant;
+}
+
+struct mover { struct clock *clock; atomic_bool over; };
+
+static void *move_time(void *context)
+{
+	struct mover *mover = context;
+	while (!atomic_load(&mover->over)) {
+		usleep(MOVE_REAL_US);
+		clock_advance(mover->clock, MOVE_MS);
+	}
+	return NULL;
+}
+
+/* A poll that is given up may lose a grant, and one that is lost often counts as an attempt: each
+ * is waited for, and time goes on beside it. */
+struct grant *hand_task(struct hand *hand)
+{
+	struct mover mover = { .clock = hand->desk->clock };
+	struct poll_answer answer = { .task_count = 0 };
+	pthread_t thread;
+	cr_assert_eq(pthread_create(&thread, NULL, move_time, &mover), 0);
+	for (int i = 0; i < TASK_POLLS && answer.task_count == 0; i++) {
+		usleep(i > 0 ? POLL_AGAIN_US : 0);
+		answer = hand_poll(hand);
+	}
+	atomic_store(&mover.over, true);
+	pthread_join(thread, NULL);
+	cr_assert_gt(answer.task_count, 0, "no task came");
+	return hand_open(hand, &answer.tasks[0]);
 }

@@ -54,7 +54,7 @@ void desk_cancel(struct desk *desk, const char *id);
 struct work desk_pick(struct desk *desk);
 struct value *desk_task(struct desk *desk, const char *tenant, const char *id);
 const char *desk_state(struct desk *desk, const char *tenant, const char *id);
-/* Waits (in real time, at most 5 s) until the task is in that state. */
+/* Waits (in real time, at most a minute) until the task is in that state. */
 void desk_await(struct desk *desk, const char *tenant, const char *id, const char *state);
 int64_t desk_used(struct desk *desk, const char *tenant, const char *amount);
 int64_t desk_reserved(struct desk *desk, const char *tenant, const char *amount);
@@ -73,6 +73,8 @@ struct hand {
 	struct poll poll;            /* what the next poll says */
 };
 struct hand hand_new(struct desk *desk, const char *name, int64_t incarnation);
+/* Waits until so many have been heard of: a poll that is held has arrived then. */
+void desk_await_workers(struct desk *desk, int count);
 void hand_end(struct hand *hand);
 /* One poll with the next number; the answer lasts until desk_end. timeout in real time. */
 int hand_try(struct hand *hand, int timeout_ms, struct poll_answer *ret_answer);
@@ -80,5 +82,7 @@ struct poll_answer hand_poll(struct hand *hand);
 /* The same poll as last time once more. */
 struct poll_answer hand_repeat(struct hand *hand);
 struct grant *hand_open(struct hand *hand, const struct poll_task *task);
+/* Polls until the answer carries a task, and opens it; simulated time is moved on meanwhile. */
+struct grant *hand_task(struct hand *hand);
 
 #endif

@@ -35,20 +35,6 @@ static void report_nothing(struct hand *hand)
 	hand->poll.done_count = 0;
 }
 
-/* Polls until the answer carries a task. Simulated time is moved on meanwhile. */
-static struct grant *get_task(struct hand *hand)
-{
-	for (int i = 0; i < 100; i++) {
-		struct poll_answer answer;
-		int rc = hand_try(hand, 50, &answer);
-		if (rc == 0 && answer.task_count > 0)
-			return hand_open(hand, &answer.tasks[0]);
-		clock_advance(hand->desk->clock, 200);
-	}
-	cr_assert(false, "no task came");
-	return NULL;
-}
-
 static void await_ack(struct hand *hand, const struct token *token)
 {
 	for (int i = 0; i < 100; i++) {
@@ -68,7 +54,7 @@ Test(dispatch, a_task_goes_out_comes_back_and_is_acknowledged_when_durable)
 	struct hand hand = hand_new(desk, "w1", 1);
 	struct report done;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{'sleepMs':5}");
-	struct grant *grant = get_task(&hand);
+	struct grant *grant = hand_task(&hand);
 	cr_assert_str_eq(grant->task, id);
 	cr_assert_eq(grant->attempt, 1);
 	cr_assert_eq(grant->token.epoch, journal_epoch(desk->part.journal));
@@ -89,7 +75,7 @@ struct held { struct hand *hand; struct poll_answer answer; int rc; };
 static void *poll_held(void *context)
 {
 	struct held *held = context;
-	held->rc = hand_try(held->hand, 5000, &held->answer);
+	held->rc = hand_try(held->hand, 60000, &held->answer);
 	return NULL;
 }
 
@@ -101,11 +87,8 @@ Test(dispatch, a_held_poll_is_answered_when_work_comes)
 	struct dispatch_status status = { 0 };
 	pthread_t thread;
 	cr_assert_eq(pthread_create(&thread, NULL, poll_held, &held), 0);
-	for (int i = 0; i < 2000 && status.workers == 0; i++) {
-		usleep(1000);
-		dispatch_status(desk->part.dispatch, desk->arena, &status);
-	}
-	cr_assert_eq(status.workers, 1);
+	desk_await_workers(desk, 1);
+	dispatch_status(desk->part.dispatch, desk->arena, &status);
 	cr_assert_eq(status.slots, 4);
 	cr_assert_str_eq(status.serve_url, "http://127.0.0.1:1");
 	clock_advance(desk->clock, 3000);
@@ -122,7 +105,7 @@ Test(dispatch, a_repeated_poll_gets_the_same_answer)
 	struct desk *desk = desk_new(true);
 	struct hand hand = hand_new(desk, "w1", 1);
 	desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *grant = get_task(&hand);
+	struct grant *grant = hand_task(&hand);
 	struct poll_answer again = hand_repeat(&hand);
 	cr_assert_eq(again.task_count, 1);
 	cr_assert_eq(hand_open(&hand, &again.tasks[0])->token.counter, grant->token.counter);
@@ -135,9 +118,9 @@ Test(dispatch, an_attempt_that_never_arrived_is_given_out_again_without_counting
 	struct desk *desk = desk_new(true);
 	struct hand hand = hand_new(desk, "w1", 1);
 	desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *first = get_task(&hand);
+	struct grant *first = hand_task(&hand);
 	report_nothing(&hand);
-	struct grant *second = get_task(&hand);
+	struct grant *second = hand_task(&hand);
 	cr_assert_str_eq(second->task, first->task);
 	cr_assert_neq(second->token.counter, first->token.counter);
 	cr_assert_eq(second->attempt, 1);
@@ -150,11 +133,11 @@ Test(dispatch, a_restarted_worker_loses_its_attempts_at_once)
 	struct desk *desk = desk_new(true);
 	struct hand hand = hand_new(desk, "w1", 1);
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *first = get_task(&hand);
+	struct grant *first = hand_task(&hand);
 	hand_end(&hand);
 	struct hand anew = hand_new(desk, "w1", 2);
 	struct report done;
-	struct grant *second = get_task(&anew);
+	struct grant *second = hand_task(&anew);
 	cr_assert_str_eq(second->task, id);
 	cr_assert_eq(second->attempt, 2);
 	finish(&anew, first, &done);         /* the zombie's */
@@ -175,13 +158,13 @@ Test(dispatch, a_silent_workers_task_goes_to_another)
 	struct desk *desk = desk_new(true);
 	struct hand dead = hand_new(desk, "w1", 1), other = hand_new(desk, "w2", 1);
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	get_task(&dead);
+	hand_task(&dead);
 	for (int i = 0; i < 2 * SILENT_MS / 1000 &&
 	     strcmp(desk_state(desk, "acme", id), "running") == 0; i++) {
 		clock_advance(desk->clock, 1000);
 		usleep(2000);
 	}
-	struct grant *second = get_task(&other);
+	struct grant *second = hand_task(&other);
 	cr_assert_str_eq(second->task, id);
 	cr_assert_eq(second->attempt, 2);
 	hand_end(&dead);
@@ -196,12 +179,12 @@ Test(dispatch, a_new_leader_adopts_what_runs_and_settles_it_once)
 	struct running slot;
 	struct report done;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *grant = get_task(&hand);
+	struct grant *grant = hand_task(&hand);
 	keep_running(&hand, grant, &slot);
 	desk_lead(desk);
 	struct poll_answer answer;
-	for (int i = 0; i < 50 && strcmp(desk_state(desk, "acme", id), "running") != 0; i++)
-		if (hand_try(&hand, 50, &answer) == 0)
+	for (int i = 0; i < 400 && strcmp(desk_state(desk, "acme", id), "running") != 0; i++)
+		if (hand_try(&hand, 200, &answer) == 0)
 			cr_assert_eq(answer.cancel_count, 0);
 	cr_assert_str_eq(desk_state(desk, "acme", id), "running");
 	clock_advance(desk->clock, 5000);
@@ -223,7 +206,7 @@ Test(dispatch, a_new_leader_waits_before_it_gives_out_what_may_still_run)
 	desk_lead(desk);
 	cr_assert_lt(hand_try(&hand, 300, &answer), 0, "held: nothing is given out yet");
 	clock_advance(desk->clock, ADOPT_MS + 100);
-	get_task(&hand);
+	hand_task(&hand);
 	hand_end(&hand);
 	desk_end(desk);
 }
@@ -253,7 +236,7 @@ Test(dispatch, a_running_task_is_cancelled_through_its_worker)
 	struct running slot;
 	struct report done;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *grant = get_task(&hand);
+	struct grant *grant = hand_task(&hand);
 	keep_running(&hand, grant, &slot);
 	desk_cancel(desk, id);
 	struct poll_answer answer = hand_poll(&hand);
@@ -288,7 +271,7 @@ Test(dispatch, what_cannot_be_planned_fails_with_the_users_sentence)
 	struct poll_answer answer;
 	desk_story(desk);
 	const char *id = desk_submit(desk, "acme", TASK_TRANSFORM, "{'transformation':'hourly'}");
-	for (int i = 0; i < 20 && strcmp(desk_state(desk, "acme", id), "failed") != 0; i++) {
+	for (int i = 0; i < 100 && strcmp(desk_state(desk, "acme", id), "failed") != 0; i++) {
 		if (hand_try(&hand, 50, &answer) == 0)
 			cr_assert_eq(answer.task_count, 0);
 		clock_advance(desk->clock, 200);
@@ -320,10 +303,10 @@ Test(dispatch, a_report_survives_a_store_that_is_away)
 	struct report done;
 	struct poll_answer answer;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *grant = get_task(&hand);
+	struct grant *grant = hand_task(&hand);
 	finish(&hand, grant, &done);
 	store_mem_fail(desk->control.store, 1, E_UNAVAILABLE);
-	for (int i = 0; i < 50 && strcmp(desk_state(desk, "acme", id), "succeeded") != 0; i++) {
+	for (int i = 0; i < 200 && strcmp(desk_state(desk, "acme", id), "succeeded") != 0; i++) {
 		if (hand_try(&hand, 50, &answer) == 0 && answer.ack_count > 0)
 			cr_assert_str_eq(desk_state(desk, "acme", id), "succeeded");
 		clock_advance(desk->clock, 100);
@@ -341,7 +324,7 @@ static void load_raw(struct hand *hand)
 {
 	struct desk *desk = hand->desk;
 	desk_submit(desk, "acme", TASK_INGEST, "{'source':'raw'}");
-	struct grant *grant = get_task(hand);
+	struct grant *grant = hand_task(hand);
 	struct table_file file = {
 		.path = arena_printf(desk->arena, "%s/0.parquet", grant->output_prefix),
 		.rows = 3, .bytes = 100, .plain_bytes = 90,
@@ -387,7 +370,7 @@ Test(dispatch, what_an_attempt_reads_is_durable_before_its_grant_leaves)
 	int rc = hand_try(&hand, 50, &answer);
 	cr_assert(rc < 0 || answer.task_count == 0, "not before it can be written down");
 	cr_assert_eq(desk_events(desk, "acme", "dataset:read", "allowed"), 0);
-	struct grant *grant = get_task(&hand);       /* moves time on: it is tried again */
+	struct grant *grant = hand_task(&hand);       /* moves time on: it is tried again */
 	cr_assert_str_eq(grant->task, id);
 	cr_assert_eq(grant->attempt, 1);
 	desk_lead(desk);                             /* what a crash would leave */
@@ -407,7 +390,7 @@ Test(dispatch, reads_are_acknowledged_when_they_are_counted)
 	hand.poll.reads = &reads;
 	hand.poll.reads_count = 1;
 	hand.poll.meter_seq = 1;
-	for (int i = 0; i < 20 && answer.meter_ack != 1; i++)
+	for (int i = 0; i < 100 && answer.meter_ack != 1; i++)
 		if (hand_try(&hand, 200, &answer) < 0)
 			clock_advance(desk->clock, 100);
 	cr_assert_eq(answer.meter_ack, 1);
@@ -422,6 +405,7 @@ Test(dispatch, revocations_reach_every_worker)
 	struct hand hand = hand_new(desk, "w1", 1);
 	struct poll_answer answer;
 	cr_assert_lt(hand_try(&hand, 100, &answer), 0);
+	desk_await_workers(desk, 1);         /* one that was not heard of yet has nothing to drop */
 	dispatch_drop_access(desk->part.dispatch, "acme");
 	answer = hand_poll(&hand);
 	cr_assert_eq(answer.drop_count, 1);

@@ -8,19 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct grant *get_task(struct hand *hand)
-{
-	for (int i = 0; i < 100; i++) {
-		struct poll_answer answer;
-		int rc = hand_try(hand, 50, &answer);
-		if (rc == 0 && answer.task_count > 0)
-			return hand_open(hand, &answer.tasks[0]);
-		clock_advance(hand->desk->clock, 200);
-	}
-	cr_assert(false, "no task came");
-	return NULL;
-}
-
 /* The next poll names that attempt as running. */
 static void keep_running(struct hand *hand, const struct grant *grant, struct running *slot)
 {
@@ -56,7 +43,15 @@ static const struct value *row_of(struct desk *desk, const char *name)
 static void await_row(struct desk *desk, const char *name, bool there)
 {
 	for (int ms = 0; (row_of(desk, name) != NULL) != there; ms++) {
-		cr_assert_lt(ms, 20000, "%s is %s the table", name, there ? "not in" : "in");
+		cr_assert_lt(ms, 60000, "%s is %s the table", name, there ? "not in" : "in");
+		usleep(1000);
+	}
+}
+
+static void await_connected(struct desk *desk, const char *name, bool is)
+{
+	for (int ms = 0; value_get_bool(row_of(desk, name), "connected", !is) != is; ms++) {
+		cr_assert_lt(ms, 60000, "%s is %s connected", name, is ? "not" : "still");
 		usleep(1000);
 	}
 }
@@ -104,6 +99,7 @@ Test(dispatch_worker, the_table_shows_what_a_worker_says_of_itself)
 	hand.poll.memory_bytes_max = (uint64_t)16 << 30;
 	hand.poll.protocol = POLL_PROTOCOL;
 	cr_assert_lt(hand_try(&hand, 100, &answer), 0, "there is nothing to do");
+	await_row(desk, "w1", true);
 	const struct value *row = row_of(desk, "w1");
 	cr_assert_not_null(row);
 	cr_expect_str_eq(value_get_str(row, "pool"), "gpu");
@@ -127,13 +123,14 @@ Test(dispatch_worker, one_of_the_first_protocol_has_a_core_for_each_slot)
 	struct hand hand = hand_new(desk, "w1", 1);
 	struct poll_answer answer;
 	cr_assert_lt(hand_try(&hand, 100, &answer), 0);
+	await_row(desk, "w1", true);
 	const struct value *row = row_of(desk, "w1");
 	cr_expect_str_eq(value_get_str(row, "pool"), "default");
 	cr_expect_eq(value_get_int(row, "protocol", 0), 1);
 	cr_expect_eq(value_get_int(value_get(row, "capacity"), "cpuMillis", 0), 4000);
 	cr_expect_eq(value_get_int(value_get(row, "capacity"), "memoryBytes", 0), INT64_C(8) << 30);
 	desk_submit(desk, "acme", TASK_PROBE, "{}");
-	get_task(&hand);
+	hand_task(&hand);
 	hand_end(&hand);
 	desk_end(desk);
 }
@@ -144,12 +141,9 @@ Test(dispatch_worker, one_whose_connection_ended_is_given_up_before_a_silent_one
 	struct hand dead = hand_new(desk, "w1", 1), other = hand_new(desk, "w2", 1);
 	struct poll_answer answer;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	get_task(&dead);
+	hand_task(&dead);
 	hand_end(&dead);
-	for (int ms = 0; value_get_bool(row_of(desk, "w1"), "connected", true); ms++) {
-		cr_assert_lt(ms, 20000, "its end is not noticed");
-		usleep(1000);
-	}
+	await_connected(desk, "w1", false);
 	clock_advance(desk->clock, GONE_MS - 1);
 	cr_assert_str_eq(desk_state(desk, "acme", id), "running", "it may come back");
 	cr_assert_lt(GONE_MS, SILENT_MS);
@@ -160,7 +154,7 @@ Test(dispatch_worker, one_whose_connection_ended_is_given_up_before_a_silent_one
 		usleep(2000);
 	}
 	await_row(desk, "w1", false);
-	cr_assert_str_eq(get_task(&other)->task, id);
+	cr_assert_str_eq(hand_task(&other)->task, id);
 	cr_assert_lt(hand_try(&other, 10, &answer), 1);
 	hand_end(&other);
 	desk_end(desk);
@@ -173,17 +167,15 @@ Test(dispatch_worker, one_that_comes_back_soon_keeps_its_attempts)
 	struct running slot;
 	struct poll_answer answer;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *grant = get_task(&hand);
+	struct grant *grant = hand_task(&hand);
 	hand_end(&hand);
-	for (int ms = 0; value_get_bool(row_of(desk, "w1"), "connected", true); ms++) {
-		cr_assert_lt(ms, 20000, "its end is not noticed");
-		usleep(1000);
-	}
+	await_connected(desk, "w1", false);
 	clock_advance(desk->clock, GONE_MS / 2);
 	again = hand_new(desk, "w1", 1);     /* the same life over another connection */
 	again.seq = hand.seq;
 	keep_running(&again, grant, &slot);
 	hand_try(&again, 50, &answer);
+	await_connected(desk, "w1", true);
 	clock_advance(desk->clock, GONE_MS);
 	cr_assert_lt(hand_try(&again, 50, &answer), 1);
 	cr_assert_str_eq(desk_state(desk, "acme", id), "running");
@@ -200,7 +192,7 @@ Test(dispatch_worker, another_of_the_same_name_is_refused_while_the_first_lives)
 	struct poll_answer answer;
 	struct err said = { 0 };
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	keep_running(&first, get_task(&first), &slot);
+	keep_running(&first, hand_task(&first), &slot);
 	/* It waits until the first has shown that it lives, which its next poll does. */
 	cr_assert_lt(ask(&second, body_of(&second), ENVELOPE_VERSION, 100, &said), 0);
 	cr_assert_leq(hand_try(&first, 100, &answer), 0);
@@ -224,7 +216,7 @@ struct waiting { struct hand *hand; struct err said; int rc; _Atomic bool over; 
 static void *ask_held(void *context)
 {
 	struct waiting *waiting = context;
-	waiting->rc = ask(waiting->hand, body_of(waiting->hand), ENVELOPE_VERSION, 20000,
+	waiting->rc = ask(waiting->hand, body_of(waiting->hand), ENVELOPE_VERSION, 60000,
 	                  &waiting->said);
 	waiting->over = true;
 	return NULL;
@@ -238,11 +230,12 @@ Test(dispatch_worker, the_refusal_names_the_worker_and_the_way_out)
 	struct poll_answer answer;
 	pthread_t thread;
 	cr_assert_lt(hand_try(&first, 100, &answer), 0);
+	await_row(desk, "w1", true);         /* the name is its own */
 	cr_assert_eq(pthread_create(&thread, NULL, ask_held, &waiting), 0);
 	/* The first is asked for a sign of life, and gives it. */
 	for (int i = 0; i < 200 && hand_try(&first, 100, &answer) < 0; i++)
 		;
-	for (int i = 0; i < 200 && !waiting.over; i++)
+	for (int i = 0; i < 3000 && !waiting.over; i++)
 		hand_try(&first, 20, &answer);
 	pthread_join(thread, NULL);
 	cr_assert_eq(waiting.rc, 1, "it was not refused");
@@ -261,12 +254,26 @@ Test(dispatch_worker, a_name_whose_holder_says_nothing_goes_to_the_next_life)
 	struct hand first = hand_new(desk, "w1", 1), second = hand_new(desk, "w1", 2);
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
 	struct err said = { 0 };
-	get_task(&first);
+	hand_task(&first);
 	cr_assert_lt(ask(&second, body_of(&second), ENVELOPE_VERSION, 100, &said), 0);
 	clock_advance(desk->clock, CONTEND_MS);
-	struct grant *again = get_task(&second);
+	struct grant *again = hand_task(&second);
 	cr_assert_str_eq(again->task, id);
 	cr_assert_eq(again->attempt, 2, "the first one's attempt is lost");
+	hand_end(&first);
+	hand_end(&second);
+	desk_end(desk);
+}
+
+Test(dispatch_worker, a_name_whose_holder_is_given_up_meanwhile_goes_to_who_waits_for_it)
+{
+	struct desk *desk = desk_new(true);
+	struct hand first = hand_new(desk, "w1", 1), second = hand_new(desk, "w1", 2);
+	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	hand_task(&first);
+	cr_assert_gt(CONTEND_MS, 1000);
+	clock_advance(desk->clock, SILENT_MS - 1000);
+	cr_assert_str_eq(hand_task(&second)->task, id);
 	hand_end(&first);
 	hand_end(&second);
 	desk_end(desk);
@@ -287,11 +294,12 @@ Test(dispatch_worker, a_cordoned_worker_gets_nothing_until_it_is_uncordoned)
 	clock_advance(desk->clock, ADOPT_MS + 1);
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
 	cr_assert_lt(hand_try(&hand, 300, &answer), 0);
+	await_row(desk, "w1", true);
 	cr_assert(value_get_bool(row_of(desk, "w1"), "cordoned", false));
 	cr_assert_not(value_get_bool(row_of(desk, "w1"), "draining", true));
 	cr_assert_str_eq(desk_state(desk, "acme", id), "queued");
 	set_policy(desk, "{}");
-	cr_assert_str_eq(get_task(&hand)->task, id);
+	cr_assert_str_eq(hand_task(&hand)->task, id);
 	hand_end(&hand);
 	desk_end(desk);
 }
@@ -304,7 +312,7 @@ Test(dispatch_worker, what_runs_on_a_drained_worker_goes_on_elsewhere_at_no_atte
 	struct report done;
 	struct poll_answer answer;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	struct grant *grant = get_task(&hand);
+	struct grant *grant = hand_task(&hand);
 	keep_running(&hand, grant, &slot);
 	hand_try(&hand, 50, &answer);
 	set_policy(desk, "{'drain':true}");
@@ -315,8 +323,10 @@ Test(dispatch_worker, what_runs_on_a_drained_worker_goes_on_elsewhere_at_no_atte
 	cr_assert_eq(answer.backs[0].counter, grant->token.counter);
 	cr_assert_eq(answer.cancel_count, 0);
 	hand_over(&hand, grant, &done, true);
-	hand_try(&hand, 50, &answer);
-	struct grant *second = get_task(&other);
+	for (int i = 0; i < 100 && answer.ack_count == 0; i++)
+		hand_try(&hand, 200, &answer);
+	cr_assert_eq(answer.ack_count, 1);
+	struct grant *second = hand_task(&other);
 	cr_assert_str_eq(second->task, id);
 	const struct value *task = desk_task(desk, "acme", id);
 	cr_assert_str_eq(value_get_str(task, "state"), "running");
@@ -333,11 +343,11 @@ Test(dispatch_worker, handed_back_as_often_as_it_may_fail_a_task_still_runs)
 	struct report done;
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
 	for (int i = 0; i < 5; i++) {
-		struct grant *grant = get_task(&hand);
+		struct grant *grant = hand_task(&hand);
 		cr_assert_str_eq(grant->task, id);
 		hand_over(&hand, grant, &done, true);
 	}
-	get_task(&hand);
+	hand_task(&hand);
 	cr_assert_eq(desk_used(desk, "acme", "cpuMs"), 200);
 	hand_end(&hand);
 	desk_end(desk);
@@ -351,7 +361,7 @@ Test(dispatch_worker, a_malformed_poll_is_named_and_loses_nothing)
 	struct poll_answer answer;
 	struct err said = { 0 };
 	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	keep_running(&hand, get_task(&hand), &slot);
+	keep_running(&hand, hand_task(&hand), &slot);
 	struct value *body = body_of(&hand);
 	value_set_str(body, "running", "many");
 	cr_assert_eq(ask(&hand, body, ENVELOPE_VERSION, 10000, &said), 1);
@@ -392,7 +402,7 @@ Test(dispatch_worker, the_next_version_is_understood_and_those_beyond_are_told_w
 	struct value *body = body_of(&hand);
 	value_set(body, "later", value_map(hand.arena));
 	cr_assert_lt(ask(&hand, body, ENVELOPE_VERSION + 1, 100, &said), 0, "it is held");
-	cr_assert_not_null(row_of(desk, "w1"));
+	await_row(desk, "w1", true);
 	for (size_t i = 0; i < ARRAY_LEN(strange); i++) {
 		cr_assert_eq(ask(&hand, body_of(&hand), strange[i], 10000, &said), 1);
 		cr_expect_eq(said.code, E_INVALID);
