@@ -26,7 +26,7 @@ struct plane {
 };
 
 struct plane *plane_start(void);     /* leads and is bootstrapped when it returns */
-/* The same on a simulated clock, which outlives it; it is advanced until the plane leads. */
+/* The same on a simulated clock, which outlives it; advanced where it does not lead otherwise. */
 struct plane *plane_start_at(struct clock *clock);
 /* One of several replicas: with a door, so that the others can pass requests on to it. */
 struct plane_options {
