@@ -63,6 +63,31 @@ static struct answer rotate(struct life *life, const char *key, const char *body
 	return plane_call(life->plane, life->admin, "POST", path_of(life, key, "/rotate"), body);
 }
 
+Test(keyuse, a_key_is_refused_once_it_is_revoked_or_expired)
+{
+	struct life life;
+	start(&life);
+	struct answer made = plane_call(life.plane, life.admin, "POST", KEYS, "{'expiresIn':'1s'}");
+	cr_assert_eq(made.status, 201, "%s", made.text);
+	const char *key = value_get_str(made.body, "key");
+	cr_expect_eq(status(&life, key), 200);
+	struct answer list = plane_call(life.plane, life.admin, "GET", KEYS, NULL);
+	cr_expect_eq(value_len(value_get(list.body, "items")), 2);
+	cr_expect_null(strstr(list.text, key), "a list never shows a secret");
+	clock_advance(life.clock, 1100);
+	cr_expect_eq(status(&life, key), 401);
+	const char *path = path_of(&life, key, "");
+	cr_expect_eq(plane_call(life.plane, life.admin, "DELETE", path, NULL).status, 200);
+	cr_expect_eq(plane_call(life.plane, life.admin, "DELETE", path, NULL).status, 404);
+	struct answer other = plane_call(life.plane, life.admin, "POST", KEYS, NULL);
+	key = value_get_str(other.body, "key");
+	path = path_of(&life, key, "");
+	cr_expect_eq(status(&life, key), 200);
+	cr_expect_eq(plane_call(life.plane, life.admin, "DELETE", path, NULL).status, 200);
+	cr_expect_eq(status(&life, key), 401);
+	stop(&life);
+}
+
 Test(keyuse, the_last_use_is_listed_at_once_and_written_every_few_minutes)
 {
 	struct life life;
