@@ -114,7 +114,7 @@ Test(caller, is_known_to_the_replica_that_a_request_is_passed_on_to)
 	const char *carl = prepare(leader);
 	const char *path = TRIPS "/tasks";
 	int64_t revision = catalog_revision(leader->control->catalog);
-	for (int ms = 0; catalog_revision(beside->control->catalog) < revision; ms++) {
+	for (int ms = 0; catalog_followed(beside->control->catalog) < revision; ms++) {
 		cr_assert_lt(ms, WAIT_MS, "the follower does not follow");
 		usleep(1000);
 	}

@@ -5,6 +5,7 @@
 #include "tests/support/stage.h"
 
 #include <criterion/criterion.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define OPS "/v1/tenants/acme/domains/ops"
@@ -128,10 +129,12 @@ Test(h_worker, who_does_not_lead_says_so)
 {
 	await("w1", "connected", true);
 	say("w7", "{}");
-	int64_t led = stage->plane->part->led;
-	stage->plane->part->led = 0;
-	struct answer answer = operator_call("GET", "/v1/workers", NULL);
-	stage->plane->part->led = led;
+	struct answer answer = { .status = 0 };
+	/* Its thread may look just now, and lead again: it is asked again then. */
+	for (int i = 0; i < 100 && answer.status != 503; i++) {
+		atomic_store(&stage->plane->part->led, 0);
+		answer = operator_call("GET", "/v1/workers", NULL);
+	}
 	cr_expect_eq(answer.status, 503, "%s", answer.text);
 }
 
