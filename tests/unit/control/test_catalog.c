@@ -144,7 +144,7 @@ Test(catalog, lists_a_prefix_in_order_and_page_by_page)
 
 static void wait_for(struct fixture *f, const char *key, const char *word)
 {
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		const char *now = word_of(f, key, NULL);
 		if (word ? now && strcmp(now, word) == 0 : !now)
 			return;

@@ -167,7 +167,7 @@ Test(schedule, says_why_an_interval_could_not_be_run)
 	plane_put(plane, key, "Schedule", SALES("schedules/tick"),
 	          "{'every':'1h','start':'2024-01-01T00:00:00Z','catchUp':'latest'," PROBE "}");
 	const struct value *trouble = NULL;
-	for (int i = 0; i < 2000 && !trouble; i++) {
+	for (int i = 0; i < 12000 && !trouble; i++) {
 		struct answer answer =
 			plane_call(plane, key, "GET", SALES("schedules/tick/intervals"), NULL);
 		trouble = value_get(answer.body, "trouble");
@@ -199,7 +199,7 @@ Test(schedule, survives_more_changes_than_can_be_noted)
 	plane_put(plane, key, "Schedule", SALES("schedules/tick"),
 	          "{'every':'1h','start':'2024-01-01T00:00:00Z','catchUp':'latest'," PROBE "}");
 	int64_t running = 0;
-	for (int i = 0; i < 2000 && running == 0; i++) {
+	for (int i = 0; i < 12000 && running == 0; i++) {
 		struct answer answer =
 			plane_call(plane, key, "GET", SALES("schedules/tick/intervals"), NULL);
 		running = value_get_int(value_get(answer.body, "counts"), "running", 0);
@@ -225,7 +225,7 @@ Test(stop, ends_a_waiting_task_and_nothing_else)
 	                          .now_ms = clock_unix_ms(clock_system())};
 	for (int i = 0; i < 2; i++)
 		cr_expect_eq(stop_now(plane->part, &stop, &err), 0, "%s", err.text);
-	for (int i = 0; i < 2000 && strcmp(state, "cancelled") != 0; i++) {
+	for (int i = 0; i < 12000 && strcmp(state, "cancelled") != 0; i++) {
 		made = plane_call(plane, key, "GET",
 		                  arena_printf(plane->arena, SALES("tasks/%s"), id), NULL);
 		state = value_get_str(made.body, "state");

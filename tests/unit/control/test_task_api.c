@@ -370,7 +370,7 @@ Test(task_api, who_follows_at_a_replica_that_does_not_lead_is_sent_to_the_one_th
 	const char *id = id_of(plane_call(leader, theirs, "POST", tasks, PROBE));
 	const char *path = arena_printf(leader->arena, "%s/%s/events", tasks, id);
 	struct answer answer = plane_call(other, theirs, "GET", path, NULL);
-	for (int i = 0; i < 5000 && answer.status != 307; i++) { /* until it knows the leader */
+	for (int i = 0; i < 30000 && answer.status != 307; i++) { /* until it knows the leader */
 		usleep(1000);
 		answer = plane_call(other, theirs, "GET", path, NULL);
 	}

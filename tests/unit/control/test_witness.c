@@ -107,7 +107,7 @@ static struct answer ask(struct plane *plane, const struct route *route, const c
 	                                                                             : NULL});
 }
 
-Test(witness, every_route_leaves_one_event_of_a_denied_request_and_one_of_another, .timeout = 60)
+Test(witness, every_route_leaves_one_event_of_a_denied_request_and_one_of_another)
 {
 	struct plane *plane = plane_start();
 	plane_tenant(plane, "acme", "flights");
