@@ -74,20 +74,42 @@ void process_kill(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* The state letter and the parent; false when there is no such process. */
-static bool process_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
+enum { STAT_MAX = 512 };
+
+/* What /proc says of it, from behind its name on; NULL when there is no such process. */
+static const char *read_stat(pid_t pid, char text[STAT_MAX])
 {
-	char path[64], text[512];
+	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, STAT_MAX - 1);
 	if (fd >= 0)
 		close(fd);
 	if (len <= 0)
-		return false;
+		return NULL;
 	text[len] = 0;
 	const char *name_end = strrchr(text, ')');
-	return name_end && sscanf(name_end + 1, " %c %d", ret_state, ret_parent) == 2;
+	return name_end ? name_end + 1 : NULL;
+}
+
+/* The state letter and the parent; false when there is no such process. */
+static bool process_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
+{
+	char text[STAT_MAX];
+	const char *stat = read_stat(pid, text);
+	return stat && sscanf(stat, " %c %d", ret_state, ret_parent) == 2;
+}
+
+int64_t process_cpu_ms(pid_t pid)
+{
+	char text[STAT_MAX];
+	long user = 0, system = 0, ticks = sysconf(_SC_CLK_TCK);
+	const char *stat = read_stat(pid, text);
+	/* state parent group session tty tty-group flags, four counts of page faults */
+	if (!stat || sscanf(stat, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", &user,
+	                    &system) != 2)
+		return 0;
+	return (int64_t)(user + system) * 1000 / ticks;
 }
 
 bool process_alive(pid_t pid)
@@ -146,14 +168,19 @@ static size_t signal_children(pid_t pid, int sig, pid_t children[CHILDREN_MAX])
 	return count;
 }
 
-void process_pause_tree(pid_t pid)
+void process_pause_children(pid_t pid)
 {
 	pid_t children[CHILDREN_MAX];
-	process_pause(pid);                      /* it makes no more of them */
 	size_t count = signal_children(pid, SIGSTOP, children);
 	for (size_t i = 0; i < count; i++)
 		cr_assert(wait_until(stands_still, &children[i], STOP_MS), "%d runs on",
 		          (int)children[i]);
+}
+
+void process_pause_tree(pid_t pid)
+{
+	process_pause(pid);                      /* it makes no more of them */
+	process_pause_children(pid);
 }
 
 void process_resume_tree(pid_t pid)

@@ -15,10 +15,14 @@ pid_t process_start(const char *const *argv, const char *log, const char *input)
 int process_wait(pid_t pid, int ms);
 /* SIGKILL, and waits. 0 is nobody. */
 void process_kill(pid_t pid);
-bool process_alive(pid_t pid);                        /* also as a zombie: false */
-/* SIGSTOP to a child, or to a child and its children; returns when every thread stands still: the
- * signal alone lets a busy machine run them on for a while. */
+/* Whether its first thread runs: false also of a zombie, whose other threads may still be dying. */
+bool process_alive(pid_t pid);
+/* What all its threads took so far, as the kernel tells it: in ticks. 0: there is none such. */
+int64_t process_cpu_ms(pid_t pid);
+/* SIGSTOP to a child, to a process's children, or to a child and its children; returns when every
+ * thread stands still: the signal alone lets a busy machine run them on for a while. */
 void process_pause(pid_t pid);
+void process_pause_children(pid_t pid);
 void process_pause_tree(pid_t pid);
 void process_resume_tree(pid_t pid);
 /* Children of a process, at most cap; how many there are. */

@@ -43,20 +43,15 @@ static struct report burn(const char *sql, int64_t cpu_ms, uint64_t memory)
 	return worksite_run(&site, &grant);
 }
 
-/* Of this process: the zygote, and those that it forked. */
 enum { CHILDREN_MAX = 16, MORE_THAN_A_SOCKET_HOLDS = 8 * 1024 * 1024 };
 
-static void to_children(void (*what)(pid_t pid))
+/* The zygote, and those that it forked. */
+static void kill_children(void)
 {
 	pid_t children[CHILDREN_MAX];
 	size_t count = process_children(getpid(), children, CHILDREN_MAX);
 	for (size_t i = 0; i < count && i < CHILDREN_MAX; i++)
-		what(children[i]);
-}
-
-static void kill_one(pid_t pid)
-{
-	kill(pid, SIGKILL);
+		kill(children[i], SIGKILL);
 }
 
 static bool one_waits(void *pool)
@@ -74,7 +69,7 @@ static bool kill_once(void *context)
 {
 	bool *killed = context;
 	if (!*killed)
-		to_children(kill_one);
+		kill_children();
 	return *killed = true;
 }
 
@@ -82,12 +77,18 @@ static bool kill_once(void *context)
 static void *kill_at_claim(void *pool)
 {
 	if (wait_until(none_waits, pool, 60000))
-		to_children(kill_one);
+		kill_children();
 	return NULL;
 }
 
-/* By executors that stand still, so that the first one reads nothing of it. */
-static int run_unread(size_t padding, pool_wanted_fn *wanted, void *context, struct err *err)
+/* The one that waits reads nothing of what it is sent. */
+static void stop_all(void)
+{
+	cr_assert(wait_until(one_waits, site.runner.pool, 60000));
+	process_pause_children(getpid());
+}
+
+static int run_probe(size_t padding, pool_wanted_fn *wanted, void *context, struct err *err)
 {
 	struct usage usage = {0};
 	struct limits limits;
@@ -104,8 +105,6 @@ static int run_unread(size_t padding, pool_wanted_fn *wanted, void *context, str
 	value_set(message, "work", value_map(site.arena));
 	struct pool_job job = {
 		.message = message, .wanted = wanted, .context = context, .limits = &limits};
-	cr_assert(wait_until(one_waits, site.runner.pool, 60000));
-	to_children(process_pause);
 	int rc = pool_run(site.runner.pool, &job, &site.attempt, site.arena, &result, &usage, err);
 	cr_expect_eq(rc < 0, !result);
 	return rc;
@@ -174,7 +173,8 @@ Test(pool, gives_a_job_to_another_when_the_first_is_killed_before_it_read_it)
 {
 	struct err err = {0};
 	bool killed = false;
-	cr_expect_eq(run_unread(0, kill_once, &killed, &err), 0, "%s", err.text);
+	stop_all();
+	cr_expect_eq(run_probe(0, kill_once, &killed, &err), 0, "%s", err.text);
 	cr_expect(killed);
 }
 
@@ -182,9 +182,9 @@ Test(pool, gives_a_job_to_another_when_the_first_is_killed_while_it_is_sent)
 {
 	struct err err = {0};
 	pthread_t thread;
-	cr_assert(wait_until(one_waits, site.runner.pool, 60000));
+	stop_all();
 	cr_assert_eq(pthread_create(&thread, NULL, kill_at_claim, site.runner.pool), 0);
-	cr_expect_eq(run_unread(MORE_THAN_A_SOCKET_HOLDS, NULL, NULL, &err), 0, "%s", err.text);
+	cr_expect_eq(run_probe(MORE_THAN_A_SOCKET_HOLDS, NULL, NULL, &err), 0, "%s", err.text);
 	pthread_join(thread, NULL);
 }
 
