@@ -282,7 +282,7 @@ Test(agreements, end_when_they_expire)
 	time_print_ms(clock_unix_ms(cast.yard->stage->clock) + HOUR_MS, text);
 	agree(&cast, arena_printf(cast.plane->arena, ",'expiresAt':'%s'", text));
 	run(&cast, &cast.globex, "transform", "{'transformation':'busy'}");
-	clock_advance(cast.yard->stage->clock, HOUR_MS);
+	stage_jump(cast.yard->stage, HOUR_MS);
 	const struct value *task =
 		await(&cast, &cast.globex, "transform", "{'transformation':'busy'}");
 	cr_expect_str_eq(value_get_str(task, "state"), "failed", "%s", text_of(task));

@@ -336,7 +336,7 @@ Test(erasing, leaves_nothing_of_a_tenants_history_nor_of_a_new_key_that_is_under
 	struct cast cast;
 	raise_curtain(&cast);
 	fill(&cast);
-	clock_advance(cast.yard->stage->clock, HOUR_MS);
+	stage_jump(cast.yard->stage, HOUR_MS);
 	await(&cast, has_history, "its ended tasks leave for the dataset freehold.tasks");
 	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':60000}");
 	yard_await(cast.yard, &cast.acme, id, "running");

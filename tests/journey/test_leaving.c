@@ -90,7 +90,7 @@ static bool have_left(void *context)
 
 static void leave(struct cast *cast)
 {
-	clock_advance(cast->yard->stage->clock, HOUR_MS + MINUTE_MS);
+	stage_jump(cast->yard->stage, HOUR_MS + MINUTE_MS);
 	cr_assert(stage_await(cast->yard->stage, have_left, cast, 10 * MINUTE_MS));
 }
 
@@ -249,7 +249,7 @@ Test(leaving, crashes_between_lose_no_task_and_keep_none_twice)
 	const char *ids[IDS_MAX];
 	for (int round = 0; round < 3; round++) {
 		run_some(&cast);
-		clock_advance(cast.yard->stage->clock, HOUR_MS + MINUTE_MS);
+		stage_jump(cast.yard->stage, HOUR_MS + MINUTE_MS);
 		for (int i = 0; i < 2 + round; i++) {
 			stage_pass(cast.yard->stage, have_left, &cast, 40 * (round + 1) * (i + 1));
 			if (i % 2 == 0)
@@ -353,7 +353,7 @@ Test(leaving, a_sweep_leaves_what_a_kept_snapshot_names)
 	/* 14 snapshots of sums: the current one, and 13 replaced within the last hour. */
 	cr_expect_eq(value_get_int(sweep(&cast), "objectsDeleted", -1), 1);
 	cr_expect_str_eq(get(&cast, "/v1/tenants/acme/usage").text, usage.text);
-	clock_advance(cast.yard->stage->clock, HOUR_MS + MINUTE_MS);
+	stage_jump(cast.yard->stage, HOUR_MS + MINUTE_MS);
 	run(&cast, "transform", "{'transformation':'sums'}", "succeeded");
 	cr_assert_eq(age_objects(&cast), 18);
 	/* 14 were replaced, and 10 of those stay. */

@@ -53,7 +53,7 @@ static bool is_stored(void *context)
 
 static void store_all(struct cast *cast)
 {
-	clock_advance(cast->yard->stage->clock, 6 * MINUTE_MS);
+	stage_jump(cast->yard->stage, 6 * MINUTE_MS);
 	cr_assert(stage_await(cast->yard->stage, is_stored, cast, 30 * MINUTE_MS));
 }
 
@@ -202,7 +202,7 @@ Test(storing, a_dead_worker_and_a_lost_lead_store_each_event_once, .timeout = 12
 	cr_assert_eq(arena_new(64 * MIB, &arena, NULL), 0);
 	for (int round = 0; round < 3; round++) {
 		read_audit(&cast, READS);
-		clock_advance(cast.yard->stage->clock, 6 * MINUTE_MS);
+		stage_jump(cast.yard->stage, 6 * MINUTE_MS);
 		if (round == 1)
 			stage_restart(cast.yard->stage);
 		if (round == 2)

@@ -6,13 +6,19 @@
 #include "control/shard_work.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { STEP_MS = 20, STEP_REAL_US = 300, REAL_MS = 60000 };
+enum {
+	STEP_MS = 20, STEP_REAL_US = 300, REAL_MS = 60000,
+	REST_EVERY_MS = 400,         /* of the clock */
+	REST_MOST_MS = 2000          /* of real time, at once: something may work for long */
+};
 #define BEGIN_MS INT64_C(1000000000000)
 
 static void listen_on(struct stage *stage)
@@ -80,6 +86,47 @@ bool stage_leads(struct stage *stage)
 	       catalog_whole(control->catalog);
 }
 
+/* It runs, waits for a core, or for a disk. */
+static bool is_busy(int tasks, const char *thread)
+{
+	char path[64], text[256];
+	if (snprintf(path, sizeof path, "%s/stat", thread) >= (int)sizeof path)
+		return false;
+	int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	text[len > 0 ? len : 0] = 0;
+	const char *name_end = strrchr(text, ')');
+	return name_end && name_end[1] && strchr("RD", name_end[2]);
+}
+
+static bool somebody_is_busy(void)
+{
+	bool busy = false;
+	DIR *tasks = opendir("/proc/self/task");
+	cr_assert_not_null(tasks);
+	for (struct dirent *thread; !busy && (thread = readdir(tasks));)
+		busy = thread->d_name[0] != '.' && atoi(thread->d_name) != gettid() &&
+		       is_busy(dirfd(tasks), thread->d_name);
+	closedir(tasks);
+	return busy;
+}
+
+void stage_rest(void)
+{
+	int64_t until_ms = clock_mono_ms(clock_system()) + REST_MOST_MS;
+	while (somebody_is_busy() && clock_mono_ms(clock_system()) < until_ms)
+		usleep(STEP_REAL_US);
+}
+
+void stage_jump(struct stage *stage, int64_t ms)
+{
+	stage_rest();
+	clock_advance(stage->clock, ms);
+	stage_rest();
+}
+
 bool stage_pass(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)
 {
 	for (int64_t passed = 0; passed <= sim_ms; passed += stage->step_ms) {
@@ -87,6 +134,8 @@ bool stage_pass(struct stage *stage, stage_ready_fn *ready, void *context, int64
 			return true;
 		clock_advance(stage->clock, stage->step_ms);
 		usleep((useconds_t)stage->step_real_us);
+		if (passed / REST_EVERY_MS != (passed + stage->step_ms) / REST_EVERY_MS)
+			stage_rest();
 	}
 	return ready(context);
 }

@@ -55,8 +55,14 @@ void stage_close(struct stage *stage); /* after its puppets */
 void stage_restart(struct stage *stage);
 /* It leads, and nothing is missing from its memory. */
 bool stage_leads(struct stage *stage);
+/* Waits until no other thread of this process has anything to do, so that whatever was due has been
+ * done: on a busy machine the clock would run away from threads that wait for a core. */
+void stage_rest(void);
+/* A long time passes at once, which finds all at rest, and leaves them so. */
+void stage_jump(struct stage *stage, int64_t ms);
 /* Advances the clock in small steps, real time passing between them, until ready says true or
- * sim_ms have passed; whether it is ready. For what may also not come, or must not. */
+ * sim_ms have passed; whether it is ready. For what may also not come, or must not. Now and then
+ * all are let come to rest. */
 typedef bool stage_ready_fn(void *context);
 bool stage_pass(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms);
 /* The same for what is to come: sim_ms are the most that the product may take. Then the clock
