@@ -313,6 +313,18 @@ int link_server_port(const struct link_server *server)
 	return rv == 0 ? port : 0;
 }
 
+/* nng calls back for none of them any more. Each step waits for what the one before may have begun:
+ * a request that is received is answered, and after its answer the next is received. */
+static void stop_calls(struct link_server *server)
+{
+	for (int i = 0; i < server->count; i++)
+		nng_aio_stop(server->calls[i]->receive);
+	for (int i = 0; i < server->count; i++)
+		nng_aio_stop(server->calls[i]->send);
+	for (int i = 0; i < server->count; i++)
+		nng_aio_stop(server->calls[i]->receive);
+}
+
 void link_server_free(struct link_server *server)
 {
 	if (!server)
@@ -320,14 +332,11 @@ void link_server_free(struct link_server *server)
 	pthread_mutex_lock(&server->mutex);
 	server->closing = true;
 	pthread_mutex_unlock(&server->mutex);
-	if (nng_socket_id(server->socket) > 0)
-		nng_close(server->socket);
-	for (int i = 0; i < server->count; i++) {
-		nng_aio_stop(server->calls[i]->receive);
-		nng_aio_stop(server->calls[i]->send);
-	}
+	stop_calls(server);
 	for (int i = 0; i < server->count; i++)
 		call_free(server->calls[i]);
+	if (nng_socket_id(server->socket) > 0)
+		nng_close(server->socket);
 	tunnel_free(server->tunnel);
 	pthread_mutex_destroy(&server->mutex);
 	free(server->calls);

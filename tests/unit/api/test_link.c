@@ -27,6 +27,7 @@ struct desk { /* what the server's side sees */
 	struct link_call *held[HELD_MAX];
 	int held_count;
 	bool hold;
+	int answer_at;               /* all that are held, as soon as so many are; 0: none */
 	size_t last_len;
 };
 
@@ -39,9 +40,12 @@ static void on_call(void *context, struct link_call *call, const uint8_t *data, 
 		desk->held[desk->held_count++] = call;
 	pthread_cond_broadcast(&desk->changed);
 	bool hold = desk->hold;
+	int ready = desk->answer_at && desk->held_count == desk->answer_at ? desk->held_count : 0;
 	pthread_mutex_unlock(&desk->mutex);
 	if (!hold)
 		link_answer(call, data, len);
+	for (int i = 0; i < ready; i++)
+		link_answer(desk->held[i], "ready", 5);
 }
 
 static void desk_init(struct desk *desk, bool hold)
@@ -273,6 +277,34 @@ Test(link, freeing_a_client_ends_its_calls)
 	pthread_join(thread, NULL);
 	cr_expect_eq(asker.rc, E_CANCELLED);
 	link_server_free(server);
+}
+
+/* All are received before the first is answered: nobody sends while the server ends. */
+Test(link, a_server_that_ends_while_it_answers_loses_no_answer_of_its_memory)
+{
+	enum { ROUNDS = 24, ASKERS = 24 };
+	for (int round = 0; round < ROUNDS; round++) {
+		struct desk desk;
+		struct asker askers[ASKERS];
+		pthread_t threads[ASKERS];
+		desk_init(&desk, true);
+		desk.answer_at = ASKERS;
+		struct link_server *server = serve(&desk, "inproc://link-crowd", NULL);
+		struct link_client *client = dial("inproc://link-crowd", NULL);
+		for (int i = 0; i < ASKERS; i++) {
+			askers[i] = (struct asker){.client = client, .text = "ready"};
+			cr_assert_eq(pthread_create(&threads[i], NULL, ask, &askers[i]), 0);
+		}
+		desk_wait(&desk, ASKERS);
+		link_server_free(server);
+		for (int i = 0; i < ASKERS; i++) {
+			pthread_join(threads[i], NULL);
+			int rc = askers[i].rc;
+			bool answered = rc == 0 && askers[i].right;
+			cr_expect(answered || rc == E_UNAVAILABLE, "%s", err_name(rc));
+		}
+		link_client_free(client);
+	}
 }
 
 Test(link, refuses_a_message_over_the_limit)
