@@ -173,7 +173,36 @@ int bindings_check_room(struct bindings *bindings, struct arena *arena, const ch
 	return code;
 }
 
-/* --- who else has it --- */
+/* --- everybody of a tenant --- */
+
+typedef int subject_fn(void *context, const struct look *look, const char *key, bool *ret_enough,
+                       struct err *err);
+
+/* The lock is held. */
+static int each_subject(const struct look *look, subject_fn *visit, void *context, struct err *err)
+{
+	const struct hashmap *subjects = &look->bindings->subjects;
+	size_t len = strlen(look->tenant);
+	bool enough = false;
+	for (size_t i = 0; i < subjects->cap && !enough; i++)
+		for (const struct hash_node *node = subjects->slots[i]; node && !enough;
+		     node = node->next)
+			if (strncmp(node->key, look->tenant, len) == 0 && node->key[len] == '/')
+				TRY(visit(context, look, node->key, &enough, err));
+	return 0;
+}
+
+static int look_over(struct bindings *bindings, struct arena *arena, const char *tenant,
+                     const struct what_if *what_if, subject_fn *visit, void *context,
+                     struct err *err)
+{
+	struct look look;
+	TRY(look_begin(bindings, arena, tenant, what_if, &look, err));
+	pthread_rwlock_rdlock(&bindings->lock);
+	int code = each_subject(&look, visit, context, err);
+	pthread_rwlock_unlock(&bindings->lock);
+	return code;
+}
 
 struct holder {
 	const char *role;
@@ -188,23 +217,15 @@ static int holds(void *context, const struct binding *binding, struct err *err)
 	return 0;
 }
 
-static int look_for_holder(const struct look *look, const char *role, bool *ret_has,
-                           struct err *err)
+/* One by one, until somebody is it: `has` is of the last that was looked at. */
+static int look_for_holder(void *context, const struct look *look, const char *key,
+                           bool *ret_enough, struct err *err)
 {
-	const struct hashmap *subjects = &look->bindings->subjects;
-	size_t len = strlen(look->tenant);
-	for (size_t i = 0; i < subjects->cap; i++)
-		for (const struct hash_node *node = subjects->slots[i]; node; node = node->next) {
-			struct holder holder = {role, false};
-			struct gathering gathering = {look, holds, &holder, 0, 0, false};
-			if (strncmp(node->key, look->tenant, len) != 0 || node->key[len] != '/')
-				continue;
-			TRY(look_at(look, node->key, gather, &gathering, err));
-			if (holder.has && gathering.present) {
-				*ret_has = true;
-				return 0;
-			}
-		}
+	struct holder *holder = context;
+	struct gathering gathering = {look, holds, holder, 0, 0, false};
+	holder->has = false;
+	TRY(look_at(look, key, gather, &gathering, err));
+	holder->has = *ret_enough = holder->has && gathering.present;
 	return 0;
 }
 
@@ -212,16 +233,11 @@ int bindings_has_holder(struct bindings *bindings, struct arena *arena, const ch
                         const char *role, const struct what_if *what_if, bool *ret_has,
                         struct err *err)
 {
-	struct look look;
-	TRY(look_begin(bindings, arena, tenant, what_if, &look, err));
-	*ret_has = false;
-	pthread_rwlock_rdlock(&bindings->lock);
-	int code = look_for_holder(&look, role, ret_has, err);
-	pthread_rwlock_unlock(&bindings->lock);
-	return code;
+	struct holder holder = {role, false};
+	TRY(look_over(bindings, arena, tenant, what_if, look_for_holder, &holder, err));
+	*ret_has = holder.has;
+	return 0;
 }
-
-/* --- everybody --- */
 
 struct person {
 	const struct look *look;
@@ -246,38 +262,30 @@ static int add_claim(void *context, const struct claim *claim, struct err *err)
 	return look_at(person->look, key, add_claim, person, err);
 }
 
-static int visit_all(const struct look *look, bindings_asker_fn *visit, void *context,
-                     struct err *err)
+struct visiting {
+	bindings_asker_fn *visit;
+	void *context;
+};
+
+static int visit_person(void *context, const struct look *look, const char *key, bool *ret_enough,
+                        struct err *err)
 {
-	const struct hashmap *subjects = &look->bindings->subjects;
-	size_t len = strlen(look->tenant);
-	bool enough = false;
-	for (size_t i = 0; i < subjects->cap && !enough; i++)
-		for (const struct hash_node *node = subjects->slots[i]; node && !enough;
-		     node = node->next) {
-			const char *name = node->key + len + 1;
-			if (strncmp(node->key, look->tenant, len) != 0 || node->key[len] != '/' ||
-			    strchr(name, ':'))
-				continue;
-			struct person person = {look, {.tenant = look->tenant, .principal = name},
-			                        false};
-			TRY(look_at(look, node->key, add_claim, &person, err));
-			if (person.present)
-				TRY(visit(context, &person.asker, &enough, err));
-		}
-	return 0;
+	const struct visiting *visiting = context;
+	const char *name = key + strlen(look->tenant) + 1;
+	struct person person = {look, {.tenant = look->tenant, .principal = name}, false};
+	if (strchr(name, ':'))               /* a group */
+		return 0;
+	TRY(look_at(look, key, add_claim, &person, err));
+	return person.present ? visiting->visit(visiting->context, &person.asker, ret_enough, err)
+	                      : 0;
 }
 
 int bindings_askers(struct bindings *bindings, struct arena *arena, const char *tenant,
                     const struct what_if *what_if, bindings_asker_fn *visit, void *context,
                     struct err *err)
 {
-	struct look look;
-	TRY(look_begin(bindings, arena, tenant, what_if, &look, err));
-	pthread_rwlock_rdlock(&bindings->lock);
-	int code = visit_all(&look, visit, context, err);
-	pthread_rwlock_unlock(&bindings->lock);
-	return code;
+	struct visiting visiting = {visit, context};
+	return look_over(bindings, arena, tenant, what_if, visit_person, &visiting, err);
 }
 
 /* --- for a request; the lock is held --- */
