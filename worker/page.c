@@ -137,13 +137,6 @@ int page_work(struct shop *shop, const struct page_shape *shape, struct err *err
 	return value_check(shop->result, err);
 }
 
-int page_open(struct run *run, struct err *err)
-{
-	(void)run;
-	(void)err;
-	return 0;
-}
-
 int page_seal(struct run *run, struct err *err)
 {
 	struct value *told = value_map(run->arena);

@@ -19,9 +19,8 @@ struct page_shape {
 	const char *columns[4];                      /* of a row, in order; ends with NULL */
 };
 /* Rows of the job's first table, newest first, work's limit at most (1 to 1000). A page ends early
- * when it is large: `more` then says so. For task_side's open, work and seal. */
+ * when it is large: `more` then says so. For task_side's work and seal. */
 MUST_USE int page_work(struct shop *shop, const struct page_shape *shape, struct err *err);
-MUST_USE int page_open(struct run *run, struct err *err);       /* there is nothing to do */
 MUST_USE int page_seal(struct run *run, struct err *err);
 
 #endif

@@ -49,6 +49,13 @@ static int run_verify(struct run *run, struct err *err)
 	return 0;
 }
 
+int run_open_nothing(struct run *run, struct err *err)
+{
+	(void)run;
+	(void)err;
+	return 0;
+}
+
 static int run_open(struct run *run, struct err *err)
 {
 	const struct grant *grant = run->grant;

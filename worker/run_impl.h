@@ -31,6 +31,9 @@ struct run {
 	const struct value *told; /* the report's result; NULL: none */
 };
 
+/* For task_side's open, of types whose executor needs no more than run.c puts into every job. It is
+ * said, so that a type which says nothing has forgotten it. */
+MUST_USE int run_open_nothing(struct run *run, struct err *err);
 /* Puts fd (taken) into the job, as member when that is not NULL; its index. */
 MUST_USE int run_add_fd(struct run *run, const char *member, int fd, struct err *err);
 /* The grant's inputs, as the job's tables: each file verified and opened for the executor. */

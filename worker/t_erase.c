@@ -49,13 +49,6 @@ static int visit(void *context, const struct object_info *info, struct err *err)
 
 /* --- its steps --- */
 
-static int erase_open(struct run *run, struct err *err)
-{
-	(void)run;
-	(void)err;
-	return 0;
-}
-
 static int erase_work(struct shop *shop, struct err *err)
 {
 	(void)err;
@@ -83,4 +76,4 @@ static int erase_seal(struct run *run, struct err *err)
 	return value_check(told, err);
 }
 
-const struct task_side erase_side = {erase_open, erase_work, NULL, erase_seal};
+const struct task_side erase_side = {run_open_nothing, erase_work, NULL, erase_seal};

@@ -28,4 +28,4 @@ static int events_work(struct shop *shop, struct err *err)
 	return page_work(shop, &shape, err);
 }
 
-const struct task_side events_side = {page_open, events_work, NULL, page_seal};
+const struct task_side events_side = {run_open_nothing, events_work, NULL, page_seal};

@@ -23,4 +23,4 @@ static int history_work(struct shop *shop, struct err *err)
 	return page_work(shop, &shape, err);
 }
 
-const struct task_side history_side = {page_open, history_work, NULL, page_seal};
+const struct task_side history_side = {run_open_nothing, history_work, NULL, page_seal};

@@ -6,13 +6,6 @@
 #include <errno.h>
 #include <time.h>
 
-static int probe_open(struct run *run, struct err *err)
-{
-	(void)run;
-	(void)err;
-	return 0;
-}
-
 static int probe_work(struct shop *shop, struct err *err)
 {
 	(void)err;
@@ -24,4 +17,4 @@ static int probe_work(struct shop *shop, struct err *err)
 	return 0;
 }
 
-const struct task_side probe_side = {probe_open, probe_work, NULL, NULL};
+const struct task_side probe_side = {run_open_nothing, probe_work, NULL, NULL};

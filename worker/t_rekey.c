@@ -176,13 +176,6 @@ static int visit(void *context, const struct object_info *info, struct err *err)
 
 /* --- its steps --- */
 
-static int rekey_open(struct run *run, struct err *err)
-{
-	(void)run;
-	(void)err;
-	return 0;
-}
-
 static int rekey_work(struct shop *shop, struct err *err)
 {
 	(void)err;
@@ -222,4 +215,4 @@ static int rekey_seal(struct run *run, struct err *err)
 	return tell(&rekey, err);
 }
 
-const struct task_side rekey_side = {rekey_open, rekey_work, NULL, rekey_seal};
+const struct task_side rekey_side = {run_open_nothing, rekey_work, NULL, rekey_seal};

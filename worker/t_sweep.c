@@ -136,13 +136,6 @@ static int visit(void *context, const struct object_info *info, struct err *err)
 
 /* --- its steps --- */
 
-static int sweep_open(struct run *run, struct err *err)
-{
-	(void)run;
-	(void)err;
-	return 0;
-}
-
 static int sweep_work(struct shop *shop, struct err *err)
 {
 	(void)err;
@@ -182,4 +175,4 @@ static int sweep_seal(struct run *run, struct err *err)
 	return tell(&sweep, err);
 }
 
-const struct task_side sweep_side = {sweep_open, sweep_work, NULL, sweep_seal};
+const struct task_side sweep_side = {run_open_nothing, sweep_work, NULL, sweep_seal};
