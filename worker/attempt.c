@@ -30,6 +30,14 @@ void attempt_cancel(struct attempt *attempt)
 	pthread_mutex_unlock(&attempt->mutex);
 }
 
+int attempt_goes_on(struct attempt *attempt, struct err *err)
+{
+	pthread_mutex_lock(&attempt->mutex);
+	bool cancelled = attempt->cancelled;
+	pthread_mutex_unlock(&attempt->mutex);
+	return cancelled ? err_set(err, E_CANCELLED, "the task was cancelled") : 0;
+}
+
 void attempt_progress(struct attempt *attempt, const char *phase, int64_t rows, int64_t bytes,
                       int percent)
 {

@@ -109,10 +109,7 @@ static int run_seal(struct run *run, struct err *err)
 /* Too late is as good as never: control has given the task to somebody else by then. */
 static int run_report(struct run *run, struct err *err)
 {
-	pthread_mutex_lock(&run->attempt->mutex);
-	bool cancelled = run->attempt->cancelled;
-	pthread_mutex_unlock(&run->attempt->mutex);
-	return cancelled ? err_set(err, E_CANCELLED, "the task was cancelled") : 0;
+	return attempt_goes_on(run->attempt, err);
 }
 
 struct run_step {

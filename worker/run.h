@@ -41,6 +41,7 @@ void attempt_init(struct attempt *attempt);
 void attempt_release(struct attempt *attempt);
 /* Ends the attempt within a second: its executor is killed. Any thread. */
 void attempt_cancel(struct attempt *attempt);
+MUST_USE int attempt_goes_on(struct attempt *attempt, struct err *err);  /* E_CANCELLED: not so */
 void attempt_progress(struct attempt *attempt, const char *phase, int64_t rows, int64_t bytes,
                       int percent);
 

@@ -17,12 +17,7 @@ struct erase {
 
 static int go_on(const struct erase *erase, struct err *err)
 {
-	struct attempt *attempt = erase->run->attempt;
-	pthread_mutex_lock(&attempt->mutex);
-	bool cancelled = attempt->cancelled;
-	pthread_mutex_unlock(&attempt->mutex);
-	if (cancelled)
-		return err_set(err, E_CANCELLED, "the task was cancelled");
+	TRY(attempt_goes_on(erase->run->attempt, err));
 	if (clock_mono_ms(erase->run->runner->clock) > erase->until_mono_ms)
 		return err_set(err, E_RESOURCES, "erasing took longer than its deadline; %" PRId64
 		               " objects were deleted, and the next attempt goes on",

@@ -34,12 +34,7 @@ struct rekey {
 
 static int go_on(const struct rekey *rekey, struct err *err)
 {
-	struct attempt *attempt = rekey->run->attempt;
-	pthread_mutex_lock(&attempt->mutex);
-	bool cancelled = attempt->cancelled;
-	pthread_mutex_unlock(&attempt->mutex);
-	if (cancelled)
-		return err_set(err, E_CANCELLED, "the task was cancelled");
+	TRY(attempt_goes_on(rekey->run->attempt, err));
 	if (clock_mono_ms(rekey->run->runner->clock) > rekey->until_mono_ms)
 		return err_set(err, E_RESOURCES, "rewriting headers took longer than the deadline; "
 		               "%" PRId64 " were rewritten, and the next attempt goes on",

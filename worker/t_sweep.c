@@ -102,12 +102,7 @@ static bool is_dead(const struct sweep *sweep, const struct object_info *info)
 
 static int go_on(const struct sweep *sweep, struct err *err)
 {
-	struct attempt *attempt = sweep->run->attempt;
-	pthread_mutex_lock(&attempt->mutex);
-	bool cancelled = attempt->cancelled;
-	pthread_mutex_unlock(&attempt->mutex);
-	if (cancelled)
-		return err_set(err, E_CANCELLED, "the task was cancelled");
+	TRY(attempt_goes_on(sweep->run->attempt, err));
 	if (clock_mono_ms(sweep->run->runner->clock) > sweep->until_mono_ms)
 		return err_set(err, E_RESOURCES, "sweeping took longer than its deadline; %" PRId64
 		               " objects were deleted, and the next one goes on",
