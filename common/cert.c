@@ -4,15 +4,14 @@
 #include "common/defs.h"
 #include "common/cert.h"
 
+#include "common/cert_x509.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/bn.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,9 +20,7 @@
 
 enum {
 	NAME_LEN_MAX = 64,        /* RFC 5280: upper bound of a common name */
-	SANS_LEN_MAX = 1024, DAYS_MAX = 36500, DAY_S = 86400,
-	SKEW_S = 300,             /* valid a little before now: clocks differ */
-	SERIAL_BITS = 127
+	SANS_LEN_MAX = 1024, DAYS_MAX = 36500, DAY_S = 86400
 };
 
 /* A certificate and its key, as files: dir/NAME.pem, dir/NAME.key. */
@@ -38,15 +35,6 @@ static void pair_cleanup(struct pair *pair)
 	EVP_PKEY_free(pair->key);
 }
 #define AUTO_PAIR __attribute__((cleanup(pair_cleanup))) struct pair
-
-/* The library's last reason; the queue is left empty. */
-static int ssl_failed(struct err *err, const char *what)
-{
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-	ERR_clear_error();
-	return err_set(err, E_INTERNAL, "cannot %s: %s", what,
-		       reason ? reason : "OpenSSL gives no reason");
-}
 
 /* Arguments. */
 
@@ -127,13 +115,13 @@ static int pair_read(const char *dir, const char *name, struct pair *pair, struc
 	FILE *file = NULL;
 	TRY(path_of(dir, name, "pem", path, err));
 	TRY(file_open(path, &file, err));
-	pair->cert = PEM_read_X509(file, NULL, NULL, NULL);
+	pair->cert = PEM_read_X509(file, NULL, cert_no_password, NULL);
 	fclose(file);
 	if (!pair->cert)
 		return unreadable(path, "certificate", err);
 	TRY(path_of(dir, name, "key", path, err));
 	TRY(file_open(path, &file, err));
-	pair->key = PEM_read_PrivateKey(file, NULL, NULL, (void *)"");
+	pair->key = PEM_read_PrivateKey(file, NULL, cert_no_password, NULL);
 	fclose(file);
 	if (!pair->key)
 		return unreadable(path, "private key", err);
@@ -194,85 +182,33 @@ static int pair_write(const char *dir, const char *name, const struct pair *pair
 
 /* Certificates. */
 
-static bool extend(X509 *cert, X509 *issuer, int nid, const char *text)
-{
-	X509V3_CTX context;
-	X509V3_set_ctx_nodb(&context);
-	X509V3_set_ctx(&context, issuer, cert, NULL, NULL, 0);
-	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, text);
-	bool ok = extension && X509_add_ext(cert, extension, -1) == 1;
-	X509_EXTENSION_free(extension);
-	return ok;
-}
-
-static bool set_serial(X509 *cert)
-{
-	BIGNUM *number = BN_new();
-	bool ok = number &&
-		  BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
-		  BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
-	BN_free(number);
-	return ok;
-}
-
-static bool set_subject(X509 *cert, const char *name)
-{
-	return X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8,
-					  (const unsigned char *)name, -1, -1, 0) == 1;
-}
-
-/* From a little before now, for days, but never longer than the issuer. */
-static bool set_times(X509 *cert, const X509 *issuer, int days)
-{
-	if (!X509_gmtime_adj(X509_getm_notBefore(cert), -SKEW_S) ||
-	    !X509_gmtime_adj(X509_getm_notAfter(cert), (long)days * DAY_S))
-		return false;
-	if (!issuer || ASN1_TIME_compare(X509_get0_notAfter(cert), X509_get0_notAfter(issuer)) <= 0)
-		return true;
-	return X509_set1_notAfter(cert, X509_get0_notAfter(issuer)) == 1;
-}
-
 /* Key and an unsigned certificate without extensions. issuer NULL: its own. */
 static int pair_begin(const char *name, int days, const X509 *issuer, struct pair *pair,
 		      struct err *err)
 {
 	pair->key = EVP_EC_gen("P-256");
 	pair->cert = X509_new();
-	X509 *cert = pair->cert;
-	if (!pair->key || !cert || X509_set_version(cert, X509_VERSION_3) != 1 ||
-	    !set_serial(cert) || !set_subject(cert, name) || !set_times(cert, issuer, days) ||
-	    X509_set_pubkey(cert, pair->key) != 1 ||
-	    X509_set_issuer_name(cert, X509_get_subject_name(issuer ? issuer : cert)) != 1)
-		return ssl_failed(err, "make a certificate");
-	return 0;
-}
-
-static int sign_ca(struct pair *ca, struct err *err)
-{
-	X509 *cert = ca->cert;
-	if (!extend(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
-	    !extend(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
-	    !extend(cert, cert, NID_subject_key_identifier, "hash") ||
-	    X509_sign(cert, ca->key, EVP_sha256()) == 0)
-		return ssl_failed(err, "sign the authority's certificate");
+	if (!pair->key || !pair->cert ||
+	    !cert_begin(pair->cert, name, issuer, pair->key, (int64_t)days * DAY_S))
+		return cert_failed(err, "make a certificate");
 	return 0;
 }
 
 static int sign_leaf(struct pair *leaf, const struct pair *ca, const char *sans, struct err *err)
 {
 	X509 *cert = leaf->cert;
-	if (!extend(cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE") ||
-	    !extend(cert, ca->cert, NID_key_usage, "critical,digitalSignature") ||
-	    !extend(cert, ca->cert, NID_ext_key_usage, "serverAuth,clientAuth") ||
-	    !extend(cert, ca->cert, NID_subject_key_identifier, "hash") ||
-	    !extend(cert, ca->cert, NID_authority_key_identifier, "keyid:always"))
-		return ssl_failed(err, "make a certificate");
-	if (sans && !extend(cert, ca->cert, NID_subject_alt_name, sans)) {
+	if (!cert_extend(cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE") ||
+	    !cert_extend(cert, ca->cert, NID_key_usage, "critical,digitalSignature") ||
+	    !cert_extend(cert, ca->cert, NID_ext_key_usage, "serverAuth,clientAuth") ||
+	    !cert_extend(cert, ca->cert, NID_subject_key_identifier, "hash") ||
+	    !cert_extend(cert, ca->cert, NID_authority_key_identifier, "keyid:always"))
+		return cert_failed(err, "make a certificate");
+	if (sans && !cert_extend(cert, ca->cert, NID_subject_alt_name, sans)) {
 		ERR_clear_error();
 		return err_set(err, E_INVALID, "an alternative name is no DNS name or IP address");
 	}
 	if (X509_sign(cert, ca->key, EVP_sha256()) == 0)
-		return ssl_failed(err, "sign a certificate");
+		return cert_failed(err, "sign a certificate");
 	return 0;
 }
 
@@ -354,7 +290,8 @@ int cert_make_ca(const char *dir, const char *name, int days, struct err *err)
 		return 0;
 	AUTO_PAIR ca = { 0 };
 	TRY(pair_begin(name, days, NULL, &ca, err));
-	TRY(sign_ca(&ca, err));
+	if (!cert_sign_authority(ca.cert, ca.key))
+		return cert_failed(err, "sign the authority's certificate");
 	return pair_write(dir, "ca", &ca, err);
 }
 

@@ -3,10 +3,10 @@
 #include "common/defs.h"
 #include "common/cert_pem.h"
 
-#include <openssl/asn1.h>
+#include "common/cert_x509.h"
+
 #include <openssl/bio.h>
 #include <openssl/bn.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SKEW_S = 300, SERIAL_BITS = 127, DAY_S = 86400 };
+enum { DAY_S = 86400 };
 
 static void drop_cert(X509 **cert)
 {
@@ -41,28 +41,10 @@ static void drop_bio(BIO **bio)
 #define AUTO_KEY __attribute__((cleanup(drop_key))) EVP_PKEY
 #define AUTO_BIO __attribute__((cleanup(drop_bio))) BIO
 
-static int ssl_failed(struct err *err, const char *what)
-{
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-	ERR_clear_error();
-	return err_set(err, E_INTERNAL, "cannot %s: %s", what,
-	               reason ? reason : "OpenSSL gives no reason");
-}
-
 static int malformed(struct err *err, const char *what)
 {
 	ERR_clear_error();
 	return err_set(err, E_INVALID, "the %s is no PEM text that can be read", what);
-}
-
-/* No password is ever asked for. */
-static int no_password(char *buf, int size, int writing, void *context)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)context;
-	return 0;
 }
 
 /* --- text to structures --- */
@@ -80,7 +62,7 @@ static int read_cert(const char *pem, size_t len, X509 **ret_cert, struct err *e
 		return err_set(err, E_TOO_LARGE, "a certificate may have %d bytes of PEM",
 		               CERT_PEM_MAX);
 	TRY(bio_of(pem, len, &bio, err));
-	*ret_cert = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+	*ret_cert = PEM_read_bio_X509(bio, NULL, cert_no_password, NULL);
 	return *ret_cert ? 0 : malformed(err, "certificate");
 }
 
@@ -88,7 +70,7 @@ static int read_key(const char *pem, size_t len, EVP_PKEY **ret_key, struct err 
 {
 	AUTO_BIO *bio = NULL;
 	TRY(bio_of(pem, len, &bio, err));
-	*ret_key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+	*ret_key = PEM_read_bio_PrivateKey(bio, NULL, cert_no_password, NULL);
 	return *ret_key ? 0 : malformed(err, "private key");
 }
 
@@ -99,7 +81,7 @@ static int read_request(const char *pem, size_t len, X509_REQ **ret_request, str
 		return err_set(err, E_TOO_LARGE, "a certificate request may have %d bytes of PEM",
 		               CERT_REQUEST_MAX);
 	TRY(bio_of(pem, len, &bio, err));
-	*ret_request = PEM_read_bio_X509_REQ(bio, NULL, no_password, NULL);
+	*ret_request = PEM_read_bio_X509_REQ(bio, NULL, cert_no_password, NULL);
 	return *ret_request ? 0 : malformed(err, "certificate request");
 }
 
@@ -117,7 +99,7 @@ static int write_cert(X509 *cert, struct buf *out, struct err *err)
 {
 	AUTO_BIO *bio = BIO_new(BIO_s_mem());
 	if (!bio || PEM_write_bio_X509(bio, cert) != 1)
-		return ssl_failed(err, "write a certificate");
+		return cert_failed(err, "write a certificate");
 	return take_text(bio, out, err);
 }
 
@@ -126,7 +108,7 @@ static int write_key(EVP_PKEY *key, struct secret **ret_key, struct err *err)
 	AUTO_BIO *bio = BIO_new(BIO_s_secmem());
 	char *text = NULL;
 	if (!bio || PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
-		return ssl_failed(err, "write a private key");
+		return cert_failed(err, "write a private key");
 	long len = BIO_get_mem_data(bio, &text);
 	int rc = secret_new((size_t)len + 1, ret_key, err);
 	if (rc == 0)
@@ -137,68 +119,15 @@ static int write_key(EVP_PKEY *key, struct secret **ret_key, struct err *err)
 
 /* --- making --- */
 
-static bool extend(X509 *cert, X509 *issuer, int nid, const char *text)
-{
-	X509V3_CTX context;
-	X509V3_set_ctx_nodb(&context);
-	X509V3_set_ctx(&context, issuer, cert, NULL, NULL, 0);
-	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, text);
-	bool ok = extension && X509_add_ext(cert, extension, -1) == 1;
-	X509_EXTENSION_free(extension);
-	return ok;
-}
-
-static bool set_serial(X509 *cert)
-{
-	BIGNUM *number = BN_new();
-	bool ok = number &&
-		BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
-		BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
-	BN_free(number);
-	return ok;
-}
-
-/* The subject's name, or the issuer's, is one common name. */
-static bool set_name(X509_NAME *name, const char *text)
-{
-	return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)text,
-	                                  -1, -1, 0) == 1;
-}
-
-static bool set_times(X509 *cert, const X509 *issuer, int64_t lifetime_s)
-{
-	/* Clocks differ; but a short life is not to look half over when it begins. */
-	int64_t skew_s = lifetime_s / 10 < SKEW_S ? lifetime_s / 10 : SKEW_S;
-	if (!X509_gmtime_adj(X509_getm_notBefore(cert), -(long)skew_s) ||
-	    !X509_gmtime_adj(X509_getm_notAfter(cert), (long)lifetime_s))
-		return false;
-	if (!issuer ||
-	    ASN1_TIME_compare(X509_get0_notAfter(cert), X509_get0_notAfter(issuer)) <= 0)
-		return true;
-	return X509_set1_notAfter(cert, X509_get0_notAfter(issuer)) == 1;
-}
-
-static bool begin(X509 *cert, const char *name, const X509 *issuer, EVP_PKEY *key,
-                  int64_t lifetime_s)
-{
-	return X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
-		set_name(X509_get_subject_name(cert), name) &&
-		set_times(cert, issuer, lifetime_s) && X509_set_pubkey(cert, key) == 1 &&
-		X509_set_issuer_name(cert, X509_get_subject_name(issuer ? issuer : cert)) == 1;
-}
-
 int cert_authority(const char *name, int days, struct secret **ret_key, struct buf *out,
                    struct err *err)
 {
 	AUTO_KEY *key = EVP_EC_gen("P-256");
 	AUTO_CERT *cert = X509_new();
 	AUTO(secret) *text = NULL;
-	if (!key || !cert || !begin(cert, name, NULL, key, (int64_t)days * DAY_S) ||
-	    !extend(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
-	    !extend(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
-	    !extend(cert, cert, NID_subject_key_identifier, "hash") ||
-	    X509_sign(cert, key, EVP_sha256()) == 0)
-		return ssl_failed(err, "make a certificate authority");
+	if (!key || !cert || !cert_begin(cert, name, NULL, key, (int64_t)days * DAY_S) ||
+	    !cert_sign_authority(cert, key))
+		return cert_failed(err, "make a certificate authority");
 	TRY(write_key(key, &text, err));
 	TRY(write_cert(cert, out, err));
 	*ret_key = MOVE(text);
@@ -209,7 +138,7 @@ static int write_request(X509_REQ *request, struct buf *out, struct err *err)
 {
 	AUTO_BIO *bio = BIO_new(BIO_s_mem());
 	if (!bio || PEM_write_bio_X509_REQ(bio, request) != 1)
-		return ssl_failed(err, "write a certificate request");
+		return cert_failed(err, "write a certificate request");
 	return take_text(bio, out, err);
 }
 
@@ -219,10 +148,10 @@ int cert_request(const char *name, struct secret **ret_key, struct buf *out, str
 	AUTO_REQUEST *request = X509_REQ_new();
 	AUTO(secret) *text = NULL;
 	if (!key || !request || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
-	    !set_name(X509_REQ_get_subject_name(request), name) ||
+	    !cert_set_name(X509_REQ_get_subject_name(request), name) ||
 	    X509_REQ_set_pubkey(request, key) != 1 ||
 	    X509_REQ_sign(request, key, EVP_sha256()) == 0)
-		return ssl_failed(err, "make a certificate request");
+		return cert_failed(err, "make a certificate request");
 	TRY(write_key(key, &text, err));
 	TRY(write_request(request, out, err));
 	*ret_key = MOVE(text);
@@ -262,15 +191,15 @@ static int sign(const struct cert_order *order, X509 *ca, EVP_PKEY *ca_key, EVP_
 {
 	AUTO_CERT *cert = X509_new();
 	const char *uses = order->serves ? "clientAuth,serverAuth" : "clientAuth";
-	if (!cert || !begin(cert, order->name, ca, key, order->lifetime_s) ||
-	    !extend(cert, ca, NID_basic_constraints, "critical,CA:FALSE") ||
-	    !extend(cert, ca, NID_key_usage, "critical,digitalSignature") ||
-	    !extend(cert, ca, NID_ext_key_usage, uses) ||
-	    !extend(cert, ca, NID_subject_alt_name, order->sans) ||
-	    !extend(cert, ca, NID_subject_key_identifier, "hash") ||
-	    !extend(cert, ca, NID_authority_key_identifier, "keyid:always") ||
+	if (!cert || !cert_begin(cert, order->name, ca, key, order->lifetime_s) ||
+	    !cert_extend(cert, ca, NID_basic_constraints, "critical,CA:FALSE") ||
+	    !cert_extend(cert, ca, NID_key_usage, "critical,digitalSignature") ||
+	    !cert_extend(cert, ca, NID_ext_key_usage, uses) ||
+	    !cert_extend(cert, ca, NID_subject_alt_name, order->sans) ||
+	    !cert_extend(cert, ca, NID_subject_key_identifier, "hash") ||
+	    !cert_extend(cert, ca, NID_authority_key_identifier, "keyid:always") ||
 	    X509_sign(cert, ca_key, EVP_sha256()) == 0)
-		return ssl_failed(err, "sign a certificate");
+		return cert_failed(err, "sign a certificate");
 	return write_cert(cert, out, err);
 }
 
@@ -324,7 +253,7 @@ int cert_facts(const char *pem, size_t len, struct cert_facts *ret_facts, struct
 		.until_ms = unix_ms(X509_get0_notAfter(cert)),
 	};
 	if (!print_serial(cert, facts.serial))
-		return ssl_failed(err, "read a certificate's number");
+		return cert_failed(err, "read a certificate's number");
 	if (X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, facts.name,
 	                              sizeof facts.name) < 0)
 		facts.name[0] = 0;

@@ -2,10 +2,11 @@
 #include "common/defs.h"
 #include "common/cert_tls.h"
 
+#include "common/cert_x509.h"
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ static int add_authorities(SSL_CTX *context, BIO *text, struct err *err)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(context);
 	int count = 0;
-	for (X509 *one; (one = PEM_read_bio_X509(text, NULL, NULL, NULL)); count++) {
+	for (X509 *one; (one = PEM_read_bio_X509(text, NULL, cert_no_password, NULL)); count++) {
 		int added = X509_STORE_add_cert(store, one);
 		X509_free(one);
 		if (added != 1)
@@ -52,12 +53,12 @@ static int add_authorities(SSL_CTX *context, BIO *text, struct err *err)
 /* The certificate, and those between it and its authority. */
 static int set_chain(SSL_CTX *context, BIO *text, struct err *err)
 {
-	X509 *own = PEM_read_bio_X509(text, NULL, NULL, NULL);
+	X509 *own = PEM_read_bio_X509(text, NULL, cert_no_password, NULL);
 	int used = own ? SSL_CTX_use_certificate(context, own) : 0;
 	X509_free(own);
 	if (used != 1)
 		return unreadable(err, "certificate");
-	for (X509 *one; (one = PEM_read_bio_X509(text, NULL, NULL, NULL));) {
+	for (X509 *one; (one = PEM_read_bio_X509(text, NULL, cert_no_password, NULL));) {
 		if (SSL_CTX_add0_chain_cert(context, one) == 1)
 			continue;
 		X509_free(one);
@@ -67,19 +68,9 @@ static int set_chain(SSL_CTX *context, BIO *text, struct err *err)
 	return 0;
 }
 
-/* No password is ever asked for. */
-static int no_password(char *buf, int size, int writing, void *context)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)context;
-	return 0;
-}
-
 static int set_key(SSL_CTX *context, BIO *text, struct err *err)
 {
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(text, NULL, no_password, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(text, NULL, cert_no_password, NULL);
 	int used = key ? SSL_CTX_use_PrivateKey(context, key) : 0;
 	EVP_PKEY_free(key);
 	if (used != 1 || SSL_CTX_check_private_key(context) != 1)
