@@ -1,8 +1,8 @@
 /* pool.c - executors kept ready, and one job in one of them.
  * Invariants: an executor takes one job; nothing it says is believed beyond its channel's bounds;
  * it has been killed before pool_run returns, and one that answered is buried by the keeper. A job
- * that was not read to its end has not begun: until its executor has said a word, the message and
- * the descriptors stay as they are, for another one.
+ * that was not read to its end has not begun: until it is, the message and the descriptors stay as
+ * they are, for another one, and no longer: there are keys in it.
  * Waiting children are the keeper thread's: the kernel kills an executor when the thread that
  * started it ends, and the keeper lives as long as the pool. */
 #include "common/defs.h"
@@ -15,11 +15,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -313,7 +315,7 @@ struct job_run {
 	struct arena *arena;   /* of the caller, for the result */
 	struct arena *scratch; /* of one message */
 	struct child child;
-	bool heard;            /* child has the job, and said something */
+	bool taken;            /* child has read the job to its end */
 	bool gone;             /* child's end of the channel is closed */
 	bool unread;           /* and it had not read the job */
 	int64_t started_ms;
@@ -389,6 +391,23 @@ static void let_go(struct pool_job *job)
 	close_fds(job);
 }
 
+/* What a closed end had not read is gone from the queue, too; but the kernel makes an error of it
+ * before it takes it away. */
+static bool is_read(int socket)
+{
+	int queued = 0;
+	struct pollfd end = {.fd = socket};
+	return ioctl(socket, SIOCOUTQ, &queued) == 0 && queued == 0 && poll(&end, 1, 0) == 0;
+}
+
+static void look_if_taken(struct job_run *run)
+{
+	if (run->taken || !is_read(run->child.socket))
+		return;
+	let_go(run->job);
+	run->taken = true;
+}
+
 static int on_error(struct job_run *run, const struct value *message)
 {
 	const char *text = value_get_str(message, "text"), *name = value_get_str(message, "code");
@@ -445,9 +464,9 @@ static int on_socket(struct job_run *run)
 	int rc = channel_receive(socket, run->scratch, &message, NULL, 0, NULL, run->err);
 	run->gone = rc == E_UNAVAILABLE;
 	TRY(rc);
-	if (!run->heard)
+	if (!run->taken)
 		let_go(run->job);
-	run->heard = true;
+	run->taken = true;
 	return on_message(run, message);
 }
 
@@ -487,6 +506,7 @@ static int step(struct job_run *run)
 	struct pollfd wait[1 + POOL_DRAINS_MAX] = {
 		{.fd = run->result ? -1 : run->child.socket, .events = POLLIN}};
 	bool full = false;
+	look_if_taken(run);
 	for (size_t i = 0; i < run->job->drain_count; i++)
 		wait[1 + i] = (struct pollfd){.fd = drain_fd(run, i, &full), .events = POLLIN};
 	int n = poll(wait, 1 + run->job->drain_count, full ? 0 : TICK_MS);
@@ -616,7 +636,7 @@ static int run_in_one(struct job_run *run, struct usage *usage)
 		run->gone = run->unread = false;
 		TRY(claim(run->pool, &run->child, run->err));
 		int rc = run_in_child(run, usage);
-		if (rc != E_DEAD_WORKER || run->heard || !run->unread || waiting == 0)
+		if (rc != E_DEAD_WORKER || run->taken || !run->unread || waiting == 0)
 			return rc;
 		log_warn(NULL, "executor_replaced", "reason=\"killed before it took its job\"");
 		*usage = before;
