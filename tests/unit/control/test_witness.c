@@ -14,18 +14,20 @@
 	"{'apiVersion':'freehold.io/v1','kind':'Policy','metadata':{'name':'p'}," \
 	"'spec':{'text':'forbid(principal, action, resource) when { " condition " };'}}"
 
+enum { RECENT = 50 };
+
 static struct value *events_of(struct plane *plane, const char *tenant)
 {
 	struct value *list = NULL;
 	struct err err = {0};
 	bool more = false;
-	const struct audit_query query = {.tenant = tenant, .limit = 1000};
+	const struct audit_query query = {.tenant = tenant, .limit = RECENT};
 	cr_assert_eq(shard_audit(plane->part->shard, plane->arena, &query, &list, &more, &err),
 	             0, "%s", err.text);
 	return list;
 }
 
-/* The events of one request; the list's own order, newest first. */
+/* The events of a request that has just been answered: they are among the newest. */
 static size_t find_events(struct plane *plane, const char *tenant, const char *request,
                           const struct value **ret_event)
 {
