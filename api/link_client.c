@@ -257,7 +257,7 @@ static int exchange_wait(struct link_client *client, struct exchange *exchange, 
 	return link_failed(rv, what, err);
 }
 
-/* By its name tests/lsan.supp knows what is handed to nng: it does this and no more. */
+/* tests/lsan-journey.supp knows by its name what is handed to nng: it does this and no more. */
 static int request_message(const void *data, size_t len, nng_msg **ret_msg, struct err *err)
 {
 	nng_msg *msg = NULL;

@@ -3,11 +3,14 @@
 set -u
 build=$1 suite=$2
 reports=$(mktemp -d)
-trap 'rm -rf "$reports"' EXIT
+known=$(mktemp)
+trap 'rm -rf "$reports" "$known"' EXIT
+cat tests/lsan.supp > "$known"
+[ "$suite" != journey ] || cat tests/lsan-journey.supp >> "$known"
 export ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=1:halt_on_error=0:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
 export TSAN_OPTIONS="log_path=$reports/tsan:atexit_sleep_ms=0:suppressions=$PWD/tests/tsan.supp:${TSAN_OPTIONS:-}"
-export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
+export LSAN_OPTIONS="suppressions=$known:print_suppressions=0"
 export FREEHOLD_BUILD="$PWD/$build"
 # These wait for etcd and for processes most of the time.
 case $suite in conformance | fault | system) jobs=4 ;; *) jobs=2 ;; esac
