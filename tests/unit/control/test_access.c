@@ -243,9 +243,14 @@ Test(access, is_the_leaders_to_answer)
 {
 	struct world w;
 	struct err err = { 0 };
+	int code = 0;
 	start(&w);
-	w.plane->part->led = 0;
-	cr_expect_eq(try_ask(&w, w.reader, "delays", &err), E_NOT_LEADER);
+	/* The lead's thread looks now and then, and leads again: it is asked again then. */
+	for (int i = 0; i < 100 && code != E_NOT_LEADER; i++) {
+		w.plane->part->led = 0;
+		code = try_ask(&w, w.reader, "delays", &err);
+	}
+	cr_expect_eq(code, E_NOT_LEADER);
 	end(&w);
 }
 
@@ -305,8 +310,11 @@ Test(access, names_the_shard_whose_leader_can_answer_to_who_may_know_it)
 	                                         .context = w.plane->control };
 	cr_assert_eq(link_server_new(&served, &server, NULL), 0);
 	cr_assert_eq(link_client_new(&conf, &link, NULL), 0);
-	w.plane->control->parts[1].led = 0;
-	struct envelope answer = ask_link(&w, link, key);
+	struct envelope answer = { .kind = NULL };
+	for (int i = 0; i < 100 && !(answer.kind && strcmp(answer.kind, "problem") == 0); i++) {
+		w.plane->control->parts[1].led = 0;
+		answer = ask_link(&w, link, key);
+	}
 	cr_assert_str_eq(answer.kind, "problem");
 	link_problem_read(answer.body, &said);
 	cr_expect_eq(said.code, E_NOT_LEADER, "%s", said.text);
