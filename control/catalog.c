@@ -34,6 +34,8 @@ struct catalog {
 	catalog_change_fn *change;
 	void *change_context;
 	struct store_watch *watch;
+	pthread_mutex_t listing; /* held through a listing of our own, before the others: an entry
+	                          * knows only one such that named it */
 	pthread_mutex_t order; /* held while a change is taken in and told, so that all are told of
 	                        * in the order they were taken in; nothing is read under it */
 	pthread_mutex_t mutex; /* guards all below */
@@ -56,6 +58,7 @@ int catalog_new(struct clock *clock, const uint8_t *state_key, struct catalog **
 		return err_set(err, E_NOMEM, "no memory for the catalog");
 	catalog->clock = clock;
 	catalog->state_key = state_key;
+	pthread_mutex_init(&catalog->listing, NULL);
 	pthread_mutex_init(&catalog->order, NULL);
 	pthread_mutex_init(&catalog->mutex, NULL);
 	*ret_catalog = catalog;
@@ -77,6 +80,7 @@ void catalog_free(struct catalog *catalog)
 		entry_free(catalog->entries[i]);
 	free(catalog->entries);
 	pthread_mutex_destroy(&catalog->order);
+	pthread_mutex_destroy(&catalog->listing);
 	pthread_mutex_destroy(&catalog->mutex);
 	free(catalog);
 }
@@ -406,7 +410,7 @@ static int on_listed(void *context, const struct store_item *item, struct err *e
 	return 0;
 }
 
-int catalog_refresh(struct catalog *catalog, struct store *store, struct err *err)
+static int refresh(struct catalog *catalog, struct store *store, struct err *err)
 {
 	struct own_listing own = { .catalog = catalog };
 	int64_t revision = 0;
@@ -421,6 +425,14 @@ int catalog_refresh(struct catalog *catalog, struct store *store, struct err *er
 	bool all = listed_all(catalog, losses);
 	pthread_mutex_unlock(&catalog->order);
 	return all ? 0 : err_set(err, E_NOMEM, "no memory for all of the catalog");
+}
+
+int catalog_refresh(struct catalog *catalog, struct store *store, struct err *err)
+{
+	pthread_mutex_lock(&catalog->listing);
+	int rc = refresh(catalog, store, err);
+	pthread_mutex_unlock(&catalog->listing);
+	return rc;
 }
 
 int catalog_follow(struct catalog *catalog, struct store *store, struct err *err)

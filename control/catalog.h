@@ -23,7 +23,8 @@ DEFINE_AUTO(catalog)
 /* Lists and then watches the store's "r/". */
 MUST_USE int catalog_follow(struct catalog *catalog, struct store *store, struct err *err);
 void catalog_unfollow(struct catalog *catalog);        /* no change is told after it returns */
-/* Lists once more, so that it is as current as the store is now: before leading. One at a time. */
+/* Lists once more, so that it is as current as the store is now: before leading. Waits for another
+ * that does. */
 MUST_USE int catalog_refresh(struct catalog *catalog, struct store *store, struct err *err);
 /* False: memory was missing for a change, which is not known here; the next listing brings it. */
 bool catalog_whole(struct catalog *catalog);

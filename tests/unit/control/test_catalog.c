@@ -9,6 +9,7 @@
 #include "tests/support/alloc.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -263,6 +264,44 @@ Test(catalog, loses_nothing_when_two_listings_run_at_one_time)
 		catalog_unfollow(f.catalog);
 		cr_assert_eq(f.changes, KEYS, "time %d: %s was taken for deleted", i, f.last);
 	}
+	writer_end(&w);
+	end(&f);
+}
+
+struct lister { struct catalog *catalog; struct store *store; int failed; };
+
+static void *list_often(void *context)
+{
+	struct lister *lister = context;
+	for (int i = 0; i < 20; i++)
+		lister->failed += catalog_refresh(lister->catalog, lister->store, NULL) < 0;
+	return NULL;
+}
+
+/* As the shards' threads do that take the lead at one time. */
+Test(catalog, loses_nothing_when_many_list_it_at_one_time)
+{
+	enum { KEYS = 300, LISTERS = 4 };
+	struct fixture f;
+	struct writer w;
+	struct lister listers[LISTERS];
+	pthread_t threads[LISTERS];
+	char key[32];
+	start(&f);
+	writer_start(&w);
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "r/a/%03d", i);
+		write_word(&w, &f, key, "there");
+	}
+	for (int i = 0; i < LISTERS; i++) {
+		listers[i] = (struct lister){ f.catalog, w.store, 0 };
+		cr_assert_eq(pthread_create(&threads[i], NULL, list_often, &listers[i]), 0);
+	}
+	for (int i = 0; i < LISTERS; i++) {
+		pthread_join(threads[i], NULL);
+		cr_expect_eq(listers[i].failed, 0);
+	}
+	cr_expect_eq(f.changes, KEYS, "%s was taken for deleted", f.last);
 	writer_end(&w);
 	end(&f);
 }
