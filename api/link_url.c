@@ -84,12 +84,7 @@ int link_tls_read(const struct link_tls *tls, bool accepts, struct cert_tls **re
 	const struct pemwatch_conf files = {
 		.ca_file = tls->ca_file, .cert_file = tls->cert_file, .key_file = tls->key_file,
 	};
-	struct pem_texts texts;
-	struct cert_set set;
-	TRY(pem_texts_read(&files, &texts, &set, err));
-	int rc = cert_tls_new(&set, accepts, ret_tls, err);
-	pem_texts_release(&texts);
-	return rc;
+	return pem_tls_read(&files, accepts, ret_tls, err);
 }
 
 /* Certificates are for names: an address stands for the name of this machine, or nothing. */

@@ -89,6 +89,17 @@ int pem_texts_read(const struct pemwatch_conf *conf, struct pem_texts *ret_texts
 	return rc;
 }
 
+int pem_tls_read(const struct pemwatch_conf *conf, bool accepts, struct cert_tls **ret_tls,
+                 struct err *err)
+{
+	struct pem_texts texts;
+	struct cert_set set;
+	TRY(pem_texts_read(conf, &texts, &set, err));
+	int rc = cert_tls_new(&set, accepts, ret_tls, err);
+	pem_texts_release(&texts);
+	return rc;
+}
+
 /* --- watching --- */
 
 static void look(const struct pemwatch *watch, struct mark marks[FILES])

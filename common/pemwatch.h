@@ -4,7 +4,7 @@
 #ifndef PEMWATCH_H
 #define PEMWATCH_H
 
-#include "common/cert_pem.h"
+#include "common/cert_tls.h"
 
 /* What is in use from now on; or why what was found is not (set NULL), and what was stays. Text is
  * borrowed for the call. Called in the watch's own thread. */
@@ -34,5 +34,8 @@ struct pem_texts { struct buf ca, cert, key; };
 MUST_USE int pem_texts_read(const struct pemwatch_conf *conf, struct pem_texts *ret_texts,
                             struct cert_set *ret_set, struct err *err);
 void pem_texts_release(struct pem_texts *texts);
+/* As cert_tls_new, of the files now. */
+MUST_USE int pem_tls_read(const struct pemwatch_conf *conf, bool accepts,
+                          struct cert_tls **ret_tls, struct err *err);
 
 #endif

@@ -46,10 +46,5 @@ int pems_load(const struct pem_paths *paths, bool accepts, struct cert_tls **ret
 	const struct pemwatch_conf files = {
 		.ca_file = paths->ca, .cert_file = paths->cert, .key_file = paths->key,
 	};
-	struct pem_texts texts;
-	struct cert_set set;
-	cr_assert_eq(pem_texts_read(&files, &texts, &set, err), 0, "%s", err->text);
-	int rc = cert_tls_new(&set, accepts, ret_tls, err);
-	pem_texts_release(&texts);
-	return rc;
+	return pem_tls_read(&files, accepts, ret_tls, err);
 }

@@ -12,7 +12,7 @@ void pems_both_sides(char *dir, const char *control_sans);
 
 struct pem_paths { char ca[128], cert[128], key[128]; };
 struct pem_paths pems_paths(const char *dir, const char *name);
-/* As cert_tls_new, of what lies at the paths. */
+/* As pem_tls_read of pemwatch.h. */
 int pems_load(const struct pem_paths *paths, bool accepts, struct cert_tls **ret_tls,
               struct err *err);
 
