@@ -124,6 +124,8 @@ MUST_USE int request_number(const struct request *request, const char *name, int
 MUST_USE int request_change(struct request *request, struct change **ret_change, struct err *err);
 MUST_USE int request_reply(struct request *request, int status, const struct value *body,
                            struct err *err);
+/* 200 {"result": ...}: of what leaves nothing else to tell. */
+MUST_USE int request_reply_result(struct request *request, const char *result, struct err *err);
 /* {"items": [...], "continue": ...}; resume NULL: there is no more. */
 MUST_USE int request_reply_list(struct request *request, struct value *items, const char *resume,
                                 struct err *err);

@@ -152,10 +152,8 @@ int h_deletion_get(struct control *control, struct request *request, struct err 
 
 static int cancelled(struct control *control, struct request *request, struct err *err)
 {
-	struct value *body = value_map(request->arena);
 	(void)control;
-	value_set_str(body, "result", "cancelled");
-	return request_reply(request, 200, body, err);
+	return request_reply_result(request, "cancelled", err);
 }
 
 int h_deletion_cancel(struct control *control, struct request *request, struct err *err)

@@ -147,10 +147,8 @@ int h_jointoken_create(struct control *control, struct request *request, struct 
 
 static int deleted(struct control *control, struct request *request, struct err *err)
 {
-	struct value *body = value_map(request->arena);
 	(void)control;
-	value_set_str(body, "result", "deleted");
-	return request_reply(request, 200, body, err);
+	return request_reply_result(request, "deleted", err);
 }
 
 int h_jointoken_delete(struct control *control, struct request *request, struct err *err)

@@ -377,10 +377,8 @@ int h_keys_destroy(struct control *control, struct request *request, struct err 
 
 static int rewrapped(struct control *control, struct request *request, struct err *err)
 {
-	struct value *body = value_map(request->arena);
 	(void)control;
-	value_set_str(body, "result", "rewrapped");
-	return request_reply(request, 200, body, err);
+	return request_reply_result(request, "rewrapped", err);
 }
 
 int h_root_rewrap(struct control *control, struct request *request, struct err *err)

@@ -94,10 +94,8 @@ int h_node_put(struct control *control, struct request *request, struct err *err
 
 static int removed(struct control *control, struct request *request, struct err *err)
 {
-	struct value *body = value_map(request->arena);
 	(void)control;
-	value_set_str(body, "result", "deleted");
-	return request_reply(request, 200, body, err);
+	return request_reply_result(request, "deleted", err);
 }
 
 /* The record stays, so that the worker can be told, and its name be taken by a new token only. */

@@ -268,12 +268,10 @@ int h_apikey_rotate(struct control *control, struct request *request, struct err
 
 static int revoked(struct control *control, struct request *request, struct err *err)
 {
-	struct value *body = value_map(request->arena);
 	(void)control;
 	if (request->change)
 		dispatch_drop_access(request->part->dispatch, request->tenant);
-	value_set_str(body, "result", "deleted");
-	return request_reply(request, 200, body, err);
+	return request_reply_result(request, "deleted", err);
 }
 
 int h_apikey_delete(struct control *control, struct request *request, struct err *err)

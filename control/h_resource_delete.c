@@ -103,14 +103,12 @@ static int delete_with(struct control *control, struct request *request, const s
 
 static int finish(struct control *control, struct request *request, struct err *err)
 {
-	struct value *body = value_map(request->arena);
 	const char *tenant = request->tenant;
 	if (request->change && tenant)
 		dispatch_drop_access(request->part->dispatch, tenant);
 	if (request->change && request->route->kind == KIND_TENANT)
 		keyring_forget(control->keyring, tenant);
-	value_set_str(body, "result", "deleted");
-	return request_reply(request, 200, body, err);
+	return request_reply_result(request, "deleted", err);
 }
 
 int h_resource_delete(struct control *control, struct request *request, struct err *err)

@@ -54,6 +54,13 @@ int request_reply(struct request *request, int status, const struct value *body,
 	return buf_check(&request->reply->body, err);
 }
 
+int request_reply_result(struct request *request, const char *result, struct err *err)
+{
+	struct value *body = value_map(request->arena);
+	value_set_str(body, "result", result);
+	return request_reply(request, 200, body, err);
+}
+
 int request_reply_list(struct request *request, struct value *items, const char *resume,
                        struct err *err)
 {
