@@ -21,6 +21,7 @@ struct yard {
 	const char *urls[2];
 	int64_t incarnation;
 	int submissions;
+	_Atomic bool withhold;   /* what attempts came to is not told: they run on, to be seen */
 	struct secret *box_secret;
 	struct runner runner;
 	struct meter *meter;
