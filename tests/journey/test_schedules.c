@@ -110,6 +110,7 @@ static void pass(struct cast *cast, int64_t seconds)
 {
 	struct until until = {cast, cast->begin_ms + seconds * 1000};
 	cr_assert(stage_await(cast->stage, time_came, &until, INT64_C(1) << 40));
+	stage_rest();
 }
 
 static const struct value *intervals(struct cast *cast, const char *schedule)
