@@ -329,6 +329,7 @@ void link_server_free(struct link_server *server)
 {
 	if (!server)
 		return;
+	tunnel_stop(tunnel_of(server));
 	pthread_mutex_lock(&server->mutex);
 	server->closing = true;
 	pthread_mutex_unlock(&server->mutex);

@@ -170,6 +170,8 @@ void link_client_free(struct link_client *client)
 		pthread_cond_wait(&client->changed, &client->mutex);
 	pthread_mutex_unlock(&client->mutex);
 	for (int i = 0; i < client->count; i++)
+		tunnel_stop(client->replicas[i].tunnel);
+	for (int i = 0; i < client->count; i++)
 		if (nng_socket_id(client->replicas[i].socket) > 0)
 			nng_close(client->replicas[i].socket);
 	for (int i = 0; i < client->count; i++)

@@ -24,10 +24,13 @@ enum {
 	LANES_MAX = 2, EVENTS_MAX = 128, ACCEPTS_MAX = 64, SCRATCH_BYTES = 64 * 1024,
 	ROUNDS_MAX = 32,             /* of one connection in a turn */
 	BEGIN_MS = 10000,            /* to connect and shake hands */
+	LEAVE_MS = 2000,             /* for nng to see that a connection ends, and to end its own side */
 	SWEEP_MS = 1000, PAUSE_MS = 50, PORTS = 65536
 };
 
-enum phase { PHASE_CALLING, PHASE_SHAKING, PHASE_JOINING, PHASE_RELAYING, PHASE_OVER };
+enum phase {
+	PHASE_CALLING, PHASE_SHAKING, PHASE_JOINING, PHASE_RELAYING, PHASE_LEAVING, PHASE_OVER
+};
 
 struct side {
 	int fd;                      /* -1: not yet */
@@ -103,6 +106,15 @@ static void side_close(const struct lane *lane, struct side *side)
 	if (side->listed)
 		(void)epoll_ctl(lane->epoll, EPOLL_CTL_DEL, side->fd, NULL);
 	close(side->fd);
+	*side = (struct side){ .fd = -1 };
+}
+
+static void outer_end(struct conn *conn)
+{
+	if (conn->phase == PHASE_RELAYING)
+		tls_session_bye(conn->tls);
+	tls_session_free(MOVE(conn->tls));
+	side_close(conn->lane, &conn->outer);
 }
 
 /* Its memory stays for events of the same turn. */
@@ -112,10 +124,7 @@ static void conn_end(struct conn *conn)
 		return;
 	if (conn->port)
 		set_port(conn, 0);
-	if (conn->phase == PHASE_RELAYING)
-		tls_session_bye(conn->tls);
-	tls_session_free(MOVE(conn->tls));
-	side_close(conn->lane, &conn->outer);
+	outer_end(conn);
 	side_close(conn->lane, &conn->plain);
 	*conn->prev = conn->next;
 	if (conn->next)
@@ -159,6 +168,8 @@ static bool ask(struct conn *conn)
 		plain |= EPOLLOUT;
 	if (conn->phase == PHASE_RELAYING && conn->to_tls.len == 0)
 		plain |= EPOLLIN;
+	if (conn->phase == PHASE_LEAVING)
+		plain = EPOLLIN;
 	return side_ask(conn, &conn->outer, outer) && side_ask(conn, &conn->plain, plain);
 }
 
@@ -283,6 +294,26 @@ static bool relay(struct conn *conn)
 	return true;
 }
 
+/* --- leaving --- */
+
+/* What nng still says goes nowhere. False: it has ended its side. */
+static bool drain(struct conn *conn)
+{
+	ssize_t n = 1;
+	for (int i = 0; i < ROUNDS_MAX && n > 0; i++)
+		n = recv(conn->plain.fd, conn->lane->scratch, SCRATCH_BYTES, 0);
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* nng is left to end its side by itself: when nng_close does it in the middle of a message, or before
+ * the connection is counted as one, it waits for ever, or loses its memory. False: it is over. */
+static bool leave(struct conn *conn)
+{
+	outer_end(conn);
+	conn->phase = PHASE_LEAVING;
+	return conn->plain.fd >= 0 && shutdown(conn->plain.fd, SHUT_WR) == 0 && ask(conn);
+}
+
 /* --- beginning --- */
 
 static bool begin_tls(struct conn *conn)
@@ -344,6 +375,8 @@ static bool advance(struct conn *conn)
 	}
 	case PHASE_RELAYING:
 		return relay(conn);
+	case PHASE_LEAVING:
+		return drain(conn);
 	default:
 		return false;
 	}
@@ -442,25 +475,49 @@ static void on_event(struct lane *lane, const struct epoll_event *event)
 		conn_end(conn);
 }
 
+/* What has come by then; true: the tunnel ends. */
+static bool turn(struct lane *lane, int wait_ms)
+{
+	struct epoll_event events[EVENTS_MAX];
+	bool ending = false;
+	int count = epoll_wait(lane->epoll, events, EVENTS_MAX, wait_ms);
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.ptr)
+			on_event(lane, &events[i]);
+		else
+			ending = true;
+	}
+	return ending;
+}
+
+static void leave_all(struct lane *lane)
+{
+	(void)epoll_ctl(lane->epoll, EPOLL_CTL_DEL, lane->tunnel->listener, NULL);
+	(void)epoll_ctl(lane->epoll, EPOLL_CTL_DEL, lane->tunnel->ending, NULL);
+	for (struct conn *conn = lane->conns, *next = NULL; conn; conn = next) {
+		next = conn->next;
+		if (!leave(conn))
+			conn_end(conn);
+	}
+	int64_t until_ms = clock_mono_ms(clock_system()) + LEAVE_MS;
+	while (lane->conns && clock_mono_ms(clock_system()) < until_ms) {
+		turn(lane, PAUSE_MS);
+		free_over(lane);
+	}
+}
+
 static void *lane_run(void *context)
 {
 	struct lane *lane = context;
-	struct epoll_event events[EVENTS_MAX];
 	sigset_t pipe;
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
-	for (bool ending = false; !ending;) {
-		int count = epoll_wait(lane->epoll, events, EVENTS_MAX, SWEEP_MS);
-		for (int i = 0; i < count; i++) {
-			if (events[i].data.ptr)
-				on_event(lane, &events[i]);
-			else
-				ending = true;
-		}
+	while (!turn(lane, SWEEP_MS)) {
 		sweep(lane);
 		free_over(lane);
 	}
+	leave_all(lane);
 	return NULL;
 }
 
@@ -538,14 +595,23 @@ int tunnel_new(const struct tunnel_conf *conf, struct cert_tls *tls, struct tunn
 	return 0;
 }
 
+void tunnel_stop(struct tunnel *tunnel)
+{
+	if (!tunnel)
+		return;
+	if (tunnel->listener >= 0)           /* who comes now is refused */
+		(void)shutdown(tunnel->listener, SHUT_RDWR);
+	if (tunnel->ending >= 0)
+		(void)eventfd_write(tunnel->ending, 1);
+	for (int i = 0; i < LANES_MAX; i++)
+		lane_free(MOVE(tunnel->lanes[i]));
+}
+
 void tunnel_free(struct tunnel *tunnel)
 {
 	if (!tunnel)
 		return;
-	if (tunnel->ending >= 0)
-		(void)eventfd_write(tunnel->ending, 1);
-	for (int i = 0; i < LANES_MAX; i++)
-		lane_free(tunnel->lanes[i]);
+	tunnel_stop(tunnel);
 	if (tunnel->listener >= 0)
 		close(tunnel->listener);
 	if (tunnel->ending >= 0)

@@ -21,7 +21,10 @@ struct tunnel_conf {
 /* Strings are copied. E_CONFLICT: the port is taken; E_INVALID: the host is not known. */
 MUST_USE int tunnel_new(const struct tunnel_conf *conf, struct cert_tls *tls,
                         struct tunnel **ret_tunnel, struct err *err);
-/* Ends every connection. */
+/* Ends every connection: to be called before nng's socket is closed, for nng ends its side of each by
+ * itself then, and is waited for (2 s at most). What else is asked of the tunnel is still answered. */
+void tunnel_stop(struct tunnel *tunnel);
+/* Ends it, too, if it has not ended. After nng's socket is closed. */
 void tunnel_free(struct tunnel *tunnel);
 DEFINE_AUTO(tunnel)
 /* Where it accepts: the port that it listens at; else that on 127.0.0.1 which nng is to call. */
