@@ -24,7 +24,7 @@ enum {
 	LANES_MAX = 2, EVENTS_MAX = 128, ACCEPTS_MAX = 64, SCRATCH_BYTES = 64 * 1024,
 	ROUNDS_MAX = 32,             /* of one connection in a turn */
 	BEGIN_MS = 10000,            /* to connect and shake hands */
-	LEAVE_MS = 2000,             /* for nng to see that a connection ends, and to end its own side */
+	LEAVE_MS = 2000,             /* for nng, to see that a connection ends */
 	SWEEP_MS = 1000, PAUSE_MS = 50, PORTS = 65536
 };
 
@@ -305,8 +305,8 @@ static bool drain(struct conn *conn)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* nng is left to end its side by itself: when nng_close does it in the middle of a message, or before
- * the connection is counted as one, it waits for ever, or loses its memory. False: it is over. */
+/* nng is left to end its side by itself: when nng_close does it in the middle of a message, it
+ * waits for ever, and before the connection is counted as one, it loses its memory. False: over. */
 static bool leave(struct conn *conn)
 {
 	outer_end(conn);

@@ -21,8 +21,8 @@ struct tunnel_conf {
 /* Strings are copied. E_CONFLICT: the port is taken; E_INVALID: the host is not known. */
 MUST_USE int tunnel_new(const struct tunnel_conf *conf, struct cert_tls *tls,
                         struct tunnel **ret_tunnel, struct err *err);
-/* Ends every connection: to be called before nng's socket is closed, for nng ends its side of each by
- * itself then, and is waited for (2 s at most). What else is asked of the tunnel is still answered. */
+/* Ends every connection. To be called before nng's socket is closed: nng then ends its side of each
+ * by itself, and is waited for (2 s at most). What is asked of the tunnel is still answered. */
 void tunnel_stop(struct tunnel *tunnel);
 /* Ends it, too, if it has not ended. After nng's socket is closed. */
 void tunnel_free(struct tunnel *tunnel);
