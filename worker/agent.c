@@ -321,6 +321,8 @@ static int make_poll(struct line *line, struct arena *arena, struct value **ret_
 static int check_free(const struct agent *agent, const struct grant_hint *hint, struct err *err)
 {
 	int taken = count_jobs(agent, false);
+	if (agent->stopping || agent->removed)       /* what ran has been cancelled already */
+		return err_set(err, E_CANCELLED, "this worker ends");
 	if (taken >= agent->conf.slots)
 		return err_set(err, E_BUSY, "all %d slots are taken", agent->conf.slots);
 	if (taken > 0 && hint->memory_bytes > free_memory(agent))
