@@ -348,6 +348,7 @@ Test(whole, a_killed_worker_costs_an_attempt_and_no_row)
 	const char *second = yard_submit(cast.yard, &cast.acme, "ingest", "{'source':'flights'}");
 	yard_await(cast.yard, &cast.acme, first, "running");
 	yard_await(cast.yard, &cast.acme, second, "running");
+	yard_await_taken(cast.yard, 2);
 	yard_kill(cast.yard);
 	cast.yard->withhold = false;
 	const struct value *loaded = yard_await(cast.yard, &cast.acme, second, NULL);

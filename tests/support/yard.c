@@ -24,7 +24,9 @@ enum {
 	SLOTS = 2,
 	WALK_FDS = 16,
 	AGAIN_MOST = 600,
-	PAUSE_MS = 100
+	PAUSE_MS = 100,
+	PAUSES = 600,
+	PAUSE_REAL_US = 100000
 };
 
 static void make_folder(const struct yard *yard, const char *name, char *out, size_t size)
@@ -261,7 +263,9 @@ static bool never(void *context)
 
 void yard_pause(struct yard *yard)
 {
-	(void)stage_await(yard->stage, leads, yard->stage, PAUSE_MS);
+	/* By turns: who tries again later needs the clock, who reads needs the machine. */
+	for (int i = 0; i < PAUSES && !stage_pass(yard->stage, leads, yard->stage, PAUSE_MS); i++)
+		usleep(PAUSE_REAL_US);
 	(void)stage_pass(yard->stage, never, NULL, PAUSE_MS);
 }
 
@@ -335,6 +339,26 @@ const struct value *yard_await(struct yard *yard, const struct company *company,
 	cr_assert(came, "task %s is %s: %s", id, value_get_str(task, "state"),
 	          value_get_str(task, "reason"));
 	return task;
+}
+
+struct taken {
+	struct yard *yard;
+	int count;
+};
+
+static bool are_taken(void *context)
+{
+	const struct taken *taken = context;
+	struct agent_status status;
+	agent_status(taken->yard->agent, &status);
+	return status.running == taken->count;
+}
+
+void yard_await_taken(struct yard *yard, int count)
+{
+	struct taken taken = {yard, count};
+	cr_assert(stage_await(yard->stage, are_taken, &taken, TASK_MS), "%d tasks are not taken",
+	          count);
 }
 
 /* --- reads --- */

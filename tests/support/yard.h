@@ -40,6 +40,8 @@ void yard_close(struct yard *yard);
 void yard_end_worker(struct yard *yard); /* for good */
 /* The worker's process ends without a word, as by SIGKILL, and another one begins on its folder. */
 void yard_kill(struct yard *yard);
+/* Until the worker has so many tasks: control calls a task running before it arrives there. */
+void yard_await_taken(struct yard *yard, int count);
 /* Below the tenant's folder of files. */
 void yard_file(struct yard *yard, const char *tenant, const char *name, const char *text);
 
