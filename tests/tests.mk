@@ -21,7 +21,7 @@ $(foreach suite,$(SUITES),$(eval $(BUILD)/obj/tests/$(suite)/%.o: OPT := $(if $(
 
 # These stand in for a function of a library's, so nothing asks for them by name; the libraries find
 # authorities.c's among what the program exports.
-STAND_INS := $(call objs,$(addprefix tests/support/,authorities.c tsan.c))
+STAND_INS := $(call objs,$(addprefix tests/support/,authorities.c patience.c tsan.c))
 EXPORTS := -Wl,--export-dynamic-symbol=mbedtls_x509_crt_parse_file
 $(BUILD)/libsupport.a: $(filter-out $(STAND_INS),$(call objs,$(wildcard tests/support/*.c)))
 	@rm -f $@ && ar rcs $@ $^
