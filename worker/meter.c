@@ -114,8 +114,10 @@ void meter_free(struct meter *meter)
 		msync(meter->file, sizeof *meter->file, MS_SYNC);
 		munmap(meter->file, sizeof *meter->file);
 	}
-	if (meter->fd >= 0)
+	if (meter->fd >= 0) {
+		flock(meter->fd, LOCK_UN);   /* a child that is being made has it open still */
 		close(meter->fd);
+	}
 	pthread_mutex_destroy(&meter->mutex);
 	free(meter);
 }
