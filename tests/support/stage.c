@@ -17,6 +17,7 @@
 enum {
 	STEP_MS = 20, STEP_REAL_US = 300, REAL_MS = 60000,
 	REST_EVERY_MS = 400,         /* of the clock */
+	REST_LOOK_US = 1500,         /* a look at every thread is not for nothing */
 	REST_MOST_MS = 2000          /* of real time, at once: something may work for long */
 };
 #define BEGIN_MS INT64_C(1000000000000)
@@ -117,7 +118,7 @@ void stage_rest(void)
 {
 	int64_t until_ms = clock_mono_ms(clock_system()) + REST_MOST_MS;
 	while (somebody_is_busy() && clock_mono_ms(clock_system()) < until_ms)
-		usleep(STEP_REAL_US);
+		usleep(REST_LOOK_US);
 }
 
 void stage_jump(struct stage *stage, int64_t ms)
