@@ -19,8 +19,8 @@ WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # (at -O1 the compiler still sees what is used before it is set).
 $(foreach suite,$(SUITES),$(eval $(BUILD)/obj/tests/$(suite)/%.o: OPT := $(if $(SAN),-O0 -g1,-O1 -g1)))
 
-# These stand in for a function of a library's, so nothing asks for them by name; the libraries find
-# authorities.c's among what the program exports.
+# Nothing asks for these by name: they stand in for a function of a library's (the libraries find
+# authorities.c's among what the program exports), or are Criterion's hooks.
 STAND_INS := $(call objs,$(addprefix tests/support/,authorities.c patience.c tsan.c))
 EXPORTS := -Wl,--export-dynamic-symbol=mbedtls_x509_crt_parse_file
 $(BUILD)/libsupport.a: $(filter-out $(STAND_INS),$(call objs,$(wildcard tests/support/*.c)))

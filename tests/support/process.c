@@ -76,11 +76,9 @@ void process_kill(pid_t pid)
 
 enum { STAT_MAX = 512 };
 
-/* What /proc says of it, from behind its name on; NULL when there is no such process. */
-static const char *read_stat(pid_t pid, char text[STAT_MAX])
+/* What a file of /proc says, from behind the name on; NULL when there is nobody. */
+static const char *read_stat_at(const char *path, char text[STAT_MAX])
 {
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t len = fd < 0 ? -1 : read(fd, text, STAT_MAX - 1);
 	if (fd >= 0)
@@ -90,6 +88,21 @@ static const char *read_stat(pid_t pid, char text[STAT_MAX])
 	text[len] = 0;
 	const char *name_end = strrchr(text, ')');
 	return name_end ? name_end + 1 : NULL;
+}
+
+static const char *read_stat(pid_t pid, char text[STAT_MAX])
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	return read_stat_at(path, text);
+}
+
+bool process_thread_busy(const char *tid)
+{
+	char path[64], text[STAT_MAX];
+	snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", tid);
+	const char *stat = read_stat_at(path, text);
+	return stat && *stat && strchr("RD", stat[1]);
 }
 
 /* The state letter and the parent; false when there is no such process. */

@@ -4,10 +4,10 @@
 
 #include "control/dispatch.h"
 #include "control/shard_work.h"
+#include "tests/support/process.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,21 +87,6 @@ bool stage_leads(struct stage *stage)
 	       catalog_whole(control->catalog);
 }
 
-/* It runs, waits for a core, or for a disk. */
-static bool is_busy(int tasks, const char *thread)
-{
-	char path[64], text[256];
-	if (snprintf(path, sizeof path, "%s/stat", thread) >= (int)sizeof path)
-		return false;
-	int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	text[len > 0 ? len : 0] = 0;
-	const char *name_end = strrchr(text, ')');
-	return name_end && name_end[1] && strchr("RD", name_end[2]);
-}
-
 static bool somebody_is_busy(void)
 {
 	bool busy = false;
@@ -109,7 +94,7 @@ static bool somebody_is_busy(void)
 	cr_assert_not_null(tasks);
 	for (struct dirent *thread; !busy && (thread = readdir(tasks));)
 		busy = thread->d_name[0] != '.' && atoi(thread->d_name) != gettid() &&
-		       is_busy(dirfd(tasks), thread->d_name);
+		       process_thread_busy(thread->d_name);
 	closedir(tasks);
 	return busy;
 }

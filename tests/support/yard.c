@@ -127,11 +127,9 @@ static int run_and_hold(struct runner *runner, struct attempt *attempt, struct a
 	struct yard *yard =
 		(struct yard *)(void *)((char *)runner - offsetof(struct yard, runner));
 	int rc = run_grant(runner, attempt, arena, grant, len, ret_report, err);
-	for (bool held = true; held && yard->withhold; usleep(STEP_REAL_US)) {
-		pthread_mutex_lock(&attempt->mutex);
-		held = !attempt->cancelled;
-		pthread_mutex_unlock(&attempt->mutex);
-	}
+	struct err over = {0};
+	while (yard->withhold && attempt_goes_on(attempt, &over) == 0)
+		usleep(STEP_REAL_US);
 	return rc;
 }
 

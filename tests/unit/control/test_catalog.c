@@ -245,19 +245,24 @@ Test(catalog, follows_what_others_write_and_delete)
 	end(&f);
 }
 
+static void write_words(struct writer *w, struct fixture *f, int count)
+{
+	char key[32];
+	for (int i = 0; i < count; i++) {
+		snprintf(key, sizeof key, "r/a/%03d", i);
+		write_word(w, f, key, "there");
+	}
+}
+
 Test(catalog, loses_nothing_when_two_listings_run_at_one_time)
 {
 	enum { KEYS = 999, TIMES = 100 };
 	struct fixture f;
 	struct writer w;
 	struct err err = { 0 };
-	char key[32];
 	start(&f);
 	writer_start(&w);
-	for (int i = 0; i < KEYS; i++) {
-		snprintf(key, sizeof key, "r/a/%03d", i);
-		write_word(&w, &f, key, "there");
-	}
+	write_words(&w, &f, KEYS);
 	for (int i = 0; i < TIMES; i++) {
 		cr_assert_eq(catalog_follow(f.catalog, w.store, &err), 0, "%s", err.text);
 		cr_assert_eq(catalog_refresh(f.catalog, w.store, &err), 0, "%s", err.text);
@@ -286,13 +291,9 @@ Test(catalog, loses_nothing_when_many_list_it_at_one_time)
 	struct writer w;
 	struct lister listers[LISTERS];
 	pthread_t threads[LISTERS];
-	char key[32];
 	start(&f);
 	writer_start(&w);
-	for (int i = 0; i < KEYS; i++) {
-		snprintf(key, sizeof key, "r/a/%03d", i);
-		write_word(&w, &f, key, "there");
-	}
+	write_words(&w, &f, KEYS);
 	for (int i = 0; i < LISTERS; i++) {
 		listers[i] = (struct lister){ f.catalog, w.store, 0 };
 		cr_assert_eq(pthread_create(&threads[i], NULL, list_often, &listers[i]), 0);
