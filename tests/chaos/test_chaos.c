@@ -244,7 +244,7 @@ static int64_t number(const char *name, int64_t fallback)
 	return text ? strtoll(text, NULL, 10) : fallback;
 }
 
-Test(chaos, whatever_happens_nothing_is_lost_or_done_twice, .timeout = 3600)
+Test(chaos, whatever_happens_nothing_is_lost_or_done_twice)
 {
 	char broken[DEEDS_TEXT_MAX] = "";
 	struct chaos chaos = {.random = (uint64_t)number("CHAOS_SEED", 1)};

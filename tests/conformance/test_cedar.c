@@ -27,7 +27,7 @@ Test(cedar, decides_the_hand_written_cases)
 	cr_assert_eq(tally.passed[CHECK_VALIDATION], 22);
 }
 
-Test(cedar, decides_and_validates_the_corpus, .timeout = 120)
+Test(cedar, decides_and_validates_the_corpus)
 {
 	struct cedar_tally tally = { 0 };
 	char folder[] = "/tmp/freehold-cedar-XXXXXX", command[256];

@@ -36,7 +36,7 @@ static void end(void)
 	stage_close(stage);
 }
 
-TestSuite(runs, .init = begin, .fini = end, .timeout = 240);
+TestSuite(runs, .init = begin, .fini = end);
 
 static struct answer call(const char *method, const char *path, const char *body)
 {

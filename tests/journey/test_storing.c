@@ -116,7 +116,7 @@ static void same_lines(struct arena *arena, const struct value *a, const struct 
 	(void)arena;
 }
 
-Test(storing, what_is_stored_is_what_was_hashed, .timeout = 240)
+Test(storing, what_is_stored_is_what_was_hashed)
 {
 	AUTO(arena) *arena = NULL;
 	struct cast cast = raise_curtain();
@@ -181,7 +181,7 @@ static struct answer get(struct cast *cast, const char *path)
 	return held.answer;
 }
 
-Test(storing, an_event_that_has_left_memory_is_proven_and_its_entries_are_served, .timeout = 240)
+Test(storing, an_event_that_has_left_memory_is_proven_and_its_entries_are_served)
 {
 	struct cast cast = raise_curtain();
 	for (int i = 0; i < (STORE_KEEP + 600) / 100; i++)
@@ -194,7 +194,7 @@ Test(storing, an_event_that_has_left_memory_is_proven_and_its_entries_are_served
 	yard_close(cast.yard);
 }
 
-Test(storing, a_dead_worker_and_a_lost_lead_store_each_event_once, .timeout = 240)
+Test(storing, a_dead_worker_and_a_lost_lead_store_each_event_once)
 {
 	AUTO(arena) *arena = NULL;
 	struct cast cast = raise_curtain();

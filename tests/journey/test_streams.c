@@ -173,7 +173,7 @@ static void end_all(struct scenery *scenery, int count)
 		puppet_end(scenery->puppet, 0, &ending);
 }
 
-TestSuite(streams, .timeout = 200);
+TestSuite(streams);
 
 Test(streams, every_state_of_a_task_is_told_in_order_and_then_the_stream_ends)
 {

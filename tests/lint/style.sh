@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lines of at most 100 columns (tables apart), tabs, no blanks at the end, "common/defs.h" first, a first
-# comment that says what the file is for.
+# comment that says what the file is for; no time of its own for a test.
 bad=0
 for file in $(git ls-files '*.c' '*.h'); do
 	awk -v file="$file" '
@@ -19,4 +19,7 @@ for file in $(git ls-files '*.c' '*.h'); do
 done
 typedefs=$(git grep -nE '^typedef struct' -- 'common' 'api' 'tenant' 'policy' 'control' 'worker')
 [ -z "$typedefs" ] || { echo "$typedefs"; bad=1; }
+# Criterion's own timeout hangs now and then (tests/support/patience.c).
+timed=$(git grep -nE '(^Test.*|^ +)\.timeout = [0-9]+\)$' -- 'tests')
+[ -z "$timed" ] || { echo "$timed: no test names a time"; bad=1; }
 exit $bad

@@ -97,12 +97,41 @@ static const char *read_stat(pid_t pid, char text[STAT_MAX])
 	return read_stat_at(path, text);
 }
 
-bool process_thread_busy(const char *tid)
+static bool thread_busy(pid_t pid, pid_t tid)
 {
 	char path[64], text[STAT_MAX];
-	snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", tid);
-	const char *stat = read_stat_at(path, text);
+	snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	const char *stat = tid == gettid() ? NULL : read_stat_at(path, text);
 	return stat && *stat && strchr("RD", stat[1]);
+}
+
+static bool children_busy(pid_t pid, pid_t tid)
+{
+	char path[64];
+	int child;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)tid);
+	FILE *children = fopen(path, "re");
+	bool busy = false;
+	while (children && !busy && fscanf(children, "%d", &child) == 1)
+		busy = process_busy((pid_t)child);
+	if (children)
+		fclose(children);
+	return busy;
+}
+
+bool process_busy(pid_t pid)
+{
+	char path[64];
+	bool busy = false;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	DIR *threads = opendir(path);
+	for (struct dirent *thread; threads && !busy && (thread = readdir(threads));) {
+		pid_t tid = (pid_t)atoi(thread->d_name);
+		busy = tid > 0 && (thread_busy(pid, tid) || children_busy(pid, tid));
+	}
+	if (threads)
+		closedir(threads);
+	return busy;
 }
 
 /* The state letter and the parent; false when there is no such process. */

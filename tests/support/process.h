@@ -17,8 +17,9 @@ int process_wait(pid_t pid, int ms);
 void process_kill(pid_t pid);
 /* Whether its first thread runs: false also of a zombie, whose other threads may still be dying. */
 bool process_alive(pid_t pid);
-/* A thread of this process runs, or waits for a core or a disk. */
-bool process_thread_busy(const char *tid);
+/* Whether a thread of it or of its children and theirs runs, or waits for a core or a disk; the
+ * caller's own does not count. */
+bool process_busy(pid_t pid);
 /* What all its threads took so far, as the kernel tells it: in ticks. 0: there is none such. */
 int64_t process_cpu_ms(pid_t pid);
 /* SIGSTOP to a child, to a process's children, or to a child and its children; returns when every

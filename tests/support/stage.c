@@ -7,7 +7,6 @@
 #include "tests/support/process.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@
 enum {
 	STEP_MS = 20, STEP_REAL_US = 300, REAL_MS = 60000,
 	REST_EVERY_MS = 400,         /* of the clock */
-	REST_LOOK_US = 1500,         /* a look at every thread is not for nothing */
+	REST_LOOK_US = 1500,         /* a look at every thread takes a while */
 	REST_MOST_MS = 2000          /* of real time, at once: something may work for long */
 };
 #define BEGIN_MS INT64_C(1000000000000)
@@ -87,22 +86,10 @@ bool stage_leads(struct stage *stage)
 	       catalog_whole(control->catalog);
 }
 
-static bool somebody_is_busy(void)
-{
-	bool busy = false;
-	DIR *tasks = opendir("/proc/self/task");
-	cr_assert_not_null(tasks);
-	for (struct dirent *thread; !busy && (thread = readdir(tasks));)
-		busy = thread->d_name[0] != '.' && atoi(thread->d_name) != gettid() &&
-		       process_thread_busy(thread->d_name);
-	closedir(tasks);
-	return busy;
-}
-
 void stage_rest(void)
 {
 	int64_t until_ms = clock_mono_ms(clock_system()) + REST_MOST_MS;
-	while (somebody_is_busy() && clock_mono_ms(clock_system()) < until_ms)
+	while (process_busy(getpid()) && clock_mono_ms(clock_system()) < until_ms)
 		usleep(REST_LOOK_US);
 }
 

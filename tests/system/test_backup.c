@@ -239,8 +239,7 @@ static bool says(struct system *system, const char *log, const char *what)
 	return text && strstr(text, what);
 }
 
-Test(backup, a_destroyed_system_comes_back_equal_and_what_lived_through_it_changes_nothing,
-     .timeout = 240)
+Test(backup, a_destroyed_system_comes_back_equal_and_what_lived_through_it_changes_nothing)
 {
 	struct memory memory;
 	struct system *system = story_start(NULL);
@@ -318,8 +317,7 @@ static void kill_in_the_middle(struct system *system)
 	cr_assert_not_null(strstr(ran.out, "a restore into this store"), "%s", ran.out);
 }
 
-Test(backup, a_restore_that_is_killed_in_the_middle_is_ended_by_the_same_command_again,
-     .timeout = 240)
+Test(backup, a_restore_that_is_killed_in_the_middle_is_ended_by_the_same_command_again)
 {
 	struct system *system = story_start(NULL);
 	const char *file = system_path(system, "monday.fhb"), *was[ARRAY_LEN(lists)];

@@ -200,7 +200,7 @@ struct bad_file {
 	const char *path, *format, *code, *says;
 };
 
-Test(bad_input, a_file_that_cannot_be_loaded_fails_the_task_and_changes_nothing, .timeout = 240)
+Test(bad_input, a_file_that_cannot_be_loaded_fails_the_task_and_changes_nothing)
 {
 	static const struct bad_file files[] = {
 		{"missing.csv", "csv", "INPUT", "missing.csv"},
@@ -270,7 +270,7 @@ struct bad_sql {
 	const char *sql, *says;
 };
 
-Test(bad_input, sql_is_refused_with_the_engines_words_and_the_position, .timeout = 240)
+Test(bad_input, sql_is_refused_with_the_engines_words_and_the_position)
 {
 	static const struct bad_sql all[] = {
 		{"SELEC customer FROM orders", "SELEC"},
@@ -383,8 +383,7 @@ static bool mount_small(const char *path)
 	       mount("tmpfs", path, "tmpfs", 0, "size=8m") == 0;
 }
 
-Test(bad_input, a_disk_full_during_a_task_fails_it_with_the_reason_and_frees_what_it_wrote,
-     .timeout = 240)
+Test(bad_input, a_disk_full_during_a_task_fails_it_with_the_reason_and_frees_what_it_wrote)
 {
 	struct system *system = system_new();
 	const char *objects = system_path(system, "objects");

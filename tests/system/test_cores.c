@@ -301,7 +301,7 @@ static void check_the_search(const struct hunt *hunt)
 		              hunt->needles.count);
 }
 
-Test(cores, of_no_process_hold_key_bytes_while_it_works, .timeout = 240)
+Test(cores, of_no_process_hold_key_bytes_while_it_works)
 {
 	struct err err = { 0 };
 	struct core_found found = { .hits = 0 };

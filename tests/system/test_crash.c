@@ -93,7 +93,7 @@ static struct system *start_with_orders(int64_t rows, const struct system_option
 	return system;
 }
 
-Test(crash, a_worker_killed_in_an_ingestion_costs_an_attempt_and_no_row, .timeout = 240)
+Test(crash, a_worker_killed_in_an_ingestion_costs_an_attempt_and_no_row)
 {
 	struct system *system = start_with_orders(BIG, NULL);
 	const char *id = story_submit(system, "ingest", "{\"source\":\"orders\"}");
@@ -141,17 +141,17 @@ static void survives(enum part part)
 	system_stop(system);
 }
 
-Test(crash, acknowledged_tasks_outlive_a_killed_control_and_end_once, .timeout = 240)
+Test(crash, acknowledged_tasks_outlive_a_killed_control_and_end_once)
 {
 	survives(PART_CONTROL);
 }
 
-Test(crash, acknowledged_tasks_outlive_a_killed_etcd_and_end_once, .timeout = 240)
+Test(crash, acknowledged_tasks_outlive_a_killed_etcd_and_end_once)
 {
 	survives(PART_ETCD);
 }
 
-Test(crash, while_etcd_is_away_requests_are_told_when_to_try_again_and_tasks_go_on, .timeout = 240)
+Test(crash, while_etcd_is_away_requests_are_told_when_to_try_again_and_tasks_go_on)
 {
 	struct system *system = start_with_orders(1000, NULL);
 	const char *key = story_key(system, "ada");
@@ -206,7 +206,7 @@ static const char *key_of(struct system *system, int i)
 	return arena_printf(system_arena(system), "order-%d", i);
 }
 
-Test(crash, repeated_kills_under_a_stream_of_submissions_lose_none_and_double_none, .timeout = 400)
+Test(crash, repeated_kills_under_a_stream_of_submissions_lose_none_and_double_none)
 {
 	enum { ROUNDS = 12, EACH = 5 };
 	static const enum part victims[] = {PART_CONTROL, PART_ETCD, PART_WORKER};
@@ -244,7 +244,7 @@ Test(crash, repeated_kills_under_a_stream_of_submissions_lose_none_and_double_no
 	system_stop(system);
 }
 
-Test(crash, a_worker_that_comes_back_after_it_was_given_up_changes_nothing, .timeout = 240)
+Test(crash, a_worker_that_comes_back_after_it_was_given_up_changes_nothing)
 {
 	struct system *system = start_with_orders(BIG, NULL);
 	const char *id = story_submit(system, "ingest", "{\"source\":\"orders\"}");
@@ -271,7 +271,7 @@ Test(crash, a_worker_that_comes_back_after_it_was_given_up_changes_nothing, .tim
 	system_stop(system);
 }
 
-Test(crash, a_system_that_is_started_anew_has_everything_it_had, .timeout = 240)
+Test(crash, a_system_that_is_started_anew_has_everything_it_had)
 {
 	struct system *system = start_with_orders(5000, NULL);
 	story_spending(system);
@@ -312,8 +312,7 @@ static bool leads(void *context)
 	return value_get_int(answer.body, "shardsLed", 0) > 0;
 }
 
-Test(crash, a_deposed_leader_that_wakes_up_writes_nothing_and_the_next_one_lost_nothing,
-     .timeout = 240)
+Test(crash, a_deposed_leader_that_wakes_up_writes_nothing_and_the_next_one_lost_nothing)
 {
 	const struct system_options options = {.replicas = true};
 	const char *ids[PROBES];
@@ -347,7 +346,7 @@ Test(crash, a_deposed_leader_that_wakes_up_writes_nothing_and_the_next_one_lost_
 	system_stop(system);
 }
 
-Test(crash, an_etcd_that_hangs_costs_answers_no_client_its_patience_and_no_task, .timeout = 240)
+Test(crash, an_etcd_that_hangs_costs_answers_no_client_its_patience_and_no_task)
 {
 	struct system *system = start_with_orders(1000, NULL);
 	const char *key = story_key(system, "ada");
@@ -369,8 +368,7 @@ Test(crash, an_etcd_that_hangs_costs_answers_no_client_its_patience_and_no_task,
 	system_stop(system);
 }
 
-Test(crash, a_control_that_stood_still_beyond_its_lease_finds_what_was_done_meanwhile,
-     .timeout = 240)
+Test(crash, a_control_that_stood_still_beyond_its_lease_finds_what_was_done_meanwhile)
 {
 	struct system *system = start_with_orders(BIG / 4, NULL);
 	const char *ids[PROBES];

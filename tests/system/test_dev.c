@@ -58,7 +58,7 @@ static void log_in(struct system *system)
 		      system_path(system, "dev/operator.key"), "--profile", "operator", NULL);
 }
 
-Test(dev, ctrl_c_ends_every_child_and_a_second_start_finds_everything, .timeout = 240)
+Test(dev, ctrl_c_ends_every_child_and_a_second_start_finds_everything)
 {
 	struct system *system = system_new();
 	pid_t children[8], pid = dev_start(system, "out/dev-1");
@@ -107,7 +107,7 @@ static const char *printed_script(struct system *system, const char *folder)
 	return script;
 }
 
-Test(dev, getting_started_works_as_it_is_printed, .timeout = 300)
+Test(dev, getting_started_works_as_it_is_printed)
 {
 	struct system *system = system_new();
 	const char *folder = system_path(system, "first");
@@ -182,7 +182,7 @@ static bool is_ready(void *context)
 	return system_call(tried->system, NULL, "GET", "/readyz", NULL).status == 200;
 }
 
-Test(dev, a_child_that_dies_is_started_again_and_none_outlives_a_killed_parent, .timeout = 240)
+Test(dev, a_child_that_dies_is_started_again_and_none_outlives_a_killed_parent)
 {
 	static const char *const names[] = {"etcd", "freehold-contro", "freehold-worker"};
 	struct system *system = system_new();

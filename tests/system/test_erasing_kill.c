@@ -90,7 +90,7 @@ static void check_certificate(struct system *system, const char *uid)
 	cr_assert_eq(ran.code, 1, "%s", ran.out);
 }
 
-Test(erasing_kill, leaves_nothing_but_a_certificate_whoever_dies_meanwhile, .timeout = 400)
+Test(erasing_kill, leaves_nothing_but_a_certificate_whoever_dies_meanwhile)
 {
 	static const char *const control[] = { "--erase-after-s", "0", NULL };
 	const struct system_options options = { .control = control };

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-TestSuite(following, .timeout = 200);
+TestSuite(following);
 
 #define SAYS(out, text) cr_assert(strstr(out, text), "%s is not in: %s", text, out)
 

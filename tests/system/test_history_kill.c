@@ -63,8 +63,7 @@ static void run_probes(struct history *history, int round)
 		                               "state"), "succeeded");
 }
 
-Test(history_kill, what_leaves_while_the_worker_is_killed_is_neither_lost_nor_doubled,
-     .timeout = 400)
+Test(history_kill, what_leaves_while_the_worker_is_killed_is_neither_lost_nor_doubled)
 {
 	static const char *const control[] = {
 		"--history-batch", "4", "--history-after-s", "2", "--history-within-s", "3", NULL

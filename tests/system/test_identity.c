@@ -37,7 +37,7 @@ static bool is_up(void *context)
 	                        NULL).status == 200;
 }
 
-Test(identity, a_revoked_key_is_refused_by_the_other_replica_at_once, .timeout = 240)
+Test(identity, a_revoked_key_is_refused_by_the_other_replica_at_once)
 {
 	const struct system_options options = { .replicas = true };
 	struct system *system = story_start(&options);
@@ -134,7 +134,7 @@ static void logins(struct system *system, struct idp *idp)
 	                        "none", NULL).code, 4);
 }
 
-Test(identity, keys_tokens_and_logins_by_the_command_line, .timeout = 240)
+Test(identity, keys_tokens_and_logins_by_the_command_line)
 {
 	static const char *const control[] = { "--issuer-loopback", "true", NULL };
 	const struct system_options options = { .control = control };

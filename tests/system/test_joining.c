@@ -110,7 +110,7 @@ static void steal_token(struct system *system)
 	cr_assert_not_null(strstr(log, "this token joins no worker"), "%s", log);
 }
 
-Test(joining, one_joins_by_token_is_renewed_while_it_works_and_is_out_when_removed, .timeout = 240)
+Test(joining, one_joins_by_token_is_renewed_while_it_works_and_is_out_when_removed)
 {
 	static const char *const control[] = {"--worker-cert-s", "15", NULL};
 	const char *worker_2[24] = {NULL};

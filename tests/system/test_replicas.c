@@ -73,7 +73,7 @@ static struct system *start_two(const char *const *control)
 	return start_of(&options);
 }
 
-Test(replicas, a_write_through_a_follower_takes_effect_once, .timeout = 240)
+Test(replicas, a_write_through_a_follower_takes_effect_once)
 {
 	struct system *system = start_two(NULL);
 	const char *ada = story_key(system, "ada"), *key = "Idempotency-Key: once-1";
@@ -98,7 +98,7 @@ Test(replicas, a_write_through_a_follower_takes_effect_once, .timeout = 240)
 	system_stop(system);
 }
 
-Test(replicas, a_follower_reads_while_there_is_no_leader, .timeout = 240)
+Test(replicas, a_follower_reads_while_there_is_no_leader)
 {
 	struct system *system = start_two(NULL);
 	const char *ada = story_key(system, "ada");
@@ -120,7 +120,7 @@ Test(replicas, a_follower_reads_while_there_is_no_leader, .timeout = 240)
 	system_stop(system);
 }
 
-Test(replicas, the_follower_of_a_killed_leader_goes_on, .timeout = 240)
+Test(replicas, the_follower_of_a_killed_leader_goes_on)
 {
 	struct system *system = start_two(NULL);
 	const char *ada = story_key(system, "ada");
@@ -141,7 +141,7 @@ Test(replicas, the_follower_of_a_killed_leader_goes_on, .timeout = 240)
 	system_stop(system);
 }
 
-Test(replicas, a_leader_stopped_past_its_lease_writes_nothing_and_follows, .timeout = 240)
+Test(replicas, a_leader_stopped_past_its_lease_writes_nothing_and_follows)
 {
 	struct system *system = start_two(NULL);
 	const char *ada = story_key(system, "ada"), *key = "Idempotency-Key: late-1";
@@ -218,7 +218,7 @@ static void await_task(struct system *system, const char *key, const char *tenan
 	cr_expect_str_eq(value_get_str(task.body, "state"), "succeeded", "%s", task.text);
 }
 
-Test(replicas, three_shards_over_two_replicas_run_every_tenants_tasks, .timeout = 300)
+Test(replicas, three_shards_over_two_replicas_run_every_tenants_tasks)
 {
 	static const char *const shards[] = { "--shards", "3", NULL };
 	struct system *system = start_two(shards);
@@ -254,7 +254,7 @@ Test(replicas, three_shards_over_two_replicas_run_every_tenants_tasks, .timeout 
 	system_stop(system);
 }
 
-Test(replicas, over_tls_a_write_through_a_follower_takes_effect, .timeout = 240)
+Test(replicas, over_tls_a_write_through_a_follower_takes_effect)
 {
 	const struct system_options options = { .replicas = true, .tls = true };
 	struct system *system = start_of(&options);
@@ -266,7 +266,7 @@ Test(replicas, over_tls_a_write_through_a_follower_takes_effect, .timeout = 240)
 	system_stop(system);
 }
 
-Test(replicas, a_leader_whose_certificate_nobody_vouches_for_is_sent_nothing, .timeout = 240)
+Test(replicas, a_leader_whose_certificate_nobody_vouches_for_is_sent_nothing)
 {
 	const struct system_options options = { .replicas = true, .tls = true, .strangers = true };
 	struct system *system = start_of(&options);

@@ -128,7 +128,7 @@ static void kill_in_an_ingestion(struct system *system)
 	story_await(system, id, 120000);
 }
 
-Test(secrets, no_file_holds_data_keys_or_sql_after_success_failure_and_a_crash, .timeout = 240)
+Test(secrets, no_file_holds_data_keys_or_sql_after_success_failure_and_a_crash)
 {
 	static const char *const folders[] = {"etcd", "objects", "online", "log", "keys",
 	                                      "backup"};

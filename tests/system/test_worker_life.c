@@ -72,7 +72,7 @@ static struct system *two_workers(const struct system_options *options)
 	return system;
 }
 
-Test(worker_life, one_that_is_told_to_end_hands_back_what_does_not_end_in_time, .timeout = 240)
+Test(worker_life, one_that_is_told_to_end_hands_back_what_does_not_end_in_time)
 {
 	static const char *const worker[] = {"--drain-timeout-s", "1", NULL};
 	const struct system_options options = {.worker = worker};
@@ -90,7 +90,7 @@ Test(worker_life, one_that_is_told_to_end_hands_back_what_does_not_end_in_time, 
 	system_stop(system);
 }
 
-Test(worker_life, one_that_is_told_twice_ends_at_once, .timeout = 240)
+Test(worker_life, one_that_is_told_twice_ends_at_once)
 {
 	static const char *const worker[] = {"--drain-timeout-s", "600", NULL};
 	const struct system_options options = {.worker = worker};
@@ -107,7 +107,7 @@ Test(worker_life, one_that_is_told_twice_ends_at_once, .timeout = 240)
 	system_stop(system);
 }
 
-Test(worker_life, what_ran_on_a_killed_one_runs_elsewhere, .timeout = 240)
+Test(worker_life, what_ran_on_a_killed_one_runs_elsewhere)
 {
 	struct system *system = two_workers(NULL);
 	const char *ids[4];
@@ -124,7 +124,7 @@ Test(worker_life, what_ran_on_a_killed_one_runs_elsewhere, .timeout = 240)
 	system_stop(system);
 }
 
-Test(worker_life, a_cordoned_one_gets_nothing_and_a_drained_one_keeps_nothing, .timeout = 240)
+Test(worker_life, a_cordoned_one_gets_nothing_and_a_drained_one_keeps_nothing)
 {
 	struct system *system = two_workers(NULL);
 	system_cli_ok(system, "workers", "cordon", "worker-2", "--profile", "operator", NULL);
@@ -152,7 +152,7 @@ Test(worker_life, a_cordoned_one_gets_nothing_and_a_drained_one_keeps_nothing, .
 	system_stop(system);
 }
 
-Test(worker_life, a_task_goes_to_its_pool_and_to_the_labels_it_selects, .timeout = 240)
+Test(worker_life, a_task_goes_to_its_pool_and_to_the_labels_it_selects)
 {
 	static const char *const second[] = {"--pool", "gpu", "--label", "zone=a,disk=nvme", NULL};
 	const struct system_options options = {.worker_2 = second};
@@ -181,7 +181,7 @@ static bool log_says(void *context)
 	return text && strstr(text, said->text);
 }
 
-Test(worker_life, a_second_one_of_a_name_is_refused_and_the_first_undisturbed, .timeout = 240)
+Test(worker_life, a_second_one_of_a_name_is_refused_and_the_first_undisturbed)
 {
 	static const char *const second[] = {"--name", "worker-1", NULL};
 	const struct system_options options = {.worker_2 = second};
@@ -212,7 +212,7 @@ static bool has_executors(void *context)
 	       counted->count;
 }
 
-Test(worker_life, the_executor_of_a_cancelled_or_expired_task_is_gone, .timeout = 240)
+Test(worker_life, the_executor_of_a_cancelled_or_expired_task_is_gone)
 {
 	static const char *const worker[] = {"--ready", "0", NULL};
 	const struct system_options options = {.worker = worker};
@@ -270,7 +270,7 @@ static void apply_endless(struct system *system)
 	            " FROM orders a, orders b, orders c GROUP BY a.customer\n");
 }
 
-Test(worker_life, a_cancelled_transformation_leaves_no_executor_that_computes, .timeout = 240)
+Test(worker_life, a_cancelled_transformation_leaves_no_executor_that_computes)
 {
 	static const char *const worker[] = {"--ready", "0", NULL};
 	const struct system_options options = {.worker = worker};

@@ -46,7 +46,7 @@ Test(crew, does_all_that_was_pushed_before_it_is_freed)
 	cr_expect_eq(shift.done, 1000);
 }
 
-Test(crew, refuses_more_than_its_queue_holds, .timeout = 200)
+Test(crew, refuses_more_than_its_queue_holds)
 {
 	struct err err;
 	struct crew *crew = NULL;

@@ -127,7 +127,7 @@ static void end(void)
 	free(fixture);
 }
 
-TestSuite(http, .init = begin, .fini = end, .timeout = 200);
+TestSuite(http, .init = begin, .fini = end);
 
 static int dial(void)
 {

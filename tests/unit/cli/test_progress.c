@@ -112,7 +112,7 @@ static void teardown(void)
 	arena_free(arena);
 }
 
-TestSuite(progress, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(progress, .init = setup, .fini = teardown);
 
 static int follow(const char *collection)
 {

@@ -129,7 +129,7 @@ static void teardown(void)
 	arena_free(arena);
 }
 
-TestSuite(run_progress, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(run_progress, .init = setup, .fini = teardown);
 
 static int follow(const char *collection)
 {

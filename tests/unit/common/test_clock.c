@@ -70,7 +70,7 @@ static void sleeper_join(struct sleeper *sleeper)
 	pthread_mutex_destroy(&sleeper->mutex);
 }
 
-Test(clock, advance_wakes_those_whose_deadline_it_passes, .timeout = 200)
+Test(clock, advance_wakes_those_whose_deadline_it_passes)
 {
 	enum { COUNT = 8 };
 	struct sleeper sleepers[COUNT];
@@ -94,7 +94,7 @@ Test(clock, advance_wakes_those_whose_deadline_it_passes, .timeout = 200)
 		sleeper_join(&sleepers[i]);
 }
 
-Test(clock, a_signal_wakes_before_the_deadline, .timeout = 200)
+Test(clock, a_signal_wakes_before_the_deadline)
 {
 	struct sleeper sleeper;
 	AUTO(clock) *clock = NULL;
@@ -112,7 +112,7 @@ Test(clock, a_signal_wakes_before_the_deadline, .timeout = 200)
 	}
 }
 
-Test(clock, no_wake_up_is_lost_in_a_race, .timeout = 200)
+Test(clock, no_wake_up_is_lost_in_a_race)
 {
 	AUTO(clock) *clock = NULL;
 	struct err err;
@@ -142,7 +142,7 @@ Test(clock, waiting_for_the_past_returns_at_once)
 	pthread_cond_destroy(&cond);
 }
 
-Test(clock, the_machines_deadline_passes_by_itself, .timeout = 200)
+Test(clock, the_machines_deadline_passes_by_itself)
 {
 	struct sleeper sleeper;
 	sleeper_start(&sleeper, clock_system(), 20);

@@ -79,7 +79,7 @@ static void agree_with_libc(const char *name, int64_t from, int64_t until, int64
 }
 
 /* Debian's table of zones, one for each that has differed since 1970. */
-Test(zone, agrees_with_libc_in_every_zone, .timeout = 200)
+Test(zone, agrees_with_libc_in_every_zone)
 {
 	char line[512], name[64];
 	int zones = 0;

@@ -187,8 +187,7 @@ static void commit_two(struct slow *slow, int64_t epoch, int ret_rc[2])
 	journal_free(one.journal);
 }
 
-Test(batch, who_waits_behind_a_store_that_was_slow_to_fail_is_not_kept_as_long_again,
-     .timeout = 60)
+Test(batch, who_waits_behind_a_store_that_was_slow_to_fail_is_not_kept_as_long_again)
 {
 	struct slow slow;
 	int64_t epoch = 0;

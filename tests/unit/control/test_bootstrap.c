@@ -144,7 +144,7 @@ static void remove_files(struct replica *replicas)
 		unlink(replicas[i].key_file);
 }
 
-Test(bootstrap, replicas_that_start_at_once_make_one_operator_with_one_key, .timeout = 120)
+Test(bootstrap, replicas_that_start_at_once_make_one_operator_with_one_key)
 {
 	struct plane *plane = plane_start();     /* for its folder and keys */
 	struct store *own = plane->store;

@@ -44,7 +44,7 @@ static void end(void)
 	desk_end(desk);
 }
 
-TestSuite(events, .init = begin, .fini = end, .timeout = 60);
+TestSuite(events, .init = begin, .fini = end);
 
 /* --- a client --- */
 

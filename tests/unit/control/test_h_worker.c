@@ -29,7 +29,7 @@ static void end(void)
 	stage_close(stage);
 }
 
-TestSuite(h_worker, .init = begin, .fini = end, .timeout = 240);
+TestSuite(h_worker, .init = begin, .fini = end);
 
 static struct answer operator_call(const char *method, const char *path, const char *body)
 {

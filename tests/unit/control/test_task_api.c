@@ -33,7 +33,7 @@ static void end(void)
 	plane_stop(plane);
 }
 
-TestSuite(task_api, .init = begin, .fini = end, .timeout = 120);
+TestSuite(task_api, .init = begin, .fini = end);
 
 static struct answer call(const char *method, const char *path, const char *body)
 {

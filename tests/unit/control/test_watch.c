@@ -22,7 +22,7 @@ static void end(void)
 	board_free(board);
 }
 
-TestSuite(watch, .init = begin, .fini = end, .timeout = 60);
+TestSuite(watch, .init = begin, .fini = end);
 
 static struct watch *follow(const char *id, void *owner)
 {

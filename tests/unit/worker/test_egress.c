@@ -103,7 +103,7 @@ static void teardown(void)
 	arena_free(f->arena);
 	free(f);
 }
-TestSuite(egress, .init = setup, .fini = teardown, .timeout = 200);
+TestSuite(egress, .init = setup, .fini = teardown);
 
 static int resolve(void *context, const char *host, struct netaddr out[EGRESS_ADDRESSES_MAX],
                    struct err *err)
