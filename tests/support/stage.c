@@ -17,7 +17,8 @@ enum {
 	STEP_MS = 20, STEP_REAL_US = 300, REAL_MS = 60000,
 	REST_EVERY_MS = 400,         /* of the clock */
 	REST_LOOK_US = 1500,         /* a look at every thread takes a while */
-	REST_MOST_MS = 2000          /* of real time, at once: something may work for long */
+	REST_MOST_MS = 2000,         /* of real time, at once: something may work for long */
+	JUMP_REST_MOST_MS = 20000    /* a deadline is soon missed by who works across a jump */
 };
 #define BEGIN_MS INT64_C(1000000000000)
 
@@ -86,18 +87,23 @@ bool stage_leads(struct stage *stage)
 	       catalog_whole(control->catalog);
 }
 
-void stage_rest(void)
+static void rest(int most_ms)
 {
-	int64_t until_ms = clock_mono_ms(clock_system()) + REST_MOST_MS;
+	int64_t until_ms = clock_mono_ms(clock_system()) + most_ms;
 	while (process_busy(getpid()) && clock_mono_ms(clock_system()) < until_ms)
 		usleep(REST_LOOK_US);
 }
 
+void stage_rest(void)
+{
+	rest(REST_MOST_MS);
+}
+
 void stage_jump(struct stage *stage, int64_t ms)
 {
-	stage_rest();
+	rest(JUMP_REST_MOST_MS);
 	clock_advance(stage->clock, ms);
-	stage_rest();
+	rest(JUMP_REST_MOST_MS);
 }
 
 bool stage_pass(struct stage *stage, stage_ready_fn *ready, void *context, int64_t sim_ms)

@@ -381,7 +381,7 @@ static struct answer post(struct yard *yard, const char *path, const char *key, 
 		.headers = headers,
 		.body = text,
 		.body_len = strlen(text),
-		.timeout_ms = 20000,
+		.timeout_ms = 120000,
 	};
 	buf_init(&out, 16 * MIB);
 	alloc_spare();
