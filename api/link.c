@@ -79,12 +79,7 @@ static void on_sent(void *arg)
 void link_answer(struct link_call *call, const void *data, size_t len)
 {
 	nng_msg *msg = NULL;
-	if (len > LINK_MESSAGE_MAX || nng_msg_alloc(&msg, 0) != 0) {
-		link_drop(call);
-		return;
-	}
-	if (nng_msg_append(msg, data, len) != 0) {
-		nng_msg_free(msg);
+	if (len > LINK_MESSAGE_MAX || link_message(data, len, &msg, NULL) < 0) {
 		link_drop(call);
 		return;
 	}

@@ -33,6 +33,18 @@ int link_failed(int rv, const char *what, struct err *err)
 	return rv ? err_set(err, code_of(rv), "link: %s: %s", what, nng_strerror(rv)) : 0;
 }
 
+int link_message(const void *data, size_t len, nng_msg **ret_msg, struct err *err)
+{
+	nng_msg *msg = NULL;
+	TRY(link_failed(nng_msg_alloc(&msg, 0), "message", err));
+	int rc = link_failed(nng_msg_append(msg, data, len), "message", err);
+	if (rc < 0)
+		nng_msg_free(msg);
+	else
+		*ret_msg = msg;
+	return rc;
+}
+
 static bool is_loopback(const char *host)
 {
 	return loopback_host(host, strlen(host));

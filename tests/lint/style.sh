@@ -19,7 +19,7 @@ for file in $(git ls-files '*.c' '*.h'); do
 done
 typedefs=$(git grep -nE '^typedef struct' -- 'common' 'api' 'tenant' 'policy' 'control' 'worker')
 [ -z "$typedefs" ] || { echo "$typedefs"; bad=1; }
-# Criterion's own timeout hangs now and then (tests/support/patience.c).
+# Every test has the same time: tests/support/patience.c.
 timed=$(git grep -nE '(^Test.*|^ +)\.timeout = [0-9]+\)$' -- 'tests')
 [ -z "$timed" ] || { echo "$timed: no test names a time"; bad=1; }
 exit $bad

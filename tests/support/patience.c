@@ -1,7 +1,6 @@
 /* patience.c - ends a hanging test with SIGKILL from the kernel: whatever it blocks, and when it is
- * stopped too. Shortly before, it says where its threads stand, for `addr2line -e PROGRAM +0x...`.
- * Criterion's own timeout is for no test here: the thread that counts its time and the one that
- * takes it back wait for each other for ever, now and then (Criterion issue 345). */
+ * stopped too (Criterion's own timeout is a SIGPROF). Shortly before, it says where its threads
+ * stand, for `addr2line -e PROGRAM +0x...`. */
 #include "common/defs.h"
 
 #include <dirent.h>
