@@ -307,7 +307,7 @@ Test(fault_memory, an_online_read_is_answered_or_refused_whichever_allocation_fa
 	for (long n = 0; fired; n++) {
 		access_cache_drop(yard->cache, "acme"); /* so that control is asked, too */
 		alloc_fail_after(n);
-		struct answer answer = yard_read(yard, company.key, READ);
+		struct answer answer = yard_read_once(yard, company.key, READ);
 		fired = alloc_fired();
 		alloc_fail_after(-1);
 		bool wanting = answer.status == 503 || answer.status == 504 || answer.status == 0;

@@ -251,7 +251,7 @@ Test(erasing, a_sealed_tenants_running_task_is_handed_back_and_waits_until_it_is
 	struct cast cast;
 	raise_curtain(&cast);
 	fill(&cast);
-	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':60000}");
+	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':600000}");
 	yard_await(cast.yard, &cast.acme, id, "running");
 	move(&cast, "seal");
 	yard_await(cast.yard, &cast.acme, id, "queued");
@@ -302,7 +302,7 @@ Test(erasing, leaves_nothing_of_a_tenant_but_a_certificate_and_its_name_is_free_
 	fill(&cast);
 	put(&cast, "Schedule", SALES("schedules/often"),
 	    "{'every':'1h','task':{'type':'probe','spec':{'sleepMs':1}}}");
-	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':60000}");
+	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':600000}");
 	yard_await(cast.yard, &cast.acme, id, "running");
 	cr_assert(is_there(&cast, "objects") && is_there(&cast, "online"));
 	cr_assert_not_null(left_in_store(&cast));
@@ -338,7 +338,7 @@ Test(erasing, leaves_nothing_of_a_tenants_history_nor_of_a_new_key_that_is_under
 	fill(&cast);
 	stage_jump(cast.yard->stage, HOUR_MS);
 	await(&cast, has_history, "its ended tasks leave for the dataset freehold.tasks");
-	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':60000}");
+	const char *id = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':600000}");
 	yard_await(cast.yard, &cast.acme, id, "running");
 	cr_assert_eq(plane_call(cast.plane, cast.acme.key, "POST",
 	                        SALES("datasets/delays/keys/rotate"), NULL).status, 202);

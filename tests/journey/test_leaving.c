@@ -11,14 +11,12 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HOUR_MS = 3600000, MINUTE_MS = 60000, IDS_MAX = 64, AGAIN_MOST = 600 };
+enum { HOUR_MS = 3600000, MINUTE_MS = 60000, IDS_MAX = 64 };
 
 #define SALES(rest) "/v1/tenants/acme/domains/sales/" rest
 #define OURS(rest) "/v1/tenants/acme/domains/freehold" rest
@@ -94,47 +92,10 @@ static void leave(struct cast *cast)
 	cr_assert(stage_await(cast->yard->stage, have_left, cast, 10 * MINUTE_MS));
 }
 
-/* A request that may be held, while time passes. */
-struct held {
-	struct cast *cast;
-	const char *path;
-	struct answer answer;
-	_Atomic bool done;
-};
-
-static void *ask(void *context)
-{
-	struct held *held = context;
-	held->answer = plane_call(held->cast->plane, held->cast->acme.key, "GET", held->path, NULL);
-	atomic_store(&held->done, true);
-	return NULL;
-}
-
-static bool is_done(void *context)
-{
-	struct held *held = context;
-	return atomic_load(&held->done);
-}
-
-static struct answer get_once(struct cast *cast, const char *path)
-{
-	struct held held = {.cast = cast, .path = path};
-	pthread_t thread;
-	cr_assert_eq(pthread_create(&thread, NULL, ask, &held), 0);
-	cr_assert(stage_await(cast->yard->stage, is_done, &held, 10 * MINUTE_MS), "%s", path);
-	pthread_join(thread, NULL);
-	return held.answer;
-}
-
-/* Again while somebody is about to lead, or a worker to come. */
 static struct answer get(struct cast *cast, const char *path)
 {
-	struct answer answer = get_once(cast, path);
-	for (int i = 0; i < AGAIN_MOST && answer.status == 503; i++) {
-		yard_pause(cast->yard);
-		answer = get_once(cast, path);
-	}
-	return answer;
+	const struct asked asked = {"GET", path, .key = cast->acme.key};
+	return yard_ask_held(cast->yard, &asked);
 }
 
 static int64_t history_rows(struct cast *cast)
@@ -196,8 +157,9 @@ Test(leaving, ended_tasks_are_listed_and_read_as_before)
 	cr_expect_eq(get(&cast, SALES("tasks/00000000000000000000000000")).status, 404);
 	cr_expect_eq(get(&cast, SALES("tasks/nothing")).status, 404);
 	/* Cancelling what has ended changes nothing, wherever it is. */
-	struct answer cancelled = plane_call(cast.plane, cast.acme.key, "POST", arena_printf(
-		cast.plane->arena, SALES("tasks/%s/cancel"), cast.ids[0]), NULL);
+	const char *path = arena_printf(cast.plane->arena, SALES("tasks/%s/cancel"), cast.ids[0]);
+	const struct asked cancel = {"POST", path, .key = cast.acme.key};
+	struct answer cancelled = yard_ask_held(cast.yard, &cancel);
 	cr_expect_eq(cancelled.status, 200, "%s", cancelled.text);
 	yard_close(cast.yard);
 }
@@ -272,8 +234,9 @@ Test(leaving, without_a_worker_the_history_is_asked_for_again_later)
 	run_some(&cast);
 	leave(&cast);
 	yard_end_worker(cast.yard);
-	struct answer answer = get_once(&cast, arena_printf(cast.plane->arena, SALES("tasks/%s"),
-	                                                    cast.ids[0]));
+	const char *path = arena_printf(cast.plane->arena, SALES("tasks/%s"), cast.ids[0]);
+	const struct asked asked = {"GET", path, .key = cast.acme.key};
+	struct answer answer = yard_ask_held_once(cast.yard, &asked);
 	cr_expect_eq(answer.status, 503, "%s", answer.text);
 	cr_expect_gt(answer.retry_after_s, 0);
 	yard_close(cast.yard);

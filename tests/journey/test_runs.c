@@ -102,6 +102,17 @@ static void await_running(int count)
 	          puppet_running(puppet), count);
 }
 
+static bool is_told_to_end(void *context)
+{
+	(void)context;
+	bool told = false;
+	pthread_mutex_lock(&stage->mutex);
+	for (const struct act *act = stage->acts; act; act = act->next)
+		told |= act->cancelled && !act->ended;
+	pthread_mutex_unlock(&stage->mutex);
+	return told;
+}
+
 static bool ended(void *context)
 {
 	return value_get(call("GET", context, NULL).body, "endedAt");
@@ -205,6 +216,7 @@ Test(runs, a_cancelled_run_ends_what_runs_and_what_waits)
 	                                                 run), NULL);
 	cr_assert_eq(answer.status, 202, "%s", answer.text);
 	await_state(run, "tidy", "cancelled");
+	cr_assert(stage_await(stage, is_told_to_end, NULL, PATIENCE_MS));
 	end_one(OUTCOME_SUCCEEDED, 0);               /* a cancelled one ends so */
 	await_state(run, NULL, "cancelled");
 	answer = call("POST", arena_printf(stage->plane->arena, OPS "/runs/%s/cancel", run), NULL);
@@ -317,6 +329,7 @@ Test(runs, a_running_task_that_expires_is_ended_and_has_failed)
 	await_running(1);
 	cr_assert_not(stage_pass(stage, ended, (void *)path, 3000), "its worker has it still");
 	cr_expect_str_eq(value_get_str(call("GET", path, NULL).body, "state"), "running");
+	cr_assert(stage_await(stage, is_told_to_end, NULL, PATIENCE_MS));
 	end_one(OUTCOME_SUCCEEDED, 0);
 	cr_assert(stage_await(stage, ended, (void *)path, PATIENCE_MS));
 	answer = call("GET", path, NULL);

@@ -149,36 +149,10 @@ static void happen(struct cast *cast)
 	cr_assert_eq(journal_commit(cast->plane->part->journal, change, &err), 0, "%s", err.text);
 }
 
-/* A request that waits for a worker, while time passes. */
-struct held {
-	struct cast *cast;
-	const char *path;
-	struct answer answer;
-	_Atomic bool done;
-};
-
-static void *call(void *context)
-{
-	struct held *held = context;
-	held->answer = plane_call(held->cast->plane, held->cast->key, "GET", held->path, NULL);
-	atomic_store(&held->done, true);
-	return NULL;
-}
-
-static bool is_answered(void *context)
-{
-	struct held *held = context;
-	return atomic_load(&held->done);
-}
-
 static struct answer get(struct cast *cast, const char *path)
 {
-	struct held held = { .cast = cast, .path = path };
-	pthread_t thread;
-	cr_assert_eq(pthread_create(&thread, NULL, call, &held), 0);
-	cr_assert(stage_await(cast->yard->stage, is_answered, &held, 10 * MINUTE_MS), "%s", path);
-	pthread_join(thread, NULL);
-	return held.answer;
+	const struct asked asked = {"GET", path, .key = cast->key};
+	return yard_ask_held(cast->yard, &asked);
 }
 
 Test(storing, an_event_that_has_left_memory_is_proven_and_its_entries_are_served)

@@ -230,7 +230,7 @@ static bool is_whole(const struct answer *answer)
 static bool is_answered(void *context)
 {
 	struct cast *cast = context;
-	struct answer answer = yard_read(cast->yard, cast->reader, READ_DELAYS);
+	struct answer answer = yard_read_once(cast->yard, cast->reader, READ_DELAYS);
 	return is_whole(&answer);
 }
 
@@ -259,7 +259,7 @@ struct aged {
 static bool has_read(void *context)
 {
 	struct aged *aged = context;
-	aged->answer = yard_read(aged->cast->yard, aged->cast->reader, READ_DELAYS);
+	aged->answer = yard_read_once(aged->cast->yard, aged->cast->reader, READ_DELAYS);
 	return is_whole(&aged->answer);
 }
 
@@ -358,7 +358,7 @@ Test(whole, a_killed_worker_costs_an_attempt_and_no_row)
 	struct cast cast;
 	raise_curtain(&cast);
 	cast.yard->withhold = true;  /* it dies before it tells of what it wrote */
-	const char *first = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':60000}");
+	const char *first = yard_submit(cast.yard, &cast.acme, "probe", "{'sleepMs':600000}");
 	const char *second = yard_submit(cast.yard, &cast.acme, "ingest", "{'source':'flights'}");
 	yard_await(cast.yard, &cast.acme, first, "running");
 	yard_await(cast.yard, &cast.acme, second, "running");

@@ -459,6 +459,7 @@ static void read_at_rest(struct ledger *ledger, const struct promised *promised,
 	for (int i = 0; i < READINGS_MAX && ledger->broken && before != now; i++) {
 		before = now;
 		nanosleep(&pause, NULL);
+		stage_rest();
 		read_all(ledger, promised, count, companies);
 		now = revision_of(ledger);
 	}

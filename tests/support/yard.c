@@ -11,6 +11,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +278,47 @@ struct answer yard_ask(struct yard *yard, const struct asked *asked)
 	return answer;
 }
 
+struct held {
+	struct plane *plane;
+	const struct asked *asked;
+	struct answer answer;
+	_Atomic bool done;
+};
+
+static void *ask_held(void *context)
+{
+	struct held *held = context;
+	held->answer = plane_ask(held->plane, held->asked);
+	atomic_store(&held->done, true);
+	return NULL;
+}
+
+static bool is_answered(void *context)
+{
+	struct held *held = context;
+	return atomic_load(&held->done);
+}
+
+struct answer yard_ask_held_once(struct yard *yard, const struct asked *asked)
+{
+	struct held held = {.plane = yard->stage->plane, .asked = asked};
+	pthread_t thread;
+	cr_assert_eq(pthread_create(&thread, NULL, ask_held, &held), 0);
+	cr_assert(stage_await(yard->stage, is_answered, &held, TASK_MS), "%s", asked->path);
+	pthread_join(thread, NULL);
+	return held.answer;
+}
+
+struct answer yard_ask_held(struct yard *yard, const struct asked *asked)
+{
+	struct answer answer = yard_ask_held_once(yard, asked);
+	for (int i = 0; i < AGAIN_MOST && answer.status == 503; i++) {
+		yard_pause(yard);
+		answer = yard_ask_held_once(yard, asked);
+	}
+	return answer;
+}
+
 const char *yard_submit(struct yard *yard, const struct company *company, const char *type,
                         const char *spec)
 {
@@ -397,9 +439,32 @@ static struct answer post(struct yard *yard, const char *path, const char *key, 
 	return answer;
 }
 
-struct answer yard_read(struct yard *yard, const char *key, const char *body)
+/* Control did not answer its worker in time, or the access was decided anew meanwhile. */
+static bool is_to_be_asked_again(const struct answer *answer)
+{
+	return answer->status == 503 || answer->status == 504 ||
+	       (answer->status == 409 && strstr(answer->detail, "was revoked while it ran"));
+}
+
+static struct answer post_again(struct yard *yard, const char *path, const char *key,
+                                const char *header, const char *body)
+{
+	struct answer answer = post(yard, path, key, header, body);
+	for (int i = 0; i < AGAIN_MOST && is_to_be_asked_again(&answer); i++) {
+		yard_pause(yard);
+		answer = post(yard, path, key, header, body);
+	}
+	return answer;
+}
+
+struct answer yard_read_once(struct yard *yard, const char *key, const char *body)
 {
 	return post(yard, "/get-online-features", key, NULL, body);
+}
+
+struct answer yard_read(struct yard *yard, const char *key, const char *body)
+{
+	return post_again(yard, "/get-online-features", key, NULL, body);
 }
 
 struct answer yard_query(struct yard *yard, const char *key, const char *purpose, const char *body)
@@ -407,12 +472,7 @@ struct answer yard_query(struct yard *yard, const char *key, const char *purpose
 	const char *header = purpose ? arena_printf(yard->stage->plane->arena,
 	                                            "Freehold-Purpose: %s", purpose)
 	                             : NULL;
-	struct answer answer = post(yard, "/query", key, header, body);
-	for (int i = 0; i < AGAIN_MOST && answer.status == 503; i++) {
-		yard_pause(yard);
-		answer = post(yard, "/query", key, header, body);
-	}
-	return answer;
+	return post_again(yard, "/query", key, header, body);
 }
 
 static bool file_holds(const char *path, const char *text)

@@ -47,6 +47,9 @@ void yard_file(struct yard *yard, const char *tenant, const char *name, const ch
 
 /* While it is answered with 503 - nobody leads, no worker has come back - it is asked again. */
 struct answer yard_ask(struct yard *yard, const struct asked *asked);
+/* The same of what a worker has to tell: time passes while the request is held. */
+struct answer yard_ask_held(struct yard *yard, const struct asked *asked);
+struct answer yard_ask_held_once(struct yard *yard, const struct asked *asked);
 /* What it does between: waits until somebody leads, and for a moment of both times. */
 void yard_pause(struct yard *yard);
 /* Submits, as often as it takes; its id in the plane's arena. spec: single quotes for double ones.
@@ -57,9 +60,10 @@ const struct value *yard_task(struct yard *yard, const struct company *company, 
 /* Lets time pass until the task has ended (or is in that state); what it is then. */
 const struct value *yard_await(struct yard *yard, const struct company *company, const char *id,
                                const char *state);
-/* POST /get-online-features; the answer lies in the plane's arena. status 0: the connection was
- * closed. */
+/* POST /get-online-features, as often as it takes; the answer lies in the plane's arena. status 0:
+ * the connection was closed. */
 struct answer yard_read(struct yard *yard, const char *key, const char *body);
+struct answer yard_read_once(struct yard *yard, const char *key, const char *body);
 /* POST /query, likewise. purpose NULL: none is said. */
 struct answer yard_query(struct yard *yard, const char *key, const char *purpose,
                          const char *body);
