@@ -30,7 +30,7 @@ int sql_relation_new(struct sql_walk *walk, const char *alias, size_t count,
 
 static const char *alias_of(const struct sql_node *from, const char *fallback)
 {
-	return sql_has(from, "alias") ? sql_text(from, "alias") : fallback;
+	return sql_text_or(from, "alias", fallback);
 }
 
 /* AS x(a, b): of the first columns. */

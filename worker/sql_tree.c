@@ -199,6 +199,12 @@ const char *sql_text(const struct sql_node *object, const char *key)
 	return member && member->kind == SQL_TEXT ? member->text : NULL;
 }
 
+const char *sql_text_or(const struct sql_node *object, const char *key, const char *fallback)
+{
+	const char *text = sql_text(object, key);
+	return text && *text ? text : fallback;
+}
+
 bool sql_is(const struct sql_node *object, const char *key, const char *text)
 {
 	const char *found = sql_text(object, key);

@@ -23,6 +23,8 @@ MUST_USE int sql_tree_read(struct arena *arena, const char *text, struct sql_nod
 /* All accept NULL, and give NULL for what is not there. */
 const struct sql_node *sql_get(const struct sql_node *object, const char *key);
 const char *sql_text(const struct sql_node *object, const char *key);    /* of a TEXT member */
+/* The same, where it says something; else the fallback. */
+const char *sql_text_or(const struct sql_node *object, const char *key, const char *fallback);
 bool sql_is(const struct sql_node *object, const char *key, const char *text);
 /* Whether it is there, and neither null, empty text, list or object. */
 bool sql_has(const struct sql_node *object, const char *key);

@@ -238,11 +238,9 @@ static bool spreads(const struct sql_node *expression)
 static const char *name_of(const struct sql_node *item)
 {
 	const struct sql_node *at = sql_get(item, "column_names");
-	if (sql_has(item, "alias"))
-		return sql_text(item, "alias");
 	for (at = at ? at->first : NULL; at && at->next; at = at->next)
 		;
-	return at && at->kind == SQL_TEXT ? at->text : "";
+	return sql_text_or(item, "alias", at && at->kind == SQL_TEXT ? at->text : "");
 }
 
 static int select_item(struct selection *selection, const struct sql_node *node, struct err *err)

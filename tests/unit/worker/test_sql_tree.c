@@ -19,6 +19,9 @@ Test(sql_tree, members_are_found_and_texts_unescaped)
 	cr_expect_not(sql_has(root, "b") || sql_has(root, "c") || sql_has(root, "z"));
 	cr_expect_str_eq(sql_get(root, "d")->first->text, "1");
 	cr_expect_not(sql_has(sql_get(root, "d")->first->next, "e"));
+	cr_expect_str_eq(sql_text_or(root, "a", "z"), "x\"A\n");
+	cr_expect_str_eq(sql_text_or(root, "f", "z"), "z", "is there, and no text");
+	cr_expect_str_eq(sql_text_or(sql_get(root, "d")->first->next, "e", "z"), "z");
 	cr_expect_null(sql_get(NULL, "a"));
 	cr_expect_null(sql_text(root, "b"));
 	arena_free(arena);
