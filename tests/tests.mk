@@ -53,7 +53,7 @@ test-build: $(BINARIES) $(patsubst %,$(BUILD)/test-%,$(SUITES)) $(BUILD)/libcloc
 test-all:
 	@sh tests/suites.sh $(BUILD) '$(MAKE)' $(SUITES) -- tsan/journey asan/journey tsan/worker asan/worker \
 		asan/unit tsan/unit
-	@$(MAKE) --no-print-directory fuzz
+	@FUZZ_RUNS=100000 $(MAKE) --no-print-directory fuzz
 
 # A process under test sees its wall clock through this.
 $(BUILD)/libclockstep.so: tests/clockstep/clockstep.c
