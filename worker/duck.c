@@ -190,7 +190,10 @@ static uint64_t engine_bytes(uint64_t process_bytes)
 
 int duck_start_threads(struct duck *duck, struct err *err)
 {
-	return duck_exec(duck, "SET threads = 2", err);
+	return duck_exec(duck,
+	                 "SET threads = 2; SET memory_limit = '1GB'; SET allowed_paths = []; "
+	                 "SET disabled_optimizers = ''; SELECT 1",
+	                 err);
 }
 
 int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fds, size_t fd_count,

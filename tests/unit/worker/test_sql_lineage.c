@@ -230,8 +230,9 @@ Test(sql_lineage, a_tree_that_is_missing_or_broken_is_everything)
 Test(sql_lineage, an_alias_that_is_no_text_is_no_name)
 {
 	static const char tree[] =
-		"{\"statements\":[{\"node\":{\"type\":\"SELECT_NODE\",\"select_list\":[{\"alias\":7,"
-		"\"class\":\"CONSTANT\"}],\"from_table\":{\"type\":\"EMPTY\",\"alias\":7}}}]}";
+		"{\"statements\":[{\"node\":{\"type\":\"SELECT_NODE\",\"select_list\":"
+		"[{\"alias\":7,\"class\":\"CONSTANT\"}],"
+		"\"from_table\":{\"type\":\"EMPTY\",\"alias\":7}}}]}";
 	struct court court = court_open();
 	struct value *lineage = NULL, *result = columns_of(&court, "SELECT 1 AS a");
 	cr_assert_eq(sql_lineage(court.arena, tree, "hr", court.tables, result, &lineage,
