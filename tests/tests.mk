@@ -23,6 +23,8 @@ $(foreach suite,$(SUITES),$(eval $(BUILD)/obj/tests/$(suite)/%.o: OPT := $(if $(
 # authorities.c's among what the program exports), or are Criterion's hooks.
 STAND_INS := $(call objs,$(addprefix tests/support/,authorities.c ground.c patience.c))
 EXPORTS := -Wl,--export-dynamic-symbol=mbedtls_x509_crt_parse_file
+# AddressSanitizer describes every variable to itself by pointers, which each test's process would move.
+FIXED := $(if $(findstring address,$(SAN)),-no-pie)
 $(BUILD)/libsupport.a: $(filter-out $(STAND_INS),$(call objs,$(wildcard tests/support/*.c)))
 	@rm -f $@ && ar rcs $@ $^
 
@@ -31,7 +33,7 @@ $(BUILD)/test-$(1): $$(call objs,$$(call suite_src,$(1))) $(if $(filter unit,$(1
 		$(STAND_INS) $(BUILD)/libsupport.a $(ALL_LIBS) $(BUILD)/libduckdb.so
 	@echo "  ld   $$@"
 	@$$(CC) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(BUILD)/libsupport.a $(ALL_LIBS) \
-		-Wl,--end-group $$(WRAP) $$(EXPORTS) \
+		-Wl,--end-group $$(WRAP) $$(EXPORTS) $$(FIXED) \
 		$$(LDFLAGS_ALL) $$(DUCK) $$(LIBS) -lcriterion
 .PHONY: test-$(1)
 test-$(1): $(BUILD)/test-$(1) $(if $(filter system journey fault chaos,$(1)),$(BINARIES)) \

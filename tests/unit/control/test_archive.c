@@ -8,6 +8,7 @@
 #include "control/settle.h"
 #include "control/shard_archive.h"
 #include "tests/support/desk.h"
+#include "tests/support/one_thread.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -281,6 +282,7 @@ static size_t archive_one(struct desk *desk, int64_t rows_before)
 
 Test(archive, many_files_become_one)
 {
+	ONE_THREAD();
 	struct desk *desk = desk_new(false);
 	struct arena *own = desk->arena;
 	story(desk);

@@ -184,33 +184,6 @@ Test(dispatch_worker, one_that_comes_back_soon_keeps_its_attempts)
 	desk_end(desk);
 }
 
-Test(dispatch_worker, another_of_the_same_name_is_refused_while_the_first_lives)
-{
-	struct desk *desk = desk_new(true);
-	struct hand first = hand_new(desk, "w1", 1), second = hand_new(desk, "w1", 2);
-	struct running slot;
-	struct poll_answer answer;
-	struct err said = { 0 };
-	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
-	keep_running(&first, hand_task(&first), &slot);
-	/* It waits until the first has shown that it lives, which its next poll does. */
-	cr_assert_lt(ask(&second, body_of(&second), ENVELOPE_VERSION, 100, &said), 0);
-	cr_assert_leq(hand_try(&first, 100, &answer), 0);
-	int rc = ask(&second, body_of(&second), ENVELOPE_VERSION, 100, &said);
-	for (int i = 0; rc != 1 && i < 50; i++) {
-		cr_assert_leq(hand_try(&first, 20, &answer), 0);
-		rc = ask(&second, body_of(&second), ENVELOPE_VERSION, 200, &said);
-		if (rc < 0)
-			cr_assert_leq(hand_try(&first, 20, &answer), 0);
-	}
-	/* The refusal comes when the first polls: asked and answered in two threads in life. */
-	cr_assert_str_eq(desk_state(desk, "acme", id), "running", "the first is undisturbed");
-	cr_assert_eq(value_get_int(row_of(desk, "w1"), "running", -1), 1);
-	hand_end(&second);
-	hand_end(&first);
-	desk_end(desk);
-}
-
 struct waiting { struct hand *hand; struct err said; int rc; _Atomic bool over; };
 
 static void *ask_held(void *context)
@@ -222,27 +195,37 @@ static void *ask_held(void *context)
 	return NULL;
 }
 
-Test(dispatch_worker, the_refusal_names_the_worker_and_the_way_out)
+/* The first is asked for a sign of life by an answer, or gives it by a poll of its own. */
+static void refuse(struct hand *first, struct hand *second, struct err *ret_said)
+{
+	struct waiting waiting = { .hand = second };
+	struct poll_answer answer;
+	pthread_t thread;
+	cr_assert_eq(pthread_create(&thread, NULL, ask_held, &waiting), 0);
+	while (!waiting.over)
+		hand_try(first, 20, &answer);
+	pthread_join(thread, NULL);
+	cr_assert_eq(waiting.rc, 1, "it was not refused");
+	*ret_said = waiting.said;
+}
+
+Test(dispatch_worker, another_of_the_same_name_is_refused_while_the_first_lives)
 {
 	struct desk *desk = desk_new(true);
 	struct hand first = hand_new(desk, "w1", 1), second = hand_new(desk, "w1", 2);
-	struct waiting waiting = { .hand = &second };
-	struct poll_answer answer;
-	pthread_t thread;
-	cr_assert_lt(hand_try(&first, 100, &answer), 0);
-	await_row(desk, "w1", true);         /* the name is its own */
-	cr_assert_eq(pthread_create(&thread, NULL, ask_held, &waiting), 0);
-	/* The first is asked for a sign of life, and gives it. */
-	for (int i = 0; i < 200 && hand_try(&first, 100, &answer) < 0; i++)
-		;
-	for (int i = 0; i < 3000 && !waiting.over; i++)
-		hand_try(&first, 20, &answer);
-	pthread_join(thread, NULL);
-	cr_assert_eq(waiting.rc, 1, "it was not refused");
-	cr_expect_eq(waiting.said.code, E_CONFLICT);
-	cr_expect_not_null(strstr(waiting.said.text, "another worker named w1 polls from"), "%s",
-	                   waiting.said.text);
-	cr_expect_not_null(strstr(waiting.said.text, "--name"), "%s", waiting.said.text);
+	struct running slot;
+	struct err said = { 0 };
+	const char *id = desk_submit(desk, "acme", TASK_PROBE, "{}");
+	keep_running(&first, hand_task(&first), &slot);
+	for (int i = 0; i < 3; i++) {
+		refuse(&first, &second, &said);
+		cr_assert_str_eq(desk_state(desk, "acme", id), "running", "it is undisturbed");
+		cr_assert_eq(value_get_int(row_of(desk, "w1"), "running", -1), 1);
+	}
+	cr_expect_eq(said.code, E_CONFLICT);
+	cr_expect_not_null(strstr(said.text, "another worker named w1 polls from"), "%s",
+	                   said.text);
+	cr_expect_not_null(strstr(said.text, "--name"), "%s", said.text);
 	hand_end(&second);
 	hand_end(&first);
 	desk_end(desk);

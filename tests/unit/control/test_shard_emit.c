@@ -9,6 +9,7 @@
 #include "control/runs_impl.h"
 #include "control/shard_audit.h"
 #include "control/shard_tenant.h"
+#include "tests/support/one_thread.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -392,6 +393,7 @@ static void play(uint64_t seed)
 
 Test(shard_emit, a_shard_made_from_its_records_is_the_same_and_goes_on_the_same)
 {
+	ONE_THREAD();
 	for (uint64_t seed = 1; seed <= 8; seed++)
 		play(seed);
 }
@@ -448,6 +450,7 @@ static int64_t seq_at(struct pair *pair, const char *tenant, int64_t before)
 
 Test(shard_emit, audit_events_are_bounded_over_all_tenants_and_who_has_most_gives_up_its_oldest)
 {
+	ONE_THREAD();
 	enum { OF_MOST = 95000, OF_OTHERS = 70000, OTHERS = 3 };
 	static const char *const others[OTHERS] = { "globex", "initech", "umbrella" };
 	struct pair pair = { .seed = 1 };
