@@ -1,5 +1,5 @@
-/* one_thread.h - for tests that are much work of one thread: ThreadSanitizer finds nothing in it, and takes
- * fifteen times as long. To be said first in such a test. */
+/* one_thread.h - for tests that are much work of one thread: ThreadSanitizer finds nothing in it,
+ * and takes fifteen times as long. To be said first in such a test. */
 #ifndef ONE_THREAD_H
 #define ONE_THREAD_H
 
