@@ -5,6 +5,7 @@
 #include "common/pemwatch.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -210,6 +211,17 @@ void pemwatch_again(struct pemwatch *watch)
 	watch->again = true;
 	pthread_cond_signal(&watch->changed);
 	pthread_mutex_unlock(&watch->mutex);
+}
+
+void pemwatch_log(const char *door, int code, const struct cert_facts *facts, const struct err *err)
+{
+	char until[TIME_TEXT_MAX];
+	if (code < 0)
+		log_warn(NULL, "certificate_not_taken", "door=%s code=%s reason=\"%s\"", door,
+		         err_name(code), err->text);
+	else
+		log_info(NULL, "certificate_taken", "door=%s name=%s serial=%s until=%s", door,
+		         facts->name, facts->serial, time_print_ms(facts->until_ms, until));
 }
 
 int64_t pemwatch_until_ms(struct pemwatch *watch)

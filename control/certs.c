@@ -2,7 +2,6 @@
 #include "common/defs.h"
 #include "control/certs.h"
 
-#include "common/log.h"
 #include "common/pemwatch.h"
 #include "control/authority.h"
 #include "control/nodes.h"
@@ -18,28 +17,17 @@ struct certs {
 	struct pemwatch *api, *link; /* NULL: that door is plain */
 };
 
-static void say(const char *door, int code, const struct cert_facts *facts, const struct err *err)
-{
-	char until[TIME_TEXT_MAX];
-	if (code < 0)
-		log_warn(NULL, "certificate_not_taken", "door=%s code=%s reason=\"%s\"", door,
-		         err_name(code), err->text);
-	else
-		log_info(NULL, "certificate_taken", "door=%s name=%s serial=%s until=%s", door,
-		         facts->name, facts->serial, time_print_ms(facts->until_ms, until));
-}
-
 static void on_api(void *context, const struct cert_set *set, const struct cert_facts *facts,
                    const struct err *why)
 {
 	struct certs *certs = context;
 	struct err err;
 	if (!set) {
-		say("api", why->code, NULL, why);
+		pemwatch_log("api", why->code, NULL, why);
 		return;
 	}
 	int rc = http_server_set_tls(certs->conf.http, set, &err);
-	say("api", rc, facts, &err);
+	pemwatch_log("api", rc, facts, &err);
 	if (rc == 0)
 		atomic_store(&certs->conf.control->api_until_ms, facts->until_ms);
 }
@@ -66,11 +54,11 @@ static void on_link(void *context, const struct cert_set *set, const struct cert
 	struct certs *certs = context;
 	struct err err;
 	if (!set) {
-		say("link", why->code, NULL, why);
+		pemwatch_log("link", why->code, NULL, why);
 		return;
 	}
 	int rc = set_link(certs, set, &err);
-	say("link", rc, facts, &err);
+	pemwatch_log("link", rc, facts, &err);
 	if (rc == 0)
 		atomic_store(&certs->conf.control->link_until_ms, facts->until_ms);
 }

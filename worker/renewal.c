@@ -31,28 +31,17 @@ int64_t renewal_due_ms(int64_t from_ms, int64_t until_ms)
 
 /* --- taking up --- */
 
-static void say(const char *what, int code, const struct cert_facts *facts, const struct err *err)
-{
-	char until[TIME_TEXT_MAX];
-	if (code < 0)
-		log_warn(NULL, "certificate_not_taken", "door=%s code=%s reason=\"%s\"", what,
-		         err_name(code), err->text);
-	else
-		log_info(NULL, "certificate_taken", "door=%s name=%s serial=%s until=%s", what,
-		         facts->name, facts->serial, time_print_ms(facts->until_ms, until));
-}
-
 static void on_link(void *context, const struct cert_set *set, const struct cert_facts *facts,
                     const struct err *why)
 {
 	struct renewal *renewal = context;
 	struct err err;
 	if (!set) {
-		say("link", why->code, NULL, why);
+		pemwatch_log("link", why->code, NULL, why);
 		return;
 	}
 	int rc = peer_set_tls(renewal->conf.peer, set, &err);
-	say("link", rc, facts, &err);
+	pemwatch_log("link", rc, facts, &err);
 	if (rc < 0)
 		return;
 	pthread_mutex_lock(&renewal->mutex);
@@ -68,10 +57,10 @@ static void on_door(void *context, const struct cert_set *set, const struct cert
 	struct renewal *renewal = context;
 	struct err err;
 	if (!set) {
-		say("serving", why->code, NULL, why);
+		pemwatch_log("serving", why->code, NULL, why);
 		return;
 	}
-	say("serving", http_server_set_tls(renewal->conf.http, set, &err), facts, &err);
+	pemwatch_log("serving", http_server_set_tls(renewal->conf.http, set, &err), facts, &err);
 }
 
 /* --- renewing --- */
