@@ -188,12 +188,34 @@ static uint64_t engine_bytes(uint64_t process_bytes)
 	return share > 32 * MIB ? share : 32 * MIB;
 }
 
-int duck_start_threads(struct duck *duck, struct err *err)
+/* What can still be set anew. */
+static void put_settings(struct buf *sql, const struct duck_limits *limits, const int *fds,
+                         size_t fd_count)
 {
-	return duck_exec(duck,
-	                 "SET threads = 2; SET memory_limit = '1GB'; SET allowed_paths = []; "
-	                 "SET disabled_optimizers = ''; SELECT 1",
-	                 err);
+	buf_printf(sql,
+	           "SET threads = %d; SET memory_limit = '%" PRIu64 "B'; SET allowed_paths = [",
+	           limits->threads > 0 ? limits->threads : 1, engine_bytes(limits->memory_bytes));
+	for (size_t i = 0; i < fd_count; i++) {
+		buf_puts(sql, i ? ", " : "");
+		duck_put_fd(sql, fds[i]);
+	}
+	buf_puts(sql, "]; ");
+}
+
+static int exec_buf(struct duck *duck, struct buf *sql, struct err *err)
+{
+	TRY(buf_check(sql, err));
+	return duck_exec(duck, (const char *)sql->data, err);
+}
+
+int duck_prepare(struct duck *duck, struct err *err)
+{
+	static const struct duck_limits usual = {.threads = 2, .memory_bytes = 1024 * MIB};
+	AUTO_BUF sql;
+	buf_init(&sql, SQL_BYTES_MAX);
+	put_settings(&sql, &usual, NULL, 0);
+	buf_puts(&sql, "SELECT 1");          /* the planner, too */
+	return exec_buf(duck, &sql, err);
 }
 
 int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fds, size_t fd_count,
@@ -201,20 +223,13 @@ int duck_lock(struct duck *duck, const struct duck_limits *limits, const int *fd
 {
 	AUTO_BUF sql;
 	buf_init(&sql, SQL_BYTES_MAX);
-	buf_printf(&sql,
-	           "SET threads = %d; SET memory_limit = '%" PRIu64 "B'; SET allowed_paths = [",
-	           limits->threads > 0 ? limits->threads : 1, engine_bytes(limits->memory_bytes));
-	for (size_t i = 0; i < fd_count; i++) {
-		buf_puts(&sql, i ? ", " : "");
-		duck_put_fd(&sql, fds[i]);
-	}
-	buf_puts(&sql, "]; SET enable_external_access = false; ");
+	put_settings(&sql, limits, fds, fd_count);
+	buf_puts(&sql, "SET enable_external_access = false; ");
 	if (limits->rows_hidden)
 		buf_puts(&sql, "SET disabled_optimizers = 'statistics_propagation,"
 		               "filter_pullup'; ");
 	buf_puts(&sql, "SET lock_configuration = true");
-	TRY(buf_check(&sql, err));
-	return duck_exec(duck, (const char *)sql.data, err);
+	return exec_buf(duck, &sql, err);
 }
 
 /* Functions. */

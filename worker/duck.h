@@ -10,11 +10,11 @@
 #include "common/value.h"
 
 struct duck;
-/* Starts no thread, so that the process may fork; duck_start_threads or duck_lock do. */
+/* Starts no thread, so that the process may fork; duck_prepare or duck_lock do. */
 MUST_USE int duck_new(struct duck **ret_duck, struct err *err);
-/* Also runs what duck_lock will: a process that waits for its job then has pages of its own, where
- * the fork shared them. */
-MUST_USE int duck_start_threads(struct duck *duck, struct err *err);
+/* Threads, and the settings that duck_lock makes, as they are likely to be: a process that waits
+ * for its job then has pages of its own, where the fork shared them. */
+MUST_USE int duck_prepare(struct duck *duck, struct err *err);
 void duck_free(struct duck *duck);
 DEFINE_AUTO(duck)
 

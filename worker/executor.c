@@ -184,7 +184,7 @@ static int go_in(struct shop *shop, struct cage *cage, int agent, struct err *er
 {
 	close_errors();
 	TRY(cage_enter(cage, agent, err));
-	TRY(duck_start_threads(shop->duck, err));
+	TRY(duck_prepare(shop->duck, err));
 	return say_ready(shop, &cage->report, err);
 }
 

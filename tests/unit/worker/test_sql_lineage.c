@@ -29,7 +29,7 @@ static struct court court_open(void)
 	struct court court = { .tables = NULL };
 	cr_assert_eq(arena_new(256 * MIB, &court.arena, NULL), 0);
 	cr_assert_eq(duck_new(&court.duck, NULL), 0);
-	cr_assert_eq(duck_start_threads(court.duck, NULL), 0);
+	cr_assert_eq(duck_prepare(court.duck, NULL), 0);
 	cr_assert_eq(json_parse(court.arena, inputs, strlen(inputs), &court.tables, NULL), 0);
 	cr_assert_eq(duck_exec(court.duck,
 	                       "CREATE SCHEMA hr; USE memory.hr;"
