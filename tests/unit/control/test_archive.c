@@ -8,7 +8,6 @@
 #include "control/settle.h"
 #include "control/shard_archive.h"
 #include "tests/support/desk.h"
-#include "tests/support/one_thread.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -259,40 +258,46 @@ Test(archive, a_batch_that_fails_is_halved_and_waits)
 	desk_end(desk);
 }
 
-/* One task ends and is archived; with how many files the history ends. */
-static size_t archive_one(struct desk *desk, int64_t rows_before)
+enum { FILES_AT_ONCE = 250, FILES_MOST = 256 };
+struct growth { int64_t rows, snapshots; };
+
+/* A task ends and is archived in so many files; with how many the history ends. */
+static size_t archive_in(struct desk *desk, struct growth *growth, size_t count)
 {
 	struct output output;
-	struct table_file file;
+	struct table_file files[FILES_AT_ONCE];
 	struct snapshot *snapshot = NULL;
 	probe(desk, 0);
 	clock_advance(desk->clock, 61 * MINUTE_MS);
 	cr_assert_eq(look(desk), 1);
 	struct work work = desk_pick(desk);
 	struct grant *grant = grant_of(desk, &work);
-	struct report report = archived(desk, grant, &output, &file);
+	struct report report = archived(desk, grant, &output, &files[0]);
+	for (size_t i = 1; i < count; i++) {
+		files[i] = files[0];
+		files[i].path = arena_printf(desk->arena, "%s/data-%zu.parquet",
+		                             grant->output_prefix, i);
+	}
+	output.file_count = count;
 	if (grant->input_count == 1)
-		file.rows += rows_before;
+		files[0].rows += growth->rows;
 	cr_assert_eq(settle_one(desk, &report, NULL), 0, "%s", desk->err.text);
 	cr_assert(home_history(&desk->control, desk->arena, "acme", &snapshot));
-	cr_assert_eq(snapshot->rows, rows_before + 1);
-	cr_assert_eq(snapshot->id, rows_before + 1);
+	cr_assert_eq(snapshot->rows, growth->rows += (int64_t)count);
+	cr_assert_eq(snapshot->id, ++growth->snapshots);
 	return snapshot->file_count;
 }
 
 Test(archive, many_files_become_one)
 {
-	ONE_THREAD();
 	struct desk *desk = desk_new(false);
-	struct arena *own = desk->arena;
+	struct growth growth = { 0 };
 	story(desk);
-	for (int round = 0; round < 258; round++) {
-		AUTO(arena) *arena = NULL;
-		cr_assert_eq(arena_new(64 * MIB, &arena, NULL), 0);
-		desk->arena = arena;
-		cr_assert_eq(archive_one(desk, round), round < 256 ? round + 1 : round - 255);
-		desk->arena = own;
-	}
+	cr_assert_eq(archive_in(desk, &growth, FILES_AT_ONCE), FILES_AT_ONCE);
+	for (size_t files = FILES_AT_ONCE + 1; files <= FILES_MOST; files++)
+		cr_assert_eq(archive_in(desk, &growth, 1), files);
+	cr_assert_eq(archive_in(desk, &growth, 1), 1, "all and the new row in one");
+	cr_assert_eq(archive_in(desk, &growth, 1), 2);
 	desk_end(desk);
 }
 

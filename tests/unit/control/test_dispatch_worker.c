@@ -231,6 +231,38 @@ Test(dispatch_worker, another_of_the_same_name_is_refused_while_the_first_lives)
 	desk_end(desk);
 }
 
+struct holder { struct hand *hand; int rc; _Atomic bool over; };
+
+/* Its first poll waits for an answer, as one that has nothing to do does. */
+static void *poll_held(void *context)
+{
+	struct holder *holder = context;
+	struct poll_answer answer;
+	holder->rc = hand_try(holder->hand, 60000, &answer);
+	while (!holder->over)
+		hand_try(holder->hand, 20, &answer);
+	return NULL;
+}
+
+Test(dispatch_worker, a_held_poll_is_answered_when_another_claims_its_name)
+{
+	struct desk *desk = desk_new(true);
+	struct hand first = hand_new(desk, "w1", 1), second = hand_new(desk, "w1", 2);
+	struct holder holder = { .hand = &first };
+	struct err said = { 0 };
+	pthread_t thread;
+	cr_assert_eq(pthread_create(&thread, NULL, poll_held, &holder), 0);
+	await_row(desk, "w1", true);
+	int rc = ask(&second, body_of(&second), ENVELOPE_VERSION, 60000, &said);
+	holder.over = true;
+	pthread_join(thread, NULL);
+	cr_expect_eq(rc, 1, "the second was not refused");
+	cr_expect_eq(holder.rc, 0, "the first was not asked for a sign of life");
+	hand_end(&second);
+	hand_end(&first);
+	desk_end(desk);
+}
+
 Test(dispatch_worker, a_name_whose_holder_says_nothing_goes_to_the_next_life)
 {
 	struct desk *desk = desk_new(true);
