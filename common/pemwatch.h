@@ -26,8 +26,8 @@ MUST_USE int pemwatch_new(const struct pemwatch_conf *conf, struct pemwatch **re
 void pemwatch_again(struct pemwatch *watch);
 void pemwatch_free(struct pemwatch *watch);            /* no call is under way when it returns */
 DEFINE_AUTO(pemwatch)
-/* One line of the log: what a door made of what it was told. code < 0: it took it not, err says
- * why. */
+/* One line of the log: what a door made of what it was told. code < 0: it did not take it, and err
+ * says why. */
 void pemwatch_log(const char *door, int code, const struct cert_facts *facts,
                   const struct err *err);
 /* When the certificate that was found good last ends, unix ms; 0: there was none. Any thread. */

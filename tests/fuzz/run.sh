@@ -13,13 +13,11 @@ fi
 build=$2 seconds=$3 target=$4
 here=$(dirname "$0")
 seeds=$(printf '%s,' "$here/corpus/$target"/*)
-search=-seed=0
-[ -z "${FUZZ_RUNS:-}" ] || search="-seed=1 -runs=$FUZZ_RUNS"
+search=${FUZZ_RUNS:+-seed=1 -runs=$FUZZ_RUNS}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 keep=$build/fuzz/findings/$target-
 mkdir -p "$build/fuzz/findings"
-# shellcheck disable=SC2086 # two words
 if "$build/fuzz/$target" $search -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
 	-max_len=16384 -print_final_stats=1 -verbosity=1 -artifact_prefix="$keep" \
 	-seed_inputs="${seeds%,}" >"$log" 2>&1; then
